@@ -1,0 +1,374 @@
+"""Tuning speed: openflan's loop against TRL's `SFTTrainer`, on the same examples.
+
+Both sides start from the same weights and see the same tokenised (prompt, completion) pairs once, in the same number
+of optimizer steps, with AdamW (betas 0.9 and 0.95, no decay), a constant rate, clipping at 1 and one precision. The
+rate is tokens of real examples a second from the end of the first step to the end of the last; imports, loading and
+tokenising are outside, and tokenising is timed apart. `loss_after` is computed by one and the same code on the tuned
+models, so a side that did less work would show.
+
+What TRL is given. Its examples arrive tokenised (its documented `input_ids` and `completion_mask` columns) because
+its own tokenising joins prompt and completion and may draw the border elsewhere; how often it would is reported.
+`SFTConfig` defaults but: gradient checkpointing off (on, it computes each forward twice), fused AdamW, no progress
+bar, no saving. A short probe then picks the fastest of:
+
+    padded  ordinary batches, grouped by length (`train_sampling_strategy="group_by_length"`), about 512 or 2,048
+            tokens at once, accumulated to the step's size; with torch's fused attention or with plain products,
+            which are the faster ones on CPU for short rows;
+    packed  best-fit packing (`packing=True`, `bfd`), rows as short as the longest example allows. Meant for
+            FlashAttention, which CPUs lack; transformers keeps examples apart there with a dense mask, so the result
+            is right, and the probe shows the price.
+
+On CPU the probe goes by processor time, which other programs on the machine disturb least. Where the sides differ: a
+step of ours holds up to `tokens_per_batch` tokens, a step of TRL's the mean number
+of examples (padded) or rows (packed) of such a step, so its steps vary more in tokens. Both totals are in the record.
+"""
+
+import importlib
+import json
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openflan.mixture.holdout import hold_out
+from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device, pick_precision
+from openflan.recipe import MixturePart, OptimizerPart, PromptsPart, Recipe, TasksPart, TrainingPart
+from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
+
+_LEARNING_RATE = 1e-3
+_TOKENS_PER_BATCH = 8_192
+_PROBE_STEPS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """One way to set TRL up."""
+
+    kind: str
+    """`padded` or `packed`."""
+    attention: str
+    tokens: int
+    """Tokens of a micro-batch, about."""
+
+    @property
+    def name(self) -> str:
+        """How the record calls it."""
+        return f"{self.kind}-{self.attention}-{self.tokens}"
+
+
+_VARIANTS = (
+    Variant(kind="padded", attention="sdpa", tokens=512),
+    Variant(kind="padded", attention="sdpa", tokens=2_048),
+    Variant(kind="padded", attention="eager", tokens=512),
+    Variant(kind="padded", attention="eager", tokens=2_048),
+    Variant(kind="packed", attention="sdpa", tokens=256),
+)
+
+
+def compare(work: Path, settings: Settings) -> Facts:
+    """The whole benchmark."""
+    script = Path(__file__)
+    say("preparing: drawing, rendering, tokenising")
+    prepared = turn(script, "prepare", work)
+    say(f"{prepared['examples']:,} examples, {prepared['tokens']:,} tokens, {prepared['steps']} steps")
+    say("probing TRL's settings")
+    probe = turn(script, "probe", work)
+    say(f"fastest: {probe['chosen']} of {probe['tokens_per_probe_second']}")
+    facts = alternate(script, ("ours", "trl"), work, settings.repeats, shown="tokens_per_second")
+    losses = {side: round(statistics.median(t["loss_after"] for t in facts[side]), 4) for side in facts}
+    tokenising = {side: f["tokenising"] for side, f in (("ours", prepared), ("trl", probe))}
+    line = {
+        **summary(facts, "trl", "tokens_per_second"),
+        "unit": "tokens/s",
+        "loss_before": facts["ours"][0]["loss_before"],
+        "loss_after": {"ours": losses["ours"], "peer": losses["trl"]},
+        "peer_setting": probe["chosen"],
+    }
+    return {"line": line, "work": prepared, "probe": probe, "tokenising": tokenising, "turns": facts}
+
+
+def prepare(this: Turn) -> Facts:
+    """Write the token store that both sides read."""
+    from openflan.mixture.store import TokenStore, write_store
+    from openflan.prompts.encoding import TextEncoder
+
+    source = _source(this.settings)
+    recipe = _recipe(this.settings, source)
+    encoder = TextEncoder(load_tokenizer(source), recipe.prompts)
+    division = hold_out(choose_tasks(this.settings, "train"), (), kin="none")
+    began = time.perf_counter()
+    write_store(_store(this), recipe, division, encoder, data=this.settings.data_folder, report=lambda _d, _t: None)
+    seconds = time.perf_counter() - began
+    store = TokenStore.open(_store(this))
+    numbers = [number for step in store.steps(0) for number in step]
+    lengths = [len(store.tokens(number)) for number in numbers]
+    targets = [len(store.tokens(number)) - int(store.target_start[number]) for number in numbers]
+    return {
+        "tasks": len(division.tuned),
+        "steps": recipe.training.steps,
+        "tokens_per_batch": recipe.training.tokens_per_batch,
+        "examples": len(numbers),
+        "tokens": sum(lengths),
+        "target_tokens": sum(targets),
+        "median_length": statistics.median(lengths),
+        "longest": max(lengths),
+        "tokenising": {
+            "seconds": round(seconds, 3),
+            "examples": len(store.tasks),
+            "tokens": len(store.token_ids),
+            "what": "drawing, rendering, tokenising, packing and writing the store",
+        },
+    }
+
+
+def probe_trl(this: Turn) -> Facts:
+    """Find TRL's fastest setting here, and time its own tokenising."""
+    speeds: dict[str, float] = {}
+    for variant in _VARIANTS:
+        facts = _tune_trl(this, variant, steps=_PROBE_STEPS)
+        seconds = facts["cpu_seconds" if facts["device"] == "cpu" else "seconds"]
+        speeds[variant.name] = round(facts["tokens"] / seconds, 1)
+    chosen = max(speeds, key=lambda name: speeds[name])
+    return {"chosen": chosen, "tokens_per_probe_second": speeds, "tokenising": _trl_tokenising(this)}
+
+
+def ours(this: Turn) -> Facts:
+    """One run of openflan's training loop."""
+    import torch
+
+    from openflan.mixture.store import TokenStore
+    from openflan.training.loop import StepReport, tune
+
+    source = _source(this.settings)
+    recipe = _recipe(this.settings, source)
+    store = TokenStore.open(_store(this))
+    model = load_model(source, device=pick_device())
+    before = _mean_loss(model, store)
+    lines: list[StepReport] = []
+    clocks: list[Clock] = []
+    ends: list[Facts] = []
+
+    def report(line: StepReport) -> None:
+        lines.append(line)
+        if len(lines) == 1:
+            clocks.append(Clock())
+        if len(lines) == recipe.training.steps:
+            ends.append(clocks[0].read())
+
+    folder = this.work / f"ours-{time.monotonic_ns()}"
+    folder.mkdir()
+    tune(model, store, recipe.training, folder, seed=0, report=report)
+    tokens = sum(line.tokens for line in lines[1:])
+    return {
+        "tokens_per_second": round(tokens / ends[0]["seconds"], 1),
+        "tokens": tokens,
+        "steps": len(lines),
+        "precision": pick_precision(recipe.training.precision, model.device),
+        "device": model.device.type,
+        "threads": torch.get_num_threads(),
+        "step_losses": [round(line.loss, 4) for line in lines],
+        "loss_before": before,
+        "loss_after": _mean_loss(model, store),
+        **ends[0],
+    }
+
+
+def trl(this: Turn) -> Facts:
+    """One run of TRL's trainer, as the probe set it."""
+    chosen = json.loads((this.work / "probe.json").read_text(encoding="utf-8"))["chosen"]
+    variant = next(v for v in _VARIANTS if v.name == chosen)
+    return _tune_trl(this, variant, steps=None)
+
+
+def _tune_trl(this: Turn, variant: Variant, *, steps: int | None) -> Facts:
+    """Train with TRL, for fewer steps than the work holds where `steps` is given."""
+    import torch
+    import transformers
+    from datasets import Dataset
+
+    from openflan.mixture.store import TokenStore
+
+    sft: Any = importlib.import_module("trl")
+    source = _source(this.settings)
+    recipe = _recipe(this.settings, source)
+    store = TokenStore.open(_store(this))
+    numbers = [int(number) for step in store.steps(0)[:steps] for number in step]
+    steps = steps or recipe.training.steps
+    device = pick_device()
+    precision = pick_precision(recipe.training.precision, device)
+    model = load_model(source, device=device)
+    model.set_attn_implementation(variant.attention)
+    ids = [store.tokens(number).tolist() for number in numbers]
+    starts = [int(store.target_start[number]) for number in numbers]
+    masks = [[0] * start + [1] * (len(held) - start) for held, start in zip(ids, starts, strict=True)]
+    transformers.logging.disable_progress_bar()
+    importlib.import_module("datasets").disable_progress_bars()
+    part = recipe.training.optimizer
+    common: dict[str, Any] = {
+        "output_dir": str(this.work / "trl"),
+        "max_steps": steps,
+        "optim": "adamw_torch_fused",
+        "learning_rate": part.learning_rate,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.95,
+        "weight_decay": part.weight_decay,
+        "max_grad_norm": part.clip_norm,
+        "lr_scheduler_type": "constant",
+        "bf16": precision == "bfloat16",
+        "use_cpu": device.type == "cpu",
+        "completion_only_loss": True,
+        "gradient_checkpointing": False,
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        "report_to": "none",
+        "seed": 0,
+    }
+    longest = max(map(len, ids))
+    if variant.kind == "packed":
+        # Rows of the longest example or a little more: dense attention costs the square of a row's length.
+        length = max(longest, variant.tokens)
+        rows = sum(map(len, ids)) / length / 0.97 / steps
+        sizes = {"packing": True, "packing_strategy": "bfd", "max_length": length}
+        batch, accumulated = 1, max(1, round(rows))
+    else:
+        examples = len(numbers) // steps
+        at_once = max(1, variant.tokens * len(ids) // sum(map(len, ids)))
+        accumulated = max(1, -(-examples // at_once))
+        batch = examples // accumulated
+        sizes = {"max_length": longest, "train_sampling_strategy": "group_by_length"}
+    trainer = sft.SFTTrainer(
+        model=model,
+        args=sft.SFTConfig(
+            **common, **sizes, per_device_train_batch_size=batch, gradient_accumulation_steps=accumulated
+        ),
+        train_dataset=Dataset.from_dict({"input_ids": ids, "completion_mask": masks}),
+        processing_class=load_tokenizer(source),
+    )
+    clocks: list[Clock] = []
+    ends: list[Facts] = []
+
+    class Watch(transformers.TrainerCallback):  # type: ignore[misc]
+        """Starts the clock after the first step and reads it after the last."""
+
+        def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+            if state.global_step == 1:
+                clocks.append(Clock())
+            if state.global_step == state.max_steps:
+                ends.append(clocks[0].read())
+
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.add_callback(Watch())
+    trainer.train()
+    log = [line for line in trainer.state.log_history if "num_tokens" in line]
+    tokens = int(log[-1]["num_tokens"] - log[0]["num_tokens"])
+    model.eval()
+    return {
+        "tokens_per_second": round(tokens / ends[0]["seconds"], 1),
+        "tokens": tokens,
+        "steps": len(log),
+        "setting": variant.name,
+        "micro_batch": batch,
+        "accumulated": accumulated,
+        "max_length": sizes["max_length"],
+        "precision": precision,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "step_losses": [round(line["loss"], 4) for line in log],
+        "loss_after": _mean_loss(model, store),
+        **ends[0],
+    }
+
+
+def _trl_tokenising(this: Turn) -> Facts:
+    """Time TRL's own preparation of the same pairs as text, and compare its tokens with ours."""
+    from datasets import Dataset
+
+    from openflan.mixture.store import TokenStore
+
+    sft: Any = importlib.import_module("trl")
+    source = _source(this.settings)
+    store = TokenStore.open(_store(this))
+    tokenizer = load_tokenizer(source)
+    texts: dict[str, list[str]] = {"prompt": [], "completion": []}
+    numbers = range(min(len(store.tasks), 2_000))
+    for number in numbers:
+        held, start = store.tokens(number).tolist(), int(store.target_start[number])
+        texts["prompt"].append(tokenizer.decode(held[:start], skip_special_tokens=True))
+        texts["completion"].append(tokenizer.decode(held[start:], skip_special_tokens=True))
+    dataset = Dataset.from_dict(texts)
+    arguments = sft.SFTConfig(output_dir=str(this.work / "trl"), max_length=None, bf16=False, report_to="none")
+    model = load_model(source, device=pick_device())
+    began = time.perf_counter()
+    trainer = sft.SFTTrainer(model=model, args=arguments, train_dataset=dataset, processing_class=tokenizer)
+    seconds = time.perf_counter() - began
+    theirs = trainer.train_dataset[:]["input_ids"]
+    agree = sum(theirs[n] == store.tokens(n).tolist() for n in numbers)
+    return {
+        "seconds": round(seconds, 3),
+        "examples": len(numbers),
+        "tokens": sum(map(len, theirs)),
+        "same_tokens_as_ours": round(agree / len(numbers), 4),
+        "what": "making the trainer from text pairs: tokenising and building labels",
+    }
+
+
+def _mean_loss(model: Any, store: Any) -> float:
+    """Mean loss a target token over the first 200 prompts of the store, in float32."""
+    import torch
+
+    from openflan.models.batching import group_by_length
+    from openflan.training.loss import collate, target_loss
+
+    examples = [(store.tokens(n), int(store.target_start[n])) for n in range(min(200, len(store.tasks)))]
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for group in group_by_length([len(ids) for ids, _ in examples], padded_tokens=8_192):
+            losses = target_loss(model, collate([examples[n] for n in group], model.device))
+            total += float(losses.double().sum())
+            count += len(losses)
+    return round(total / count, 4)
+
+
+def _source(settings: Settings) -> ModelSource:
+    return find_model(settings.model_part, Path(settings.model))
+
+
+def _store(this: Turn) -> Path:
+    return this.work / "store"
+
+
+def _recipe(settings: Settings, source: ModelSource) -> Recipe:
+    room = min(source.positions or 1_280, 1_280)
+    return Recipe(
+        name="benchmark",
+        model=settings.model_part,
+        tasks=TasksPart(use=settings.tasks or ("starter",), data=settings.data),
+        prompts=PromptsPart(max_input_tokens=room * 4 // 5, max_target_tokens=room // 5),
+        mixture=MixturePart(rows_per_task=2_000),
+        training=TrainingPart(
+            steps=settings.size,
+            tokens_per_batch=_TOKENS_PER_BATCH,
+            micro_batch_tokens=_TOKENS_PER_BATCH,
+            precision=settings.precision,
+            checkpoint_every=1_000_000,
+            optimizer=OptimizerPart(name="adamw", learning_rate=_LEARNING_RATE),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(
+        main(
+            script=Path(__file__),
+            benchmark="train_vs_trl",
+            peer="trl",
+            description="Tune one model on the same examples with openflan and with TRL, turn about.",
+            size=("steps", 6, 40),
+            precisions=("auto", "float32", "bfloat16"),
+            turns={"prepare": prepare, "probe": probe_trl, "ours": ours, "trl": trl},
+            compare=compare,
+        )
+    )

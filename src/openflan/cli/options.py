@@ -1,0 +1,49 @@
+"""Options that several verbs share, and the recipe they name."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import openflan
+from openflan.errors import UserError
+
+__all__ = [
+    "DataOption",
+    "JsonOption",
+    "OutOption",
+    "QuietOption",
+    "RecipeArgument",
+    "SetOption",
+    "recipe_path",
+    "settings",
+]
+
+RecipeArgument = Annotated[
+    Path, typer.Argument(help="A recipe file, or the name of a ready one.", show_default="the embedded starter")
+]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: a.b=value.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder with <task>/<split>.jsonl[.gz] files to read in place of the hub.")
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds the run folders.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+_READY = (Path(openflan.__file__).parent / "recipes", Path(openflan.__file__).parents[2] / "recipes")
+
+
+def recipe_path(recipe: Path) -> Path:
+    """A recipe file as given, or the ready recipe of that name."""
+    if recipe.exists() or recipe.suffix:
+        return recipe
+    for folder in _READY:
+        if (found := folder / f"{recipe.name}.yaml").is_file():
+            return found
+    ready = sorted(path.stem for folder in _READY for path in folder.glob("*.yaml"))
+    raise UserError(f"no recipe '{recipe}'", how=f"give a file, or one of: {', '.join(ready)}")
+
+
+def settings(changes: list[str] | None, data: Path | None) -> list[str]:
+    """What `--set` and `--data` say, as settings of a recipe."""
+    return [*(changes or []), *([] if data is None else [f"tasks.data={str(data.absolute())!r}"])]

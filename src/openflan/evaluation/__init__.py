@@ -1,0 +1,1 @@
+"""Measuring: every task under all its templates, with intervals."""

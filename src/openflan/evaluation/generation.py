@@ -1,0 +1,61 @@
+"""Greedy generation for tasks without options, in batches of like lengths.
+
+Prompts are padded on the left so that all continue at once; an answer ends at EOS or, since an untuned model rarely
+gives one, at the first blank line. Cost: one forward a new token and batch.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from openflan.models.batching import group_by_length
+from openflan.prompts.encoding import TextEncoder
+
+__all__ = ["generate"]
+
+_AT_ONCE = 64
+
+
+def generate(
+    model: Any,
+    encoder: TextEncoder,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    batch_tokens: int,
+    autocast: bool = False,
+    report: Callable[[int], None] = lambda _done: None,
+) -> list[str]:
+    """The model's answer to every prompt.
+
+    Args:
+        prompts: token ids as `TextEncoder.inputs` makes them.
+        batch_tokens: padded tokens of one batch, answers included.
+        report: told how many prompts each batch finished.
+    """
+    answers = [""] * len(prompts)
+    lengths = [len(prompt) + max_new_tokens for prompt in prompts]
+    padding = encoder.eos if encoder.eos is not None else 0
+    for whole in group_by_length(lengths, padded_tokens=batch_tokens):
+        for start in range(0, len(whole), _AT_ONCE):
+            group = whole[start : start + _AT_ONCE]
+            longest = max(len(prompts[number]) for number in group)
+            gaps = [longest - len(prompts[number]) for number in group]
+            ids = [[padding] * gap + list(prompts[number]) for gap, number in zip(gaps, group, strict=True)]
+            mask = [[0] * gap + [1] * (longest - gap) for gap in gaps]
+            with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
+                output = model.generate(
+                    input_ids=torch.tensor(ids, device=model.device),
+                    attention_mask=torch.tensor(mask, device=model.device),
+                    max_new_tokens=max_new_tokens,
+                    do_sample=False,
+                    num_beams=1,
+                    use_cache=True,
+                    pad_token_id=padding,
+                    eos_token_id=encoder.eos,
+                )
+            for number, row in zip(group, output[:, longest:].tolist(), strict=True):
+                answers[number] = encoder.text(row).split("\n\n")[0].strip()
+            report(len(group))
+    return answers

@@ -1,0 +1,278 @@
+"""`results.json`: a typed, versioned account of one run, computed offline from the stored matrices.
+
+The verdict compares the untuned model with the tuned ones (mean over seeds, and seed by seed) on whole clusters:
+`held_out`, which tuning never saw, and `seen`, fresh rows of the clusters it was tuned on. A cluster's score is the
+mean over its tasks of the mean over rows and templates. A cluster that gains nothing stays in the table.
+
+Invariant: numbers depend on the matrices alone. Cost: a second or two for 25 tasks.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from openflan.evaluation.matrix import TaskMatrix
+from openflan.evaluation.statistics import interval, resample_tasks
+
+__all__ = [
+    "SCHEMA",
+    "ClusterVerdict",
+    "Results",
+    "SeedVerdict",
+    "TaskResult",
+    "TemplateSpread",
+    "Verdict",
+    "cluster_verdicts",
+    "task_results",
+    "verdict_sentence",
+]
+
+SCHEMA = 1
+"""Version of the results schema; raised when a key changes its meaning or goes."""
+
+Pair = tuple[float, float]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeedVerdict(_Record):
+    """One tuned model on one cluster."""
+
+    seed: int
+    tuned: float
+    gain: float
+    tuned_ci95: Pair
+    gain_ci95: Pair
+
+
+class ClusterVerdict(_Record):
+    """One cluster: untuned against tuned; scores from 0 to 1."""
+
+    cluster: str
+    tasks: list[str]
+    metric: str
+    """`accuracy` where the cluster has tasks with options; else the metric of its generated answers."""
+    base: float
+    tuned: float
+    """Mean over seeds."""
+    gain: float
+    base_ci95: Pair
+    tuned_ci95: Pair
+    gain_ci95: Pair
+    """95 % intervals over rows and templates, paired."""
+    chance: float
+    majority: float
+    """Score of always giving each task's most frequent answer: a class, or a place among options that differ by row."""
+    n_rows: int
+    n_templates: int
+    by_seed: list[SeedVerdict]
+
+
+class Verdict(_Record):
+    """What the run shows."""
+
+    held_out: list[ClusterVerdict]
+    seen: list[ClusterVerdict]
+    sentence: str
+    """The verdict on the held-out clusters in words."""
+
+
+class TemplateSpread(_Record):
+    """A model's score on a task over its templates."""
+
+    mean: float
+    std: float
+    min: float
+    max: float
+    by_template: dict[str, float]
+    other_metrics: list[float]
+    """Means of the task's further metrics, in its order."""
+
+
+class TaskResult(_Record):
+    """One task under all its templates."""
+
+    task: str
+    cluster: str
+    role: Literal["held_out", "seen"]
+    metric: str
+    n_rows: int
+    chance: float
+    majority: float
+    models: dict[str, TemplateSpread]
+    """By model: `untuned`, `seed-0`, …"""
+
+
+class Results(_Record):
+    """The account of one run."""
+
+    schema_version: int
+    name: str
+    run: str
+    recipe: dict[str, Any]
+    seeds: list[int]
+    verdict: Verdict
+    tasks: list[TaskResult]
+    held_out_clusters: list[str]
+    tuned_tasks: list[str]
+    wall_seconds: dict[str, float]
+    """By stage, of the time it was computed."""
+    peak_memory_mb: float
+    versions: dict[str, str]
+    machine: dict[str, str]
+    format: str
+    """Hash of the text format that all models share."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Cluster:
+    """Matrices of one cluster: the untuned model's and each seed's, by task."""
+
+    base: list[TaskMatrix]
+    tuned: dict[int, list[TaskMatrix]]
+
+
+def cluster_verdicts(
+    untuned: Mapping[str, TaskMatrix],
+    tuned: Mapping[int, Mapping[str, TaskMatrix]],
+    tasks: Sequence[str],
+    *,
+    samples: int,
+) -> list[ClusterVerdict]:
+    """Compare untuned and tuned models cluster by cluster.
+
+    Args:
+        untuned: matrices by task.
+        tuned: matrices by seed and task.
+        tasks: which tasks count.
+        samples: bootstrap resamples.
+    """
+    chosen = [untuned[task] for task in tasks if task in untuned]
+    clusters: dict[str, list[TaskMatrix]] = {}
+    for matrix in chosen:
+        clusters.setdefault(matrix.cluster, []).append(matrix)
+    verdicts = []
+    for name, members in clusters.items():
+        ranked = [matrix for matrix in members if matrix.kind == "ranked"]
+        base = ranked or members
+        cluster = _Cluster(
+            base=base, tuned={seed: [matrices[m.task] for m in base] for seed, matrices in tuned.items()}
+        )
+        verdicts.append(_verdict(name, cluster, samples))
+    return sorted(verdicts, key=lambda verdict: verdict.cluster)
+
+
+def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
+    seeds = list(cluster.tuned)
+    per_task = [
+        [base.values, *(cluster.tuned[seed][number].values for seed in seeds)]
+        for number, base in enumerate(cluster.base)
+    ]
+    means = resample_tasks(per_task, samples=samples).means
+    base_means, seed_means = means[0], means[1:]
+    base = _mean([matrix.values for matrix in cluster.base])
+    by_seed = []
+    for place, seed in enumerate(seeds):
+        score = _mean([matrix.values for matrix in cluster.tuned[seed]])
+        by_seed.append(
+            SeedVerdict(
+                seed=seed,
+                tuned=score,
+                gain=score - base,
+                tuned_ci95=_pair(seed_means[place]),
+                gain_ci95=_pair(seed_means[place] - base_means),
+            )
+        )
+    tuned = float(np.mean([verdict.tuned for verdict in by_seed]))
+    return ClusterVerdict(
+        cluster=name,
+        tasks=[matrix.task for matrix in cluster.base],
+        metric=" + ".join(sorted({matrix.metric for matrix in cluster.base})),
+        base=base,
+        tuned=tuned,
+        gain=tuned - base,
+        base_ci95=_pair(base_means),
+        tuned_ci95=_pair(seed_means.mean(axis=0)),
+        gain_ci95=_pair(seed_means.mean(axis=0) - base_means),
+        chance=float(np.mean([_chance(matrix) for matrix in cluster.base])),
+        majority=float(np.mean([_majority(matrix) for matrix in cluster.base])),
+        n_rows=sum(len(matrix.values) for matrix in cluster.base),
+        n_templates=sum(len(matrix.templates) for matrix in cluster.base),
+        by_seed=by_seed,
+    )
+
+
+def verdict_sentence(held_out: Sequence[ClusterVerdict]) -> str:
+    """What the held-out clusters show, in words; a gain counts where every seed's interval lies above zero."""
+    if not held_out:
+        return "No cluster was held out, so this run says nothing about new kinds of task."
+    gained = [v.cluster for v in held_out if all(seed.gain_ci95[0] > 0 for seed in v.by_seed)]
+    lost = [v.cluster for v in held_out if all(seed.gain_ci95[1] < 0 for seed in v.by_seed)]
+    seeds = len(held_out[0].by_seed)
+    runs = "the tuned model" if seeds == 1 else f"each of the {seeds} tuned models"
+    many = "the held-out cluster" if len(held_out) == 1 else f"{len(gained)} of the {len(held_out)} held-out clusters"
+    if not gained:
+        text = f"On no held-out cluster is {runs} shown to be better than the untuned one."
+    else:
+        text = f"On {many} {runs} is better than the untuned one ({_words(gained)})."
+    return text + (f" Tuning made {_words(lost)} worse." if lost else "")
+
+
+def _words(clusters: Sequence[str]) -> str:
+    return ", ".join(cluster.replace("_", " ") for cluster in clusters)
+
+
+def task_results(
+    models: Mapping[str, Mapping[str, TaskMatrix]], roles: Mapping[str, Literal["held_out", "seen"]]
+) -> list[TaskResult]:
+    """Every task's spread over templates, for every model."""
+    first = next(iter(models.values()))
+    return [
+        TaskResult(
+            task=task,
+            cluster=matrix.cluster,
+            role=roles[task],
+            metric=matrix.metric,
+            n_rows=len(matrix.values),
+            chance=_chance(matrix),
+            majority=_majority(matrix),
+            models={name: _spread(matrices[task]) for name, matrices in models.items()},
+        )
+        for task, matrix in sorted(first.items(), key=lambda item: (roles[item[0]], item[1].cluster, item[0]))
+    ]
+
+
+def _spread(matrix: TaskMatrix) -> TemplateSpread:
+    by_template = np.nanmean(matrix.values, axis=0)
+    return TemplateSpread(
+        mean=float(by_template.mean()),
+        std=float(by_template.std(ddof=1)) if len(by_template) > 1 else 0.0,
+        min=float(by_template.min()),
+        max=float(by_template.max()),
+        by_template={str(n): float(v) for n, v in zip(matrix.templates, by_template, strict=True)},
+        other_metrics=[float(value) for value in np.atleast_1d(matrix.others)],
+    )
+
+
+def _chance(matrix: TaskMatrix) -> float:
+    return float(np.mean([1 / n if n else 0.0 for n in matrix.options]))
+
+
+def _majority(matrix: TaskMatrix) -> float:
+    return max(Counter(matrix.expected).values()) / len(matrix.expected)
+
+
+def _mean(values: Sequence[NDArray[np.float64]]) -> float:
+    return float(np.mean([np.nanmean(matrix) for matrix in values]))
+
+
+def _pair(values: NDArray[np.float64]) -> Pair:
+    found = interval(values)
+    return found.low, found.high

@@ -1,0 +1,1 @@
+"""Pretrained models: loaded safely, called frugally."""

@@ -1,0 +1,24 @@
+"""Batches of like lengths, so that little is padding.
+
+Invariant: a pure function of the lengths; every item is in exactly one group.
+"""
+
+from collections.abc import Sequence
+
+__all__ = ["group_by_length"]
+
+
+def group_by_length(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
+    """Cut items into groups of like lengths, each at most `padded_tokens` when padded.
+
+    A group also ends where its longest item would be half again as long as its shortest.
+    """
+    groups: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        group = groups[-1] if groups else []
+        fits = (len(group) + 1) * lengths[number] <= padded_tokens
+        if group and fits and lengths[number] <= 1.5 * lengths[group[0]] + 4:
+            group.append(number)
+        else:
+            groups.append([number])
+    return groups

@@ -1,0 +1,362 @@
+"""The pipeline: mixture → training → evaluation → report, each stage whole or absent.
+
+    runs/<name>-<hash>/   recipe.yaml  run.json  results.json  report.html
+        mixture/          the token store and its ledger
+        training/seed-0/  the tuned model in Hugging Face layout, metrics.jsonl
+        evaluation/untuned/, evaluation/seed-0/   the row × template matrix
+
+A finished stage is skipped; a changed setting redoes the stages that depend on it, and a stage that another run
+already has under the same key is linked from there. Killed at any moment, the next call goes on from the last
+whole piece. Rejected: a workflow engine; four stages in a line need none.
+"""
+
+import json
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import openflan
+from openflan.errors import UserError
+from openflan.plan import UNTUNED, Plan, make_plan
+from openflan.recipe import Recipe
+from openflan.stage import (
+    FORMAT,
+    adopt_twin,
+    commit_folder,
+    partial_folder,
+    read_manifest,
+    user_file_errors,
+    write_atomically,
+)
+
+if TYPE_CHECKING:
+    from openflan.evaluation.results import Results
+    from openflan.prompts.encoding import TextEncoder
+    from openflan.prompts.render import Prompt
+    from openflan.tasks.catalog import Entry
+
+__all__ = ["Event", "Outcome", "StageName", "report_again", "run"]
+
+StageName = Literal["mixture", "training", "evaluation", "report"]
+
+_ORDER: tuple[StageName, ...] = ("mixture", "training", "evaluation", "report")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Something a user may want to see while the pipeline works."""
+
+    stage: str
+    """`mixture`, `training seed-0`, `evaluation untuned`, `report` …"""
+    kind: Literal["started", "progress", "done", "kept", "linked"]
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    note: str = ""
+
+
+Watch = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What `run` did."""
+
+    folder: Path
+    worked: bool
+    """False where everything was already there."""
+
+
+def run(recipe: Recipe, *, runs: Path, until: StageName = "report", watch: Watch = lambda _event: None) -> Outcome:
+    """Do what a recipe says, as far as it is not done yet.
+
+    Args:
+        runs: folder that holds the run folders.
+        until: last stage to do.
+
+    Raises:
+        UserError: the recipe, its data, its model or the disk is at fault; a run folder that this call began and
+            got nowhere in is removed again.
+    """
+    plan = make_plan(recipe)
+    folder = runs / recipe.run_name
+    with user_file_errors(folder):
+        _check_format(folder)
+        if _finished(folder, plan, until):
+            return Outcome(folder=folder, worked=False)
+        _check_space(runs, plan)
+        began = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            _Pipeline(plan, folder, watch).work(until)
+        except UserError:
+            if began and not any(read_manifest(path.parent) for path in folder.rglob("manifest.json")):
+                shutil.rmtree(folder)
+            raise
+    return Outcome(folder=folder, worked=True)
+
+
+def report_again(folder: Path) -> "Results":
+    """Compute results and page of a finished run folder again, from what its stages stored.
+
+    Raises:
+        UserError: the folder is of another version, or its stages are not the ones its recipe now asks for.
+    """
+    from openflan.recipe import load_recipe
+    from openflan.report.write import write_report
+
+    _check_format(folder)
+    plan = make_plan(load_recipe(folder / "recipe.yaml", folder=Path(_head(folder)["folder"])))
+    if not _finished(folder, plan, "evaluation"):
+        raise UserError("the run is not finished", where=str(folder), how="finish it with `openflan run`")
+    with user_file_errors(folder):
+        return write_report(plan, folder, machine=_machine(), versions=_versions())
+
+
+class _Pipeline:
+    """The stages of one run."""
+
+    def __init__(self, plan: Plan, folder: Path, watch: Watch) -> None:
+        self._plan = plan
+        self._recipe = plan.recipe
+        self._folder = folder
+        self._watch = watch
+        self._encoder: TextEncoder | None = None
+        self._tokenizer: Any = None
+        self._questions: list[tuple[Entry, list[Prompt]]] | None = None
+
+    def work(self, until: StageName) -> None:
+        head = {
+            "format": FORMAT,
+            "openflan": openflan.__version__,
+            "recipe": self._recipe.fingerprint,
+            "folder": str(self._recipe.folder),
+        }
+        if not (self._folder / "run.json").exists():
+            self._prepare()
+            write_atomically(self._folder / "recipe.yaml", self._recipe.to_yaml())
+            write_atomically(self._folder / "run.json", json.dumps(head, indent=1))
+        last = _ORDER.index(until)
+        self._stage("mixture", self._plan.mixture_key, self._mixture)
+        if last >= 1:
+            for seed, key in self._plan.training_keys.items():
+                self._stage(f"training/seed-{seed}", key, partial(self._training, seed=seed))
+        if last >= 2:
+            for model, key in self._plan.evaluation_keys.items():
+                self._stage(f"evaluation/{model}", key, partial(self._evaluation, name=model))
+        if last >= 3:
+            self._report()
+            write_atomically(
+                self._folder / "run.json", json.dumps({**head, "results": self._plan.results_key}, indent=1)
+            )
+
+    def _prepare(self) -> None:
+        """Read and render everything once, so that bad rows are found before hours of work."""
+        from openflan.models.load import load_tokenizer
+        from openflan.prompts.encoding import TextEncoder
+
+        if self._encoder is None:
+            self._tokenizer = load_tokenizer(self._plan.model)
+            self._encoder = TextEncoder(self._tokenizer, self._recipe.prompts)
+        if self._questions is None:
+            self._ask()
+
+    def _ask(self) -> None:
+        from openflan.evaluation.protocol import ask_prompts
+
+        part = self._recipe.evaluation
+        chosen = [(e, part.rows) for e in self._plan.measured_held_out]
+        chosen += [(e, part.seen_rows) for e in self._plan.measured_seen]
+        self._questions = [
+            (entry, ask_prompts(entry, self._recipe.prompts, limit=limit, data=self._plan.data))
+            for entry, limit in chosen
+        ]
+
+    def _stage(self, place: str, key: str, work: Callable[[Path], dict[str, Any]]) -> None:
+        """Do a stage unless it is there, here or in a sibling run."""
+        folder = self._folder / place
+        name = place.replace("/", " ")
+        manifest = read_manifest(folder)
+        if manifest is not None and manifest["key"] == key:
+            self._watch(Event(stage=name, kind="kept"))
+            return
+        twin = adopt_twin(folder, key=key, runs=self._folder.parent, place=Path(place))
+        if twin is not None:
+            self._watch(Event(stage=name, kind="linked", note=str(twin)))
+            return
+        self._watch(Event(stage=name, kind="started"))
+        began = time.perf_counter()
+        place_in_work = partial_folder(folder, key=key)
+        try:
+            facts = work(place_in_work)
+        except UserError:
+            shutil.rmtree(place_in_work, ignore_errors=True)
+            raise
+        seconds = facts.pop("seconds", time.perf_counter() - began)
+        commit_folder(
+            place_in_work, folder, key=key, facts={"seconds": seconds, "peak_memory_mb": _peak_memory(), **facts}
+        )
+        self._watch(Event(stage=name, kind="done", note=f"{seconds:.0f} s"))
+
+    def _mixture(self, place: Path) -> dict[str, Any]:
+        from openflan.mixture.store import write_store
+
+        self._prepare()
+        assert self._encoder is not None
+
+        def report(done: int, total: int) -> None:
+            self._watch(Event(stage="mixture", kind="progress", done=done, total=total, unit="tokens"))
+
+        write_store(place, self._recipe, self._plan.division, self._encoder, data=self._plan.data, report=report)
+        return {}
+
+    def _training(self, place: Path, seed: int) -> dict[str, Any]:
+        from openflan.mixture.store import TokenStore
+        from openflan.models.load import load_model, pick_device
+        from openflan.training.loop import StepReport, tune
+
+        self._prepare()
+        assert self._encoder is not None
+        store = TokenStore.open(self._folder / "mixture")
+        model = load_model(self._plan.model, device=pick_device())
+        part = self._recipe.training
+
+        def report(line: StepReport) -> None:
+            note = f"loss {line.loss:.3f}  {line.tokens / line.seconds:,.0f} tokens/s"
+            done = Event(
+                stage=f"training seed-{seed}",
+                kind="progress",
+                done=line.step,
+                total=part.steps,
+                unit="steps",
+                note=note,
+            )
+            self._watch(done)
+
+        progress = tune(model, store, part, place, seed=seed, report=report)
+        target = place / "model"
+        model.save_pretrained(target)
+        self._tokenizer.save_pretrained(target)
+        card = {"encoder": self._encoder.fingerprint, "prompts": self._recipe.prompts.model_dump(mode="json")}
+        write_atomically(target / "openflan.json", json.dumps(card, indent=1))
+        return {"seconds": progress.seconds}
+
+    def _evaluation(self, place: Path, name: str) -> dict[str, Any]:
+        from openflan.evaluation.matrix import write_matrix
+        from openflan.evaluation.protocol import evaluate
+        from openflan.models.load import ModelSource, load_model, pick_device
+
+        self._prepare()
+        assert self._encoder is not None
+        assert self._questions is not None
+        source = self._plan.model
+        if name != UNTUNED:
+            tuned = self._folder / "training" / name / "model"
+            source = ModelSource(name=name, folder=tuned)
+            card = json.loads((tuned / "openflan.json").read_text(encoding="utf-8"))
+            if card["encoder"] != self._encoder.fingerprint:
+                raise UserError(
+                    "the model was tuned on another text format than it would be asked in",
+                    where=str(tuned),
+                    how="remove the run folder and run the recipe again",
+                )
+        model = load_model(source, device=pick_device())
+
+        def report(done: int, total: int) -> None:
+            self._watch(Event(stage=f"evaluation {name}", kind="progress", done=done, total=total, unit="prompts"))
+
+        answers = evaluate(model, self._encoder, self._questions, self._recipe.evaluation, report=report)
+        write_matrix(place / "matrix.parquet", answers)
+        return {"prompts": len(answers), "format": self._encoder.fingerprint}
+
+    def _report(self) -> None:
+        from openflan.report.write import write_report
+
+        self._watch(Event(stage="report", kind="started"))
+        write_report(self._plan, self._folder, machine=_machine(), versions=_versions())
+        self._watch(Event(stage="report", kind="done"))
+
+
+def _finished(folder: Path, plan: Plan, until: StageName) -> bool:
+    """Whether everything up to a stage is there under the plan's keys."""
+    wanted = {"mixture": plan.mixture_key}
+    if until != "mixture":
+        wanted |= {f"training/seed-{seed}": key for seed, key in plan.training_keys.items()}
+    if until in ("evaluation", "report"):
+        wanted |= {f"evaluation/{model}": key for model, key in plan.evaluation_keys.items()}
+    for place, key in wanted.items():
+        manifest = read_manifest(folder / place)
+        if manifest is None or manifest["key"] != key:
+            return False
+    if until != "report":
+        return True
+    there = all((folder / name).is_file() for name in ("results.json", "report.html"))
+    return there and _head(folder).get("results") == plan.results_key
+
+
+def _head(folder: Path) -> dict[str, Any]:
+    try:
+        head = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return {}
+    return head if isinstance(head, dict) else {}
+
+
+def _check_format(folder: Path) -> None:
+    """Refuse a run folder that another version of openflan laid out."""
+    head = _head(folder)
+    if head and head.get("format") != FORMAT:
+        raise UserError(
+            f"a run folder of format {head.get('format')} (openflan {head.get('openflan', 'unknown')});"
+            f" this openflan {openflan.__version__} writes format {FORMAT}",
+            where=str(folder),
+            how="move or delete the folder, or choose another --out",
+        )
+
+
+def _check_space(runs: Path, plan: Plan) -> None:
+    """Refuse to begin what the disk can't hold: weights, optimizer state and a checkpoint a seed, the token store."""
+    there = next(parent for parent in (runs, *runs.absolute().parents) if parent.exists())
+    weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors")) if plan.model.folder else 0
+    part = plan.recipe.training
+    needed = (2 * len(plan.recipe.seeds) + 8) * weights + 8 * part.steps * part.tokens_per_batch + (16 << 20)
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise UserError(
+            f"{free >> 20:,} MiB are free and about {needed >> 20:,} MiB are needed",
+            where=str(there),
+            how="free some space or choose another --out",
+        )
+
+
+def _peak_memory() -> float:
+    """Largest resident size of this process so far, in MB."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(size / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "numpy")
+    return {"openflan": openflan.__version__, "python": platform.python_version(), **{n: version(n) for n in names}}
+
+
+def _machine() -> dict[str, str]:
+    import os
+
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    return {
+        "system": platform.system(),
+        "device": device,
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+    }

@@ -1,0 +1,143 @@
+"""The plan of a run: a recipe with every name resolved, checked before anything is written.
+
+Which tasks are tuned on and which are measured, which model, and for each stage a key: a hash of exactly what its
+content depends on. A changed setting changes the keys of the stages it matters to and of no others.
+
+Invariant: equal keys mean equal content. Cost: reads task files and hashes data and model files (0.3 s for the
+starter); imports neither torch nor transformers. Rejected: time stamps, which a copy or a clone changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import openflan
+from openflan.errors import UserError
+from openflan.mixture.holdout import HoldOut, hold_out
+from openflan.models.load import ModelSource, find_model
+from openflan.prompts.render import TaskRenderer
+from openflan.recipe import Recipe
+from openflan.stage import FORMAT, fingerprint_of
+from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
+from openflan.tasks.sources import Role, source_fingerprint
+
+__all__ = ["Plan", "make_plan"]
+
+UNTUNED = "untuned"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A recipe, resolved."""
+
+    recipe: Recipe
+    model: ModelSource
+    data: Path | None
+    division: HoldOut
+    measured_held_out: tuple[Entry, ...]
+    measured_seen: tuple[Entry, ...]
+    mixture_key: str
+    training_keys: dict[int, str]
+    """By seed."""
+    evaluation_keys: dict[str, str]
+    """By model: `untuned`, `seed-0`, …"""
+
+    @property
+    def results_key(self) -> str:
+        """Key of `results.json` and the report."""
+        return fingerprint_of([self.evaluation_keys, self.recipe.model_dump(mode="json"), self.mixture_key])
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Resolve and check a recipe.
+
+    Raises:
+        UserError: a task, cluster, file, model or template is at fault.
+    """
+    wanted = recipe.tasks
+    folders = [recipe.find(folder) for folder in wanted.folders]
+    data = None if wanted.data is None else recipe.find(wanted.data)
+    if data is not None and not data.is_dir():
+        raise UserError("no such folder of data", where=f"tasks.data: {wanted.data}", how="check the path")
+    catalog = open_catalog(folders, collections=COLLECTIONS)
+    entries = catalog.select(wanted.use, where="tasks.use")
+    if not entries:
+        raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
+    division = hold_out(entries, wanted.hold_out, kin=wanted.kin)
+    model = find_model(recipe.model, recipe.find(recipe.model.path))
+    _check_lengths(recipe, model)
+    held = _measured(recipe, division)
+    seen = tuple(e for e in division.tuned if "test" in e.spec.splits) if recipe.evaluation.seen_rows else ()
+    if not held and not seen:
+        raise UserError(
+            "nothing to evaluate: no cluster is held out and evaluation.seen_rows is 0",
+            where="tasks.hold_out",
+            how="hold out a cluster, e.g. --set tasks.hold_out=[natural_language_inference]",
+        )
+    for entry in {e.spec.name: e for e in (*division.tuned, *held, *seen)}.values():
+        TaskRenderer(entry)
+    mixture = [
+        [FORMAT, openflan.__version__],
+        _content(division.tuned, "train", data),
+        recipe.prompts.model_dump(mode="json"),
+        recipe.mixture.model_dump(mode="json"),
+        [recipe.training.steps, recipe.training.tokens_per_batch],
+        model.tokenizer_fingerprint,
+    ]
+    tuning = recipe.training.model_dump(mode="json", exclude={"checkpoint_every"})
+    training_keys = {seed: fingerprint_of([mixture, tuning, model.fingerprint, seed]) for seed in recipe.seeds}
+    asked = [
+        _content(held, "test", data),
+        _content(seen, "test", data),
+        recipe.prompts.model_dump(mode="json"),
+        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "tasks"}),
+        [FORMAT, openflan.__version__],
+    ]
+    models = {UNTUNED: model.fingerprint, **{f"seed-{seed}": key for seed, key in training_keys.items()}}
+    return Plan(
+        recipe=recipe,
+        model=model,
+        data=data,
+        division=division,
+        measured_held_out=held,
+        measured_seen=seen,
+        mixture_key=fingerprint_of([mixture, list(recipe.seeds)]),
+        training_keys=training_keys,
+        evaluation_keys={name: fingerprint_of([asked, key]) for name, key in models.items()},
+    )
+
+
+def _measured(recipe: Recipe, division: HoldOut) -> tuple[Entry, ...]:
+    """Held-out tasks to evaluate."""
+    held = {entry.spec.name: entry for entry in division.held_out if "test" in entry.spec.splits}
+    if recipe.evaluation.tasks is None:
+        return tuple(held.values())
+    chosen: dict[str, Entry] = {}
+    tuned = {word for entry in division.tuned for word in (entry.spec.name, entry.spec.cluster)}
+    for position, word in enumerate(recipe.evaluation.tasks):
+        found = {name: entry for name, entry in held.items() if word in (name, entry.spec.cluster)}
+        if not found:
+            reason = "it is tuned on" if word in tuned else "no held-out task or cluster has that name"
+            raise UserError(
+                f"'{word}' can't be measured as held out: {reason}",
+                where=f"evaluation.tasks[{position}]",
+                how="hold its cluster out (tasks.hold_out), or use evaluation.seen_rows for tuned tasks",
+            )
+        chosen.update(found)
+    return tuple(chosen.values())
+
+
+def _content(entries: Sequence[Entry], role: Role, data: Path | None) -> dict[str, list[str]]:
+    """What tasks say and what their rows are."""
+    return {e.spec.name: [e.spec.fingerprint, source_fingerprint(e, role, data=data)] for e in entries}
+
+
+def _check_lengths(recipe: Recipe, model: ModelSource) -> None:
+    longest = recipe.prompts.max_input_tokens + recipe.prompts.max_target_tokens
+    if model.positions is not None and longest > model.positions:
+        raise UserError(
+            f"prompts of {longest} tokens (input and target) do not fit the model's {model.positions} positions",
+            where="prompts.max_input_tokens, prompts.max_target_tokens",
+            how=f"lower them, e.g. --set prompts.max_input_tokens={max(8, model.positions * 3 // 4)}"
+            f" --set prompts.max_target_tokens={max(1, model.positions // 4)}",
+        )

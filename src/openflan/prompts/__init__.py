@@ -1,0 +1,1 @@
+"""How a task reads: templates become prompts, prompts become tokens."""

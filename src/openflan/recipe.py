@@ -1,0 +1,231 @@
+"""A recipe: one experiment, whole, as plain data.
+
+Model, tasks, mixture, training and evaluation in one frozen, strict model that round-trips to YAML; its hash
+names the run folder. No setting is silently ignored: an unknown key is an error that names the nearest known one.
+
+Invariant: two recipes that mean the same have the same `fingerprint`, however they were written.
+Rejected: Python configuration files, which can't be compared, hashed or trusted (docs/design/0001-architecture.md).
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from openflan.errors import UserError, strict_error
+from openflan.stage import fingerprint_of
+
+__all__ = [
+    "EvaluationPart",
+    "MixturePart",
+    "ModelPart",
+    "OptimizerPart",
+    "PromptsPart",
+    "Recipe",
+    "TasksPart",
+    "TrainingPart",
+    "load_recipe",
+]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 3e-5 as a number, as YAML 1.2 and every user do and YAML 1.1 does not."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelPart(_Part):
+    """The pretrained model to tune."""
+
+    path: str = "starter"
+    """A hub id, a folder in Hugging Face layout, or `starter` for the base model shipped with openflan."""
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+
+class TasksPart(_Part):
+    """Which tasks there are, and which clusters are kept out of tuning."""
+
+    use: tuple[str, ...] = ("starter",)
+    """Task names, cluster names, `starter` (the embedded suite), `catalog` (FLAN's datasets) or `mine` (folders)."""
+    hold_out: tuple[str, ...] = ()
+    """Clusters no task of which is tuned on; they are what evaluation is about."""
+    kin: Literal["paper", "none"] = "paper"
+    """`paper`: clusters that are close kin of a held-out one leave tuning too (section 2.2 of the paper)."""
+    folders: tuple[str, ...] = ()
+    """Folders of your own task files."""
+    data: str | None = None
+    """A folder with `<task>/<split>.jsonl[.gz]` files to read in place of the hub."""
+
+
+class PromptsPart(_Part):
+    """How rows become text."""
+
+    options: Literal["shown", "hidden"] = "shown"
+    separator: str = "\n"
+    """Stands between input and target; part of the input's tokens."""
+    max_input_tokens: int = Field(default=1024, ge=8)
+    max_target_tokens: int = Field(default=256, ge=1)
+
+
+class MixturePart(_Part):
+    """How often each task is drawn (section 2.1 of the paper)."""
+
+    rows_per_task: int = Field(default=30_000, ge=1)
+    """At most this many training rows a task are used."""
+    maximum: int = Field(default=3_000, ge=1)
+    """Rows beyond this add nothing to a task's rate."""
+
+
+class OptimizerPart(_Part):
+    """Adafactor with a constant rate as in the paper, or AdamW."""
+
+    name: Literal["adafactor", "adamw"] = "adafactor"
+    learning_rate: float = Field(default=3e-5, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    clip_norm: float | None = Field(default=1.0, gt=0)
+
+
+class TrainingPart(_Part):
+    """How the model is tuned."""
+
+    steps: int = Field(default=30_000, ge=1)
+    tokens_per_batch: int = Field(default=8_192, ge=16)
+    """Tokens of whole examples an optimizer step holds."""
+    micro_batch_tokens: int = Field(default=8_192, ge=16)
+    """Padded tokens that go through the model at once; memory, not the result, depends on it."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto`: bfloat16 autocast over float32 weights where the device computes it, else float32."""
+    checkpoint_every: int = Field(default=500, ge=1)
+    optimizer: OptimizerPart = OptimizerPart()
+
+
+class EvaluationPart(_Part):
+    """What is measured, untuned and tuned, under every template that asks for the answer."""
+
+    tasks: tuple[str, ...] | None = None
+    """Held-out tasks or clusters to evaluate; by default every task of the held-out clusters and their kin."""
+    rows: int = Field(default=200, ge=1)
+    """Rows of each held-out task, drawn by content hash: the same for every model."""
+    seen_rows: int = Field(default=0, ge=0)
+    """Fresh rows of each tuned task; 0 leaves the tuned clusters out."""
+    score: Literal["sum", "mean_token", "per_character", "per_byte"] = "sum"
+    """How an option's log-likelihood is normalised before ranking."""
+    batch_tokens: int = Field(default=16_384, ge=16)
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    max_new_tokens: int = Field(default=32, ge=1)
+    generate: bool = True
+    """Whether tasks without options are evaluated too (greedy decoding)."""
+    bootstrap: int = Field(default=1_000, ge=100)
+    """Resamples behind each 95 % interval."""
+
+
+class Recipe(_Part):
+    """One experiment, whole."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    model: ModelPart = ModelPart()
+    tasks: TasksPart = TasksPart()
+    prompts: PromptsPart = PromptsPart()
+    mixture: MixturePart = MixturePart()
+    training: TrainingPart = TrainingPart()
+    evaluation: EvaluationPart = EvaluationPart()
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """One tuning run a seed; results are reported over all of them."""
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError("seeds must be different and not negative")
+        longest = self.prompts.max_input_tokens + self.prompts.max_target_tokens
+        if self.training.tokens_per_batch < longest:
+            raise ValueError(
+                f"training.tokens_per_batch is {self.training.tokens_per_batch}, less than one example's"
+                f" {longest} tokens (prompts.max_input_tokens + prompts.max_target_tokens)"
+            )
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of every setting but the name."""
+        return fingerprint_of(self.model_dump(mode="json", exclude={"name"}))
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the recipe start."""
+        return self._folder
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run folder: the recipe's name and the start of its hash."""
+        return f"{self.name}-{self.fingerprint[:8]}"
+
+    def find(self, path: str) -> Path:
+        """A path written in the recipe: absolute, else beside the recipe file, else under the working folder."""
+        beside = self._folder / Path(path).expanduser()
+        return beside if beside.exists() else Path(path).expanduser()
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML; reading it back gives an equal recipe."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(path: Path, settings: Sequence[str] = (), *, folder: Path | None = None) -> Recipe:
+    """Read a recipe file and apply `a.b=value` settings to it.
+
+    Args:
+        settings: as after `--set`; values are read as YAML.
+        folder: where relative paths in it start; the file's own folder if None.
+
+    Raises:
+        UserError: the file is missing or no mapping, a key is unknown or a value is not allowed.
+    """
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError("no such recipe", where=str(path), how="`ls recipes/` shows the ready ones") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"not valid YAML: {' '.join(str(error).split())}", where=str(path)) from None
+    if not isinstance(data, dict):
+        raise UserError("a recipe must hold a mapping", where=str(path), how="start with 'name:'")
+    for setting in settings:
+        _apply(data, setting)
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        raise strict_error(error, str(path), Recipe) from None
+    recipe._folder = (folder or path.parent).resolve()
+    return recipe
+
+
+def _apply(data: dict[str, Any], setting: str) -> None:
+    """Set one dotted key in place."""
+    key, equals, value = setting.partition("=")
+    if not equals or not key:
+        raise UserError(f"'{setting}' is not of the form a.b=value", where="--set")
+    *path, last = key.strip().split(".")
+    here = data
+    for part in path:
+        below = here.setdefault(part, {})
+        if not isinstance(below, dict):
+            raise UserError(f"'{part}' in '{key}' holds a value, not keys", where="--set")
+        here = below
+    try:
+        here[last] = yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError:
+        raise UserError(f"the value of '{setting}' is not valid YAML", where="--set", how="quote it") from None

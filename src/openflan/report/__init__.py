@@ -1,0 +1,1 @@
+"""Results that people can look at: one self-contained page a run."""

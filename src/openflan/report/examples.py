@@ -1,0 +1,107 @@
+"""Which prompts the page shows: one of each kind a cluster, wins and losses alike.
+
+A prompt is put to the untuned and to a tuned model. What tuning did to it is one of four kinds: newly right, newly
+wrong, right both times, wrong both times (better, worse or alike where a score is graded). All are counted; of each
+kind the page shows the prompt with the smallest hash.
+
+Invariant: the choice depends on prompts and scores alone, not on their order. Cost: 1 s for 50,000 prompts.
+Rejected: the largest gains, which make every model look good; drawing at random over all, which hides rare kinds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openflan.evaluation.protocol import Answered
+from openflan.stage import fingerprint_of
+
+__all__ = ["ClusterExamples", "Example", "Option", "choose_examples"]
+
+_KINDS = {
+    (1, True): "newly right",
+    (-1, True): "newly wrong",
+    (1, False): "better after tuning",
+    (-1, False): "worse after tuning",
+    (0, False): "same score",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """One option of a prompt and who chose it."""
+
+    text: str
+    expected: bool
+    untuned: bool
+    tuned: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One prompt with both answers."""
+
+    kind: str
+    """What tuning did to it, in words."""
+    untuned: Answered
+    tuned: Answered
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterExamples:
+    """A cluster's tally and the prompts shown for it."""
+
+    cluster: str
+    tally: dict[str, int]
+    """How many prompts are of each kind, over all rows and templates."""
+    total: int
+    shown: list[Example]
+
+
+def choose_examples(
+    untuned: Sequence[Answered], tuned: Sequence[Answered], *, first: Sequence[str] = ()
+) -> list[ClusterExamples]:
+    """Sort every prompt by what tuning did to it, and choose one of each kind for every cluster.
+
+    Args:
+        untuned: the untuned model's answers.
+        tuned: one tuned model's answers to the same prompts.
+        first: clusters that come first, in this order; the others follow by name.
+    """
+    after = {(answer.task, answer.row, answer.template): answer for answer in tuned}
+    clusters: dict[str, dict[str, list[tuple[Answered, Answered]]]] = {}
+    for before in untuned:
+        answer = after.get((before.task, before.row, before.template))
+        if answer is not None:
+            kinds = clusters.setdefault(before.cluster, {})
+            kinds.setdefault(_kind(before, answer), []).append((before, answer))
+    order = sorted(clusters, key=lambda name: (first.index(name) if name in first else len(first), name))
+    return [_cluster(name, clusters[name]) for name in order]
+
+
+def _cluster(name: str, kinds: dict[str, list[tuple[Answered, Answered]]]) -> ClusterExamples:
+    told = [kind for kind in (*_KINDS.values(), "right both times", "wrong both times") if kind in kinds]
+    tally = {kind: len(kinds[kind]) for kind in told}
+    shown = []
+    for kind in told:
+        before, after = min(kinds[kind], key=lambda pair: _lot(pair[0]))
+        options = tuple(
+            Option(
+                text=text, expected=text == before.expected, untuned=text == before.answer, tuned=text == after.answer
+            )
+            for text in before.options
+        )
+        shown.append(Example(kind=kind, untuned=before, tuned=after, options=options))
+    return ClusterExamples(cluster=name, tally=tally, total=sum(tally.values()), shown=shown)
+
+
+def _kind(before: Answered, after: Answered) -> str:
+    ranked = before.kind == "ranked"
+    change = (after.value > before.value) - (after.value < before.value)
+    if ranked and not change:
+        return "right both times" if after.value else "wrong both times"
+    return _KINDS[change, ranked]
+
+
+def _lot(answer: Answered) -> str:
+    """What decides between prompts of one kind; ties go to the lowest row and template."""
+    return f"{fingerprint_of([answer.task, answer.prompt])} {answer.row:09d} {answer.template:09d}"

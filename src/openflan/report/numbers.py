@@ -1,0 +1,125 @@
+"""How numbers and names are written on the page.
+
+Scores from 0 to 1 are shown as points of 100 with one decimal, gains with their sign. The one rule that matters:
+whether a gain counts as shown is read from its interval, in one place, so that words, colours and plots agree.
+
+Rejected: more decimals, which suggest a precision that no interval here has.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from markupsafe import Markup
+
+FILTERS = (
+    "breakable",
+    "count",
+    "duration",
+    "listed",
+    "outcome",
+    "outcome_words",
+    "plain_name",
+    "points",
+    "shorten",
+    "signed",
+    "span",
+)
+"""What the page's template may call."""
+
+__all__ = [
+    "FILTERS",
+    "NONE",
+    "Outcome",
+    "breakable",
+    "count",
+    "duration",
+    "listed",
+    "outcome",
+    "outcome_words",
+    "plain_name",
+    "points",
+    "shorten",
+    "signed",
+    "span",
+]
+
+Outcome = Literal["gain", "none", "loss"]
+
+NONE = "\N{EN DASH}"
+"""Stands where there is no number."""
+
+_MINUS = "\N{MINUS SIGN}"
+
+_WORDS: dict[Outcome, str] = {"gain": "gain", "none": "no gain shown", "loss": "worse"}
+
+
+def outcome(gain_ci95: tuple[float, float]) -> Outcome:
+    """What a gain's interval shows: an interval that includes 0 shows nothing."""
+    low, high = gain_ci95
+    if low > 0:
+        return "gain"
+    return "loss" if high < 0 else "none"
+
+
+def outcome_words(gain_ci95: tuple[float, float]) -> str:
+    """`outcome` in plain words."""
+    return _WORDS[outcome(gain_ci95)]
+
+
+def points(score: float) -> str:
+    """A score from 0 to 1 as points: 0.5131 → 51.3."""
+    return NONE if math.isnan(score) else f"{100 * score:.1f}"
+
+
+def signed(difference: float) -> str:
+    """A difference of scores with its sign: 0.051 → +5.1."""
+    text = points(abs(difference))
+    if text in ("0.0", NONE):
+        return text
+    return ("+" if difference > 0 else _MINUS) + text
+
+
+def span(pair: tuple[float, float], *, sign: bool = False) -> str:
+    """An interval in words: `48.1 to 55.0`."""
+    low, high = (signed(end) if sign else points(end) for end in pair)
+    return f"{low} to {high}"
+
+
+def count(number: float) -> str:
+    """A whole number with thousands set apart."""
+    return f"{round(number):,}"
+
+
+def plain_name(name: str) -> str:
+    """A cluster's name as one would write it in a sentence."""
+    return name.replace("_", " ")
+
+
+def breakable(name: str) -> Markup:
+    """A task's name that may break after its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
+def listed(words: Sequence[object]) -> str:
+    """`a, b and c`."""
+    texts = [str(word) for word in words]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
+
+
+def duration(seconds: float) -> str:
+    """A time as hours, minutes and seconds, of which at most two are told."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    parts = [(whole // 3600, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    told = [f"{value} {unit}" for value, unit in parts if value]
+    return " ".join(told[:2])
+
+
+def shorten(text: str, limit: int = 1_600) -> str:
+    """A long text without its middle; how much was left out is said."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit // 3
+    return f"{text[:head]}\n[… {count(len(text) - head - tail)} characters left out …]\n{text[-tail:]}"

@@ -1,0 +1,185 @@
+"""A stage is a folder that is either whole or absent.
+
+A stage is written into `.<name>.partial` beside its place, fsynced, given a manifest and renamed. A folder with
+a manifest is therefore whole; one without does not exist. The manifest holds the stage's `key`, a hash of
+everything its content depends on, so "is this up to date?" is one comparison of strings.
+
+Invariant: no reader ever sees half a stage, whenever the writer is killed. Cost: one hash of the stage's files.
+Rejected: writing in place with a DONE marker at the end, which leaves rubbish that later runs must recognise.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import UserError
+
+__all__ = [
+    "FORMAT",
+    "adopt_twin",
+    "commit_folder",
+    "fingerprint_of",
+    "hash_file",
+    "partial_folder",
+    "read_manifest",
+    "user_file_errors",
+    "write_atomically",
+]
+
+FORMAT = 1
+"""Version of the run folder's layout; a folder of another version is refused."""
+
+_MANIFEST = "manifest.json"
+_WHOLE_FILE = 64 << 20
+_EDGE = 1 << 20
+
+
+def fingerprint_of(value: Any) -> str:
+    """Short hash of any JSON value; equal values give equal hashes on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file; of its size and its first and last MiB where it is larger than 64 MiB."""
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= _WHOLE_FILE:
+            while chunk := file.read(_EDGE):
+                digest.update(chunk)
+        else:
+            digest.update(str(size).encode() + file.read(_EDGE))
+            file.seek(-_EDGE, os.SEEK_END)
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+@contextmanager
+def user_file_errors(path: Path) -> Iterator[None]:
+    """Turn a full, read-only or forbidden disk into one line the user can act on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                "the disk is full", where=str(path), how="free some space or choose another --out"
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+            reason = (error.strerror or "not writable").lower()
+            raise UserError(f"can't be written ({reason})", where=str(path), how="choose another --out") from error
+        raise
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a whole stage, or None where there is none."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def partial_folder(folder: Path, *, key: str) -> Path:
+    """The place to write a stage into; work of an interrupted run with the same key is kept, other is removed."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    mark = partial / "key"
+    if partial.exists() and (not mark.exists() or mark.read_text(encoding="utf-8") != key):
+        shutil.rmtree(partial)
+    if not partial.exists():
+        partial.mkdir(parents=True)
+        write_atomically(mark, key)
+    return partial
+
+
+def commit_folder(partial: Path, folder: Path, *, key: str, facts: dict[str, Any]) -> None:
+    """Make a written folder the stage: manifest, fsync, rename. An older stage of another key gives way.
+
+    Args:
+        facts: whatever else the manifest should tell, such as seconds taken.
+    """
+    (partial / "key").unlink(missing_ok=True)
+    files = sorted(p for p in partial.rglob("*") if p.is_file())
+    manifest = {
+        "format": FORMAT,
+        "key": key,
+        "files": {str(p.relative_to(partial)): hash_file(p) for p in files},
+        **facts,
+    }
+    write_atomically(partial / _MANIFEST, json.dumps(manifest, indent=1))
+    for path in files:
+        _sync_file(path)
+    if folder.exists():
+        doomed = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(doomed, ignore_errors=True)
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    partial.rename(folder)
+    _sync_folder(folder.parent)
+
+
+def adopt_twin(folder: Path, *, key: str, runs: Path, place: Path) -> Path | None:
+    """Reuse a stage of the same key from a sibling run, by hard links; returns where it came from.
+
+    A stage's files are never changed once committed, so sharing them between runs is safe.
+
+    Args:
+        runs: the folder that holds the runs.
+        place: the stage's path inside a run.
+    """
+    for sibling in sorted(runs.iterdir()) if runs.is_dir() else []:
+        twin = sibling / place
+        manifest = read_manifest(twin)
+        if twin == folder or manifest is None or manifest.get("key") != key:
+            continue
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(twin, partial, copy_function=_link_or_copy, ignore=shutil.ignore_patterns(_MANIFEST))
+        facts = {name: value for name, value in manifest.items() if name not in ("format", "key", "files")}
+        commit_folder(partial, folder, key=key, facts=facts)
+        return twin
+    return None
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

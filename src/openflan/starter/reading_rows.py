@@ -1,0 +1,170 @@
+"""Rows about stories: inference, paraphrase, reading comprehension and coreference.
+
+All of them need binding: who was where, who had what. Wrong answers come from the same story where it has one
+(somebody else's value, somebody else), so that matching words does not do.
+"""
+
+from openflan.starter.chance import Chance, Domain
+from openflan.starter.facts import Fact, draw_fact, draw_story, near_fits, say, sentence, wording
+from openflan.starter.making import Maker, Row, place
+from openflan.starter.stories import no_fact, tell
+from openflan.starter.talk import draw_meant
+from openflan.starter.world import World
+
+__all__ = ["READING"]
+
+
+def _story(w: World, chance: Chance, domain: Domain, least: int, most: int) -> list[Fact]:
+    return draw_story(w, chance, domain, least + chance.below(most - least + 1), repeat=0.7)
+
+
+def _said_of(domain: Domain, fact: Fact, person: str) -> Fact | None:
+    """The same said of this person, where the domain allows it."""
+    changed = Fact(relation=fact.relation, person=person, value=fact.value, other=fact.other)
+    return changed if near_fits(changed, domain) else None
+
+
+def _other_person(w: World, chance: Chance, domain: Domain, facts: list[Fact], fact: Fact) -> Fact | None:
+    """The fact said of somebody of whom the story does not say it, nor anything of the kind."""
+    told = {f.person for f in facts if f.relation is fact.relation}
+    cast = {f.person for f in facts} | {f.other for f in facts}
+    people = [p for p in sorted(cast) if p and p not in told and p not in (fact.value, fact.other)]
+    person = chance.pick(people) if people and chance.maybe(0.6) else chance.pick(w.people)
+    if person in told or person in (fact.value, fact.other):
+        return None
+    return _said_of(domain, fact, person)
+
+
+def _entailment(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    facts = _story(w, chance, domain, 1, 3)
+    fact = chance.pick(facts)
+    used: dict[Fact, str] = {}
+    premise = tell(w, chance, facts, used=used)
+    if label == 0:
+        text = wording(w, chance, fact, avoid=used.get(fact, ""))
+    else:
+        wrong = no_fact(w, chance, domain, facts, fact)
+        if wrong is None:
+            return None
+        text = wording(w, chance, wrong)
+    return {"premise": premise, "hypothesis": text, "statement": sentence(text), "label": label}
+
+
+def _three_way(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    if label < 2:
+        return _entailment(w, chance, domain, label)
+    facts = _story(w, chance, domain, 1, 3)
+    fact = chance.pick(facts)
+    if fact.relation.kind == "people":
+        return None
+    unknown: Fact | None
+    if chance.maybe(0.5):
+        unknown = _other_person(w, chance, domain, facts, fact)
+    else:
+        told = {f.relation.name for f in facts if f.person == fact.person}
+        relation = chance.pick([r for r in w.relations if r.name not in told])
+        unknown = draw_fact(w, chance, domain, relation, fact.person, chance.pick(w.people))
+    if unknown is None or unknown.person == unknown.other:
+        return None
+    text = wording(w, chance, unknown)
+    return {"premise": tell(w, chance, facts), "hypothesis": text, "statement": sentence(text), "label": label}
+
+
+def _same_meaning(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    facts = draw_story(w, chance, domain, 1 + chance.below(2), people=2, repeat=1.0)
+    first = [wording(w, chance, f) for f in facts]
+    told = chance.shuffled(facts)
+    if label == 1:
+        if len(facts) == 2 and facts[0].relation is facts[1].relation and chance.maybe(0.7):
+            told = [
+                Fact(relation=a.relation, person=a.person, value=b.value, other=a.other)
+                for a, b in (facts, list(reversed(facts)))
+            ]
+        else:
+            i = chance.below(len(told))
+            wrong = no_fact(w, chance, domain, facts, told[i])
+            if wrong is None:
+                return None
+            told[i] = wrong
+        if not all(near_fits(f, domain) and f.value not in (f.person, f.other) for f in told):
+            return None
+    second = [wording(w, chance, f, avoid=first[facts.index(f)] if f in facts else "") for f in told]
+    return {"sentence1": sentence(" and ".join(first)), "sentence2": sentence(" and ".join(second)), "label": label}
+
+
+def _same_meaning_pick(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    facts = draw_story(w, chance, domain, 2, people=2, repeat=1.0)
+    if len(facts) < 2 or facts[0].relation is not facts[1].relation or facts[0].relation.kind == "people":
+        return None
+    a, b = facts
+    crossed = Fact(relation=a.relation, person=a.person, value=b.value, other=a.other)
+    swapped = Fact(relation=a.relation, person=b.person, value=a.value, other=b.other)
+    if not all(near_fits(f, domain) and f.value not in (f.person, f.other) for f in (crossed, swapped)):
+        return None
+    text = wording(w, chance, a)
+    right = wording(w, chance, a, avoid=text)
+    wrong = [sentence(wording(w, chance, f)) for f in chance.shuffled([crossed, swapped])]
+    choices = place(sentence(right), wrong, label)
+    return {"sentence": sentence(text), "choices": choices, "label": label}
+
+
+def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    facts = _story(w, chance, domain, 2, 4)
+    fact = chance.pick(facts)
+    asked = fact if label == 0 else no_fact(w, chance, domain, facts, fact)
+    if asked is None:
+        return None
+    question = sentence(say(w, asked, fact.relation.asks), "?")
+    return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "label": label}
+
+
+def _value(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    facts = _story(w, chance, domain, 2, 4)
+    fact = chance.pick(facts)
+    kind = fact.relation.kind
+    near = [f.value for f in facts if f.relation.kind == kind and f.value != fact.value]
+    far = [v for v in chance.some(w.kinds[kind], 4) if v != fact.value and v not in near]
+    barred = (fact.person, fact.other)
+    wrong = [v for v in [*near, *far] if v not in barred][:2]
+    options = place(fact.value, chance.shuffled(wrong), label)
+    question = sentence(say(w, fact, fact.relation.value), "?")
+    return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "choices": options, "label": label}
+
+
+def _who(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    facts = draw_story(w, chance, domain, 2 + chance.below(3), people=2 + chance.below(2), repeat=0.8)
+    fact = chance.pick(facts)
+    cast = list(dict.fromkeys(f.person for f in facts))
+    others = [p for p in cast if p not in (fact.person, fact.value, fact.other)]
+    if not others or fact.relation.kind == "people":
+        return None
+    options = place(fact.person, [chance.pick(others)], label)
+    question = sentence(say(w, fact, fact.relation.who), "?")
+    return {"story": tell(w, chance, facts), "question": question, "choices": options, "label": label}
+
+
+def _pronoun(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    meant = draw_meant(w, chance, domain)
+    choices = place(meant.person, [meant.not_person], label)
+    return {"text": sentence(meant.text), "pronoun": meant.pronoun, "choices": choices, "label": label}
+
+
+def _pronoun_spelled(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    meant = draw_meant(w, chance, domain, by_gender=False)
+    start = meant.spelled.rindex(meant.person)
+    wrong = meant.spelled[:start] + meant.not_person + meant.spelled[start + len(meant.person) :]
+    choices = place(sentence(meant.spelled), [sentence(wrong)], label)
+    return {"text": sentence(meant.text), "pronoun": meant.pronoun, "choices": choices, "label": label}
+
+
+READING: dict[str, Maker] = {
+    "inference_yes_no": Maker(make=_entailment, classes=2, context="premise"),
+    "inference_three_way": Maker(make=_three_way, classes=3, context="premise"),
+    "paraphrase_same": Maker(make=_same_meaning, classes=2, context="sentence1"),
+    "paraphrase_pick": Maker(make=_same_meaning_pick, classes=3, context="sentence"),
+    "reading_yes_no": Maker(make=_yes_no, classes=2, context="story"),
+    "reading_value": Maker(make=_value, classes=3, context="story"),
+    "reading_who": Maker(make=_who, classes=2, context="story"),
+    "pronoun_who": Maker(make=_pronoun, classes=2, context="text"),
+    "pronoun_spelled": Maker(make=_pronoun_spelled, classes=2, context="text"),
+}

@@ -1,0 +1,1 @@
+"""What there is to learn: task specs, where their rows come from, and how rows are cleaned."""

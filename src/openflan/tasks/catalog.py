@@ -1,0 +1,88 @@
+"""The catalog: which tasks there are, by name.
+
+Three collections: `starter` (the embedded suite), `catalog` (FLAN's datasets) and `mine` (folders a recipe names).
+A task of your own behaves like a built-in one; a name may stand for one task only.
+
+Cost: reading every file takes about 60 ms; only the collections asked for are read. Rejected: a registry that
+modules fill when imported, whose content depends on what was imported before.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import openflan
+from openflan.errors import UserError, did_you_mean
+from openflan.tasks.spec import CLUSTERS, TaskSpec, load_task
+
+__all__ = ["COLLECTIONS", "Catalog", "Entry", "open_catalog"]
+
+_PACKAGE = Path(openflan.__file__).parent
+
+COLLECTIONS: dict[str, Path] = {
+    "starter": _PACKAGE / "starter" / "suite",
+    "catalog": _PACKAGE / "tasks" / "catalog",
+}
+"""The collections that come with openflan."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A task, where it was read from and the collection it belongs to."""
+
+    spec: TaskSpec
+    path: Path
+    collection: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """All known tasks by name."""
+
+    entries: dict[str, Entry]
+
+    def select(self, words: Iterable[str], *, where: str) -> list[Entry]:
+        """Tasks that task names, cluster names or collection names stand for, each once, sorted by name.
+
+        Raises:
+            UserError: a word is none of the three.
+        """
+        chosen: dict[str, Entry] = {}
+        for position, word in enumerate(words):
+            found = [
+                entry
+                for entry in self.entries.values()
+                if word in (entry.spec.name, entry.spec.cluster, entry.collection)
+            ]
+            if not found and word not in (*CLUSTERS, *COLLECTIONS, "mine"):
+                known = [*self.entries, *CLUSTERS, *COLLECTIONS]
+                raise UserError(
+                    f"no task, cluster or collection '{word}'",
+                    where=f"{where}[{position}]",
+                    how=did_you_mean(word, known) or "`openflan tasks list` shows them all",
+                )
+            chosen.update({entry.spec.name: entry for entry in found})
+        return [chosen[name] for name in sorted(chosen)]
+
+
+def open_catalog(folders: Sequence[Path] = (), *, collections: Iterable[str] = COLLECTIONS) -> Catalog:
+    """Read the named collections and the user's folders.
+
+    Raises:
+        UserError: a folder is missing, a file is no task, or two files define one name.
+    """
+    entries: dict[str, Entry] = {}
+    places = [(name, COLLECTIONS[name]) for name in collections] + [("mine", folder) for folder in folders]
+    for collection, folder in places:
+        if not folder.is_dir():
+            raise UserError("no such folder of tasks", where=str(folder), how="check tasks.folders in the recipe")
+        for path in sorted(folder.rglob("*.yaml")):
+            spec = load_task(path)
+            if spec.name in entries:
+                raise UserError(
+                    f"task '{spec.name}' is already defined in {entries[spec.name].path}",
+                    where=str(path),
+                    how="rename one of the two",
+                )
+            entries[spec.name] = Entry(spec=spec, path=path, collection=collection)
+    return Catalog(entries=entries)

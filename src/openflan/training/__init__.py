@@ -1,0 +1,1 @@
+"""Tuning: the loop, its loss, its optimizers and its checkpoints."""

@@ -1,0 +1,54 @@
+"""Material that many tests share: tiny models, a folder of a user's tasks, and real data where it is at hand."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))  # read when torch is first imported
+
+from pathlib import Path
+
+import pytest
+
+from little_models import FAMILIES, write_model
+from little_tasks import write_tasks
+
+SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real datasets (`data/`) and models (`models/`)."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no real data at {SHARED}; name the folder in OPENFLAN_SHARED")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def my_tasks(tmp_path_factory) -> Path:
+    """A user's folder: three tasks to tune on, inference and paraphrase to hold out. Don't write to it."""
+    return write_tasks(tmp_path_factory.mktemp("my_tasks"))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """A tiny random model of a family (see `little_models.FAMILIES`), saved once a session. Don't write to it."""
+    root = tmp_path_factory.mktemp("models")
+
+    def of(family: str) -> Path:
+        folder = root / family
+        return folder if folder.exists() else write_model(folder, family)
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(model_folder) -> Path:
+    """Folder of a tiny Llama whose tokenizer adds BOS."""
+    return model_folder("llama")
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def any_model(request, model_folder) -> Path:
+    """Folder of a tiny model, one family after the other."""
+    return model_folder(request.param)

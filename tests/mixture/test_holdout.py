@@ -1,0 +1,91 @@
+"""Clusters are held out whole, and their close kin with them."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from openflan.errors import UserError
+from openflan.mixture.holdout import hold_out
+from openflan.tasks.catalog import open_catalog
+from openflan.tasks.spec import CLUSTERS
+
+# Wei et al. 2022, section 2.2, and the inter-task splits of the published code
+PAPER = {
+    "natural_language_inference": {"paraphrase"},
+    "paraphrase": {"natural_language_inference"},
+    "reading_comprehension": {"reading_comprehension_with_commonsense"},
+    "commonsense": {"reading_comprehension_with_commonsense"},
+    "reading_comprehension_with_commonsense": {"reading_comprehension", "commonsense"},
+    "sentiment": set(),
+    "closed_book_qa": set(),
+    "struct_to_text": set(),
+    "coreference": set(),
+    "translation": set(),
+    "summarization": set(),
+    "misc": set(),
+}
+
+
+def tasks(*evaluation_only):
+    return [
+        SimpleNamespace(
+            spec=SimpleNamespace(name=f"{cluster}_{n}", cluster=cluster, evaluation_only=cluster in evaluation_only)
+        )
+        for cluster in CLUSTERS
+        for n in range(2)
+    ]
+
+
+def clusters(entries):
+    return {entry.spec.cluster for entry in entries}
+
+
+@pytest.mark.parametrize("cluster", PAPER)
+def test_kin_leave_tuning_as_in_the_paper(cluster):
+    division = hold_out(tasks(), [cluster], kin="paper")
+    assert set(division.clusters) == {cluster} | PAPER[cluster]
+    assert clusters(division.tuned) == set(CLUSTERS) - {cluster} - PAPER[cluster]
+    assert clusters(division.held_out) == {cluster} | PAPER[cluster]
+
+
+def test_the_paper_has_twelve_clusters():
+    assert set(CLUSTERS) == set(PAPER)
+
+
+@pytest.mark.parametrize("cluster", PAPER)
+def test_without_kin_only_the_cluster_itself_leaves(cluster):
+    assert clusters(hold_out(tasks(), [cluster], kin="none").held_out) == {cluster}
+
+
+@pytest.mark.parametrize("out", [[], ["misc"], ["commonsense", "paraphrase"], list(PAPER)[:11]])
+def test_every_task_is_tuned_on_or_held_out_and_no_cluster_is_both(out):
+    entries = tasks()
+    division = hold_out(entries, out, kin="paper")
+    assert not clusters(division.tuned) & clusters(division.held_out)
+    assert not clusters(division.tuned) & set(division.clusters)
+    assert len(division.tuned) + len(division.held_out) == len(entries)
+
+
+def test_a_task_for_evaluation_only_is_never_tuned_on():
+    assert "misc" not in clusters(hold_out(tasks("misc"), ["sentiment"], kin="paper").tuned)
+    assert "misc" in clusters(hold_out(tasks("misc"), ["misc"], kin="paper").held_out)
+
+
+def test_holding_everything_out_is_an_error():
+    with pytest.raises(UserError, match="nothing is left to tune on; hold out fewer"):
+        hold_out(tasks(), list(CLUSTERS), kin="paper")
+
+
+def test_holding_out_the_only_tuned_cluster_and_its_kin_is_an_error(my_tasks):
+    entries = open_catalog([Path(my_tasks)], collections=()).select(
+        ["natural_language_inference", "paraphrase"], where="tasks.use"
+    )
+    with pytest.raises(UserError, match="nothing is left"):
+        hold_out(entries, ["paraphrase"], kin="paper")
+    assert len(hold_out(entries, ["paraphrase"], kin="none").tuned) == 1
+
+
+def test_an_unknown_cluster_is_named_with_its_place_and_the_nearest():
+    with pytest.raises(UserError, match=r"tasks\.hold_out\[1\]: no cluster 'coreferense'; did you mean 'coreference'"):
+        hold_out(tasks(), ["misc", "coreferense"], kin="paper")

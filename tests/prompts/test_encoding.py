@@ -1,0 +1,125 @@
+"""One encoder of text for teaching and asking."""
+
+from pathlib import Path
+
+import pytest
+
+import openflan
+from openflan.models.load import find_model, load_tokenizer
+from openflan.prompts.encoding import TextEncoder
+from openflan.recipe import ModelPart, PromptsPart
+
+TEXTS = [
+    "Is this review positive?\n\nthe cafe serves cold soup.",
+    "premise: zoë lit 3 lamps in zürich.\noptions:\n- yes\n- no",
+    "x",
+    "a tag <s> here, </s> there and <unk> or <pad> elsewhere",
+]
+
+TOKENIZERS = ["llama", "gpt2", "qwen2", "starter base", "stories260K"]
+
+
+@pytest.fixture(scope="module", params=TOKENIZERS)
+def tokenizer(request, model_folder):
+    match request.param:
+        case "starter base":
+            folder = Path(openflan.__file__).parent / "starter" / "base"
+        case "stories260K":
+            folder = request.getfixturevalue("shared") / "models" / "stories260K"
+        case family:
+            folder = model_folder(family)
+    return load_tokenizer(find_model(ModelPart(path=str(folder)), folder))
+
+
+def plain(tokenizer, ids):
+    return tokenizer.decode(ids, skip_special_tokens=False)
+
+
+@pytest.mark.parametrize("separator", ["\n", "\n\n", " =>\n"])
+def test_tokens_decode_to_the_text_and_its_separator(tokenizer, separator):
+    encoder = TextEncoder(tokenizer, PromptsPart(separator=separator))
+    start = tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
+    lower = "starter" in tokenizer.name_or_path  # its vocabulary has no capitals
+    for text, ids in zip(TEXTS, encoder.inputs(TEXTS), strict=True):
+        assert (ids[0] == tokenizer.bos_token_id) == start
+        expected = text.lower() if lower else text
+        assert plain(tokenizer, ids[start:]).strip() == (expected + separator).strip()
+    for text, ids in zip(TEXTS, encoder.targets(TEXTS), strict=True):
+        assert ids[-1] == tokenizer.eos_token_id
+        assert encoder.text(ids) == (text.lower() if lower else text)
+
+
+def test_the_separator_ends_the_input(tokenizer):
+    one, two = (TextEncoder(tokenizer, PromptsPart(separator=s)).inputs(["yes"])[0] for s in ("\n", "\n\n"))
+    assert len(two) > len(one)
+    assert plain(tokenizer, one).endswith("\n")
+
+
+def test_only_bos_and_eos_are_control_tokens_whatever_a_row_says(tokenizer):
+    """A row with "</s>" in it must not end the example, nor teach a model to end there."""
+    encoder = TextEncoder(tokenizer, PromptsPart())
+    special = {tokenizer.bos_token_id, tokenizer.eos_token_id}
+    for ids in encoder.inputs(TEXTS):
+        assert not special & set(ids[1:])
+    for ids in encoder.targets(TEXTS, end=False):
+        assert not special & set(ids)
+
+
+def test_a_target_is_the_same_after_any_input(tokenizer):
+    """No token spans the join: what is trained on is exactly what is scored."""
+    encoder = TextEncoder(tokenizer, PromptsPart())
+    alone = encoder.targets(["yes"], end=False)[0]
+    assert encoder.targets(["yes"])[0][:-1] == alone
+    assert encoder.targets(["no", "yes", "maybe so"], end=False)[1] == alone
+    assert encoder.inputs([TEXTS[0]]) == encoder.inputs(TEXTS)[:1]
+
+
+@pytest.mark.parametrize("limit", [8, 9, 20, 33])
+def test_too_long_an_input_loses_its_middle_and_keeps_both_ends(tokenizer, limit):
+    text = " ".join(f"word{number}" for number in range(50))
+    whole = TextEncoder(tokenizer, PromptsPart()).inputs([text])[0]
+    cut = TextEncoder(tokenizer, PromptsPart(max_input_tokens=limit)).inputs([text])[0]
+    assert len(cut) == limit
+    same_start = next(i for i, (a, b) in enumerate(zip(cut, whole, strict=False)) if a != b)
+    assert cut == whole[:same_start] + whole[len(whole) - (limit - same_start) :]
+    assert limit // 4 <= same_start <= limit // 2 + 1
+
+
+def test_an_input_of_exactly_the_limit_is_left_alone(tokenizer):
+    text = TEXTS[0]
+    whole = TextEncoder(tokenizer, PromptsPart()).inputs([text])[0]
+    assert TextEncoder(tokenizer, PromptsPart(max_input_tokens=len(whole))).inputs([text])[0] == whole
+
+
+def test_too_long_a_target_keeps_its_start_and_its_eos(tokenizer):
+    text = " ".join(["over"] * 50)
+    whole = TextEncoder(tokenizer, PromptsPart()).targets([text], end=False)[0]
+    cut = TextEncoder(tokenizer, PromptsPart(max_target_tokens=6)).targets([text])[0]
+    assert cut == [*whole[:5], tokenizer.eos_token_id]
+
+
+def test_nothing_to_encode_gives_nothing(tokenizer):
+    assert TextEncoder(tokenizer, PromptsPart()).inputs([]) == []
+
+
+def test_fingerprints_tell_formats_and_tokenizers_apart(model_folder):
+    def encoder(family, **part):
+        folder = model_folder(family)
+        return TextEncoder(load_tokenizer(find_model(ModelPart(path=str(folder)), folder)), PromptsPart(**part))
+
+    plain_one = encoder("gpt2").fingerprint
+    assert encoder("gpt2").fingerprint == plain_one
+    others = [
+        encoder("gpt2", separator=" "),
+        encoder("gpt2", options="hidden"),
+        encoder("gpt2", max_input_tokens=64),
+        encoder("llama"),
+    ]
+    assert len({plain_one, *(other.fingerprint for other in others)}) == 5
+
+
+def test_using_an_encoder_leaves_its_fingerprint_alone(tokenizer):
+    encoder = TextEncoder(tokenizer, PromptsPart())
+    before = encoder.fingerprint
+    encoder.inputs(TEXTS)
+    assert encoder.fingerprint == before

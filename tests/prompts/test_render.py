@@ -1,0 +1,270 @@
+"""Templates become prompts, and templates from strangers become nothing else."""
+
+import json
+
+import pytest
+
+from openflan.errors import UserError
+from openflan.prompts.options import options_block
+from openflan.prompts.render import TaskRenderer
+from openflan.tasks.catalog import Entry, open_catalog
+from openflan.tasks.sources import SourceRow, load_rows
+from openflan.tasks.spec import TaskSpec
+
+
+def entry(tmp_path, *templates, **change):
+    spec = {
+        "name": "mine",
+        "cluster": "sentiment",
+        "source": {"files": {"train": "rows.jsonl"}},
+        "splits": {"train": "train"},
+        "fields": ["text", "label", "parts"],
+        "answer": {"field": "label", "options": ["bad", "good"]},
+        "metrics": ["accuracy"],
+        "templates": [t if isinstance(t, dict) else {"input": t} for t in templates or ["{{text}}"]],
+        **change,
+    }
+    return Entry(spec=TaskSpec.model_validate_json(json.dumps(spec)), path=tmp_path / "mine.yaml", collection="mine")
+
+
+def row(index=0, **fields):
+    return SourceRow(
+        index=index, fields={"text": "fine soup", "label": 1, "parts": {"size": 3, "items": ["a"]}, **fields}
+    )
+
+
+def rendered(tmp_path, template, **fields):
+    return TaskRenderer(entry(tmp_path, template)).render(row(**fields), 0)
+
+
+def test_a_prompt_says_what_the_template_says(tmp_path):
+    template = {"input": " {{text}}:\n{{options}}\n{% if parts.size > 2 %}big{% endif %} ", "target": "{{answer}}!"}
+    prompt = rendered(tmp_path, template)
+    assert prompt.input == "fine soup:\nOPTIONS:\n- bad\n- good\nbig"
+    assert prompt.target == "good!"
+    assert (prompt.task, prompt.row, prompt.template) == ("mine", 0, 0)
+    assert (prompt.answer.text, prompt.answer.index, prompt.answer.options) == ("good", 1, ("bad", "good"))
+
+
+def test_the_options_block_is_the_papers_byte_for_byte():
+    assert options_block(["it is", "maybe"]).encode() == b"OPTIONS:\n- it is\n- maybe"
+
+
+def test_hidden_options_leave_the_block_out_and_the_choice_in(tmp_path):
+    renderer = TaskRenderer(entry(tmp_path, "{{text}}\n{{options}}"), options="hidden")
+    prompt = renderer.render(row(), 0)
+    assert prompt.input == "fine soup"
+    assert prompt.answer.options == ("bad", "good")
+
+
+def test_options_may_be_templates_over_the_row(tmp_path):
+    answer = {"field": "label", "options": ["{{parts.items[0]}}!", "{{text}}"]}
+    answers = TaskRenderer(entry(tmp_path, answer=answer)).answer(row())
+    assert answers.options == ("a!", "fine soup")
+    assert answers.text == "fine soup"
+
+
+def test_braces_in_a_row_are_text(tmp_path):
+    prompt = rendered(tmp_path, "{{text}} {{parts.items[0]}}", text="{{ 7*7 }}", parts={"items": ["{% if %}"]})
+    assert prompt.input == "{{ 7*7 }} {% if %}"
+    answer = {"field": "label", "options_field": "parts.items"}
+    options = TaskRenderer(entry(tmp_path, answer=answer)).answer(row(parts={"items": ["{{ 7*7 }}", "b"]}, label=0))
+    assert options.text == "{{ 7*7 }}"
+
+
+def test_markup_in_a_row_is_not_escaped(tmp_path):
+    assert rendered(tmp_path, "{{text}}", text='<b>"it\'s" & more').input == '<b>"it\'s" & more'
+
+
+def test_reserved_names_win_over_fields_and_row_reaches_the_field(tmp_path):
+    there = entry(
+        tmp_path,
+        "{{answer}} | {{row.answer}} | {{row.options|join(',')}} | {{option_list|join(',')}}",
+        fields=["answer", "options"],
+        answer={"field": "answer", "options": ["no", "yes"]},
+    )
+    prompt = TaskRenderer(there).render(SourceRow(index=0, fields={"answer": True, "options": ["x", "y"]}), 0)
+    assert prompt.input == "yes | True | x,y | no,yes"
+
+
+@pytest.mark.parametrize("when", ["answer == 'good'", "{{answer == 'good'}}", "label", "{% if label %}true{% endif %}"])
+def test_a_template_serves_the_rows_its_when_holds_for(tmp_path, when):
+    renderer = TaskRenderer(entry(tmp_path, "{{text}}", {"input": "{{text}}", "inverted": True, "when": when}))
+    assert renderer.applicable(row(label=1)) == [0, 1]
+    assert renderer.applicable(row(label=0)) == [0]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("txt", "'txt' is no field of task 'mine'; did you mean 'text'"),
+        ("anwser", "did you mean 'answer'"),
+        ("config", "declared are text, label, parts"),
+    ],
+)
+@pytest.mark.parametrize("place", ["input", "target", "when"])
+def test_an_unknown_name_is_told_before_any_row_is_read(tmp_path, name, says, place):
+    template = {"input": "{{text}}", place: "{{" + name + "}}"}
+    with pytest.raises(UserError, match=says) as caught:
+        TaskRenderer(entry(tmp_path, "{{text}}", template))
+    assert caught.value.where == f"{tmp_path / 'mine.yaml'}, template 2"
+
+
+def test_an_option_may_not_use_what_depends_on_it(tmp_path):
+    with pytest.raises(UserError, match="'answer' is no field") as caught:
+        TaskRenderer(entry(tmp_path, answer={"field": "label", "options": ["{{answer}}", "b"]}))
+    assert "answer.options" in str(caught.value.where)
+
+
+@pytest.mark.parametrize("template", ["{{text", "{% if text %}", "{{text|no_such_filter}}", "{{ text..label }}"])
+def test_a_template_that_is_no_jinja_is_told(tmp_path, template):
+    with pytest.raises(UserError, match="template 1: not valid Jinja"):
+        TaskRenderer(entry(tmp_path, template))
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ text.__class__ }}",
+        "{{ text['__class__'] }}",
+        "{{ text|attr('__class__') }}",
+        "{{ row.__init__.__globals__ }}",
+        "{{ ''.join.__globals__ }}",
+        "{{ '{0.__class__}'.format(text) }}",
+        "{{ parts.clear() }}",
+        "{{ parts.items.append('b') }}",
+        "{{ parts.update({'a': 1}) }}",
+        "{{ range.__self__ }}",
+        "{{ lipsum.__globals__['os'] }}",
+        "{{ cycler.__init__ }}",
+        "{% include '/etc/hostname' %}",
+        "{% import 'os' as os %}{{ os }}",
+        "{{ self.__dict__ }}",
+    ],
+)
+def test_a_template_cannot_reach_python_or_change_a_row(tmp_path, trick):
+    there = row()
+    before = json.dumps(there.fields)
+    with pytest.raises(UserError):
+        TaskRenderer(entry(tmp_path, trick + " {{text}}")).render(there, 0)
+    assert json.dumps(there.fields) == before
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "{{ 'a' * 999999999 }}",
+        "{{ text * 999999999 }}",
+        "{{ [text] * 999999999 }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ '%999999999d'|format(1) }}",
+        "{{ '{:999999999}'.format(1) }}",
+        "{{ text|center(999999999) }}",
+        "{{ text.ljust(999999999) }}",
+        "{{ '1'.zfill(999999999) }}",
+        "{{ text|indent(999999999, true) }}",
+        "{% for i in range(999999999) %}a{% endfor %}",
+        "{% for i in range(99999) %}aaaaaaaa{% endfor %}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% for k in range(99999) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% macro more(n) %}{{ more(n - 1) ~ more(n - 1) }}{% endmacro %}{{ more(99) }}",
+        "{% set big = namespace(t='aaaaaaaa') %}{% for i in range(99) %}{% set big.t = big.t ~ big.t %}{% endfor %}{{ big.t }}",
+        "{% set a = text %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}",
+        "{{ lipsum(n=99999) }}",
+    ],
+)
+def test_a_template_cannot_eat_time_or_memory(tmp_path, trick):
+    with pytest.raises(UserError):
+        rendered(tmp_path, trick)
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ 1 // (label - 1) }}", "fails"),
+        ("{{ text + label }}", "fails"),
+        ("{{ parts.items[5] }}", "fails|no element"),
+        ("{{ parts.colour }}", "'dict object' has no attribute 'colour'"),
+    ],
+)
+def test_a_template_that_fails_on_a_row_names_both(tmp_path, template, says):
+    with pytest.raises(UserError, match=says) as caught:
+        TaskRenderer(entry(tmp_path, "{{text}}", template)).render(row(index=6), 1)
+    assert caught.value.where == f"{tmp_path / 'mine.yaml'}, template 2, row 7"
+
+
+@pytest.mark.parametrize(
+    ("template", "empty"), [({"input": " {{text}} "}, "input"), ({"input": "a", "target": "{{text}}"}, "target")]
+)
+def test_an_empty_input_or_target_is_an_error(tmp_path, template, empty):
+    with pytest.raises(UserError, match=f"the {empty} is empty"):
+        rendered(tmp_path, template, text=" \n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields", "right"),
+    [
+        ({"options": ["bad", "good"]}, {"label": 1}, "good"),
+        ({"options": ["bad", "good"]}, {"label": True}, "good"),
+        ({"options": ["bad", "good"]}, {"label": "1"}, "good"),
+        ({"options": ["bad", "good"]}, {"label": "bad"}, "bad"),
+        ({"options": ["bad", "good"], "keys": [0, 4]}, {"label": 4}, "good"),
+        ({"options": ["bad", "good"], "keys": ["-", "+"]}, {"label": "-"}, "bad"),
+        ({"options": ["1", "0"]}, {"label": "0"}, "0"),
+        ({"options_field": "parts.items"}, {"label": 2, "parts": {"items": ["x", "y", "z"]}}, "z"),
+        (
+            {"options_field": "parts.items", "keys_field": "parts.keys"},
+            {"label": "B", "parts": {"items": ["x", "y"], "keys": ["A", "B"]}},
+            "y",
+        ),
+    ],
+)
+def test_a_label_finds_its_option(tmp_path, answer, fields, right):
+    found = TaskRenderer(entry(tmp_path, answer={"field": "label", **answer})).answer(row(**fields))
+    assert found.text == right
+    assert found.options[found.index] == right
+
+
+@pytest.mark.parametrize("label", [2, -1, "2", "fine", "", 0.5, "Bad"])
+def test_a_label_outside_the_options_is_named_with_its_row(tmp_path, label):
+    with pytest.raises(UserError, match="is not an option; expected 0, 1 or one of: bad, good") as caught:
+        TaskRenderer(entry(tmp_path)).answer(row(index=4, label=label))
+    assert repr(label) in str(caught.value)
+    assert caught.value.where == "mine, row 5"
+
+
+@pytest.mark.parametrize(
+    ("items", "says"),
+    [
+        (["only"], "two or more"),
+        ([], "two or more"),
+        (["a", " "], "none empty"),
+        ("yes", "not a list"),
+        (None, "missing"),
+    ],
+)
+def test_options_of_a_row_that_are_none_are_named(tmp_path, items, says):
+    answer = {"field": "label", "options_field": "parts.items"}
+    with pytest.raises(UserError, match=says):
+        TaskRenderer(entry(tmp_path, answer=answer)).answer(row(label=0, parts={"items": items}))
+
+
+def test_a_task_that_generates_has_references_and_trains_on_the_first(tmp_path):
+    there = entry(tmp_path, "{{text}}", answer={"field": "parts.items"}, metrics=["rouge"])
+    prompt = TaskRenderer(there).render(row(parts={"items": [" one ", "", "two", "one"]}), 0)
+    assert (prompt.target, prompt.answer.references, prompt.answer.options) == ("one", ("one", "two"), ())
+    with pytest.raises(UserError, match=r"answer\.field 'parts\.items' is empty"):
+        TaskRenderer(there).answer(row(parts={"items": ["", " "]}))
+
+
+def test_every_prompt_of_real_rows_is_whole(shared):
+    for name in ("rte", "cb", "squad_v1", "copa", "common_gen"):
+        there = open_catalog(collections=["catalog"]).entries[name]
+        renderer = TaskRenderer(there)
+        for found in load_rows(there, "train", data=shared / "data", limit=20):
+            for number in renderer.applicable(found):
+                prompt = renderer.render(found, number)
+                assert prompt.input
+                assert prompt.target
+                assert "{{" not in prompt.input + prompt.target

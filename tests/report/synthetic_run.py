@@ -1,0 +1,143 @@
+"""A run's material, made by the real statistics from synthetic answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from openflan.evaluation.matrix import task_matrices
+from openflan.evaluation.protocol import Answered
+from openflan.evaluation.results import SCHEMA, Results, Verdict, cluster_verdicts, task_results
+from openflan.recipe import Recipe
+from openflan.report.page import ReportMaterial
+
+NAMES = ["mira", "tobin", "anka", "joel", "sela", "oren", "pia", "luka"]
+THINGS = ["lamp", "kettle", "drum", "rope", "basket", "lantern", "coat", "bell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    name: str
+    cluster: str
+    role: str
+    untuned: float
+    tuned: float
+    options: tuple[str, ...] = ("yes", "no")
+
+
+SUITE = (
+    Task(name="follows", cluster="natural_language_inference", role="held_out", untuned=0.35, tuned=0.44,
+         options=("yes", "maybe", "no")),
+    Task(name="contradicts", cluster="natural_language_inference", role="held_out", untuned=0.5, tuned=0.58),
+    Task(name="same_meaning", cluster="paraphrase", role="held_out", untuned=0.51, tuned=0.51),
+    Task(name="liked_it", cluster="sentiment", role="seen", untuned=0.5, tuned=0.93, options=("good", "bad")),
+    Task(name="review_stars", cluster="sentiment", role="seen", untuned=0.3, tuned=0.75,
+         options=("one", "three", "five")),
+    Task(name="what_had", cluster="reading_comprehension", role="seen", untuned=0.26, tuned=0.71,
+         options=("lamp", "kettle", "drum", "rope")),
+    Task(name="what_if", cluster="reading_comprehension_with_commonsense", role="seen", untuned=0.5, tuned=0.4),
+    Task(name="to_toylang", cluster="translation", role="seen", untuned=0.02, tuned=0.46, options=()),
+    Task(name="retell", cluster="summarization", role="seen", untuned=0.11, tuned=0.52, options=()),
+)  # fmt: skip
+
+
+def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> list[Answered]:
+    """Answers of model 0 (untuned) or of a tuned one; a row's difficulty is shared by all models."""
+    found = []
+    for number, task in enumerate(suite):
+        random = np.random.default_rng([number, model])
+        ease = np.random.default_rng([number, 99]).normal(0, 0.05, rows)
+        skill = (task.tuned + random.normal(0, 0.01)) if model else task.untuned
+        for row in range(rows):
+            who, what = NAMES[(row + number) % 8], THINGS[row * 3 % 8]
+            for template in range(templates):
+                chance = skill + ease[row] + 0.05 * np.sin(template * 2 + number)
+                story = f"{who} was at the {THINGS[row % 8]} stall. later {who} had a {what}, and gave it away.\n\n"
+                value, answer, options = float(random.random() < chance), "", task.options
+                if options:
+                    expected = options[row % len(options)]
+                    answer = expected if value else options[(row + 1) % len(options)]
+                    prompt = f"{story}[{template}] did {who} have a {what}?\n\nOPTIONS:\n- " + "\n- ".join(options)
+                else:
+                    expected = f"{who} had a {what} at the stall"
+                    value = float(np.clip(chance + random.normal(0, 0.15), 0, 1))
+                    answer = " ".join(expected.split()[: round(6 * value)])
+                    prompt = f"{story}[{template}] tell it again in few words."
+                found.append(
+                    Answered(
+                        task=task.name, cluster=task.cluster, row=row, template=template, prompt=prompt,
+                        kind="ranked" if options else "generated", metric="accuracy" if options else "rouge",
+                        value=value, answer=answer, expected=expected, options=options,
+                        scores=tuple(-1.0 for _ in options), others=() if options else (value / 2,),
+                    )
+                )  # fmt: skip
+    return found
+
+
+def make_material(
+    suite: Sequence[Task] = SUITE, *, seeds: Sequence[int] = (0, 1, 2), rows: int = 60, templates: int = 6
+) -> ReportMaterial:
+    held = sorted({task.cluster for task in suite if task.role == "held_out"})
+    models = {"untuned": answers(suite, 0, rows=rows, templates=templates)}
+    models |= {f"seed-{s}": answers(suite, s + 1, rows=rows, templates=templates) for s in seeds}
+    matrices = {name: task_matrices(held) for name, held in models.items()}
+    tuned = {seed: matrices[f"seed-{seed}"] for seed in seeds}
+    verdicts = {
+        role: cluster_verdicts(
+            matrices["untuned"], tuned, [task.name for task in suite if task.role == role], samples=200
+        )
+        for role in ("held_out", "seen")
+    }
+    recipe = Recipe(name="starter", seeds=tuple(seeds), tasks={"hold_out": tuple(held)}, training={"steps": 400})
+    results = Results(
+        schema_version=SCHEMA,
+        name="starter",
+        run="starter-1a2b3c4d",
+        recipe=recipe.model_dump(mode="json"),
+        seeds=list(seeds),
+        verdict=Verdict(
+            held_out=verdicts["held_out"],
+            seen=verdicts["seen"],
+            sentence="On natural language inference, which tuning never saw, accuracy rose from 42.1 to 50.6"
+            " (gain +8.5, 95 % interval +4.4 to +12.3); on paraphrase no gain is shown.",
+        ),
+        tasks=task_results(matrices, {task.name: task.role for task in suite}),
+        held_out_clusters=held,
+        tuned_tasks=[task.name for task in suite if task.role == "seen"],
+        wall_seconds={"mixture": 12.4, "training": 205.0, "evaluation": 81.2},
+        peak_memory_mb=1312.0,
+        versions={"openflan": "0.1.0", "torch": "2.13.0", "transformers": "5.20.1", "python": "3.11.9"},
+        machine={"cpu": "x86_64", "cores": "2", "device": "cpu", "memory": "8 GB"},
+        format="5e6f7a8b9c0d",
+    )
+    ledger = {
+        "encoder": "5e6f7a8b9c0d",
+        "held_out_clusters": held,
+        "steps": 400,
+        "tokens_per_batch": 8192,
+        "tasks": {
+            task.name: {
+                "cluster": task.cluster,
+                "spec": "0" * 12,
+                "rows": 1500 + 250 * place,
+                "rate": 1 / 6,
+                "drawn": {str(seed): 2400 + 7 * seed + place for seed in seeds},
+            }
+            for place, task in enumerate(task for task in suite if task.role == "seen")
+        },
+    }
+    return ReportMaterial(
+        results=results,
+        ledger=ledger,
+        losses={seed: losses(seed) for seed in seeds},
+        examples=models,
+        metrics={"retell": ("rouge", "bleu")},
+    )
+
+
+def losses(seed: int) -> list[dict[str, object]]:
+    noise = np.random.default_rng(seed).normal(0, 0.12, 400)
+    return [
+        {"step": n + 1, "loss": float(0.9 + 3 * np.exp(-n / 60) + noise[n]), "tokens": 8100, "examples": 40}
+        for n in range(400)
+    ]

@@ -1,0 +1,89 @@
+"""Pretraining: budgets in tokens, a log, and a kill that changes nothing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from openflan.training.pretrain import Pretraining, new_model, pretrain, rank_continuations, rate_at, shard_rows
+
+_TINY = {"vocabulary": 64, "hidden": 32, "layers": 2, "heads": 2, "seed": 1, "eos": 2, "bos": 1, "pad": 0}
+_PLAN = Pretraining(
+    tokens=4_096, rows_per_step=4, warmup_tokens=512, checkpoint_every=512, log_every=256, probe_every=10**9
+)
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.fixture(scope="module")
+def row(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    random = np.random.default_rng(0)
+    for number in range(2):
+        starts = random.integers(3, 60, (70, 1))
+        np.save(folder / f"{number:05d}.npy", ((starts + np.arange(32)) % 60 + 3).astype(np.uint16))
+    return shard_rows(folder)
+
+
+def test_killed_and_resumed_equals_straight(row, tmp_path):
+    straight = new_model(**_TINY)
+    pretrain(straight, row, _PLAN, work=tmp_path / "straight")
+
+    def kill(model, tokens):
+        if tokens >= 1_536:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        pretrain(new_model(**_TINY), row, _PLAN, work=tmp_path / "killed", on_checkpoint=kill)
+    resumed = new_model(**{**_TINY, "seed": 7})
+    pretrain(resumed, row, _PLAN, work=tmp_path / "killed")
+    for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+    logs = [
+        [json.loads(line) for line in (tmp_path / name / "loss.jsonl").read_text().splitlines()]
+        for name in ("straight", "killed")
+    ]
+    assert [(line["tokens"], line["loss"]) for line in logs[0]] == [(line["tokens"], line["loss"]) for line in logs[1]]
+    assert logs[0][-1]["tokens"] == _PLAN.tokens
+    assert logs[0][-1]["loss"] < logs[0][0]["loss"]
+
+
+def test_the_loss_is_transformers_own(row):
+    from openflan.training.pretrain import _loss
+
+    model = new_model(**_TINY)
+    rows = torch.from_numpy(np.stack([row(i) for i in range(4)]).astype(np.int64))
+    ours = _loss(model, rows, Pretraining(tokens=1, bfloat16=False))
+    ours.backward()
+    gradient = model.lm_head.weight.grad.clone()
+    model.zero_grad()
+    theirs = model(input_ids=rows, labels=rows).loss
+    theirs.backward()
+    assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
+    assert torch.allclose(gradient, model.lm_head.weight.grad, atol=1e-5)
+
+
+def test_the_rate_warms_up_holds_and_falls_to_zero():
+    plan = Pretraining(tokens=1_000_000, warmup_tokens=100_000, decay_share=0.3)
+    assert rate_at(50_000, plan) == pytest.approx(0.5, abs=0.01)
+    assert rate_at(500_000, plan) == 1.0
+    assert rate_at(850_000, plan) == pytest.approx(0.5)
+    assert rate_at(1_000_000, plan) == 0.0
+
+
+def test_missing_rows_are_named(row):
+    with pytest.raises(FileNotFoundError, match="140 rows"):
+        row(140)
+
+
+def test_ranking_prefers_what_the_model_was_taught(row, tmp_path):
+    model = new_model(**_TINY)
+    plan = Pretraining(tokens=40_960, rows_per_step=8, warmup_tokens=512, learning_rate=1e-2)
+    counting = lambda i: row(i % 40)  # noqa: E731
+    pretrain(model, counting, plan, work=tmp_path)
+    start = [int(t) for t in row(0)[:6]]
+    right, wrong = [int(row(0)[6])], [int(row(0)[6]) - 3]
+    assert rank_continuations(model, [(start, [right, wrong]), (start, [wrong, right])]) == [0, 1]

@@ -1,0 +1,293 @@
+"""Rows come out as they went in, and what is wrong with a file is said with file and line."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from openflan.errors import UserError
+from openflan.tasks.catalog import Entry, open_catalog
+from openflan.tasks.sources import load_rows, source_fingerprint
+from openflan.tasks.spec import TaskSpec
+
+ROWS = [{"text": f"row {number}, é\u2028", "label": number % 2} for number in range(10)]
+
+
+def json_lines(rows):
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def entry(folder, *, source=None, split="train", fields=("text", "label"), **more):
+    spec = {
+        "name": "mine",
+        "cluster": "sentiment",
+        "source": source or {"files": {"train": "rows.jsonl"}},
+        "splits": {"train": split},
+        "fields": fields,
+        "answer": {"field": "label", "options": ["bad", "good"]},
+        "metrics": ["accuracy"],
+        "templates": [{"input": "{{text}}"}],
+        **more,
+    }
+    return Entry(spec=TaskSpec.model_validate_json(json.dumps(spec)), path=folder / "mine.yaml", collection="mine")
+
+
+def files(name):
+    return {"files": {"train": name}}
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        "",
+        "[:]",
+        "[:3]",
+        "[3:]",
+        "[2:5]",
+        "[-3:]",
+        "[:-3]",
+        "[-5:-2]",
+        "[2:-2]",
+        "[-4:9]",
+        "[:100]",
+        "[-100:2]",
+        "[0:1]",
+        "[-1:]",
+    ],
+)
+def test_a_slice_means_what_it_means_in_python(tmp_path, cut):
+    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    rows = load_rows(entry(tmp_path, split=f"train{cut}"), "train")
+    numbered = list(enumerate(ROWS))
+    assert [(row.index, row.fields) for row in rows] == (eval(f"numbered{cut}") if cut else numbered)
+
+
+@pytest.mark.parametrize("cut", ["[5:5]", "[100:]", "[:0]", "[-2:3]", "[:-10]"])
+def test_an_empty_slice_is_an_error(tmp_path, cut):
+    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    with pytest.raises(UserError, match="no rows left in mine") as caught:
+        load_rows(entry(tmp_path, split=f"train{cut}"), "train")
+    assert cut in str(caught.value)
+
+
+@pytest.mark.parametrize("split", ["train[3]", "train[1:2:3]", "train[a:]", "train[", "../train", "a b", ""])
+def test_a_split_that_is_no_slice_is_named(tmp_path, split):
+    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    with pytest.raises(UserError, match=r"splits.train"):
+        load_rows(entry(tmp_path, split=split), "train")
+
+
+def test_every_kind_of_file_gives_the_same_rows(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    with gzip.open(tmp_path / "rows.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write(json_lines(ROWS))
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows.parquet", row_group_size=3)
+    plain = load_rows(entry(tmp_path), "train")
+    assert [row.fields for row in plain] == ROWS
+    for name in ("rows.jsonl.gz", "rows.parquet"):
+        assert load_rows(entry(tmp_path, source=files(name)), "train") == plain
+
+
+def test_csv_cells_are_texts_quoted_or_not(tmp_path):
+    (tmp_path / "rows.csv").write_text('text,label\n"a, ""b""\nc",1\nd é,0\n', encoding="utf-8")
+    rows = load_rows(entry(tmp_path, source=files("rows.csv")), "train")
+    assert [row.fields for row in rows] == [{"text": 'a, "b"\nc', "label": "1"}, {"text": "d é", "label": "0"}]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_field(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\na,1\n", encoding="utf-8-sig")
+    assert load_rows(entry(tmp_path, source=files("rows.csv")), "train")[0].fields == {"text": "a", "label": "1"}
+    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8-sig")
+    assert load_rows(entry(tmp_path), "train")[0].fields == ROWS[0]
+
+
+def test_a_cell_too_long_for_csv_is_named_by_line(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\nshort,1\n" + "a" * 200_000 + ",1\n", encoding="utf-8")
+    with pytest.raises(UserError, match="malformed CSV: field larger than field limit") as caught:
+        load_rows(entry(tmp_path, source=files("rows.csv")), "train")
+    assert caught.value.where == f"{tmp_path / 'rows.csv'}, line 3"
+
+
+def test_blank_lines_are_passed_over(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("\n" + json_lines(ROWS).replace("\n", "\n\n") + "  \n", encoding="utf-8")
+    assert [row.fields for row in load_rows(entry(tmp_path), "train")] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [('{"text": "a", ', "malformed JSON"), ("text", "malformed JSON"), ("[1, 2]", "not a JSON object")],
+)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+def test_a_bad_line_is_named_by_file_and_number(tmp_path, line, says, name):
+    text = json_lines(ROWS[:4]) + line + "\n" + json_lines(ROWS[4:])
+    opener = gzip.open if name.endswith(".gz") else open
+    with opener(tmp_path / name, "wt", encoding="utf-8") as file:
+        file.write(text)
+    with pytest.raises(UserError, match=says) as caught:
+        load_rows(entry(tmp_path, source=files(name)), "train")
+    assert caught.value.where == f"{tmp_path / name}, line 5"
+
+
+def test_bytes_that_are_not_utf8_are_named_by_file(tmp_path):
+    (tmp_path / "rows.jsonl").write_bytes(json_lines(ROWS).encode("latin-1", "replace"))
+    with pytest.raises(UserError, match="not UTF-8") as caught:
+        load_rows(entry(tmp_path), "train")
+    assert str(tmp_path / "rows.jsonl") in str(caught.value.where)
+    (tmp_path / "rows.csv").write_bytes("text,label\né,1\n".encode("latin-1"))
+    with pytest.raises(UserError, match="not UTF-8"):
+        load_rows(entry(tmp_path, source=files("rows.csv")), "train")
+
+
+@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(b'{"text": "a", "label": 1}\n' * 99)[:-20]])
+def test_a_damaged_gzip_file_is_named(tmp_path, content):
+    (tmp_path / "rows.jsonl.gz").write_bytes(content)
+    with pytest.raises(UserError, match="damaged gzip") as caught:
+        load_rows(entry(tmp_path, source=files("rows.jsonl.gz")), "train")
+    assert caught.value.where == str(tmp_path / "rows.jsonl.gz")
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "rows.parquet").write_bytes(b"text,label\na,1\n")
+    with pytest.raises(UserError, match="parquet") as caught:
+        load_rows(entry(tmp_path, source=files("rows.parquet")), "train")
+    assert caught.value.where == str(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_an_empty_file_is_an_error(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match="no rows left in mine") as caught:
+        load_rows(entry(tmp_path, source=files(name)), "train")
+    assert caught.value.where == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "."])
+def test_a_missing_file_is_named_with_the_key_to_mend(tmp_path, name):
+    with pytest.raises(UserError, match=r"no such file.*source\.files\.train"):
+        load_rows(entry(tmp_path, source=files(name)), "train")
+
+
+def test_an_unknown_kind_of_file_is_told_what_is_known(tmp_path):
+    (tmp_path / "rows.xlsx").touch()
+    with pytest.raises(UserError, match=r"use \.jsonl, \.jsonl\.gz, \.csv or \.parquet"):
+        load_rows(entry(tmp_path, source=files("rows.xlsx")), "train")
+
+
+def test_a_missing_field_is_named_with_its_row_and_its_likely_spelling(tmp_path):
+    rows = [*ROWS[:3], {"txt": "a", "label": 1}]
+    (tmp_path / "rows.jsonl").write_text(json_lines(rows), encoding="utf-8")
+    with pytest.raises(UserError, match=r"field 'text' of task 'mine' is missing; did you mean 'txt'") as caught:
+        load_rows(entry(tmp_path), "train")
+    assert caught.value.where == f"{tmp_path / 'rows.jsonl'}, row 4"
+
+
+def test_a_null_field_is_missing(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json_lines([*ROWS[:2], {"text": None, "label": 1}]), encoding="utf-8")
+    with pytest.raises(UserError, match="field 'text' of task 'mine' is missing"):
+        load_rows(entry(tmp_path), "train")
+
+
+def test_false_zero_and_the_empty_text_are_values(tmp_path):
+    rows = [{"text": "", "label": 0}, {"text": "a", "label": False}]
+    (tmp_path / "rows.jsonl").write_text(json_lines(rows), encoding="utf-8")
+    assert [row.fields for row in load_rows(entry(tmp_path), "train")] == rows
+
+
+def test_a_kept_row_remembers_its_place_in_the_source(tmp_path):
+    rows = [{"text": "a", "label": -1 if number % 3 == 0 else 1} for number in range(9)]
+    (tmp_path / "rows.jsonl").write_text(json_lines(rows), encoding="utf-8")
+    kept = load_rows(entry(tmp_path, split="train[2:]", rows=["drop_unlabelled"]), "train")
+    assert [row.index for row in kept] == [2, 4, 5, 7, 8]
+    assert [row.index for row in load_rows(entry(tmp_path, rows=["drop_unlabelled"]), "train", limit=3)] == [1, 2, 4]
+
+
+def test_dropping_every_row_is_an_error(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json_lines([{"text": "a", "label": -1}] * 3), encoding="utf-8")
+    with pytest.raises(UserError, match="no rows left.*cleaning steps"):
+        load_rows(entry(tmp_path, rows=["drop_unlabelled"]), "train")
+
+
+def test_an_unknown_cleaning_step_is_named_with_the_nearest(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    with pytest.raises(UserError, match="no cleaning step 'drop_unlabeled'; did you mean 'drop_unlabelled'"):
+        load_rows(entry(tmp_path, rows=["drop_unlabeled"]), "train")
+
+
+def test_a_role_without_a_split_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"task 'mine' has no test split.*add splits\.test"):
+        load_rows(entry(tmp_path), "test")
+
+
+HUB = {"hub": "owner/mine"}
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.jsonl.gz"])
+def test_a_data_folder_stands_in_for_the_hub(tmp_path, name):
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    opener = gzip.open if name.endswith(".gz") else open
+    with opener(tmp_path / "data" / "mine" / name, "wt", encoding="utf-8") as file:
+        file.write(json_lines(ROWS))
+    rows = load_rows(entry(tmp_path, source=HUB, split="train[1:3]"), "train", data=tmp_path / "data")
+    assert [row.index for row in rows] == [1, 2]
+
+
+def test_a_data_folder_may_name_the_file_after_the_role(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "test.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    there = entry(tmp_path, source=HUB, splits={"test": "validation_matched[:2]"}, evaluation_only=True)
+    assert len(load_rows(there, "test", data=tmp_path)) == 2
+
+
+def test_a_task_that_the_data_folder_lacks_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no file of split 'train' for task 'mine'; put train\.jsonl") as caught:
+        load_rows(entry(tmp_path, source=HUB), "train", data=tmp_path)
+    assert caught.value.where == str(tmp_path / "mine")
+
+
+def test_local_files_do_not_move_to_the_data_folder(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    assert len(load_rows(entry(tmp_path), "train", data=tmp_path / "data")) == len(ROWS)
+
+
+def test_a_dataset_that_cannot_be_fetched_is_told_without_a_traceback(tmp_path):
+    with pytest.raises(UserError, match=r"owner/mine could not be loaded.*local files with --data"):
+        load_rows(entry(tmp_path, source=HUB), "train")
+
+
+def test_an_unknown_generator_of_the_starter_world_is_named(tmp_path):
+    with pytest.raises(UserError, match="the starter world has no rows 'nothing_like_it'"):
+        load_rows(entry(tmp_path, source={"starter": "nothing_like_it"}), "train")
+
+
+def test_a_changed_file_changes_the_fingerprint_and_a_moved_one_does_not(tmp_path):
+    prints = []
+    for place, rows in (("a", ROWS), ("b", ROWS), ("c", ROWS[:-1])):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "rows.jsonl").write_text(json_lines(rows), encoding="utf-8")
+        prints.append(source_fingerprint(entry(tmp_path / place), "train"))
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_users_folder_of_tasks_loads_whole(my_tasks):
+    entries = open_catalog([my_tasks], collections=()).entries
+    assert {e.spec.cluster for e in entries.values()} == {
+        "sentiment",
+        "closed_book_qa",
+        "struct_to_text",
+        "natural_language_inference",
+        "paraphrase",
+    }
+    for found in entries.values():
+        assert (len(load_rows(found, "train")), len(load_rows(found, "test"))) == (40, 12)
+
+
+@pytest.mark.parametrize("name", ["rte", "cb", "squad_v1", "ag_news_subset", "hellaswag"])
+def test_real_rows_keep_their_places(shared, name):
+    there = open_catalog(collections=["catalog"]).entries[name]
+    rows = load_rows(there, "train", data=shared / "data", limit=50)
+    indices = [row.index for row in rows]
+    assert len(rows) == 50
+    assert indices == sorted(set(indices))
+    assert all(set(there.spec.fields) <= set(row.fields) for row in rows)

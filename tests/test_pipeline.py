@@ -1,0 +1,243 @@
+"""The whole pipeline on a user's own tasks and a tiny model: what is kept, redone, survived and refused."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from openflan.errors import UserError
+from openflan.pipeline import report_again, run
+from openflan.recipe import load_recipe
+
+STEPS = 12
+
+
+def write_recipe(folder: Path, my_tasks: Path, model: Path, **changes) -> Path:
+    recipe = {
+        "name": "short",
+        "model": {"path": str(model)},
+        "tasks": {"use": ["mine"], "folders": [str(my_tasks)], "hold_out": ["natural_language_inference"]},
+        "prompts": {"max_input_tokens": 128, "max_target_tokens": 32},
+        "training": {
+            "steps": STEPS,
+            "tokens_per_batch": 512,
+            "checkpoint_every": 3,
+            "precision": "float32",
+            "optimizer": {"name": "adamw", "learning_rate": 2e-3},
+        },
+        "evaluation": {"rows": 6, "seen_rows": 4, "max_new_tokens": 4, "bootstrap": 100},
+        "seeds": [0, 1],
+    }
+    for key, value in changes.items():
+        part, name = key.split("__")
+        recipe[part] = {**recipe[part], name: value}
+    path = folder / "short.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, my_tasks, tiny_llama):
+    """A recipe that has run: (recipe path, runs folder, run folder)."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = write_recipe(folder, my_tasks, tiny_llama)
+    outcome = run(load_recipe(path), runs=folder / "runs")
+    assert outcome.worked
+    return path, folder / "runs", outcome.folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(finished, tmp_path_factory):
+    """Seconds that the recipe takes in a process of its own."""
+    began = time.perf_counter()
+    assert start(finished[0], tmp_path_factory.mktemp("undisturbed")).wait() == 0
+    return time.perf_counter() - began
+
+
+def weights(folder: Path) -> dict[str, str]:
+    found = sorted(folder.glob("training/*/model/model.safetensors"))
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+
+
+def numbers(folder: Path) -> dict:
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return {key: value for key, value in results.items() if key not in ("wall_seconds", "peak_memory_mb")}
+
+
+def test_the_verdict_tells_held_out_clusters_from_tuned_ones(finished):
+    _, _, folder = finished
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    held = {record["cluster"]: record for record in results["verdict"]["held_out"]}
+    seen = {record["cluster"]: record for record in results["verdict"]["seen"]}
+    assert set(held) == {"natural_language_inference", "paraphrase"}
+    assert set(seen) == {"sentiment", "closed_book_qa", "struct_to_text"}
+    wanted = {"cluster", "tasks", "base", "tuned", "gain", "base_ci95", "tuned_ci95", "gain_ci95", "chance", "majority"}
+    for record in [*held.values(), *seen.values()]:
+        assert wanted | {"n_rows", "n_templates"} <= set(record)
+        assert record["gain"] == pytest.approx(record["tuned"] - record["base"])
+        assert [seed["seed"] for seed in record["by_seed"]] == results["seeds"] == [0, 1]
+    assert held["natural_language_inference"]["chance"] == pytest.approx(1 / 3)
+    assert set(results["wall_seconds"]) >= {"mixture", "training/seed-0", "evaluation/untuned"}
+    assert results["peak_memory_mb"] > 50
+    assert "torch" in results["versions"]
+
+
+def test_no_held_out_task_is_in_the_token_store(finished):
+    from datasets import load_from_disk
+
+    store = load_from_disk(str(finished[2] / "mixture" / "prompts"))
+    assert set(store["task"]) == {"cafe_review", "colour_of", "card_sentence"}
+
+
+def test_the_tuned_model_loads_with_plain_transformers(finished):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = finished[2] / "training" / "seed-1" / "model"
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.generate(**tokenizer("The", return_tensors="pt"), max_new_tokens=2).shape[0] == 1
+
+
+def test_a_second_call_does_nothing(finished):
+    path, runs, folder = finished
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    outcome = run(load_recipe(path), runs=runs)
+    assert not outcome.worked
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "redone"),
+    [
+        (["evaluation.rows=5"], {"evaluation untuned", "evaluation seed-0", "evaluation seed-1"}),
+        (["evaluation.bootstrap=200"], set()),
+        (["seeds=[1]"], {"mixture"}),
+        (
+            ["training.optimizer.learning_rate=0.001"],
+            {"training seed-0", "training seed-1", "evaluation seed-0", "evaluation seed-1"},
+        ),
+    ],
+)
+def test_a_changed_setting_redoes_only_what_depends_on_it(finished, change, redone):
+    path, runs, _ = finished
+    events = []
+    run(load_recipe(path, change), runs=runs, watch=events.append)
+    assert {e.stage for e in events if e.kind == "started"} - {"report"} == redone
+    assert {e.stage for e in events if e.kind == "linked"}.isdisjoint(redone)
+
+
+def test_a_changed_row_of_data_redoes_everything_it_touches(tmp_path, tiny_llama):
+    from little_tasks import write_tasks
+
+    tasks = write_tasks(tmp_path / "tasks")
+    path = write_recipe(tmp_path, tasks, tiny_llama)
+    recipe = load_recipe(path, ["seeds=[0]", "training.steps=2"])
+    run(recipe, runs=tmp_path / "runs")
+    rows = tasks / "rows" / "cafe_review-train.jsonl"
+    rows.write_text(rows.read_text(encoding="utf-8").replace("soup", "stew"), encoding="utf-8")
+    events = []
+    assert run(recipe, runs=tmp_path / "runs", watch=events.append).worked
+    assert {e.stage for e in events if e.kind == "started"} == {
+        "mixture",
+        "training seed-0",
+        "evaluation seed-0",
+        "report",
+    }
+
+
+def test_the_report_can_be_made_again_from_stored_answers(finished):
+    folder = finished[2]
+    before = numbers(folder)
+    (folder / "report.html").unlink()
+    report_again(folder)
+    assert numbers(folder) == before
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def start(path: Path, runs: Path) -> subprocess.Popen:
+    code = (
+        "import sys; from pathlib import Path; from openflan.recipe import load_recipe;"
+        "from openflan.pipeline import run;"
+        "run(load_recipe(Path(sys.argv[1])), runs=Path(sys.argv[2]))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "random"}
+    return subprocess.Popen([sys.executable, "-c", code, str(path), str(runs)], env=environment)
+
+
+def kill_and_go_on(finished, tmp_path: Path, kills: int, seconds: float) -> None:
+    path, _, straight = finished
+    moments = random.Random(kills)
+    runs = tmp_path / "runs"
+    for _ in range(kills):
+        process = start(path, runs)
+        time.sleep(moments.uniform(0.1, 0.9) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for manifest in runs.rglob("manifest.json"):
+            told = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+            assert all((manifest.parent / name).is_file() for name in told)
+    assert start(path, runs).wait() == 0
+    folder = runs / straight.name
+    assert weights(folder) == weights(straight)
+    assert numbers(folder) == numbers(straight)
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights_and_numbers(finished, undisturbed, tmp_path):
+    kill_and_go_on(finished, tmp_path, kills=2, seconds=undisturbed)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_moments_it_goes_on_to_the_same_weights_and_numbers(finished, undisturbed, tmp_path):
+    kill_and_go_on(finished, tmp_path, kills=10, seconds=undisturbed)
+
+
+def test_a_fault_in_the_data_leaves_no_run_folder(tmp_path, tiny_llama):
+    from little_tasks import write_tasks
+
+    tasks = write_tasks(tmp_path / "tasks")
+    rows = tasks / "rows" / "does_it_follow-test.jsonl"
+    lines = rows.read_text(encoding="utf-8").splitlines()
+    rows.write_text("\n".join([*lines[:2], '{"premise": "A', *lines[3:]]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"does_it_follow-test\.jsonl, line 3: malformed JSON"):
+        run(load_recipe(write_recipe(tmp_path, tasks, tiny_llama)), runs=tmp_path / "runs")
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_a_run_folder_of_another_version_is_refused(finished, tmp_path):
+    path, _, folder = finished
+    other = tmp_path / "runs" / folder.name
+    other.mkdir(parents=True)
+    (other / "run.json").write_text('{"format": 0, "openflan": "0.0.1"}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"format 0 \(openflan 0\.0\.1\)"):
+        run(load_recipe(path), runs=tmp_path / "runs")
+    assert sorted(p.name for p in other.iterdir()) == ["run.json"]
+
+
+def test_real_rows_a_foreign_checkpoint_and_its_tokenizer_go_through(shared, tmp_path):
+    recipe = load_recipe(
+        Path(__file__).parents[1] / "recipes" / "real-small.yaml",
+        [
+            f"tasks.data={shared / 'data'}",
+            f"model.path={shared / 'models' / 'stories260K'}",
+            "training.steps=3",
+            "mixture.rows_per_task=40",
+            "evaluation.rows=2",
+            "evaluation.bootstrap=100",
+        ],
+    )
+    outcome = run(recipe, runs=tmp_path / "runs")
+    results = json.loads((outcome.folder / "results.json").read_text(encoding="utf-8"))
+    assert {task["task"] for task in results["tasks"]} == {"rte", "cb", "mnli_matched", "snli"}
+    assert all(len(task["models"]["seed-0"]["by_template"]) >= 8 for task in results["tasks"])
+    ledger = json.loads((outcome.folder / "mixture" / "ledger.json").read_text(encoding="utf-8"))
+    assert len(ledger["tasks"]) >= 10
+    assert len({task["cluster"] for task in ledger["tasks"].values()}) >= 8
+    assert {"natural_language_inference", "paraphrase"}.isdisjoint(t["cluster"] for t in ledger["tasks"].values())
