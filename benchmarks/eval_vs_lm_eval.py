@@ -17,6 +17,7 @@ The record holds the largest difference of any option's log-likelihood and the s
 
 import importlib
 import json
+import logging
 import statistics
 import sys
 import time
@@ -27,10 +28,10 @@ from typing import Any
 import numpy as np
 
 from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device
-from openflan.recipe import PromptsPart
+from openflan.recipe import EvaluationPart, PromptsPart
 from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
 
-_BATCH_TOKENS = 16_384
+_BATCH_TOKENS = EvaluationPart().batch_tokens
 _BATCH_SIZES = (1, 4, 16, 64)
 _PROBE_PROMPTS = 48
 
@@ -201,6 +202,7 @@ def _harness(settings: Settings, *, batch_size: int, attention: str) -> Any:
     device = pick_device()
     model = load_model(source, device=device)
     model.set_attn_implementation(attention)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     back_end = importlib.import_module("lm_eval.models.huggingface")
     return back_end.HFLM(
         pretrained=model, tokenizer=load_tokenizer(source), batch_size=batch_size, device=str(device), dtype="float32"
@@ -272,7 +274,7 @@ if __name__ == "__main__":
             benchmark="eval_vs_lm_eval",
             peer="lm_eval",
             description="Score the same multiple-choice prompts with openflan and with lm-evaluation-harness.",
-            size=("rows", 2, 12),
+            size=("rows", 6, 30),
             precisions=("float32",),
             turns={"prepare": prepare, "probe": probe_lm_eval, "ours": ours, "lm_eval": lm_eval},
             compare=compare,

@@ -38,7 +38,6 @@ from openflan.recipe import MixturePart, OptimizerPart, PromptsPart, Recipe, Tas
 from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
 
 _LEARNING_RATE = 1e-3
-_TOKENS_PER_BATCH = 8_192
 _PROBE_STEPS = 3
 
 
@@ -350,8 +349,6 @@ def _recipe(settings: Settings, source: ModelSource) -> Recipe:
         mixture=MixturePart(rows_per_task=2_000),
         training=TrainingPart(
             steps=settings.size,
-            tokens_per_batch=_TOKENS_PER_BATCH,
-            micro_batch_tokens=_TOKENS_PER_BATCH,
             precision=settings.precision,
             checkpoint_every=1_000_000,
             optimizer=OptimizerPart(name="adamw", learning_rate=_LEARNING_RATE),

@@ -81,7 +81,7 @@ def test_missing_rows_are_named(row):
 
 def test_ranking_prefers_what_the_model_was_taught(row, tmp_path):
     model = new_model(**_TINY)
-    plan = Pretraining(tokens=40_960, rows_per_step=8, warmup_tokens=512, learning_rate=1e-2)
+    plan = Pretraining(tokens=20_480, rows_per_step=8, warmup_tokens=512, learning_rate=1e-2)
     counting = lambda i: row(i % 40)  # noqa: E731
     pretrain(model, counting, plan, work=tmp_path)
     start = [int(t) for t in row(0)[:6]]

@@ -5,7 +5,7 @@ keyed permutation gives; the k-th draw of a task takes the k-th row of that task
 epoch, so rows come round once an epoch, up to the order within a round. A row's template comes from a hash.
 
 Invariant: no state: any slice of the stream can be computed alone, by anyone, in any order. Cost: O(1) memory a
-task, about 2 million positions a second. Rejected: a shuffle buffer or a random generator, whose state must be
+task, about a million positions a second. Rejected: a shuffle buffer or a random generator, whose state must be
 saved, and drawing rows with replacement, which leaves a third of them unseen after an epoch.
 """
 

@@ -1,0 +1,187 @@
+"""Tuning: the loss falls, every step is logged, and a killed run goes on as if nothing had happened."""
+
+import json
+
+import pytest
+import torch
+from little_models import write_model
+
+from openflan.errors import UserError
+from openflan.mixture.holdout import hold_out
+from openflan.mixture.store import TokenStore, write_store
+from openflan.models.load import find_model, load_model, load_tokenizer
+from openflan.prompts.encoding import TextEncoder
+from openflan.recipe import ModelPart, Recipe
+from openflan.tasks.catalog import open_catalog
+from openflan.training.loop import tune
+
+RECIPE = Recipe.model_validate(
+    {
+        "name": "little",
+        "prompts": {"max_input_tokens": 96, "max_target_tokens": 32},
+        "training": {
+            "steps": 8,
+            "tokens_per_batch": 256,
+            "micro_batch_tokens": 200,
+            "checkpoint_every": 3,
+            "precision": "float32",
+            "optimizer": {"name": "adamw", "learning_rate": 1e-3},
+        },
+    }
+)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def gpt2_with_dropout(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("dropout"), "gpt2", dropout=0.1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, my_tasks, model_folder):
+    """One store for both tokenizers: only ids matter here, and both have the same vocabulary."""
+    folder = tmp_path_factory.mktemp("store")
+    model = model_folder("gpt2")
+    encoder = TextEncoder(load_tokenizer(find_model(ModelPart(path=str(model)), model)), RECIPE.prompts)
+    entries = open_catalog([my_tasks], collections=()).select(["mine"], where="tasks.use")
+    division = hold_out(entries, ["paraphrase"], kin="paper")
+    write_store(folder, RECIPE, division, encoder, data=None, report=lambda _done, _total: None)
+    return TokenStore.open(folder)
+
+
+def loaded(folder):
+    return load_model(find_model(ModelPart(path=str(folder)), folder), device=torch.device("cpu"))
+
+
+def training(**change):
+    optimizer = RECIPE.training.optimizer.model_copy(update=change.pop("optimizer", {}))
+    return RECIPE.training.model_copy(update={**change, "optimizer": optimizer})
+
+
+def tuned(folder, model_at, store, part, *, stop_after=None, seed=0):
+    """Tune, killed where asked; returns weights, or None if killed."""
+
+    def report(line):
+        if line.step == stop_after:
+            raise Killed
+
+    folder.mkdir(exist_ok=True)
+    model = loaded(model_at)
+    try:
+        tune(model, store, part, folder, seed=seed, report=report)
+    except Killed:
+        return None
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def numbers(folder):
+    """The log without its clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def same(one, two):
+    return all(torch.equal(one[name], two[name]) for name in one | two)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+@pytest.mark.parametrize("kills", [[5], [1], [4, 7], [8]])
+def test_killed_and_resumed_is_straight_bit_for_bit(tmp_path, gpt2_with_dropout, store, optimizer, kills):
+    part = training(optimizer={"name": optimizer, "schedule": "cosine", "warmup_steps": 2, "weight_decay": 0.1})
+    straight = tuned(tmp_path / "straight", gpt2_with_dropout, store, part)
+    for kill in kills:
+        assert tuned(tmp_path / "resumed", gpt2_with_dropout, store, part, stop_after=kill) is None
+    resumed = tuned(tmp_path / "resumed", gpt2_with_dropout, store, part)
+    assert same(straight, resumed)
+    assert numbers(tmp_path / "resumed") == numbers(tmp_path / "straight")
+
+
+def test_a_resumed_run_does_not_repeat_what_was_saved(tmp_path, tiny_llama, store):
+    tuned(tmp_path / "run", tiny_llama, store, training(), stop_after=5)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000003"]
+    steps = []
+    tune(loaded(tiny_llama), store, training(), tmp_path / "run", seed=0, report=lambda line: steps.append(line.step))
+    assert steps == [4, 5, 6, 7, 8]
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path, tiny_llama, store):
+    straight = tuned(tmp_path / "straight", tiny_llama, store, training())
+    tuned(tmp_path / "run", tiny_llama, store, training(), stop_after=7)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    (checkpoints / "step-00000007").mkdir()
+    (checkpoints / "step-00000007" / "model.safetensors").write_bytes(b"half")
+    (checkpoints / ".step-00000009.partial").mkdir()
+    assert same(tuned(tmp_path / "run", tiny_llama, store, training()), straight)
+
+
+@pytest.mark.parametrize("change", [{"micro_batch_tokens": 64}, {"micro_batch_tokens": 4_096}, {"checkpoint_every": 1}])
+def test_memory_settings_do_not_change_the_result(tmp_path, tiny_llama, store, change):
+    plain = tuned(tmp_path / "plain", tiny_llama, store, training())
+    other = tuned(tmp_path / "other", tiny_llama, store, training(**change))
+    for name in plain:
+        torch.testing.assert_close(plain[name], other[name], rtol=0, atol=1e-5)
+
+
+def test_seeds_give_different_weights(tmp_path, gpt2_with_dropout, store):
+    """Seed 0 has an order file only; dropout alone tells the two apart where the order is shared."""
+    order = store.folder / "order"
+    (order / "seed-5.npz").write_bytes((order / "seed-0.npz").read_bytes())
+    one = tuned(tmp_path / "one", gpt2_with_dropout, store, training(), seed=0)
+    two = tuned(tmp_path / "two", gpt2_with_dropout, store, training(), seed=5)
+    assert not same(one, two)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+def test_a_step_is_the_librarys_step_on_the_mean_over_target_tokens(tmp_path, tiny_llama, store, optimizer):
+    """The oracle: full logits one example at a time, torch's clipping, the library's own optimizer."""
+    from transformers.optimization import Adafactor
+
+    part = training(steps=2, checkpoint_every=100, optimizer={"name": optimizer, "clip_norm": 0.5})
+    mine = tuned(tmp_path / "run", tiny_llama, store, part)
+    model = loaded(tiny_llama)
+    parameters = list(model.parameters())
+    oracle = (
+        torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.0)
+        if optimizer == "adamw"
+        else Adafactor(parameters, lr=1e-3, scale_parameter=False, relative_step=False, warmup_init=False)
+    )
+    for step, line in zip(store.steps(0)[:2], numbers(tmp_path / "run"), strict=True):
+        losses = []
+        for number in step:
+            ids = torch.tensor(store.tokens(number).astype("int64"))
+            start = int(store.target_start[number])
+            logits = model(input_ids=ids[None]).logits[0]
+            losses.append(torch.nn.functional.cross_entropy(logits[start - 1 : -1], ids[start:], reduction="none"))
+        loss = torch.cat(losses).mean()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 0.5)
+        oracle.step()
+        oracle.zero_grad()
+        assert line["loss"] == pytest.approx(loss.item(), abs=1e-5)
+        assert line["grad_norm"] == pytest.approx(norm.item(), rel=1e-4)
+        assert line["examples"] == len(step)
+        assert line["target_tokens"] == len(torch.cat(losses))
+        assert line["tokens"] == sum(len(store.tokens(number)) for number in step)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(mine[name], value, rtol=0, atol=2e-5)
+
+
+def test_the_loss_falls_and_is_told_by_task(tmp_path, tiny_llama, store):
+    part = training(optimizer={"learning_rate": 1e-2})
+    tuned(tmp_path / "run", tiny_llama, store, part)
+    log = numbers(tmp_path / "run")
+    assert log[-1]["loss"] < 0.7 * log[0]["loss"]
+    assert set().union(*(line["task_loss"] for line in log)) == {"cafe_review", "colour_of", "card_sentence"}
+    for line in log:
+        assert min(line["task_loss"].values()) <= line["loss"] + 1e-4
+        assert max(line["task_loss"].values()) >= line["loss"] - 1e-4
+        assert 0.5 < line["fill"] <= 1
+
+
+def test_a_rate_that_blows_up_is_the_users_to_mend(tmp_path, tiny_llama, store):
+    with pytest.raises(UserError, match="the gradient is not finite at step.*lower it"):
+        tuned(tmp_path / "run", tiny_llama, store, training(optimizer={"learning_rate": 1e30}))
