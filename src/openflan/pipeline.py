@@ -101,6 +101,10 @@ def run(recipe: Recipe, *, runs: Path, until: StageName = "report", watch: Watch
             if began and not any(read_manifest(path.parent) for path in folder.rglob("manifest.json")):
                 shutil.rmtree(folder)
             raise
+        except KeyboardInterrupt:
+            if not any(path.is_file() for path in folder.rglob("*")):
+                shutil.rmtree(folder)
+            raise
     return Outcome(folder=folder, worked=True)
 
 

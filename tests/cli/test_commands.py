@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,21 @@ def test_a_missing_recipe_names_the_ready_ones(openflan):
     code, _, err = openflan("run", "nosuch.yaml")
     assert code == 2
     assert "no such recipe" in err
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_only_whole_stages(recipe, tmp_path):
+    command = [sys.executable, "-m", "openflan", "run", recipe(training__steps=2000), "--out", tmp_path / "runs"]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("training"):
+            break
+    process.send_signal(signal.SIGINT)
+    assert "the same command goes on from here" in process.stderr.read()
+    assert process.wait() == 130
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (folder / "mixture" / "manifest.json").is_file()
+    assert not list(folder.glob("training/seed-*"))
 
 
 @pytest.mark.parametrize("setting", ["steps", "=3", "training.steps.x=3", "name=[1"])

@@ -14,6 +14,9 @@ from openflan.errors import UserError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -46,9 +49,7 @@ def main() -> None:
             raise
         sys.stderr.write(f"openflan: {' '.join(str(error).split())}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nopenflan: stopped; the same command goes on from here\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            sys.stderr.write("\nopenflan: stopped; the same command goes on from here\n")
+        raise

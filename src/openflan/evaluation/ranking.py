@@ -8,10 +8,11 @@ Legend: B sequences, T tokens of the longest, N predicting positions, V vocabula
 Invariant: float32 scores equal one forward an option within 1e-4 nats and do not depend on the batch.
 Cost: about 1 forward token a prompt token. Rejected: a key-value cache copied once an option (two passes, memory
 grows with the options). The mask is always explicit: transformers reads a jump in positions as a new document.
+A model that does not go by the mask (a sliding window, a state-space layer) reads the prompt once an option.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from openflan.evaluation.trie import OptionTrie, build_trie
+from openflan.models.attention import obeys_mask
 from openflan.models.batching import group_by_length
 from openflan.models.head import logits_at
 
@@ -64,6 +66,17 @@ class OptionScores:
         return int(np.argmax(self.normalised(score)))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """A question, or one option of it where a model can't see a trie."""
+
+    question: Question
+    number: int
+    """Which question it belongs to."""
+    first: int
+    """Which of its options stands first."""
+
+
 def rank_options(
     model: Any,
     questions: Sequence[Question],
@@ -80,21 +93,36 @@ def rank_options(
         autocast: compute matrix products in bfloat16.
         report: told how many questions each forward finished.
     """
-    tries = [build_trie(question.options) for question in questions]
-    lengths = [len(q.prompt) + len(trie.tokens) for q, trie in zip(questions, tries, strict=True)]
-    results: list[OptionScores | None] = [None] * len(questions)
-    for group in group_by_length(lengths, padded_tokens=batch_tokens):
-        chosen = [(questions[number], tries[number]) for number in group]
-        with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
-            scored = _score(model, chosen)
-        for number, scores in zip(group, scored, strict=True):
-            results[number] = scores
-        report(len(group))
-    return [scores for scores in results if scores is not None]
+    shared, alone = [], []
+    for number, question in enumerate(questions):
+        longest = len(question.prompt) + max(map(len, question.options))
+        if obeys_mask(model, longest):
+            shared.append(_Part(question=question, number=number, first=0))
+        else:
+            alone += [
+                _Part(question=replace(question, options=[option]), number=number, first=place)
+                for place, option in enumerate(question.options)
+            ]
+    found: list[list[float]] = [[0.0] * len(question.options) for question in questions]
+    for parts in (shared, alone):
+        tries = [build_trie(part.question.options) for part in parts]
+        lengths = [len(part.question.prompt) + len(trie.tokens) for part, trie in zip(parts, tries, strict=True)]
+        for group in group_by_length(lengths, padded_tokens=batch_tokens):
+            chosen = [(parts[member].question, tries[member]) for member in group]
+            with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
+                scored = _score(model, chosen)
+            for member, logprobs in zip(group, scored, strict=True):
+                part = parts[member]
+                found[part.number][part.first : part.first + len(logprobs)] = logprobs
+            report(sum(parts[member].first == 0 for member in group))
+    return [
+        OptionScores(logprob=tuple(logprobs), tokens=tuple(map(len, question.options)), texts=tuple(question.texts))
+        for question, logprobs in zip(questions, found, strict=True)
+    ]
 
 
-def _score(model: Any, chosen: Sequence[tuple[Question, OptionTrie]]) -> list[OptionScores]:
-    """One forward over prompts and tries."""
+def _score(model: Any, chosen: Sequence[tuple[Question, OptionTrie]]) -> list[list[float]]:
+    """One forward over prompts and tries: log-likelihoods of each question's options."""
     sequences, tokens, where = _predicting_positions(chosen)
     inputs = _inputs(chosen, model.device)
     positions = (torch.tensor(sequences, device=model.device), torch.tensor(tokens, device=model.device))
@@ -107,14 +135,7 @@ def _score(model: Any, chosen: Sequence[tuple[Question, OptionTrie]]) -> list[Op
             sizes.append(len(option))
     picked = logprobs[torch.tensor(row, device=model.device), torch.tensor(wanted, device=model.device)].double().cpu()
     sums = iter([float(part.sum()) for part in torch.split(picked, sizes)])
-    return [
-        OptionScores(
-            logprob=tuple(next(sums) for _ in question.options),
-            tokens=tuple(len(option) for option in question.options),
-            texts=tuple(question.texts),
-        )
-        for question, _ in chosen
-    ]
+    return [[next(sums) for _ in question.options] for question, _ in chosen]
 
 
 def _predicting_positions(
@@ -142,7 +163,7 @@ def _inputs(chosen: Sequence[tuple[Question, OptionTrie]], device: torch.device)
         ids[number, : end + len(trie.tokens)] = [*question.prompt, *trie.tokens]
         places[number, end : end + len(trie.tokens)] = [end + depth - 1 for depth in trie.depths]
     inputs = {"input_ids": torch.from_numpy(ids).to(device)}
-    if not any(trie.tokens for _, trie in chosen):
+    if not any(trie.forks for _, trie in chosen):
         return inputs
     allowed = np.tile(np.tril(np.ones((longest, longest), dtype=bool)), (len(chosen), 1, 1))
     for number, (question, trie) in enumerate(chosen):

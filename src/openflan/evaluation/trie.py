@@ -29,6 +29,11 @@ class OptionTrie:
     paths: tuple[tuple[int, ...], ...]
     """For each option and each of its tokens, the node that predicts it; -1 is the prompt's last token."""
 
+    @property
+    def forks(self) -> bool:
+        """Whether some node does not follow the one before it, so that plain causal attention won't do."""
+        return any(parent != node - 1 for node, parent in enumerate(self.parents))
+
     def ancestors(self, node: int) -> list[int]:
         """A node and all nodes above it."""
         found = []

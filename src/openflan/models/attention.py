@@ -7,9 +7,10 @@ Invariant: the choice depends on the device and the batch's longest sequence alo
 ran before. Rejected: one kernel for all, which costs a factor of two or more at one end.
 """
 
+import inspect
 from typing import Any
 
-__all__ = ["set_attention"]
+__all__ = ["obeys_mask", "set_attention"]
 
 _SHORT = 192
 """Tokens up to which plain products are faster on CPU, with float32 and with bfloat16."""
@@ -17,6 +18,23 @@ _SHORT = 192
 
 def set_attention(model: Any, longest: int) -> None:
     """Set the kernel for a batch whose longest sequence has `longest` tokens."""
-    wanted = "eager" if model.device.type == "cpu" and longest <= _SHORT else "sdpa"
+    fused = getattr(model, "_supports_sdpa", True)  # transformers has no fused kernel for some families (Gemma 2)
+    wanted = "eager" if not fused or (model.device.type == "cpu" and longest <= _SHORT) else "sdpa"
     if model.config._attn_implementation != wanted:
         model.set_attn_implementation(wanted)
+
+
+def obeys_mask(model: Any, longest: int) -> bool:
+    """Whether a model of this kind attends exactly as an explicit mask and positions say.
+
+    Not so where layers look back through a window that is shorter than `longest` tokens (Gemma 2, Mistral), where
+    they are no plain attention (Mamba), or where distance is counted without positions (Bloom).
+    """
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if kinds - {"full_attention", "sliding_attention"}:
+        return False
+    window = getattr(config, "sliding_window", None) or getattr(config, "window_size", None)
+    if kinds != {"full_attention"} and window is not None and window < longest:
+        return False
+    return "position_ids" in inspect.signature(model.forward).parameters

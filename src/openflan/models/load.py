@@ -122,22 +122,31 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
     """The model in float32, in evaluation mode, on a device.
 
     Raises:
-        UserError: it can't be loaded or is no causal language model.
+        UserError: it can't be loaded, is no causal language model, or lacks some of its weights.
     """
     _quiet()
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    model: PreTrainedModel
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             source.folder or source.name,
             revision=source.revision,
             trust_remote_code=source.trust_remote_code,
             use_safetensors=True,
             dtype=torch.float32,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unloadable("model", source, error) from error
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(
+            f"{len(missing)} weights of the model are missing, the first is {missing[0]}",
+            where=source.name,
+            how="check that config.json and the weights belong together",
+        )
     model.config.use_cache = False
     return model.to(device).eval()
 

@@ -21,6 +21,7 @@ import torch
 from accelerate import Accelerator
 
 from openflan.errors import UserError
+from openflan.mixture.order import hash_integers
 from openflan.mixture.store import TokenStore
 from openflan.models.batching import group_by_length
 from openflan.models.load import pick_precision
@@ -78,7 +79,7 @@ def tune(model: Any, store: TokenStore, part: TrainingPart, folder: Path, *, see
     began = time.perf_counter() - progress.seconds
     with log.open("a", encoding="utf-8") as file:
         for step in range(progress.step, part.steps):
-            torch.manual_seed((seed << 32) + step)
+            torch.manual_seed(int(hash_integers(seed, step)))  # torch's CPU generator reads the low 32 bits only
             rate = learning_rate(part.optimizer, step, part.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate

@@ -1,0 +1,72 @@
+"""Scores by option: normalisations by hand, ties, and what is reported on the way."""
+
+import math
+
+import pytest
+import torch
+
+from openflan.evaluation.ranking import OptionScores, Question, rank_options
+from openflan.models.load import find_model, load_model
+from openflan.recipe import ModelPart
+
+
+def scores(logprob=(-2.0, -3.0, -4.5), tokens=(1, 2, 3), texts=("no", "über", "perhaps so")):
+    return OptionScores(logprob=logprob, tokens=tokens, texts=texts)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected", "best"),
+    [
+        ("sum", [-2.0, -3.0, -4.5], 0),
+        ("mean_token", [-2.0, -1.5, -1.5], 1),
+        ("per_character", [-1.0, -0.75, -0.45], 2),
+        ("per_byte", [-1.0, -0.6, -0.45], 2),
+    ],
+)
+def test_scores_are_normalised_as_named(rule, expected, best):
+    assert scores().normalised(rule) == pytest.approx(expected)
+    assert scores().best(rule) == best
+
+
+def test_the_first_of_equals_wins():
+    assert scores(logprob=(-3.0, -1.0, -1.0)).best("sum") == 1
+
+
+@pytest.fixture(scope="module")
+def model(tiny_llama):
+    return load_model(find_model(ModelPart(path=str(tiny_llama)), tiny_llama), device=torch.device("cpu"))
+
+
+def test_all_first_tokens_together_have_probability_one(model):
+    vocabulary = [[token] for token in range(model.config.vocab_size)]
+    question = Question(prompt=[0, 50, 60], options=vocabulary, texts=["x"] * len(vocabulary))
+    found = rank_options(model, [question], batch_tokens=100)[0]
+    assert sum(map(math.exp, found.logprob)) == pytest.approx(1, abs=1e-5)
+    assert set(found.tokens) == {1}
+
+
+def test_an_option_is_at_most_as_likely_as_its_beginning(model):
+    question = Question(prompt=[0, 50], options=[[7], [7, 8], [7, 8, 9]], texts=["a", "ab", "abc"])
+    first, second, third = rank_options(model, [question], batch_tokens=100)[0].logprob
+    assert first > second > third
+
+
+def test_nothing_to_rank_gives_nothing(model):
+    assert rank_options(model, [], batch_tokens=100) == []
+
+
+@pytest.mark.parametrize("budget", [16, 60, 10_000])
+def test_progress_adds_up_to_all_questions(model, budget):
+    questions = [Question(prompt=[0] * n, options=[[5], [6, 7]], texts=["a", "b"]) for n in range(1, 20)]
+    told = []
+    rank_options(model, questions, batch_tokens=budget, report=told.append)
+    assert sum(told) == len(questions)
+    assert (len(told) == 1) == (budget == 10_000) or len(told) > 1
+
+
+def test_bfloat16_stays_near_float32(model):
+    question = Question(prompt=[0, 50, 51], options=[[5, 9], [6, 7, 8]], texts=["a", "b"])
+    exact = rank_options(model, [question], batch_tokens=100)[0].logprob
+    rough = rank_options(model, [question], batch_tokens=100, autocast=True)[0].logprob
+    assert rough == pytest.approx(exact, abs=0.5)
+    assert rough != exact
