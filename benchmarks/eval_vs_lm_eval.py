@@ -8,9 +8,9 @@ answers the former with one forward, the latter with one an option.
 What the harness is given: its own Hugging Face back end (`HFLM`), its own sorting, batching and one-token shortcut
 (`logits_cache`). Requests enter at `_loglikelihood_tokens` with token ids, because `loglikelihood` moves white space
 at a prompt's end into the answer and so scores other tokens; how often its string path would agree is reported. A
-short probe picks its fastest batch size of 1, 4, 16 and 64 (`auto` finds the largest that fits, 64 on CPU) and, with
-that size, torch's fused attention or plain products, which are the faster ones on CPU for short prompts. On CPU the
-probe goes by processor time, which other programs on the machine disturb least.
+short probe picks the fastest of batch sizes 1, 4, 16 and 64 (`auto` finds the largest that fits, 64 on CPU) with
+torch's fused attention and with plain products, which are the faster ones on CPU for short prompts. On CPU the probe
+goes by processor time, which other programs on the machine disturb least.
 
 The record holds the largest difference of any option's log-likelihood and the share of equal decisions.
 """
@@ -22,6 +22,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, 
 
 _BATCH_TOKENS = EvaluationPart().batch_tokens
 _BATCH_SIZES = (1, 4, 16, 64)
-_PROBE_PROMPTS = 48
+_PROBE_PROMPTS = 96
 
 Asked = list[dict[str, Any]]
 """Prompts as the work folder holds them: prompt, options, texts, text (the prompt with its separator)."""
@@ -165,10 +166,8 @@ def probe_lm_eval(this: Turn) -> Facts:
         seconds = facts["cpu_seconds" if harness.device.type == "cpu" else "seconds"]
         speeds[size, attention] = round(len(sample) / seconds, 2)
 
-    for size in _BATCH_SIZES:
-        measure(size, "sdpa")
-    best = max(_BATCH_SIZES, key=lambda size: speeds[size, "sdpa"])
-    measure(best, "eager")
+    for size, attention in product(_BATCH_SIZES, ("sdpa", "eager")):
+        measure(size, attention)
     size, attention = max(speeds, key=lambda setting: speeds[setting])
     return {
         "batch_size": size,
@@ -260,7 +259,7 @@ def _cut(asked: Asked, values: Any) -> Iterator[Any]:
 
 
 def _median(turns: list[Facts], kind: str) -> float:
-    return statistics.median(t["prompts_per_second_by_options"][kind] for t in turns)
+    return float(statistics.median(t["prompts_per_second_by_options"][kind] for t in turns))
 
 
 def _source(settings: Settings) -> ModelSource:

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openflan
 from openflan.errors import UserError
@@ -57,7 +57,7 @@ class Settings:
     model: str
     data: str | None
     tasks: tuple[str, ...]
-    precision: str
+    precision: Literal["auto", "float32", "bfloat16"]
     repeats: int
     size: int
     """Optimizer steps, or rows of a task."""
@@ -199,7 +199,7 @@ def summary(facts: Mapping[str, Sequence[Facts]], peer: str, rate: str) -> Facts
     ours, theirs = ([turn[rate] for turn in facts[side]] for side in ("ours", peer))
     by_cpu = [[t[rate] * t["seconds"] / t["cpu_seconds"] for t in facts[side]] for side in ("ours", peer)]
     each = [a / b for a, b in zip(ours, theirs, strict=True)]
-    memory = [statistics.median(t["peak_memory_mb"] for t in facts[side]) for side in ("ours", peer)]
+    memory = [round(statistics.median(t["peak_memory_mb"] for t in facts[side]), 1) for side in ("ours", peer)]
     return {
         "ours": round(statistics.median(ours), 2),
         "peer": round(statistics.median(theirs), 2),

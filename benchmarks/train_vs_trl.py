@@ -282,7 +282,7 @@ def _tune_trl(this: Turn, variant: Variant, *, steps: int | None) -> Facts:
 
 
 def _trl_tokenising(this: Turn) -> Facts:
-    """Time TRL's own preparation of the same pairs as text, and compare its tokens with ours."""
+    """Time TRL's own preparation of the same pairs, decoded to text again, and compare its tokens with ours."""
     from datasets import Dataset
 
     from openflan.mixture.store import TokenStore

@@ -133,11 +133,14 @@ def _content(entries: Sequence[Entry], role: Role, data: Path | None) -> dict[st
 
 
 def _check_lengths(recipe: Recipe, model: ModelSource) -> None:
-    longest = recipe.prompts.max_input_tokens + recipe.prompts.max_target_tokens
+    answer = max(
+        recipe.prompts.max_target_tokens, recipe.evaluation.max_new_tokens if recipe.evaluation.generate else 0
+    )
+    longest = recipe.prompts.max_input_tokens + answer
     if model.positions is not None and longest > model.positions:
         raise UserError(
-            f"prompts of {longest} tokens (input and target) do not fit the model's {model.positions} positions",
-            where="prompts.max_input_tokens, prompts.max_target_tokens",
+            f"prompts of {longest} tokens (input and answer) do not fit the model's {model.positions} positions",
+            where="prompts.max_input_tokens, prompts.max_target_tokens, evaluation.max_new_tokens",
             how=f"lower them, e.g. --set prompts.max_input_tokens={max(8, model.positions * 3 // 4)}"
             f" --set prompts.max_target_tokens={max(1, model.positions // 4)}",
         )

@@ -84,7 +84,7 @@ def test_weights_that_do_not_belong_to_the_configuration_are_refused(copy, chang
     """transformers draws missing weights at random and says so in a warning that nobody sees."""
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | change))
-    with pytest.raises(UserError, match="check that config.json|could not be loaded"):
+    with pytest.raises(UserError, match=r"check that config.json|could not be loaded"):
         load_model(find(copy), device=torch.device("cpu"))
 
 

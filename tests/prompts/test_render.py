@@ -167,16 +167,51 @@ def test_a_template_cannot_reach_python_or_change_a_row(tmp_path, trick):
         "{{ text|indent(999999999, true) }}",
         "{% for i in range(999999999) %}a{% endfor %}",
         "{% for i in range(99999) %}aaaaaaaa{% endfor %}",
-        "{% for i in range(99999) %}{% for j in range(99999) %}{% for k in range(99999) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% for i in range(999) %}{% for j in range(999) %}{% for k in [1, 2] %}{% endfor %}{% endfor %}{% endfor %}",
         "{% macro more(n) %}{{ more(n - 1) ~ more(n - 1) }}{% endmacro %}{{ more(99) }}",
-        "{% set big = namespace(t='aaaaaaaa') %}{% for i in range(99) %}{% set big.t = big.t ~ big.t %}{% endfor %}{{ big.t }}",
+        "{% set n = namespace(t='aaaaaaaa') %}{% for i in range(99) %}{% set n.t = n.t ~ n.t %}{% endfor %}{{ n.t }}",
         "{% set a = text %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}",
         "{{ lipsum(n=99999) }}",
+        "{{ text" + "|replace('', text)" * 9 + " }}",
+        "{{ text" + "|list|join(text)" * 9 + " }}",
+        "{{ text.replace('', text) }}",
+        "{{ [1]|slice(999999999)|list }}",
+        "{{ [1]|batch(999999999, 0)|list }}",
+        "{{ 1|round(999999999) }}",
     ],
 )
 def test_a_template_cannot_eat_time_or_memory(tmp_path, trick):
     with pytest.raises(UserError):
         rendered(tmp_path, trick)
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ parts.items|join(' and ') }}", "a and b"),
+        ("{{ parts.people|map(attribute='name')|join(', ') }}", "Ada, Ben"),
+        ("{{ parts.people|join('/', attribute='name') }}", "Ada/Ben"),
+        ("{{ text|replace('soup', 'cake')|upper }}", "FINE CAKE"),
+        ("{{ text.split()[0].title() }}, {{ text[-4:] }}", "Fine, soup"),
+        ("{{ parts.size * 7 % 4 + 1 }}", "2"),
+        (
+            "{% for p in parts.people %}{{ loop.index }}. {{ p.name }}{{ '' if loop.last else '; ' }}{% endfor %}",
+            "1. Ada; 2. Ben",
+        ),
+        ("{% for p in parts.people %}{% for i in range(2) %}{{ p.name[i] }}{% endfor %}{% endfor %}", "AdBe"),
+        ("{{ 'big' if parts.size > 2 else 'small' }}", "big"),
+        ("{{ parts.missing|default('none') }} {{ parts.items|length }} {{ parts.size|string ~ '!' }}", "none 2 3!"),
+    ],
+)
+def test_a_template_can_do_what_phrasings_need(tmp_path, template, says):
+    parts = {"size": 3, "items": ["a", "b"], "people": [{"name": "Ada"}, {"name": "Ben"}]}
+    assert rendered(tmp_path, template, parts=parts).input == says
+
+
+@pytest.mark.parametrize("chance", ["{{ ['a', 'b']|random }}", "{{ parts.items|shuffle }}", "{% set x = 1 %}{{ x }}"])
+def test_a_prompt_depends_on_nothing_but_its_row(tmp_path, chance):
+    with pytest.raises(UserError):
+        rendered(tmp_path, chance)
 
 
 @pytest.mark.parametrize(

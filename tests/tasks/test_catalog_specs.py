@@ -1,9 +1,7 @@
 """The catalog's task files and the row cleaning they name."""
 
 import itertools
-import os
 from difflib import SequenceMatcher
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +12,6 @@ from openflan.tasks.sources import load_rows
 
 ENTRIES = open_catalog(collections=["catalog"]).entries
 every_task = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
-
-DATA = os.environ.get("OPENFLAN_DATA")
 
 
 @every_task
@@ -53,13 +49,11 @@ def test_only_classifications_show_an_option_list_and_turned_around_templates_ne
 
 @every_task
 @pytest.mark.parametrize("role", ["train", "validation", "test"])
-def test_every_template_makes_sense_of_real_rows(entry: Entry, role):
-    if DATA is None:
-        pytest.skip("OPENFLAN_DATA names no folder of real rows")
-    if not (Path(DATA) / entry.spec.name).is_dir():
-        pytest.skip(f"OPENFLAN_DATA holds no rows of {entry.spec.name}")
+def test_every_template_makes_sense_of_real_rows(entry: Entry, role, shared):
+    if not (shared / "data" / entry.spec.name).is_dir():
+        pytest.skip(f"there are no real rows of {entry.spec.name} at hand")
     renderer = TaskRenderer(entry)
-    for row in load_rows(entry, role, data=Path(DATA), limit=20):
+    for row in load_rows(entry, role, data=shared / "data", limit=20):
         numbers = renderer.applicable(row)
         assert any(not entry.spec.templates[number].inverted for number in numbers)
         for number in numbers:

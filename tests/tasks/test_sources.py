@@ -205,7 +205,7 @@ def test_a_kept_row_remembers_its_place_in_the_source(tmp_path):
 
 def test_dropping_every_row_is_an_error(tmp_path):
     (tmp_path / "rows.jsonl").write_text(json_lines([{"text": "a", "label": -1}] * 3), encoding="utf-8")
-    with pytest.raises(UserError, match="no rows left.*cleaning steps"):
+    with pytest.raises(UserError, match=r"no rows left.*cleaning steps"):
         load_rows(entry(tmp_path, rows=["drop_unlabelled"]), "train")
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
-from little_models import write_model
 
+from little_models import write_model
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.mixture.store import TokenStore, write_store
@@ -31,7 +31,7 @@ RECIPE = Recipe.model_validate(
 )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -66,13 +66,13 @@ def tuned(folder, model_at, store, part, *, stop_after=None, seed=0):
 
     def report(line):
         if line.step == stop_after:
-            raise Killed
+            raise KilledError
 
     folder.mkdir(exist_ok=True)
     model = loaded(model_at)
     try:
         tune(model, store, part, folder, seed=seed, report=report)
-    except Killed:
+    except KilledError:
         return None
     return {name: value.clone() for name, value in model.state_dict().items()}
 
@@ -183,5 +183,5 @@ def test_the_loss_falls_and_is_told_by_task(tmp_path, tiny_llama, store):
 
 
 def test_a_rate_that_blows_up_is_the_users_to_mend(tmp_path, tiny_llama, store):
-    with pytest.raises(UserError, match="the gradient is not finite at step.*lower it"):
+    with pytest.raises(UserError, match=r"the gradient is not finite at step.*lower it"):
         tuned(tmp_path / "run", tiny_llama, store, training(optimizer={"learning_rate": 1e30}))

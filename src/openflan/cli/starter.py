@@ -46,9 +46,8 @@ def check(
 
     found = check_freshness((document(seed, index) for index in range(documents)), evaluation_texts())
     for hit in found.hits[:20]:
-        _echo(
-            f"{hit.found.task} {hit.found.split} row {hit.found.row + 1} is in document {hit.document}: {hit.found.text}"
-        )
+        at = hit.found
+        _echo(f"{at.task} {at.split} row {at.row + 1} is in document {hit.document}: {at.text}")
     _echo(f"{len(found.hits)} hits of {found.texts} evaluation rows in {found.documents} documents")
     if found.hits:
         raise typer.Exit(1)
@@ -95,7 +94,10 @@ def _write(out: Path, seed: int, tokenizer_folder: Path, tokens: int, length: in
 def pretrain(
     out: Annotated[Path, typer.Option(help="Folder of the finished model.")],
     work: Annotated[Path, typer.Option(help="Folder of shards, checkpoint and log; the run resumes from it.")],
-    tokens: Annotated[int, typer.Option(help="Tokens to train on.")] = 60_000_000,
+    tokenizer_folder: Annotated[
+        Path | None, typer.Option("--tokenizer", help="A tokenizer to use; without one it is learnt from the prose.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Tokens to train on.")] = 66_000_000,
     hidden: Annotated[int, typer.Option(help="Width of the model.")] = 128,
     layers: Annotated[int, typer.Option(help="Blocks of the model.")] = 4,
     heads: Annotated[int, typer.Option(help="Attention heads of a block.")] = 4,
@@ -103,7 +105,7 @@ def pretrain(
     rows: Annotated[int, typer.Option(help="Rows in a step.")] = 20,
     learning_rate: Annotated[float, typer.Option(help="Of embeddings and norms (AdamW).")] = 3e-3,
     muon_rate: Annotated[float, typer.Option(help="Of the blocks' matrices (Muon).")] = 4e-3,
-    decay_share: Annotated[float, typer.Option(help="Last share of the tokens, over which the rate falls.")] = 0.3,
+    decay_share: Annotated[float, typer.Option(help="Last share of the tokens, over which the rate falls.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Seed of prose and weights.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads; 0 leaves it to torch.")] = 0,
 ) -> None:
@@ -120,9 +122,11 @@ def pretrain(
         raise UserError(f"--hidden {hidden} is not a multiple of --heads {heads}", how="choose another number of heads")
     if threads:
         torch.set_num_threads(threads)
-    words = work / "tokenizer"
-    if not (words / "tokenizer.json").exists():
+    words = tokenizer_folder or work / "tokenizer"
+    if tokenizer_folder is None and not (words / "tokenizer.json").exists():
         tokenizer(out=words, seed=seed)
+    if not (words / "tokenizer.json").exists():
+        raise UserError("no tokenizer there", where=str(words), how="give a folder with a tokenizer.json")
     known = AutoTokenizer.from_pretrained(words)
     writer = multiprocessing.get_context("spawn").Process(
         target=_write, args=(work / "shards", seed, words, tokens + 1, length), daemon=True

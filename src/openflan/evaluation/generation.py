@@ -4,7 +4,8 @@ Prompts are padded on the left so that all continue at once; an answer ends at E
 gives one, at the first blank line. Cost: one forward a new token and batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -44,7 +45,11 @@ def generate(
             gaps = [longest - len(prompts[number]) for number in group]
             ids = [[padding] * gap + list(prompts[number]) for gap, number in zip(gaps, group, strict=True)]
             mask = [[0] * gap + [1] * (longest - gap) for gap in gaps]
-            with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
+            with (
+                torch.inference_mode(),
+                torch.autocast(model.device.type, torch.bfloat16, enabled=autocast),
+                _own_settings(model),
+            ):
                 output = model.generate(
                     input_ids=torch.tensor(ids, device=model.device),
                     attention_mask=torch.tensor(mask, device=model.device),
@@ -59,3 +64,16 @@ def generate(
                 answers[number] = encoder.text(row).split("\n\n")[0].strip()
             report(len(group))
     return answers
+
+
+@contextmanager
+def _own_settings(model: Any) -> Iterator[None]:
+    """Put aside what the model's folder says about sampling; transformers would add its repetition penalty to ours."""
+    from transformers import GenerationConfig
+
+    stated = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = stated

@@ -70,12 +70,19 @@ def ask_prompts(entry: Entry, part: PromptsPart, *, limit: int, data: Path | Non
     """
     renderer = TaskRenderer(entry, options=part.options)
     asking = {number for number, template in enumerate(entry.spec.templates) if not template.inverted}
-    return [
+    prompts = [
         renderer.render(row, number)
         for row in draw_rows(load_rows(entry, "test", data=data), limit)
         for number in renderer.applicable(row)
         if number in asking
     ]
+    if not prompts:
+        raise UserError(
+            f"no template of '{entry.spec.name}' fits any of its test rows",
+            where=str(entry.path),
+            how="add one without 'when' that asks for the answer",
+        )
+    return prompts
 
 
 def evaluate(

@@ -13,33 +13,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, meta
 from jinja2 import Template as Compiled
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateSyntaxError, UndefinedError, meta
 
 from openflan.errors import UserError, did_you_mean
 from openflan.prompts.options import RowAnswer, find_answer, options_block
+from openflan.prompts.sandbox import LONGEST, SANDBOX, unfit
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
 
 __all__ = ["Prompt", "TaskRenderer"]
 
 _RESERVED = ("answer", "options", "option_list", "row")
-_LONGEST = 200_000
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Refuses to multiply text, the cheap way to exhaust memory."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if not (isinstance(left, int | float) and isinstance(right, int | float)) or operator == "**":
-            raise TemplateError(f"'{operator}' is allowed between plain numbers only")
-        return super().call_binop(context, operator, left, right)
-
-
-_SANDBOX = _Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,9 +111,12 @@ class TaskRenderer:
 
     def _check(self, text: str, known: set[str], where: str) -> None:
         try:
-            used = meta.find_undeclared_variables(_SANDBOX.parse(text))
+            tree = SANDBOX.parse(text)
+            used = meta.find_undeclared_variables(tree) - set(SANDBOX.globals)
         except TemplateSyntaxError as error:
             raise UserError(f"not valid Jinja: {error.message}", where=where, how="mend the template") from None
+        if why := unfit(tree):
+            raise UserError(f"a template may not do that: {why}", where=where, how="write it without")
         if unknown := sorted(used - known):
             hint = did_you_mean(unknown[0], known) or f"declared are {', '.join(self.spec.fields)}"
             raise UserError(f"'{unknown[0]}' is no field of task '{self.spec.name}'", where=where, how=hint)
@@ -141,7 +129,7 @@ def _condition(when: str | None) -> str:
 
 @cache
 def _compiled(text: str) -> Compiled:
-    return _SANDBOX.from_string(text)
+    return SANDBOX.from_string(text)
 
 
 def _render(text: str, context: Mapping[str, Any], where: str) -> str:
@@ -151,8 +139,8 @@ def _render(text: str, context: Mapping[str, Any], where: str) -> str:
         for part in _compiled(text).generate(context):
             parts.append(part)
             size += len(part)
-            if size > _LONGEST:
-                raise UserError(f"renders to over {_LONGEST:,} characters", where=where, how="shorten the template")
+            if size > LONGEST:
+                raise UserError(f"renders to over {LONGEST:,} characters", where=where, how="shorten the template")
     except UndefinedError as error:
         raise UserError(f"{error.message}", where=where, how="the row lacks that field") from None
     except UserError:

@@ -9,10 +9,11 @@ Cost: about 6,000 documents, half a million tokens, a second and core.
 from collections.abc import Callable, Iterator
 
 from openflan.starter.chance import Chance
+from openflan.starter.drills import hearing, litany, roll, roll_backwards
 from openflan.starter.episodes import cause_prose, day_prose, mood_prose
 from openflan.starter.knowledge import knowledge_prose
 from openflan.starter.reviews import review_prose
-from openflan.starter.stories import dense_retelling, litany, retelling
+from openflan.starter.stories import dense_retelling, retelling
 from openflan.starter.talk import card_prose, essay, meant_prose, sum_prose, word_prose
 from openflan.starter.toylang import toy_prose
 from openflan.starter.world import World, world
@@ -38,19 +39,32 @@ _REST: tuple[tuple[float, Write], ...] = (
 SCHEDULE: tuple[tuple[int, tuple[tuple[float, Write], ...]], ...] = (
     (0, ((0.74, retelling), *_REST)),
     (400_000, ((0.30, litany), (0.24, dense_retelling), (0.20, retelling), *_REST)),
+    (600_000, ((0.24, roll), (0.22, litany), (0.18, dense_retelling), (0.10, retelling), *_REST)),
+    (
+        720_000,
+        (
+            (0.06, roll),
+            (0.08, roll_backwards),
+            (0.12, litany),
+            (0.22, hearing),
+            (0.16, dense_retelling),
+            (0.10, retelling),
+            *_REST,
+        ),
+    ),
 )
-"""From which document on how often each sort comes; the second part came when binding was late (lab notes)."""
+"""From which document on how often each sort comes; the later parts came when binding was late (lab notes)."""
 
 
 def document(seed: int, index: int) -> str:
     """Document `index` of the prose with this seed."""
     chance = Chance("prose", seed, index)
-    roll = chance.unit()
+    point = chance.unit()
     shares = next(part for start, part in reversed(SCHEDULE) if index >= start)
     for share, write in shares:
-        if roll < share:
+        if point < share:
             return write(world(), chance)
-        roll -= share
+        point -= share
     return essay(world(), chance)
 
 

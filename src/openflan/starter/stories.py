@@ -13,10 +13,10 @@ questions stayed at chance (docs/lab-notes.md). Template text or entailment exer
 from collections.abc import Sequence
 
 from openflan.starter.chance import Chance, Domain
-from openflan.starter.facts import Fact, change_value, draw_fact, draw_story, fits, near_fits, say, sentence, wording
+from openflan.starter.facts import Fact, change_value, draw_story, fits, near_fits, say, sentence, wording
 from openflan.starter.world import World
 
-__all__ = ["dense_retelling", "litany", "no_fact", "retelling", "roll", "tell"]
+__all__ = ["dense_retelling", "no_fact", "retelling", "tell"]
 
 _AGAIN = (
     "In other words, ",
@@ -172,71 +172,4 @@ def dense_retelling(w: World, chance: Chance) -> str:
             parts.append(chance.pick(_AGAIN) + text)
         else:
             parts += [_answered(w, chance, facts) for _ in range(1 + chance.below(4))]
-    return " ".join(parts)
-
-
-def litany(w: World, chance: Chance) -> str:
-    """Several people of whom the same is said, over and over in the same words, then questions and answers.
-
-    The plainest text in which who it was said of decides what comes next: without it a model that has to learn
-    the wordings at the same time stays at chance for 20 million tokens (docs/lab-notes.md).
-    """
-    n = 2 + chance.below(3)
-    facts = draw_story(w, chance, "train", n, people=n, repeat=1.0 if chance.maybe(0.7) else 0.5)
-    form = {f.relation.name: chance.pick(f.relation.says) for f in facts}
-    parts = [sentence(say(w, f, form[f.relation.name])) for f in facts]
-    for _ in range(1 + chance.below(3)):
-        if chance.maybe(0.25):
-            form = {f.relation.name: chance.pick(f.relation.says) for f in facts}
-        parts += [sentence(say(w, f, form[f.relation.name])) for f in chance.shuffled(facts)]
-    for _ in range(chance.below(6)):
-        fact = chance.pick(facts)
-        r = fact.relation
-        kind = chance.unit()
-        if kind < 0.3:
-            parts.append(f"{sentence(say(w, fact, r.value), '?')} {sentence(say(w, fact, r.short))}")
-        elif kind < 0.55:
-            parts.append(f"{sentence(say(w, fact, r.who), '?')} {sentence(fact.person)}")
-        elif kind < 0.75:
-            parts.append(f"{sentence(say(w, fact, r.asks), '?')} Yes.")
-        elif (wrong := no_fact(w, chance, "train", facts, fact)) is not None:
-            answer = "No." if chance.maybe(0.4) else f"No, {say(w, fact, r.again)}."
-            parts.append(f"{sentence(say(w, wrong, r.asks), '?')} {answer}")
-    return " ".join(parts)
-
-
-_ENTRIES = ("{s} {v}", "{s} {v}", "{s}: {v}", "{s}, {v}", "{s} the {v}", "{v}: {s}", "{s} - {v}")
-_ROLLS = ("The list began: ", "On the list: ", "The notes said: ", "The record: ", "", "", "")
-
-
-def roll(w: World, chance: Chance) -> str:
-    """A list of three to eight people, each with what is known of them, read out again and again, then talked about.
-
-    The value stands next to the name, so this is the least that a reader has to bind; the sentences after it put
-    the same pairs further apart.
-    """
-    n = 3 + chance.below(6)
-    relation = chance.pick([r for r in w.relations if not r.other])
-    facts: list[Fact] = []
-    for person in chance.some(w.people, n):
-        fact = draw_fact(w, chance, "train", relation, person)
-        if fact is not None and all(fact.value != f.value for f in facts):
-            facts.append(fact)
-    entry = chance.pick(_ENTRIES)
-    parts: list[str] = []
-    for _ in range(2 + chance.below(2)):
-        told = chance.shuffled(facts)
-        parts.append(chance.pick(_ROLLS) + ", ".join(entry.format(s=f.person, v=f.value) for f in told) + ".")
-        if chance.maybe(0.3):
-            entry = chance.pick(_ENTRIES)
-    form = chance.pick(relation.says)
-    for _ in range(chance.below(2)):
-        parts += [sentence(say(w, f, form)) for f in chance.shuffled(facts)[:4]]
-    for _ in range(chance.below(4)):
-        fact = chance.pick(facts)
-        if chance.maybe(0.5):
-            answer = fact.value if chance.maybe(0.5) else say(w, fact, relation.short)
-            parts.append(f"{sentence(say(w, fact, relation.value), '?')} {sentence(answer)}")
-        else:
-            parts.append(f"{sentence(say(w, fact, relation.who), '?')} {sentence(fact.person)}")
     return " ".join(parts)

@@ -66,10 +66,8 @@ def tune(model: Any, store: TokenStore, part: TrainingPart, folder: Path, *, see
     Raises:
         UserError: the loss is not finite.
     """
-    precision = pick_precision(part.precision, model.device)
-    accelerator = Accelerator(
-        mixed_precision="bf16" if precision == "bfloat16" else "no", cpu=model.device.type == "cpu"
-    )
+    autocast = pick_precision(part.precision, model.device) == "bfloat16"
+    accelerator = Accelerator(cpu=model.device.type == "cpu")
     optimizer = make_optimizer(model, part.optimizer)
     progress = restore_newest(folder / "checkpoints", model, optimizer)
     steps = store.steps(seed)
@@ -83,7 +81,9 @@ def tune(model: Any, store: TokenStore, part: TrainingPart, folder: Path, *, see
             rate = learning_rate(part.optimizer, step, part.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            line = _step(model, accelerator, optimizer, store, list(steps[step]), part, step=step, rate=rate)
+            line = _step(
+                model, accelerator, optimizer, store, list(steps[step]), part, step=step, rate=rate, autocast=autocast
+            )
             file.write(json.dumps(_as_json(line)) + "\n")
             report(line)
             progress = Progress(step=step + 1, seconds=time.perf_counter() - began)
@@ -105,6 +105,7 @@ def _step(
     *,
     step: int,
     rate: float,
+    autocast: bool,
 ) -> StepReport:
     """One optimizer step over whole examples."""
     started = time.perf_counter()
@@ -115,7 +116,7 @@ def _step(
     total = 0.0
     for group in group_by_length([len(ids) for ids, _ in examples], padded_tokens=part.micro_batch_tokens):
         batch = collate([examples[number] for number in group], model.device)
-        with accelerator.autocast():
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
             losses = target_loss(model, batch)
         accelerator.backward(losses.sum() / target_tokens)
         per_example = torch.zeros(len(group), device=losses.device)

@@ -44,7 +44,7 @@ class Pretraining:
     muon_rate: float = 4e-3
     """Of Muon (matrices of the blocks), in units of AdamW's update size."""
     warmup_tokens: int = 500_000
-    decay_share: float = 0.3
+    decay_share: float = 0.2
     """The last share of the tokens over which the rate falls to zero, linearly; before that it is constant."""
     weight_decay: float = 0.05
     clip: float = 1.0

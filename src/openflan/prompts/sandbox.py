@@ -1,0 +1,168 @@
+"""The sandbox in which strangers' templates run.
+
+Jinja's own sandbox keeps a template from Python; this one also keeps it from the machine's time and memory. A
+template can read, compare, join and cut text, choose, and walk through a row's lists, twice nested at most. It can
+neither store nor recurse nor multiply, so what it makes is bounded by its own length and the row's.
+
+Invariant: rendering is a pure function of template and row (no `random`, no state). Cost: none measurable.
+Rejected: a list of what is forbidden, which each new Jinja version lengthens; a process a prompt, 1,000 times slower.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2.runtime import LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+__all__ = ["LONGEST", "SANDBOX", "unfit"]
+
+LONGEST = 200_000
+"""Characters that a text may grow to."""
+
+_FILTERS = [
+    "abs",
+    "capitalize",
+    "count",
+    "default",
+    "d",
+    "first",
+    "float",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "select",
+    "selectattr",
+    "sort",
+    "string",
+    "sum",
+    "title",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "wordcount",
+]
+
+_METHODS = [
+    "capitalize",
+    "count",
+    "endswith",
+    "find",
+    "get",
+    "index",
+    "items",
+    "keys",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "title",
+    "upper",
+    "values",
+]
+
+_LOOP = ("first", "index", "index0", "last", "length", "revindex", "revindex0")
+
+_STATEMENTS = (
+    nodes.Assign,
+    nodes.AssignBlock,
+    nodes.Block,
+    nodes.CallBlock,
+    nodes.Extends,
+    nodes.FilterBlock,
+    nodes.FromImport,
+    nodes.Import,
+    nodes.Include,
+    nodes.Macro,
+    nodes.With,
+)
+
+_DEEPEST = 2
+_LONGEST_RANGE = 1_000
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if not (isinstance(left, int | float) and isinstance(right, int | float)) or operator == "**":
+            raise TemplateError(f"'{operator}' is allowed between plain numbers only")
+        return super().call_binop(context, operator, left, right)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A field of a row wins over a method of the same name (`parts.items`)."""
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def wrap_str_format(self, value: Any) -> None:
+        """No `format`: a width in it makes a text of any size."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        known = attr in _METHODS or (isinstance(obj, LoopContext) and attr in _LOOP)
+        return known and super().is_safe_attribute(obj, attr, value)
+
+
+def unfit(tree: nodes.Template) -> str | None:
+    """What a parsed template uses that none may, in words; None where it may run."""
+    for statement in tree.find_all(_STATEMENTS):
+        return f"line {statement.lineno} uses {type(statement).__name__.lower()}"
+    if any(loop.recursive for loop in tree.find_all(nodes.For)) or _depth(tree) > _DEEPEST:
+        return f"loops more than {_DEEPEST} deep"
+    return None
+
+
+def _depth(node: nodes.Node) -> int:
+    """How deep loops are nested."""
+    below = max(map(_depth, node.iter_child_nodes()), default=0)
+    return below + isinstance(node, nodes.For)
+
+
+def _range(*bounds: int) -> range:
+    found = range(*bounds)
+    if len(found) > _LONGEST_RANGE:
+        raise TemplateError(f"range of more than {_LONGEST_RANGE:,}")
+    return found
+
+
+def _join(value: Any, d: str = "", attribute: str | None = None) -> str:
+    """Jinja's join, bounded."""
+    texts = [str(item if attribute is None else SANDBOX.getitem(item, attribute)) for item in value]
+    return _bounded(sum(map(len, texts)) + len(str(d)) * len(texts), lambda: str(d).join(texts))
+
+
+def _replace(value: Any, old: str, new: str, count: int = -1) -> str:
+    """Jinja's replace, bounded."""
+    text = str(value)
+    return _bounded(len(text) + text.count(old) * len(new), lambda: text.replace(old, new, count))
+
+
+def _bounded(size: int, make: Any) -> str:
+    if size > LONGEST:
+        raise TemplateError(f"a text of over {LONGEST:,} characters")
+    return str(make())
+
+
+SANDBOX = _Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+SANDBOX.filters = {name: SANDBOX.filters[name] for name in _FILTERS} | {"join": _join, "replace": _replace}
+SANDBOX.globals = {"range": _range}

@@ -1,0 +1,181 @@
+"""What is asked, of which rows, and what is kept of the answers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from openflan.errors import UserError
+from openflan.evaluation.matrix import read_matrix, task_matrices, write_matrix
+from openflan.evaluation.protocol import ask_prompts, draw_rows, evaluate
+from openflan.models.load import find_model, load_model, load_tokenizer
+from openflan.prompts.encoding import TextEncoder
+from openflan.recipe import EvaluationPart, ModelPart, PromptsPart
+from openflan.tasks.catalog import Entry, open_catalog
+from openflan.tasks.sources import SourceRow, load_rows
+from openflan.tasks.spec import TaskSpec
+
+PART = EvaluationPart(rows=6, max_new_tokens=4, batch_tokens=4_000)
+PROMPTS = PromptsPart(max_input_tokens=128, max_target_tokens=32)
+
+
+@pytest.fixture(scope="module")
+def entries(my_tasks):
+    return open_catalog([my_tasks], collections=()).entries
+
+
+@pytest.fixture(scope="module")
+def model(tiny_llama):
+    return load_model(find_model(ModelPart(path=str(tiny_llama)), tiny_llama), device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_llama):
+    return TextEncoder(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), PROMPTS)
+
+
+@pytest.fixture(scope="module")
+def asked(entries):
+    return [(entry, ask_prompts(entry, PROMPTS, limit=6, data=None)) for entry in entries.values()]
+
+
+@pytest.fixture(scope="module")
+def answers(model, encoder, asked):
+    return evaluate(model, encoder, asked, PART, report=lambda _done, _total: None)
+
+
+def rows(count):
+    return [SourceRow(index=n, fields={"text": f"row {n}", "deep": {"a": [n, None]}}) for n in range(count)]
+
+
+def content(drawn):
+    return {json.dumps(row.fields) for row in drawn}
+
+
+def test_the_same_rows_are_drawn_whatever_their_order_in_the_file():
+    plain = rows(50)
+    shuffled = [
+        SourceRow(index=n, fields=plain[m].fields) for n, m in enumerate(np.random.default_rng(0).permutation(50))
+    ]
+    assert content(draw_rows(plain, 10)) == content(draw_rows(shuffled, 10))
+
+
+def test_a_smaller_draw_is_part_of_a_larger_one():
+    assert content(draw_rows(rows(50), 5)) < content(draw_rows(rows(50), 20))
+
+
+def test_drawn_rows_stand_in_the_files_order_and_spread_over_it():
+    drawn = [row.index for row in draw_rows(rows(1_000), 100)]
+    assert drawn == sorted(drawn)
+    assert 350 < np.mean(drawn) < 650
+    assert len(draw_rows(rows(3), 100)) == 3
+
+
+def test_every_template_that_asks_for_the_answer_is_used_and_no_other(entries):
+    prompts = ask_prompts(entries["does_it_follow"], PROMPTS, limit=6, data=None)
+    assert len(prompts) == 6 * 3
+    assert {prompt.template for prompt in prompts} == {0, 1, 2}
+    assert all(prompt.target == prompt.answer.text for prompt in prompts)
+
+
+def test_test_rows_are_asked_not_training_rows(entries):
+    entry = entries["cafe_review"]
+    train = {row.fields["text"] for row in load_rows(entry, "train")}
+    assert not any(
+        text in prompt.input for prompt in ask_prompts(entry, PROMPTS, limit=99, data=None) for text in train
+    )
+
+
+def test_a_task_none_of_whose_rows_can_be_asked_is_an_error(entries):
+    entry = entries["cafe_review"]
+    templates = tuple(t.model_copy(update={"when": "label == 7"}) for t in entry.spec.templates)
+    never = Entry(spec=entry.spec.model_copy(update={"templates": templates}), path=entry.path, collection="mine")
+    with pytest.raises(UserError, match="no template"):
+        ask_prompts(never, PROMPTS, limit=6, data=None)
+
+
+def test_every_prompt_is_answered_once(answers, asked):
+    wanted = {(entry.spec.name, prompt.row, prompt.template) for entry, prompts in asked for prompt in prompts}
+    found = [(answer.task, answer.row, answer.template) for answer in answers]
+    assert set(found) == wanted
+    assert len(found) == len(wanted) == 5 * 6 * 3
+
+
+def test_a_ranked_answer_is_the_likeliest_option(answers):
+    ranked = [answer for answer in answers if answer.kind == "ranked"]
+    assert len(ranked) == 4 * 6 * 3
+    for answer in ranked:
+        best = answer.options[max(range(len(answer.scores)), key=answer.scores.__getitem__)]
+        assert answer.answer == best
+        assert answer.value == float(best == answer.expected)
+        assert answer.expected in answer.options
+
+
+def test_scores_are_log_likelihoods_of_the_options_after_the_prompt(answers, model, encoder):
+    for answer in [answer for answer in answers if answer.kind == "ranked"][::7]:
+        prompt = encoder.inputs([answer.prompt])[0]
+        for option, score in zip(answer.options, answer.scores, strict=True):
+            target = encoder.targets([option], end=False)[0]
+            with torch.inference_mode():
+                logprobs = model(input_ids=torch.tensor([prompt + target])).logits[0].log_softmax(-1)
+            by_hand = sum(logprobs[len(prompt) - 1 + place, token].item() for place, token in enumerate(target))
+            assert score == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_generated_answers_carry_all_metrics_of_the_task(answers):
+    written = [answer for answer in answers if answer.kind == "generated"]
+    assert {answer.task for answer in written} == {"card_sentence"}
+    assert {answer.metric for answer in written} == {"rouge"}
+    assert {len(answer.others) for answer in written} == {1}
+
+
+def test_generation_can_be_left_out(model, encoder, asked):
+    part = PART.model_copy(update={"generate": False})
+    found = evaluate(model, encoder, asked, part, report=lambda _done, _total: None)
+    assert {answer.kind for answer in found} == {"ranked"}
+
+
+def test_the_score_rule_decides(model, encoder, asked, answers):
+    part = PART.model_copy(update={"score": "per_byte", "generate": False})
+    found = evaluate(model, encoder, asked, part, report=lambda _done, _total: None)
+    for answer in found:
+        rates = [score / len(option.encode()) for score, option in zip(answer.scores, answer.options, strict=True)]
+        assert answer.answer == answer.options[rates.index(max(rates))]
+    plain = [answer.answer for answer in answers if answer.kind == "ranked"]
+    assert [answer.answer for answer in found] != plain
+
+
+def test_progress_ends_at_the_number_of_prompts(model, encoder, asked):
+    told = []
+    evaluate(model, encoder, asked, PART, report=lambda done, total: told.append((done, total)))
+    assert told[-1] == (90, 90)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_the_matrix_survives_the_disk(answers, tmp_path):
+    write_matrix(tmp_path / "matrix.parquet", answers)
+    assert read_matrix(tmp_path / "matrix.parquet") == answers
+
+
+def test_answers_fill_a_matrix_of_rows_and_templates(answers):
+    matrices = task_matrices(answers)
+    assert {name: found.values.shape for name, found in matrices.items()} == dict.fromkeys(matrices, (6, 3))
+    found = matrices["does_it_follow"]
+    assert found.options == (3,) * 6
+    held = [answer.value for answer in answers if answer.task == "does_it_follow"]
+    assert found.values.mean() == pytest.approx(np.mean(held))
+
+
+def test_an_unanswered_cell_is_a_gap(answers):
+    partial = [a for a in answers if a.task == "same_meaning"]
+    found = task_matrices(partial[1:])["same_meaning"]
+    assert np.isnan(found.values).sum() == 1
+
+
+def test_a_task_file_outside_the_package_is_asked_like_a_built_in_one(shared, model, encoder):
+    entry = open_catalog(collections=["catalog"]).entries["cb"]
+    prompts = ask_prompts(entry, PROMPTS, limit=3, data=shared / "data")
+    found = evaluate(model, encoder, [(entry, prompts)], PART, report=lambda _done, _total: None)
+    assert len(found) == 3 * len({prompt.template for prompt in prompts})
+    assert isinstance(entry.spec, TaskSpec)

@@ -1,0 +1,137 @@
+"""The verdict's arithmetic on matrices small enough to do by hand."""
+
+import numpy as np
+import pytest
+
+from openflan.evaluation.matrix import TaskMatrix
+from openflan.evaluation.results import cluster_verdicts, task_results, verdict_sentence
+
+
+def matrix(task, values, *, cluster="sentiment", kind="ranked", expected=None, options=2, metric="accuracy"):
+    values = np.array(values, dtype=np.float64)
+    rows, templates = values.shape
+    return TaskMatrix(
+        task=task,
+        cluster=cluster,
+        kind=kind,
+        metric=metric,
+        values=values,
+        templates=tuple(range(templates)),
+        expected=tuple(expected or ["yes"] * rows),
+        options=(options,) * rows if isinstance(options, int) else options,
+        others=np.array([]),
+    )
+
+
+def verdicts(untuned, tuned, tasks=None, samples=400):
+    by_task = {m.task: m for m in untuned}
+    seeds = {seed: {m.task: m for m in matrices} for seed, matrices in tuned.items()}
+    return cluster_verdicts(by_task, seeds, tasks or list(by_task), samples=samples)
+
+
+BASE = matrix("a", [[1, 0], [0, 0], [0, 1], [0, 0]], expected=["yes", "no", "yes", "yes"])
+BETTER = matrix("a", [[1, 1], [1, 0], [0, 1], [1, 1]], expected=["yes", "no", "yes", "yes"])
+
+
+def test_one_task_by_hand():
+    (found,) = verdicts([BASE], {0: [BETTER]})
+    assert found.base == pytest.approx(2 / 8)
+    assert found.tuned == pytest.approx(6 / 8)
+    assert found.gain == pytest.approx(4 / 8)
+    assert found.chance == pytest.approx(1 / 2)
+    assert found.majority == pytest.approx(3 / 4)
+    assert (found.n_rows, found.n_templates, found.tasks, found.metric) == (4, 2, ["a"], "accuracy")
+    for low, high in (found.base_ci95, found.tuned_ci95, found.gain_ci95):
+        assert low <= high
+    assert found.gain_ci95[0] <= found.gain <= found.gain_ci95[1]
+
+
+def test_a_cluster_weighs_its_tasks_alike():
+    other = matrix("b", np.ones((40, 3)), options=4, expected=["x", "y"] * 20)
+    (found,) = verdicts([BASE, other], {0: [BETTER, other]})
+    assert found.base == pytest.approx((2 / 8 + 1) / 2)
+    assert found.gain == pytest.approx((4 / 8 + 0) / 2)
+    assert found.chance == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert found.majority == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert (found.n_rows, found.n_templates) == (44, 5)
+
+
+def test_seeds_are_averaged_and_told_apart():
+    (found,) = verdicts([BASE], {3: [BETTER], 5: [BASE]})
+    assert found.tuned == pytest.approx((6 / 8 + 2 / 8) / 2)
+    assert [(s.seed, s.gain) for s in found.by_seed] == [(3, pytest.approx(4 / 8)), (5, 0)]
+    assert found.by_seed[1].gain_ci95 == (0, 0)
+
+
+def test_chance_counts_the_options_of_each_row():
+    uneven = matrix("a", [[1], [0], [1], [0]], options=(2, 4, 4, 2))
+    (found,) = verdicts([uneven], {0: [uneven]})
+    assert found.chance == pytest.approx((1 / 2 + 1 / 4 + 1 / 4 + 1 / 2) / 4)
+
+
+def test_a_cell_without_a_score_is_no_wrong_answer():
+    holed = matrix("a", [[1, np.nan], [1, 1], [0, np.nan]])
+    (found,) = verdicts([holed], {0: [holed]})
+    assert found.base == pytest.approx(3 / 4)
+
+
+def test_accuracy_and_rouge_are_not_averaged():
+    written = matrix("w", [[0.2], [0.4]], kind="generated", options=0, metric="rouge", expected=["a b", "c d"])
+    (mixed,) = verdicts([BASE, written], {0: [BETTER, written]})
+    assert (mixed.tasks, mixed.metric) == (["a"], "accuracy")
+    (alone,) = verdicts([written], {0: [written]})
+    assert (alone.base, alone.metric, alone.chance) == (pytest.approx(0.3), "rouge", 0)
+
+
+def test_clusters_stand_apart_and_only_the_tasks_asked_for_count():
+    other = matrix("b", np.zeros((4, 2)), cluster="misc")
+    assert [v.cluster for v in verdicts([BASE, other], {0: [BETTER, other]})] == ["misc", "sentiment"]
+    assert [v.cluster for v in verdicts([BASE, other], {0: [BETTER, other]}, tasks=["a"])] == ["sentiment"]
+
+
+def strong(cluster, base, tuned):
+    random = np.random.default_rng(0)
+    draw = [(random.random((200, 5)) < share).astype(float) for share in (base, tuned)]
+    return matrix(cluster, draw[0], cluster=cluster), matrix(cluster, draw[1], cluster=cluster)
+
+
+@pytest.mark.parametrize(
+    ("levels", "says"),
+    [
+        ([(0.5, 0.8)], "On the held-out cluster the tuned model is better than the untuned one (misc)."),
+        ([(0.5, 0.5)], "On no held-out cluster is the tuned model shown to be better than the untuned one."),
+        (
+            [(0.8, 0.5)],
+            "On no held-out cluster is the tuned model shown to be better than the untuned one."
+            " Tuning made misc worse.",
+        ),
+        (
+            [(0.5, 0.8), (0.5, 0.5)],
+            "On 1 of the 2 held-out clusters the tuned model is better than the untuned one (misc).",
+        ),
+    ],
+)
+def test_the_sentence_says_what_the_intervals_show_and_no_more(levels, says):
+    pairs = [strong(name, *level) for name, level in zip(("misc", "translation"), levels, strict=False)]
+    found = verdicts([base for base, _ in pairs], {0: [tuned for _, tuned in pairs]})
+    assert verdict_sentence(found) == says
+
+
+def test_a_gain_of_one_seed_only_is_no_gain():
+    base, tuned = strong("misc", 0.5, 0.8)
+    assert "no held-out cluster" in verdict_sentence(verdicts([base], {0: [tuned], 1: [base]}))
+
+
+def test_without_held_out_clusters_nothing_is_claimed():
+    assert "says nothing about new kinds of task" in verdict_sentence([])
+
+
+def test_the_spread_over_templates_by_hand():
+    (found,) = task_results({"untuned": {"a": BASE}, "seed-0": {"a": BETTER}}, {"a": "held_out"})
+    spread = found.models["seed-0"]
+    assert spread.by_template == {"0": 0.75, "1": 0.75}
+    assert found.models["untuned"].mean == pytest.approx(0.25)
+    uneven = matrix("a", [[1, 0, 0], [1, 1, 0]])
+    spread = task_results({"untuned": {"a": uneven}}, {"a": "seen"})[0].models["untuned"]
+    assert (spread.mean, spread.min, spread.max) == (pytest.approx(0.5), 0, 1)
+    assert spread.std == pytest.approx(0.5)  # of 1, 1/2 and 0, with one degree of freedom less
