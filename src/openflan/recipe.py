@@ -124,7 +124,8 @@ class EvaluationPart(_Part):
     """Fresh rows of each tuned task; 0 leaves the tuned clusters out."""
     score: Literal["sum", "mean_token", "per_character", "per_byte"] = "sum"
     """How an option's log-likelihood is normalised before ranking."""
-    batch_tokens: int = Field(default=16_384, ge=16)
+    batch_tokens: int | None = Field(default=None, ge=16)
+    """Padded tokens of one forward; by default 2,048 on CPU and 32,768 elsewhere."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     max_new_tokens: int = Field(default=32, ge=1)
     generate: bool = True

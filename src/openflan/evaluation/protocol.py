@@ -110,6 +110,7 @@ def evaluate(
         report(done, total)
 
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
+    batch_tokens = part.batch_tokens or (2_048 if model.device.type == "cpu" else 32_768)
     inputs = encoder.inputs([prompt.input for _, prompt in ranked])
     options = iter(_option_tokens(encoder, ranked))
     questions = [
@@ -120,7 +121,7 @@ def evaluate(
         )
         for ids, (_, prompt) in zip(inputs, ranked, strict=True)
     ]
-    scored = rank_options(model, questions, batch_tokens=part.batch_tokens, autocast=autocast, report=count)
+    scored = rank_options(model, questions, batch_tokens=batch_tokens, autocast=autocast, report=count)
     answers = [
         _ranked(entry, prompt, scores.logprob, scores.best(part.score))
         for (entry, prompt), scores in zip(ranked, scored, strict=True)
@@ -130,7 +131,7 @@ def evaluate(
         encoder,
         encoder.inputs([prompt.input for _, prompt in generated]),
         max_new_tokens=part.max_new_tokens,
-        batch_tokens=part.batch_tokens,
+        batch_tokens=batch_tokens,
         autocast=autocast,
         report=count,
     )

@@ -32,7 +32,7 @@ from openflan.tasks.sources import SourceRow, load_rows
 
 __all__ = ["TokenStore", "write_store"]
 
-_CHUNK = 4_096
+_CHUNK = 1_024
 
 Report = Callable[[int, int], None]
 """Told how many tokens of how many are drawn."""
