@@ -28,11 +28,11 @@ from typing import Any
 
 import numpy as np
 
+from openflan.models.batching import scoring_tokens
 from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device
-from openflan.recipe import EvaluationPart, PromptsPart
+from openflan.recipe import PromptsPart
 from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
 
-_BATCH_TOKENS = EvaluationPart().batch_tokens
 _BATCH_SIZES = (1, 4, 16, 64)
 _PROBE_PROMPTS = 96
 
@@ -112,13 +112,14 @@ def ours(this: Turn) -> Facts:
     asked = _asked(this)
     questions = [Question(prompt=one["prompt"], options=one["options"], texts=one["texts"]) for one in asked]
     model = load_model(_source(this.settings), device=pick_device())
-    rank_options(model, questions[:8], batch_tokens=_BATCH_TOKENS)
+    batch_tokens = scoring_tokens(model.device.type)
+    rank_options(model, questions[:8], batch_tokens=batch_tokens)
     scores: list[tuple[float, ...]] = [()] * len(asked)
     clock = Clock()
     rates = {}
     for kind, numbers in _kinds(asked).items():
         began = time.perf_counter()
-        ranked = rank_options(model, [questions[n] for n in numbers], batch_tokens=_BATCH_TOKENS)
+        ranked = rank_options(model, [questions[n] for n in numbers], batch_tokens=batch_tokens)
         rates[kind] = round(len(numbers) / (time.perf_counter() - began), 2)
         for number, found in zip(numbers, ranked, strict=True):
             scores[number] = found.logprob

@@ -125,7 +125,7 @@ class EvaluationPart(_Part):
     score: Literal["sum", "mean_token", "per_character", "per_byte"] = "sum"
     """How an option's log-likelihood is normalised before ranking."""
     batch_tokens: int | None = Field(default=None, ge=16)
-    """Padded tokens of one forward; by default 2,048 on CPU and 32,768 elsewhere."""
+    """Padded tokens of one forward; by default what suits the device."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     max_new_tokens: int = Field(default=32, ge=1)
     generate: bool = True

@@ -17,6 +17,7 @@ from openflan.errors import UserError
 from openflan.evaluation.generation import generate
 from openflan.evaluation.metrics import METRICS
 from openflan.evaluation.ranking import Question, rank_options
+from openflan.models.batching import scoring_tokens
 from openflan.models.load import pick_precision
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt, TaskRenderer
@@ -26,6 +27,9 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows
 
 __all__ = ["Answered", "ask_prompts", "draw_rows", "evaluate"]
+
+_GENERATION_TOKENS = 16_384
+"""Padded tokens of a batch that is generated: its cost is the number of batches, not their size."""
 
 Report = Callable[[int, int], None]
 """Told how many prompts of how many are answered."""
@@ -110,7 +114,6 @@ def evaluate(
         report(done, total)
 
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
-    batch_tokens = part.batch_tokens or (2_048 if model.device.type == "cpu" else 32_768)
     inputs = encoder.inputs([prompt.input for _, prompt in ranked])
     options = iter(_option_tokens(encoder, ranked))
     questions = [
@@ -121,7 +124,13 @@ def evaluate(
         )
         for ids, (_, prompt) in zip(inputs, ranked, strict=True)
     ]
-    scored = rank_options(model, questions, batch_tokens=batch_tokens, autocast=autocast, report=count)
+    scored = rank_options(
+        model,
+        questions,
+        batch_tokens=part.batch_tokens or scoring_tokens(model.device.type),
+        autocast=autocast,
+        report=count,
+    )
     answers = [
         _ranked(entry, prompt, scores.logprob, scores.best(part.score))
         for (entry, prompt), scores in zip(ranked, scored, strict=True)
@@ -131,7 +140,7 @@ def evaluate(
         encoder,
         encoder.inputs([prompt.input for _, prompt in generated]),
         max_new_tokens=part.max_new_tokens,
-        batch_tokens=batch_tokens,
+        batch_tokens=part.batch_tokens or _GENERATION_TOKENS,
         autocast=autocast,
         report=count,
     )

@@ -13,7 +13,7 @@ import gzip
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,11 +54,9 @@ def load_rows(entry: Entry, role: Role, *, data: Path | None = None, limit: int 
     spec = entry.spec
     split, start, stop = _parse_split(entry, role)
     place, raw = _read(entry, role, split, data)
-    rows: Iterable[tuple[int, dict[str, Any]]] = enumerate(raw)
-    if (start or 0) < 0 or (stop or 0) < 0:
-        rows = list(rows)[start:stop]
-    else:
-        rows = itertools.islice(rows, start or 0, stop)
+    from_the_end = (start or 0) < 0 or (stop or 0) < 0
+    numbered = enumerate(raw)
+    rows = list(numbered)[start:stop] if from_the_end else itertools.islice(numbered, start or 0, stop)
     kept: list[SourceRow] = []
     for index, row in rows:
         cleaned = _clean(entry, row, where=f"{place}, row {index + 1}")

@@ -27,7 +27,7 @@ def make_optimizer(model: nn.Module, part: OptimizerPart) -> torch.optim.Optimiz
     ]
     groups = [group for group in groups if group["params"]]
     if part.name == "adamw":
-        return torch.optim.AdamW(groups, lr=part.learning_rate, betas=(0.9, 0.95))
+        return torch.optim.AdamW(groups, lr=part.learning_rate, betas=(0.9, 0.95), fused=True)
     from transformers.optimization import Adafactor
 
     optimizer: torch.optim.Optimizer = Adafactor(
