@@ -97,7 +97,7 @@ def run(recipe: Recipe, *, runs: Path, until: StageName = "report", watch: Watch
         folder.mkdir(parents=True, exist_ok=True)
         try:
             _Pipeline(plan, folder, watch).work(until)
-        except UserError:
+        except (UserError, OSError):
             if began and not any(read_manifest(path.parent) for path in folder.rglob("manifest.json")):
                 shutil.rmtree(folder)
             raise

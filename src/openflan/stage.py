@@ -39,6 +39,7 @@ FORMAT = 1
 _MANIFEST = "manifest.json"
 _WHOLE_FILE = 64 << 20
 _EDGE = 1 << 20
+_NO_ROOM = 1 << 20
 
 
 def fingerprint_of(value: Any) -> str:
@@ -64,18 +65,35 @@ def hash_file(path: Path) -> str:
 
 @contextmanager
 def user_file_errors(path: Path) -> Iterator[None]:
-    """Turn a full, read-only or forbidden disk into one line the user can act on."""
+    """Turn a full, read-only or forbidden disk into one line the user can act on.
+
+    Writers in compiled libraries report a full disk in many ways, so any failure with no room left is taken for one.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                "the disk is full", where=str(path), how="free some space or choose another --out"
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+    except UserError:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (errno.ENOSPC, errno.EDQUOT) or _room(path) < _NO_ROOM:
+            how = "free some space or choose another --out"
+            raise UserError("the disk is full", where=str(path), how=how) from error
+        if isinstance(error, OSError) and number in (
+            errno.EROFS,
+            errno.EACCES,
+            errno.EPERM,
+            errno.ENOTDIR,
+            errno.EEXIST,
+        ):
             reason = (error.strerror or "not writable").lower()
             raise UserError(f"can't be written ({reason})", where=str(path), how="choose another --out") from error
         raise
+
+
+def _room(path: Path) -> int:
+    """Free bytes where a path is or would be."""
+    there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    return shutil.disk_usage(there).free
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -33,10 +33,14 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     """Write a checkpoint into `folder/step-<n>` and remove older ones."""
     name = f"step-{progress.step:08d}"
     partial = partial_folder(folder / name, key=name)
-    save_model(model, str(partial / "model.safetensors"))
-    torch.save(optimizer.state_dict(), partial / "optimizer.pt")
-    facts = {"step": progress.step, "seconds": progress.seconds}
-    commit_folder(partial, folder / name, key=name, facts=facts)
+    try:
+        save_model(model, str(partial / "model.safetensors"))
+        torch.save(optimizer.state_dict(), partial / "optimizer.pt")
+        facts = {"step": progress.step, "seconds": progress.seconds}
+        commit_folder(partial, folder / name, key=name, facts=facts)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     for old in folder.iterdir():
         if old.name != name:
             shutil.rmtree(old)
