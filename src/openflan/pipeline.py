@@ -97,7 +97,7 @@ def run(recipe: Recipe, *, runs: Path, until: StageName = "report", watch: Watch
         folder.mkdir(parents=True, exist_ok=True)
         try:
             _Pipeline(plan, folder, watch).work(until)
-        except (UserError, OSError):
+        except UserError:
             if began and not any(read_manifest(path.parent) for path in folder.rglob("manifest.json")):
                 shutil.rmtree(folder)
             raise
@@ -200,9 +200,11 @@ class _Pipeline:
         began = time.perf_counter()
         place_in_work = partial_folder(folder, key=key)
         try:
-            facts = work(place_in_work)
+            with user_file_errors(place_in_work):
+                facts = work(place_in_work)
         except UserError:
-            shutil.rmtree(place_in_work, ignore_errors=True)
+            if not any(place_in_work.rglob("manifest.json")):  # checkpoints are worth going on from
+                shutil.rmtree(place_in_work, ignore_errors=True)
             raise
         seconds = facts.pop("seconds", time.perf_counter() - began)
         commit_folder(

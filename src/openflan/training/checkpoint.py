@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from openflan.stage import commit_folder, partial_folder, read_manifest
+from openflan.stage import commit_folder, partial_folder, read_manifest, user_file_errors
 
 __all__ = ["Progress", "restore_newest", "save_checkpoint"]
 
@@ -34,10 +34,11 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     name = f"step-{progress.step:08d}"
     partial = partial_folder(folder / name, key=name)
     try:
-        save_model(model, str(partial / "model.safetensors"))
-        torch.save(optimizer.state_dict(), partial / "optimizer.pt")
-        facts = {"step": progress.step, "seconds": progress.seconds}
-        commit_folder(partial, folder / name, key=name, facts=facts)
+        with user_file_errors(partial):
+            save_model(model, str(partial / "model.safetensors"))
+            torch.save(optimizer.state_dict(), partial / "optimizer.pt")
+            facts = {"step": progress.step, "seconds": progress.seconds}
+            commit_folder(partial, folder / name, key=name, facts=facts)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
