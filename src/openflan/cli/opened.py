@@ -25,7 +25,8 @@ class OpenedModel:
 def open_model(name: str) -> OpenedModel:
     """Open a run folder (its first tuned model), a model folder, a hub id or `starter`.
 
-    A model tuned by openflan is asked in the format it was tuned with; another in the default one.
+    A model is asked in the format that its `openflan.json` names (tuned models and the starter base have one),
+    another in the default one.
 
     Raises:
         UserError: there is no such model, or a run folder has no tuned model yet.
@@ -37,8 +38,8 @@ def open_model(name: str) -> OpenedModel:
             raise UserError("no tuned model yet", where=name, how="finish it with `openflan run`")
         folder = tuned[0]
     source = find_model(ModelPart(path=name), folder)
-    card = folder / "openflan.json"
-    if card.is_file():
+    card = source.folder / "openflan.json" if source.folder else None
+    if card is not None and card.is_file():
         prompts = PromptsPart.model_validate_json(json.dumps(json.loads(card.read_text(encoding="utf-8"))["prompts"]))
     else:
         positions = source.positions or 1280
