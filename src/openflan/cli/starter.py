@@ -116,6 +116,7 @@ def pretrain(
     import torch
     from transformers import AutoTokenizer
 
+    from openflan.recipe import PromptsPart
     from openflan.training import pretrain as pretraining
 
     if hidden % heads:
@@ -155,6 +156,8 @@ def pretrain(
     def ship(current: Any, done: int) -> None:
         known.save_pretrained(out)
         pretraining.save_model(current, out)
+        asked = PromptsPart(separator="", max_input_tokens=256, max_target_tokens=64)  # in prose, answers just follow
+        (out / "openflan.json").write_text(json.dumps({"prompts": asked.model_dump(mode="json")}, indent=1) + "\n")
         shutil.copyfile(work / "loss.jsonl", out / "loss.jsonl")
         lines = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
         card = _card(plan, model, done, lines, length=length)
