@@ -62,6 +62,19 @@ def _mood_in_story(w: World, chance: Chance, domain: Domain, label: int) -> Row 
     return {"story": story, "person": mood.person, "choices": choices, "label": label}
 
 
+def _day_for_one(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    """Something that happened to one person beside a plain fact about another: a good or a bad day for the first?"""
+    mood = draw_mood(w, chance, domain)
+    kinds = (w.kinds["happy_feelings"], w.kinds["bad_feelings"])
+    if mood.feeling not in kinds[label]:
+        return None
+    facts = draw_story(w, chance, domain, 1)
+    if facts[0].relation.name == "feels" or mood.person in (facts[0].person, facts[0].value, facts[0].other):
+        return None
+    story = " ".join(chance.shuffled([sentence(mood.event), tell(w, chance, facts)]))
+    return {"story": story, "person": mood.person, "label": label}
+
+
 def _able(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
     """Who of two could do it, with what each has."""
     tools = chance.some([t for t in w.knowledge["used_for"] if t in w.kinds["objects"]], 2)
@@ -136,6 +149,7 @@ SENSE: dict[str, Maker] = {
     "day_ending": Maker(make=_ending, classes=2, context="story"),
     "tool_choice": Maker(make=_tool, classes=3, context="goal"),
     "story_feeling": Maker(make=_mood_in_story, classes=3, context="story"),
+    "story_day": Maker(make=_day_for_one, classes=2, context="story"),
     "story_able": Maker(make=_able, classes=2, context="story"),
     "world_question": Maker(make=_world_question, classes=4, context="question"),
     "world_true": Maker(make=_world_true, classes=2, context="claim"),
