@@ -215,13 +215,15 @@ def verdict_sentence(held_out: Sequence[ClusterVerdict]) -> str:
         return "No cluster was held out, so this run says nothing about new kinds of task."
     gained = [v.cluster for v in held_out if all(seed.gain_ci95[0] > 0 for seed in v.by_seed)]
     lost = [v.cluster for v in held_out if all(seed.gain_ci95[1] < 0 for seed in v.by_seed)]
-    seeds = len(held_out[0].by_seed)
-    runs = "the tuned model" if seeds == 1 else f"each of the {seeds} tuned models"
-    many = "the held-out cluster" if len(held_out) == 1 else f"{len(gained)} of the {len(held_out)} held-out clusters"
-    if not gained:
-        text = f"On no held-out cluster is {runs} shown to be better than the untuned one."
+    many = "cluster" if len(held_out) == 1 else "clusters"
+    every = "" if len(held_out[0].by_seed) == 1 else f", with each of {len(held_out[0].by_seed)} seeds"
+    if gained:
+        share = "the" if len(gained) == len(held_out) else f"{len(gained)} of the {len(held_out)}"
+        text = f"Tuning on other clusters helped on {share} held-out {many}: {_words(gained)}{every}."
     else:
-        text = f"On {many} {runs} is better than the untuned one ({_words(gained)})."
+        text = (
+            f"On the held-out {many} ({_words([v.cluster for v in held_out])}) no gain over the untuned model is shown."
+        )
     return text + (f" Tuning made {_words(lost)} worse." if lost else "")
 
 
