@@ -98,16 +98,15 @@ def strong(cluster, base, tuned):
 @pytest.mark.parametrize(
     ("levels", "says"),
     [
-        ([(0.5, 0.8)], "On the held-out cluster the tuned model is better than the untuned one (misc)."),
-        ([(0.5, 0.5)], "On no held-out cluster is the tuned model shown to be better than the untuned one."),
+        ([(0.5, 0.8)], "Tuning on other clusters helped on the held-out cluster: misc."),
+        ([(0.5, 0.5)], "On the held-out cluster (misc) no gain over the untuned model is shown."),
         (
             [(0.8, 0.5)],
-            "On no held-out cluster is the tuned model shown to be better than the untuned one."
-            " Tuning made misc worse.",
+            "On the held-out cluster (misc) no gain over the untuned model is shown. Tuning made misc worse.",
         ),
         (
             [(0.5, 0.8), (0.5, 0.5)],
-            "On 1 of the 2 held-out clusters the tuned model is better than the untuned one (misc).",
+            "Tuning on other clusters helped on 1 of the 2 held-out clusters: misc.",
         ),
     ],
 )
@@ -119,7 +118,7 @@ def test_the_sentence_says_what_the_intervals_show_and_no_more(levels, says):
 
 def test_a_gain_of_one_seed_only_is_no_gain():
     base, tuned = strong("misc", 0.5, 0.8)
-    assert "no held-out cluster" in verdict_sentence(verdicts([base], {0: [tuned], 1: [base]}))
+    assert "no gain over the untuned model" in verdict_sentence(verdicts([base], {0: [tuned], 1: [base]}))
 
 
 def test_without_held_out_clusters_nothing_is_claimed():
