@@ -43,12 +43,15 @@ def _bars() -> Iterator[Callable[[Event], None]]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         bars = {}
+        began = {}
 
         def watch(event: Event) -> None:
             if event.kind == "started":
                 bars[event.stage] = progress.add_task(event.stage, total=None, note="")
+                began[event.stage] = time.monotonic()
             elif event.kind == "progress":
-                progress.update(bars[event.stage], completed=event.done, total=event.total, note=event.note)
+                note = _rate(event, time.monotonic() - began[event.stage])
+                progress.update(bars[event.stage], completed=event.done, total=event.total, note=note)
             else:
                 if event.stage in bars:
                     progress.remove_task(bars.pop(event.stage))
@@ -70,15 +73,21 @@ class _Lines:
         if event.kind == "progress":
             if now - self._said.get(event.stage, 0.0) < _EVERY:
                 return
-            left = (now - self._began[event.stage]) * (event.total - event.done) / max(1, event.done)
-            note = f", {event.note}" if event.note else ""
-            text = f"{event.stage}: {event.done:,} of {event.total:,} {event.unit}{note}, about {left:.0f} s left"
+            spent = now - self._began[event.stage]
+            left = spent * (event.total - event.done) / max(1, event.done)
+            count = f"{event.done:,} of {event.total:,} {event.unit}"
+            text = f"{event.stage}: {count}, {_rate(event, spent)}, about {left:.0f} s left"
         else:
             text = _sentence(event)
             self._began[event.stage] = now
         self._said[event.stage] = now
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+
+def _rate(event: Event, seconds: float) -> str:
+    """How fast it goes: what the stage says itself, else what is done a second."""
+    return event.note or f"{event.done / max(seconds, 1e-9):,.0f} {event.unit}/s"
 
 
 def _sentence(event: Event) -> str:
