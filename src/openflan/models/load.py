@@ -147,7 +147,6 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
             where=source.name,
             how="check that config.json and the weights belong together",
         )
-    model.config.use_cache = False
     return model.to(device).eval()
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from openflan.errors import UserError, did_you_mean, strict_error
 
-__all__ = ["CLUSTERS", "METRICS", "Answer", "Source", "TaskSpec", "Template", "load_task"]
+__all__ = ["CLUSTERS", "Answer", "Source", "TaskSpec", "Template", "load_task"]
 
 CLUSTERS: dict[str, str] = {
     "natural_language_inference": "does one text follow from another",
@@ -36,8 +36,6 @@ CLUSTERS: dict[str, str] = {
     "misc": "everything else; each task stands alone",
 }
 """The paper's twelve clusters (Wei et al. 2022, figure 3) and what each asks for."""
-
-METRICS = ("accuracy", "exact_match", "f1", "bleu", "rouge")
 
 Metric = Literal["accuracy", "exact_match", "f1", "bleu", "rouge"]
 
