@@ -31,6 +31,7 @@ from openflan.stage import (
     FORMAT,
     adopt_twin,
     commit_folder,
+    free_bytes,
     partial_folder,
     read_manifest,
     user_file_errors,
@@ -330,15 +331,14 @@ def _check_format(folder: Path) -> None:
 
 def _check_space(runs: Path, plan: Plan) -> None:
     """Refuse to begin what the disk can't hold: weights, optimizer state and a checkpoint a seed, the token store."""
-    there = next(parent for parent in (runs, *runs.absolute().parents) if parent.exists())
     weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors")) if plan.model.folder else 0
     part = plan.recipe.training
     needed = (2 * len(plan.recipe.seeds) + 8) * weights + 8 * part.steps * part.tokens_per_batch + (16 << 20)
-    free = shutil.disk_usage(there).free
+    free = free_bytes(runs)
     if free < needed:
         raise UserError(
             f"{free >> 20:,} MiB are free and about {needed >> 20:,} MiB are needed",
-            where=str(there),
+            where=str(runs),
             how="free some space or choose another --out",
         )
 

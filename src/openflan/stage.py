@@ -26,6 +26,7 @@ __all__ = [
     "adopt_twin",
     "commit_folder",
     "fingerprint_of",
+    "free_bytes",
     "hash_file",
     "partial_folder",
     "read_manifest",
@@ -75,7 +76,7 @@ def user_file_errors(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number in (errno.ENOSPC, errno.EDQUOT) or _room(path) < _NO_ROOM:
+        if number in (errno.ENOSPC, errno.EDQUOT) or free_bytes(path) < _NO_ROOM:
             how = "free some space or choose another --out"
             raise UserError("the disk is full", where=str(path), how=how) from error
         if isinstance(error, OSError) and number in (
@@ -90,8 +91,8 @@ def user_file_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _room(path: Path) -> int:
-    """Free bytes where a path is or would be."""
+def free_bytes(path: Path) -> int:
+    """Free bytes on the disk where a path is or would be."""
     there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     return shutil.disk_usage(there).free
 
