@@ -8,7 +8,6 @@ Rejected: Python configuration files, which can't be compared, hashed or trusted
 """
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from openflan.errors import UserError, strict_error
+from openflan.safe_yaml import parse_yaml, read_yaml
 from openflan.stage import fingerprint_of
 
 __all__ = [
@@ -30,15 +30,6 @@ __all__ = [
     "TrainingPart",
     "load_recipe",
 ]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that reads 3e-5 as a number, as YAML 1.2 and every user do and YAML 1.1 does not."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
-)
 
 
 class _Part(BaseModel):
@@ -196,14 +187,7 @@ def load_recipe(path: Path, settings: Sequence[str] = (), *, folder: Path | None
     Raises:
         UserError: the file is missing or no mapping, a key is unknown or a value is not allowed.
     """
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (FileNotFoundError, IsADirectoryError):
-        raise UserError("no such recipe", where=str(path), how="`ls recipes/` shows the ready ones") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"not valid YAML: {' '.join(str(error).split())}", where=str(path)) from None
-    if not isinstance(data, dict):
-        raise UserError("a recipe must hold a mapping", where=str(path), how="start with 'name:'")
+    data = read_yaml(path, kind="recipe", how="`ls recipes/` shows the ready ones")
     for setting in settings:
         _apply(data, setting)
     try:
@@ -227,6 +211,6 @@ def _apply(data: dict[str, Any], setting: str) -> None:
             raise UserError(f"'{part}' in '{key}' holds a value, not keys", where="--set")
         here = below
     try:
-        here[last] = yaml.load(value, Loader=_Loader)
-    except yaml.YAMLError:
+        here[last] = parse_yaml(value)
+    except ValueError:
         raise UserError(f"the value of '{setting}' is not valid YAML", where="--set", how="quote it") from None

@@ -8,7 +8,7 @@ import pytest
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.spec import CLUSTERS
+from openflan.tasks.clusters import CLUSTERS, KIN
 
 # Wei et al. 2022, section 2.2, and the inter-task splits of the published code
 PAPER = {

@@ -8,7 +8,8 @@ import pytest
 
 import openflan.starter
 from openflan.starter.rows import TASKS
-from openflan.tasks.spec import CLUSTERS, load_task
+from openflan.tasks.clusters import CLUSTERS
+from openflan.tasks.spec import load_task
 
 _SUITE = Path(openflan.starter.__file__).parent / "suite"
 _FILES = sorted(_SUITE.rglob("*.yaml"))

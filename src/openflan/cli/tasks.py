@@ -33,7 +33,7 @@ def list_(
     json_: JsonOption = False,
 ) -> None:
     """List tasks by cluster."""
-    from openflan.tasks.spec import CLUSTERS
+    from openflan.tasks.clusters import CLUSTERS
 
     catalog = _open(folder)
     entries = catalog.select(words or list(CLUSTERS), where="tasks list")
@@ -64,14 +64,15 @@ def show(
     name: Annotated[str, typer.Argument(help="A task.")],
     row: Annotated[int, typer.Option("--row", min=0, help="Which row of the split.")] = 0,
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "train",
+    hub: Annotated[bool, typer.Option("--hub", help="A row of the real dataset, downloaded, not of its twin.")] = False,
     data: DataOption = None,
     folder: FoldersOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Render a row under every template of a task."""
+    """Render a row under every template of a task: of its twin, or of real data with --data or --hub."""
     from openflan.errors import UserError, did_you_mean
     from openflan.prompts.render import TaskRenderer
-    from openflan.tasks.sources import load_rows
+    from openflan.tasks.sources import load_rows, load_twin
 
     catalog = _open(folder)
     if name not in catalog.entries:
@@ -79,7 +80,8 @@ def show(
     if split not in ("train", "validation", "test"):
         raise UserError(f"no split '{split}'", where="--split", how="train, validation or test")
     entry: Entry = catalog.entries[name]
-    rows = load_rows(entry, split, data=data, limit=row + 1)  # type: ignore[arg-type]
+    twin = data is None and not entry.spec.source.starter and not entry.spec.source.files and not hub
+    rows = load_twin(entry) if twin else load_rows(entry, split, data=data, limit=row + 1)  # type: ignore[arg-type]
     if row >= len(rows):
         raise UserError(f"{split} has {len(rows)} rows", where=f"--row {row}", how="choose a smaller one")
     renderer = TaskRenderer(entry)
@@ -104,3 +106,38 @@ def show(
     for prompt in prompts:
         inverted = ", inverted" if spec.templates[prompt.template].inverted else ""
         sys.stdout.write(f"\n--- template {prompt.template + 1}{inverted} ---\n{prompt.input}\n  => {prompt.target}\n")
+
+
+@app.command("check")
+def check(
+    words: Annotated[list[str] | None, typer.Argument(help="Tasks or clusters; the whole catalog if left out.")] = None,
+    data: DataOption = None,
+    folder: FoldersOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Find what is wrong with tasks: render every template on every twin and data row."""
+    from openflan.prompts.lint import check_task
+
+    catalog = _open(folder)
+    chosen = catalog.select(words or (["mine"] if folder else ["catalog"]), where="tasks check")
+    checked = [check_task(entry, data=data, strict=entry.collection == "catalog") for entry in chosen]
+    findings = [finding for one in checked for finding in one.findings]
+    if json_:
+        record = {
+            "tasks": len(checked),
+            "templates": sum(one.templates for one in checked),
+            "prompts": sum(one.prompts for one in checked),
+            "rows": sum(one.rows for one in checked),
+            "dropped": sum(one.dropped for one in checked),
+            "errors": [{"task": f.task, "where": f.where, "what": f.what} for f in findings],
+        }
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    else:
+        for f in findings:
+            sys.stdout.write(f"{f.task}: {f.what}  ({f.where})\n")
+        sys.stdout.write(
+            f"{len(checked)} tasks, {sum(one.templates for one in checked)} templates,"
+            f" {sum(one.prompts for one in checked):,} prompts rendered: {len(findings)} faults\n"
+        )
+    if findings:
+        raise typer.Exit(1)

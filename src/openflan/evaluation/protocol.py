@@ -164,7 +164,7 @@ def _ranked(entry: Entry, prompt: Prompt, scores: Sequence[float], best: int) ->
         template=prompt.template,
         kind="ranked",
         metric="accuracy",
-        value=float(best == prompt.answer.index),
+        value=float(prompt.answer.options[best] in prompt.answer.references),
         prompt=prompt.input,
         answer=prompt.answer.options[best],
         expected=prompt.answer.text,

@@ -14,19 +14,9 @@ from typing import Literal
 
 from openflan.errors import UserError, did_you_mean
 from openflan.tasks.catalog import Entry
-from openflan.tasks.spec import CLUSTERS
+from openflan.tasks.clusters import CLUSTERS, KIN
 
-__all__ = ["KIN", "HoldOut", "hold_out"]
-
-KIN: dict[str, tuple[str, ...]] = {
-    "reading_comprehension": ("reading_comprehension_with_commonsense",),
-    "commonsense": ("reading_comprehension_with_commonsense",),
-    "reading_comprehension_with_commonsense": ("reading_comprehension", "commonsense"),
-    "natural_language_inference": ("paraphrase",),
-    "paraphrase": ("natural_language_inference",),
-}
-"""Clusters that leave tuning with a held-out one."""
-
+__all__ = ["HoldOut", "hold_out"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HoldOut:

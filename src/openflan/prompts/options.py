@@ -25,9 +25,9 @@ class RowAnswer:
     options: tuple[str, ...] = ()
     """Empty for a task that generates."""
     index: int = -1
-    """Position of the answer among the options."""
+    """Position of the answer among the options; of the first, where several are right."""
     references: tuple[str, ...] = ()
-    """Every text that counts as right; for a classification the answer alone."""
+    """Every text that counts as right: one option of most classifications, several where the label is a list."""
 
 
 def options_block(options: Sequence[str]) -> str:
@@ -62,11 +62,15 @@ def find_answer(answer: Answer, fields: Mapping[str, Any], render: RenderText, *
         keys = list(answer.keys)
     elif answer.keys_field is not None:
         keys = _list_at(fields, answer.keys_field, where)
-    index = _position(label, keys, options)
-    if index is None:
-        allowed = ", ".join(map(repr, keys[: len(options)])) + " or one of: " + ", ".join(options)
-        raise UserError(f"label {label!r} in '{answer.field}' is not an option", where=where, how=f"expected {allowed}")
-    return RowAnswer(text=options[index], options=options, index=index, references=(options[index],))
+    right = []
+    for one in label if isinstance(label, list | tuple) and label else [label]:
+        index = _position(one, keys, options)
+        if index is None:
+            allowed = ", ".join(map(repr, keys[: len(options)])) + " or one of: " + ", ".join(options)
+            raise UserError(f"label {one!r} in '{answer.field}' is not an option", where=where, how=f"expected {allowed}")
+        right.append(index)
+    text = options[right[0]]
+    return RowAnswer(text=text, options=options, index=right[0], references=tuple(dict.fromkeys(options[i] for i in right)))
 
 
 def _position(label: Any, keys: Sequence[Any], options: Sequence[str]) -> int | None:

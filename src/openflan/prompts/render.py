@@ -2,10 +2,10 @@
 
 Jinja over a row's fields and four reserved names: `answer`, `options` (the block), `option_list`, `row` (the raw
 row, for fields that share a reserved name). Templates are data from strangers: they run sandboxed, may use no
-name their spec does not declare, and their output is limited.
+name their spec does not declare, and their work and output are limited.
 
 Invariant: a prompt is a pure function of (spec, row, template); input and target are never empty.
-Cost: about 40 µs a prompt. Rejected: str.format, which has no conditions, and raw Jinja, which can reach Python.
+Cost: about 20 µs a prompt. Rejected: str.format, which has no conditions, and raw Jinja, which can reach Python.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,22 @@ from functools import cache
 from typing import Any, Literal
 
 from jinja2 import Template as Compiled
-from jinja2 import TemplateSyntaxError, UndefinedError, meta
+from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
 
 from openflan.errors import UserError, did_you_mean
 from openflan.prompts.options import RowAnswer, find_answer, options_block
-from openflan.prompts.sandbox import LONGEST, SANDBOX, unfit
+from openflan.prompts.sandbox import LONGEST, SANDBOX, metered, unfit
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
+from openflan.tasks.spec import Template
 
-__all__ = ["Prompt", "TaskRenderer"]
+__all__ = ["BASELINE", "Prompt", "TaskRenderer"]
+
+BASELINE = -1
+"""Number of the baseline template, the text to continue for models that were never tuned."""
 
 _RESERVED = ("answer", "options", "option_list", "row")
+_JUST_THE_ANSWER = "{{answer}}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,29 +55,46 @@ class TaskRenderer:
         self.spec = entry.spec
         self._path = entry.path
         self._hide_options = options == "hidden"
-        known = {*self.spec.fields, *_RESERVED}
+        known = {*self.spec.names, *self.spec.constants, *_RESERVED}
+        self._templates = list(self.spec.templates)
+        if self.spec.baseline is not None:
+            self._templates.append(self.spec.baseline)
         for number, template in enumerate(self.spec.templates):
-            where = self._where(number)
-            for text in (template.input, template.target, _condition(template.when)):
-                self._check(text, known, where)
+            self._check_template(number, template, known)
+        if self.spec.baseline is not None:
+            self._check_template(BASELINE, self.spec.baseline, known)
         for text in self.spec.answer.options or ():
-            self._check(text, {*self.spec.fields, "row"}, f"{self._path}, answer.options")
+            self._check(text, {*self.spec.names, "row"}, f"{self._path}, answer.options")
+        self._last: tuple[SourceRow, RowAnswer] | None = None
 
-    def answer(self, row: SourceRow) -> RowAnswer:
-        """The row's answer and options."""
+    def template(self, number: int) -> Template:
+        """A template of the task, or its baseline."""
+        return self._templates[number]
+
+    def answer(self, row: SourceRow, number: int | None = None) -> RowAnswer:
+        """The row's answer and options, in the words of template `number` where it has its own."""
+        own = None if number is None else self._templates[number].options
+        if own is None and self._last is not None and self._last[0] is row:
+            return self._last[1]
         where = f"{self.spec.name}, row {row.index + 1}"
-        context = {**row.fields, "row": row.fields}
-        return find_answer(
-            self.spec.answer, row.fields, lambda text: _render(text, context, f"{where}, answer.options"), where=where
+        part = self.spec.answer if own is None else self.spec.answer.model_copy(
+            update={"options": own, "options_field": None}
         )
+
+        def render(text: str) -> str:
+            return _render(text, {**row.fields, "row": row.fields}, f"{where}, answer.options")
+
+        found = find_answer(part, row.fields, render, where=where)
+        if own is None:
+            self._last = (row, found)
+        return found
 
     def applicable(self, row: SourceRow) -> list[int]:
         """Numbers of the templates whose `when` holds for the row."""
-        context = self._context(row, self.answer(row))
         return [
             number
             for number, template in enumerate(self.spec.templates)
-            if template.when is None or self._holds(number, context)
+            if template.when is None or self._holds(row, number)
         ]
 
     def render(self, row: SourceRow, number: int) -> Prompt:
@@ -81,33 +103,60 @@ class TaskRenderer:
         Raises:
             UserError: the template fails on this row or leaves the input or the target empty.
         """
-        template = self.spec.templates[number]
-        answer = self.answer(row)
+        template = self._templates[number]
+        answer = self.answer(row, number)
         context = self._context(row, answer)
-        where = f"{self._where(number)}, row {row.index + 1}"
-        text = _render(template.input, context, where).strip()
-        target = _render(template.target, context, where).strip()
-        for name, value in (("input", text), ("target", target)):
-            if not value:
-                raise UserError(f"the {name} is empty", where=where, how="mend the template or drop such rows")
+        try:
+            text = _run(template.input, context).strip()
+            target = (answer.text if template.target == _JUST_THE_ANSWER else _run(template.target, context)).strip()
+        except Exception as error:  # a stranger's template may fail in any way
+            raise _failure(error, f"{self.where(number)}, row {row.index + 1}") from None
+        if not text or not target:
+            name, where = "target" if text else "input", f"{self.where(number)}, row {row.index + 1}"
+            raise UserError(f"the {name} is empty", where=where, how="mend the template or drop such rows")
         return Prompt(input=text, target=target, answer=answer, task=self.spec.name, row=row.index, template=number)
+
+    def shows_answer(self, row: SourceRow, number: int) -> bool:
+        """Whether a classification prompt would read differently if another option were right."""
+        answer = self.answer(row, number)
+        field = self.spec.answer.field
+        others = [position for position in range(len(answer.options)) if position != answer.index]
+        if not others or field.partition(".")[0] == (self.spec.answer.options_field or "").partition(".")[0]:
+            return False
+        context = self._context(row, answer)
+        fields = {**row.fields}
+        if "." not in field:
+            keys = self.spec.answer.keys
+            fields[field] = keys[others[0]] if keys is not None else others[0]
+        changed = {**context, **fields, "row": fields, "answer": answer.options[others[0]]}
+        text, where = self._templates[number].input, self.where(number)
+        return _render(text, context, where) != _render(text, changed | {"options": context["options"]}, where)
+
+    def where(self, number: int) -> str:
+        """A template's place in the words of an error."""
+        return f"{self._path}, {'baseline' if number == BASELINE else f'template {number + 1}'}"
 
     def _context(self, row: SourceRow, answer: RowAnswer) -> dict[str, Any]:
         shown = bool(answer.options) and not self._hide_options
         return {
+            **SANDBOX.globals,
             **row.fields,
             "row": row.fields,
             "answer": answer.text,
             "options": options_block(answer.options) if shown else "",
-            "option_list": list(answer.options),
+            "option_list": answer.options,
         }
 
-    def _holds(self, number: int, context: Mapping[str, Any]) -> bool:
-        text = _render(_condition(self.spec.templates[number].when), context, self._where(number))
+    def _holds(self, row: SourceRow, number: int) -> bool:
+        context = self._context(row, self.answer(row, number))
+        text = _render(_condition(self._templates[number].when), context, self.where(number))
         return text.strip().lower() not in ("", "false", "0", "none")
 
-    def _where(self, number: int) -> str:
-        return f"{self._path}, template {number + 1}"
+    def _check_template(self, number: int, template: Template, known: set[str]) -> None:
+        for text in (template.input, template.target, _condition(template.when), *(template.options or ())):
+            self._check(text, known, self.where(number))
+        if template.options is not None and not self.spec.is_classification:
+            raise UserError("has options, but the task has none", where=self.where(number), how="add answer.options")
 
     def _check(self, text: str, known: set[str], where: str) -> None:
         try:
@@ -118,7 +167,7 @@ class TaskRenderer:
         if why := unfit(tree):
             raise UserError(f"a template may not do that: {why}", where=where, how="write it without")
         if unknown := sorted(used - known):
-            hint = did_you_mean(unknown[0], known) or f"declared are {', '.join(self.spec.fields)}"
+            hint = did_you_mean(unknown[0], known) or f"declared are {', '.join(self.spec.names)}"
             raise UserError(f"'{unknown[0]}' is no field of task '{self.spec.name}'", where=where, how=hint)
 
 
@@ -128,23 +177,43 @@ def _condition(when: str | None) -> str:
 
 
 @cache
-def _compiled(text: str) -> Compiled:
-    return SANDBOX.from_string(text)
+def _compiled(text: str) -> tuple[Compiled, bool]:
+    """A template and whether it loops."""
+    return SANDBOX.from_string(text), next(SANDBOX.parse(text).find_all(nodes.For), None) is not None
+
+
+def _run(text: str, context: Mapping[str, Any]) -> str:
+    """The text that a template makes of a context that holds the sandbox's globals too."""
+    template, loops = _compiled(text)
+    parts = template.root_render_func(template.new_context(context, shared=True))  # type: ignore[arg-type]
+    if not loops:
+        whole = "".join(parts)
+        size = len(whole)
+    else:
+        pieces: list[str] = []
+        size = 0
+        with metered():
+            for part in parts:
+                pieces.append(part)
+                size += len(part)
+                if size > LONGEST:
+                    break
+        whole = "".join(pieces)
+    if size > LONGEST:
+        raise OverflowError
+    return whole
 
 
 def _render(text: str, context: Mapping[str, Any], where: str) -> str:
-    parts: list[str] = []
-    size = 0
     try:
-        for part in _compiled(text).generate(context):
-            parts.append(part)
-            size += len(part)
-            if size > LONGEST:
-                raise UserError(f"renders to over {LONGEST:,} characters", where=where, how="shorten the template")
-    except UndefinedError as error:
-        raise UserError(f"{error.message}", where=where, how="the row lacks that field") from None
-    except UserError:
-        raise
+        return _run(text, {**SANDBOX.globals, **context})
     except Exception as error:  # a stranger's template may fail in any way
-        raise UserError(f"fails: {error}", where=where, how="mend the template") from None
-    return "".join(parts)
+        raise _failure(error, where) from None
+
+
+def _failure(error: Exception, where: str) -> UserError:
+    if isinstance(error, OverflowError):
+        return UserError(f"renders to over {LONGEST:,} characters", where=where, how="shorten the template")
+    if isinstance(error, UndefinedError):
+        return UserError(f"{error.message}", where=where, how="the row lacks that field")
+    return UserError(f"fails: {error}", where=where, how="mend the template")

@@ -1,21 +1,23 @@
 """The sandbox in which strangers' templates run.
 
 Jinja's own sandbox keeps a template from Python; this one also keeps it from the machine's time and memory. A
-template can read, compare, join and cut text, choose, and walk through a row's lists, twice nested at most. It can
-neither store nor recurse nor multiply, so what it makes is bounded by its own length and the row's.
+template can read, compare, join and cut text, choose, and walk through a row's lists, twice nested at most and so many turns
+in all. It can neither store nor recurse nor multiply, so its work is bounded by its own length and the row's.
 
 Invariant: rendering is a pure function of template and row (no `random`, no state). Cost: none measurable.
 Rejected: a list of what is forbidden, which each new Jinja version lengthens; a process a prompt, 1,000 times slower.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["LONGEST", "SANDBOX", "unfit"]
+__all__ = ["LONGEST", "SANDBOX", "metered", "unfit"]
 
 LONGEST = 200_000
 """Characters that a text may grow to."""
@@ -81,6 +83,9 @@ _METHODS = [
     "values",
 ]
 
+_COUNTED = "counted turns"
+"""A filter that no template can name."""
+
 _LOOP = ("first", "index", "index0", "last", "length", "revindex", "revindex0")
 
 _STATEMENTS = (
@@ -97,11 +102,43 @@ _STATEMENTS = (
     nodes.With,
 )
 
+TURNS = 50_000
+"""Turns that all loops of one rendering may take together."""
+
 _DEEPEST = 2
 _LONGEST_RANGE = 1_000
 
 
+_turns_left: ContextVar[int] = ContextVar("turns_left", default=TURNS)
+
+
+@contextmanager
+def metered() -> Iterator[None]:
+    """Count the loop turns of one rendering from nothing."""
+    token = _turns_left.set(TURNS)
+    try:
+        yield
+    finally:
+        _turns_left.reset(token)
+
+
+def _count_turns(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        left = _turns_left.get()
+        if left <= 0:
+            raise TemplateError(f"loops for more than {TURNS:,} turns")
+        _turns_left.set(left - 1)
+        yield item
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """The tree with every loop's items counted."""
+        tree = super()._parse(source, name, filename)
+        for loop in tree.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
+        return tree
+
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -164,5 +201,9 @@ def _bounded(size: int, make: Any) -> str:
 
 
 SANDBOX = _Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
-SANDBOX.filters = {name: SANDBOX.filters[name] for name in _FILTERS} | {"join": _join, "replace": _replace}
+SANDBOX.filters = {name: SANDBOX.filters[name] for name in _FILTERS} | {
+    "join": _join,
+    "replace": _replace,
+    _COUNTED: _count_turns,
+}
 SANDBOX.globals = {"range": _range}

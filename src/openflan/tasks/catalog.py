@@ -13,7 +13,8 @@ from pathlib import Path
 
 import openflan
 from openflan.errors import UserError, did_you_mean
-from openflan.tasks.spec import CLUSTERS, TaskSpec, load_task
+from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
+from openflan.tasks.spec import TaskSpec, load_task
 
 __all__ = ["COLLECTIONS", "Catalog", "Entry", "open_catalog"]
 
@@ -52,10 +53,10 @@ class Catalog:
             found = [
                 entry
                 for entry in self.entries.values()
-                if word in (entry.spec.name, entry.spec.cluster, entry.collection)
+                if word in (entry.spec.name, entry.spec.cluster, entry.spec.subcluster, entry.collection)
             ]
-            if not found and word not in (*CLUSTERS, *COLLECTIONS, "mine"):
-                known = [*self.entries, *CLUSTERS, *COLLECTIONS]
+            if not found and word not in (*CLUSTERS, *SUBCLUSTERS, *COLLECTIONS, "mine"):
+                known = [*self.entries, *CLUSTERS, *SUBCLUSTERS, *COLLECTIONS]
                 raise UserError(
                     f"no task, cluster or collection '{word}'",
                     where=f"{where}[{position}]",
@@ -77,6 +78,8 @@ def open_catalog(folders: Sequence[Path] = (), *, collections: Iterable[str] = C
         if not folder.is_dir():
             raise UserError("no such folder of tasks", where=str(folder), how="check tasks.folders in the recipe")
         for path in sorted(folder.rglob("*.yaml")):
+            if path.name.endswith(".templates.yaml"):
+                continue
             spec = load_task(path)
             if spec.name in entries:
                 raise UserError(

@@ -12,32 +12,37 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from openflan.errors import UserError, did_you_mean, strict_error
+from openflan.safe_yaml import read_yaml
+from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
+from openflan.tasks.columns import column_error
 
-__all__ = ["CLUSTERS", "Answer", "Source", "TaskSpec", "Template", "load_task"]
+__all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
 
-CLUSTERS: dict[str, str] = {
-    "natural_language_inference": "does one text follow from another",
-    "commonsense": "what happens, or makes sense, in everyday life",
-    "sentiment": "is a text positive or negative",
-    "paraphrase": "do two texts mean the same",
-    "closed_book_qa": "questions answered from memory",
-    "struct_to_text": "sentences from facts, tables or concepts",
-    "reading_comprehension": "questions answered from a passage",
-    "reading_comprehension_with_commonsense": "questions a passage answers only with everyday knowledge",
-    "coreference": "what a pronoun refers to",
-    "translation": "from one language to another",
-    "summarization": "the gist of a longer text",
-    "misc": "everything else; each task stands alone",
-}
-"""The paper's twelve clusters (Wei et al. 2022, figure 3) and what each asks for."""
+Metric = Literal[
+    "accuracy",
+    "exact_match",
+    "exact_match_trivia",
+    "f1",
+    "f1_trivia",
+    "bleu",
+    "rouge",
+    "edit_distance",
+    "f1_binary",
+    "f1_macro",
+    "f1_answers",
+    "exact_match_groups",
+    "matthews",
+    "pearson",
+    "spearman",
+]
 
-Metric = Literal["accuracy", "exact_match", "f1", "bleu", "rouge"]
+_REMARKS = {"description", "notes", "dataset", "size", "licence", "commercial_use", "lineage", "family"}
+"""What a spec says that no prompt and no answer depends on."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 
@@ -47,9 +52,9 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """Where rows come from: exactly one of `hub`, `files` or `starter`.
+    """Where rows come from: `hub`, `files`, `starter` or, where nobody may pass the data on, only `by_hand`.
 
-    With a recipe's `tasks.data: DIR`, a hub task reads `DIR/<task>/<split>.jsonl[.gz]` in place of the hub.
+    With a recipe's `tasks.data: DIR`, a hub task reads `DIR/<task>/<split>.*` in place of the hub.
     """
 
     hub: str | None = None
@@ -57,6 +62,14 @@ class Source(_Strict):
     config: str | None = None
     revision: str | None = None
     """Branch, tag or commit; `refs/convert/parquet` where the main branch is a loading script."""
+    stream: bool = False
+    """Read only the rows that are used, for sets of many millions."""
+    shuffle: int | None = None
+    """Seed of a fixed shuffle before slicing, for files that are sorted by label."""
+    unroll: str | None = None
+    """Named step of openflan.tasks.rows that makes several rows of one before slicing (QuAC's dialogues)."""
+    by_hand: str | None = None
+    """What a user must do to have the data, where a form or a licence stands before it."""
     files: dict[str, str] | None = None
     """Split name to a .jsonl, .jsonl.gz, .csv or .parquet file, relative to the spec's folder."""
     starter: str | None = None
@@ -65,7 +78,7 @@ class Source(_Strict):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         given = [kind for kind in ("hub", "files", "starter") if getattr(self, kind)]
-        if len(given) != 1:
+        if len(given) > 1 or not (given or self.by_hand):
             raise ValueError(f"needs exactly one of hub, files or starter, has {', '.join(given) or 'none'}")
         if self.hub and "/" not in self.hub:
             raise ValueError(f"hub id '{self.hub}' has no owner; write owner/name")
@@ -105,6 +118,15 @@ class Answer(_Strict):
         return self.options is not None or self.options_field is not None
 
 
+class FewShot(_Strict):
+    """How solved examples stand before a question."""
+
+    before_target: str = "\n\n"
+    """Between an example's input and its target."""
+    between: str = "\n\n\n"
+    """Between two examples, and between the last and the question."""
+
+
 class Template(_Strict):
     """One phrasing. Jinja over the row's fields and `answer`, `options` (the block), `option_list`, `row`."""
 
@@ -114,26 +136,50 @@ class Template(_Strict):
     """Turns the task around: trained on, never evaluated."""
     when: str | None = None
     """Rows for which the template makes sense: a Jinja expression or text that renders to true/false."""
+    options: tuple[str, ...] | None = None
+    """Answer options in this template's own words, in the order of the task's."""
+    few_shot: FewShot | None = None
+    """Where this template's examples want separators of their own."""
 
 
 class TaskSpec(_Strict):
-    """One dataset with its splits, fields, answer, metrics and templates."""
+    """One dataset with its splits, columns, answer, metrics and templates."""
 
     name: str
     cluster: str
+    subcluster: str | None = None
+    """Within `misc`: the task type that is held out on its own."""
+    dataset: str | None = None
+    """The paper's dataset that this task belongs to; several tasks may be parts of one (the ANLI rounds)."""
     description: str = ""
     source: Source
     splits: dict[Literal["train", "validation", "test"], str]
     """Role to a split of the source, slices allowed: `train[:-200]`, `validation[200:]`."""
-    fields: tuple[str, ...] = Field(min_length=1)
-    """Row fields every row must have; templates may use no others."""
+    size: dict[str, int] = {}
+    """Official row counts by split of the source."""
+    columns: dict[str, Any] = {}
+    """The contract with the source (openflan.tasks.columns)."""
+    fields: tuple[str, ...] = ()
+    """Names that templates may use: all columns, and what the cleaning steps add; by default the columns."""
     rows: tuple[str, ...] = ()
     """Named cleaning steps of openflan.tasks.rows, applied in order."""
+    constants: dict[str, str] = {}
+    """Names with one value for all rows, for templates that a family of tasks shares (`language: Czech`)."""
     answer: Answer
     metrics: tuple[Metric, ...] = Field(min_length=1)
+    """The first is what a row scores; accuracy for tasks with options."""
     evaluation_only: bool = False
     licence: str = "unstated"
+    commercial_use: bool | None = None
+    """Whether the licence allows it; None where that is not known."""
+    lineage: tuple[str, ...] = ()
+    """The corpora its text comes from (names of `corpora.yaml`)."""
     notes: str = ""
+    few_shot: FewShot = FewShot()
+    baseline: Template | None = None
+    """A text to continue, without instruction, for models that were never tuned."""
+    family: str | None = None
+    """Read `baseline` and `templates` from `<family>.templates.yaml` in the same folder."""
     templates: tuple[Template, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -143,13 +189,30 @@ class TaskSpec(_Strict):
         if self.cluster not in CLUSTERS:
             hint = did_you_mean(self.cluster, CLUSTERS) or f"known: {', '.join(CLUSTERS)}"
             raise ValueError(f"no cluster '{self.cluster}'; {hint}")
-        if self.answer.is_classification != ("accuracy" in self.metrics):
-            raise ValueError("accuracy is the metric of tasks with options, and of those alone")
+        if self.subcluster is not None and (self.cluster != "misc" or self.subcluster not in SUBCLUSTERS):
+            raise ValueError(f"subcluster '{self.subcluster}'; of misc there are {', '.join(SUBCLUSTERS)}")
+        if self.answer.is_classification != (self.metrics[0] == "accuracy") or "accuracy" in self.metrics[1:]:
+            raise ValueError("accuracy is the first metric of tasks with options, and of those alone")
         if not self.evaluation_only and "train" not in self.splits:
             raise ValueError("splits.train is missing; or say evaluation_only: true")
         if all(template.inverted for template in self.templates):
             raise ValueError("every template is inverted; evaluation needs one that asks for the answer")
+        for name, column in self.columns.items():
+            if error := column_error(column, f"columns.{name}"):
+                raise ValueError(error)
+        if not self.fields and not self.columns:
+            raise ValueError("fields is missing: name the row's fields that templates use, or the columns")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the row that templates may use."""
+        return self.fields or tuple(self.columns)
+
+    @property
+    def code_cluster(self) -> str:
+        """The task's cluster in the view of the authors' code."""
+        return self.subcluster or self.cluster
 
     @property
     def is_classification(self) -> bool:
@@ -158,8 +221,9 @@ class TaskSpec(_Strict):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything the spec says; part of every mixture and result that used it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        """Hash of what makes its prompts and answers; part of every mixture and result that used it."""
+        said = self.model_dump(mode="json", exclude=_REMARKS)
+        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -169,15 +233,18 @@ def load_task(path: Path) -> TaskSpec:
     Raises:
         UserError: the file is missing, is not YAML, or says something a task may not.
     """
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except FileNotFoundError:
-        raise UserError("no such task file", where=str(path), how="check tasks.folders in the recipe") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"not valid YAML: {problem}", where=str(path), how="mend the file") from None
-    if not isinstance(data, dict):
-        raise UserError("a task file must hold a mapping", where=str(path), how="start with 'name:'")
+    data = read_yaml(path, kind="task file", how="check tasks.folders in the recipe")
+    family = data.get("family")
+    if family is not None:
+        if not isinstance(family, str) or not _NAME.match(family):
+            raise UserError(f"family is {family!r}", where=str(path), how="write a name of a-z, 0-9 and _")
+        shared = read_yaml(
+            path.with_name(f"{family}.templates.yaml"), kind="file of shared templates", how=f"mend 'family' in {path}"
+        )
+        if unknown := sorted(set(shared) - {"baseline", "templates", "few_shot"}):
+            where = str(path.with_name(f"{family}.templates.yaml"))
+            raise UserError(f"unknown key '{unknown[0]}'", where=where, how="baseline, templates or few_shot")
+        data = {**shared, **data}
     try:
         spec = TaskSpec.model_validate_json(json.dumps(data, ensure_ascii=False))
     except ValidationError as error:
@@ -187,6 +254,3 @@ def load_task(path: Path) -> TaskSpec:
     if spec.name != path.stem:
         raise UserError(f"name is '{spec.name}'", where=str(path), how="name the file after the task")
     return spec
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

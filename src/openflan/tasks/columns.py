@@ -1,0 +1,164 @@
+"""Contracts: the columns a task expects of its source, their types and their class names in order.
+
+A source that disagrees is refused before a prompt is made of it, for a relabelled class or a renamed column makes
+prompts that are wrong or empty and nobody notices.
+
+    premise: string                                   int, float, bool, string; `string?` may be null
+    label: {classes: [entailment, not_entailment]}    a class number; -1 stands for no label
+    answerKey: {values: [A, B, C, D]}                 one of these
+    choices: {text: [string], label: [string]}        a mapping; a list of one type
+
+Invariant: a row that passes has every column, of its type. Cost: about 1 µs a column.
+Rejected: JSON Schema, ten lines a column and no word for classes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["Column", "check_column", "column_error", "describe_features", "difference", "from_text"]
+
+Column = str | list[Any] | dict[str, Any]
+"""How a column is written in a task file."""
+
+_SCALARS: dict[str, tuple[type, ...]] = {"string": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+
+
+def column_error(column: Any, place: str) -> str | None:
+    """What is wrong with a contract as written, or None."""
+    if isinstance(column, str):
+        known = column.removesuffix("?") in _SCALARS
+        return None if known else f"{place} is '{column}'; types are {', '.join(_SCALARS)}, with ? where null may stand"
+    if isinstance(column, list):
+        return column_error(column[0], f"{place}[]") if len(column) == 1 else f"{place}: a list names one type"
+    if not isinstance(column, dict) or not column:
+        return f"{place} is {column!r}; write a type, a [type] or a mapping"
+    for word in ("classes", "values"):
+        if set(column) == {word}:
+            return None if isinstance(column[word], list) and column[word] else f"{place}.{word} must be a list"
+    return next((e for name, below in column.items() if (e := column_error(below, f"{place}.{name}"))), None)
+
+
+def check_column(column: Column, value: Any, place: str) -> str | None:
+    """What is wrong with a row's value: what was expected and what was found, or None."""
+    check = _CHECKS[type(column)]
+    return check(column, value, place)
+
+
+def _check_scalar(column: str, value: Any, place: str) -> str | None:
+    name = column.removesuffix("?")
+    if value is None and name != column:
+        return None
+    if isinstance(value, _SCALARS[name]) and (name == "bool" or not isinstance(value, bool)):
+        return None
+    return _mismatch(place, name, value)
+
+
+def _check_list(column: list[Any], value: Any, place: str) -> str | None:
+    if not isinstance(value, list | tuple):
+        return _mismatch(place, "a list", value)
+    return next((e for n, item in enumerate(value) if (e := check_column(column[0], item, f"{place}[{n}]"))), None)
+
+
+def _check_mapping(column: dict[str, Any], value: Any, place: str) -> str | None:
+    if "classes" in column and len(column) == 1:
+        names = column["classes"]
+        fits = isinstance(value, int) and not isinstance(value, bool) and -1 <= value < len(names)
+        return None if fits else _mismatch(place, f"a class number 0 to {len(names) - 1} ({', '.join(names)})", value)
+    if "values" in column and len(column) == 1:
+        known = any(value == one and type(value) is type(one) for one in column["values"])
+        return None if known else _mismatch(place, f"one of {', '.join(map(repr, column['values']))}", value)
+    if not isinstance(value, Mapping):
+        return _mismatch(place, "a mapping", value)
+    for name, below in column.items():
+        if name not in value and not (isinstance(below, str) and below.endswith("?")):
+            return f"column '{place}.{name}' is missing; there is {', '.join(map(str, value)) or 'nothing'}"
+        if error := check_column(below, value.get(name), f"{place}.{name}"):
+            return error
+    return None
+
+
+_CHECKS: dict[type, Callable[[Any, Any, str], str | None]] = {
+    str: _check_scalar,
+    list: _check_list,
+    dict: _check_mapping,
+}
+
+
+def _mismatch(place: str, expected: str, value: Any) -> str:
+    shown = repr(value)
+    return f"column '{place}' should hold {expected}, holds {shown if len(shown) <= 60 else shown[:57] + '...'}"
+
+
+def from_text(column: Column, text: str) -> Any:
+    """A CSV cell as the type its column states; a text that is none stays a text, which `check_column` refuses."""
+    if isinstance(column, dict) and set(column) == {"values"}:
+        return next((value for value in column["values"] if str(value) == text), text)
+    kind = "int" if isinstance(column, dict) and set(column) == {"classes"} else column
+    if not isinstance(kind, str):
+        return text
+    if kind.endswith("?") and not text:
+        return None
+    kind = kind.removesuffix("?")
+    if kind == "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return {"int": int, "float": float}.get(kind, str)(text)
+    except ValueError:
+        return text
+
+
+def describe_features(feature: Any) -> Any:
+    """A `datasets` feature in the words of a contract; kinds that have none are given by their name."""
+    kind = type(feature).__name__
+    if isinstance(feature, dict):
+        return {name: describe_features(below) for name, below in feature.items()}
+    if kind == "ClassLabel":
+        return {"classes": list(feature.names)}
+    if kind == "Value":
+        return _dtype(feature.dtype)
+    if kind in ("List", "LargeList", "Sequence"):
+        return [describe_features(feature.feature)]
+    if kind == "Translation":
+        return dict.fromkeys(feature.languages, "string")
+    return kind
+
+
+def _dtype(name: str) -> str:
+    for prefix, word in (("int", "int"), ("uint", "int"), ("float", "float"), ("bool", "bool")):
+        if name.startswith(prefix):
+            return word
+    return "string" if name in ("string", "large_string") else name
+
+
+def difference(expected: Any, found: Any, place: str) -> str | None:
+    """The first point in which a source's columns differ from a contract, or None."""
+    if isinstance(expected, dict) and set(expected) == {"classes"}:
+        if isinstance(found, dict) and set(found) == {"classes"} and found != expected:
+            return (
+                f"column '{place}' has the classes {', '.join(found['classes'])},"
+                f" expected {', '.join(expected['classes'])}, in this order"
+            )
+        fits = found == "int" or found == expected
+        return None if fits else f"column '{place}' is {_words(found)}, expected class numbers"
+    if isinstance(expected, dict) and set(expected) == {"values"}:
+        return None
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name, below in expected.items():
+            if name not in found:
+                if isinstance(below, str) and below.endswith("?"):
+                    continue
+                return f"column '{place + '.' if place else ''}{name}' is missing; there is {', '.join(found)}"
+            if error := difference(below, found[name], f"{place}.{name}" if place else name):
+                return error
+        return None
+    if isinstance(expected, list) and isinstance(found, list):
+        return difference(expected[0], found[0], f"{place}[]")
+    wanted = expected.removesuffix("?") if isinstance(expected, str) else expected
+    fits = wanted == found or (wanted == "float" and found == "int") or found == "null"
+    return None if fits else f"column '{place}' is {_words(found)}, expected {_words(expected)}"
+
+
+def _words(column: Any) -> str:
+    if isinstance(column, dict):
+        return f"class numbers ({', '.join(column['classes'])})" if set(column) == {"classes"} else "a mapping"
+    return f"a list of {_words(column[0])}" if isinstance(column, list) else str(column)

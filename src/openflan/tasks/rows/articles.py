@@ -1,0 +1,3 @@
+"""Steps that prepare articles and their highlights."""
+
+from openflan.tasks.rows.registry import Row, step

@@ -1,0 +1,3 @@
+"""Steps that turn ratings into words (STS-B)."""
+
+from openflan.tasks.rows.registry import Row, step
