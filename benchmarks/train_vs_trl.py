@@ -90,20 +90,31 @@ def compare(work: Path, settings: Settings) -> Facts:
 
 def prepare(this: Turn) -> Facts:
     """Write the token store that both sides read."""
-    from openflan.mixture.store import TokenStore, write_store
-    from openflan.prompts.encoding import TextEncoder
+    from openflan.mixture.build import Mixing, build_mixture
+    from openflan.mixture.store import TokenStore
+    from openflan.mixture.workers import MixWork
+    from openflan.prompts.encoding import EncoderRules
 
     source = _source(this.settings)
     recipe = _recipe(this.settings, source)
-    encoder = TextEncoder(load_tokenizer(source), recipe.prompts)
     division = hold_out(choose_tasks(this.settings, "train"), (), kin="none")
     began = time.perf_counter()
-    write_store(_store(this), recipe, division, encoder, data=this.settings.data_folder, report=lambda _d, _t: None)
+    work = MixWork(
+        mixture=recipe.mixture,
+        entries={entry.spec.name: entry for entry in division.tuned},
+        data=this.settings.data_folder,
+        encoder=EncoderRules.of(load_tokenizer(source), recipe.prompts),
+    )
+    mixing = Mixing(
+        recipe=recipe, division=division, measured=(), work=work, key="", tokenizer=source.tokenizer_fingerprint
+    )
+    _store(this).mkdir(parents=True, exist_ok=True)
+    build_mixture(_store(this), mixing, siblings=(), workers=1, engine="local", report=lambda _d, _t: None)
     seconds = time.perf_counter() - began
     store = TokenStore.open(_store(this))
     numbers = [number for step in store.steps(0) for number in step]
     lengths = [len(store.tokens(number)) for number in numbers]
-    targets = [len(store.tokens(number)) - int(store.target_start[number]) for number in numbers]
+    targets = [len(store.tokens(number)) - store.target_start(number) for number in numbers]
     return {
         "tasks": len(division.tuned),
         "steps": recipe.training.steps,
@@ -115,8 +126,8 @@ def prepare(this: Turn) -> Facts:
         "longest": max(lengths),
         "tokenising": {
             "seconds": round(seconds, 3),
-            "examples": len(store.tasks),
-            "tokens": len(store.token_ids),
+            "examples": len(store.lengths),
+            "tokens": int(store.lengths.sum()),
             "what": "drawing, rendering, tokenising, packing and writing the store",
         },
     }
@@ -200,7 +211,7 @@ def _tune_trl(this: Turn, variant: Variant, *, steps: int | None) -> Facts:
     model = load_model(source, device=device)
     model.set_attn_implementation(variant.attention)
     ids = [store.tokens(number).tolist() for number in numbers]
-    starts = [int(store.target_start[number]) for number in numbers]
+    starts = [store.target_start(number) for number in numbers]
     masks = [[0] * start + [1] * (len(held) - start) for held, start in zip(ids, starts, strict=True)]
     transformers.logging.disable_progress_bar()
     importlib.import_module("datasets").disable_progress_bars()
@@ -292,9 +303,9 @@ def _trl_tokenising(this: Turn) -> Facts:
     store = TokenStore.open(_store(this))
     tokenizer = load_tokenizer(source)
     texts: dict[str, list[str]] = {"prompt": [], "completion": []}
-    numbers = range(min(len(store.tasks), 2_000))
+    numbers = range(min(len(store.lengths), 2_000))
     for number in numbers:
-        held, start = store.tokens(number).tolist(), int(store.target_start[number])
+        held, start = store.tokens(number).tolist(), store.target_start(number)
         texts["prompt"].append(tokenizer.decode(held[:start], skip_special_tokens=True))
         texts["completion"].append(tokenizer.decode(held[start:], skip_special_tokens=True))
     dataset = Dataset.from_dict(texts)
@@ -321,7 +332,7 @@ def _mean_loss(model: Any, store: Any) -> float:
     from openflan.models.batching import group_by_length
     from openflan.training.loss import collate, target_loss
 
-    examples = [(store.tokens(n), int(store.target_start[n])) for n in range(min(200, len(store.tasks)))]
+    examples = [(store.tokens(n), store.target_start(n)) for n in range(min(200, len(store.lengths)))]
     total, count = 0.0, 0
     with torch.inference_mode():
         for group in group_by_length([len(ids) for ids, _ in examples], padded_tokens=8_192):

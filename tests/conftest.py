@@ -25,6 +25,12 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_rows() -> Path | None:
+    """Folder of real datasets, or None where it is not at hand and twins must do."""
+    return SHARED / "data" if (SHARED / "data").is_dir() else None
+
+
+@pytest.fixture(scope="session")
 def my_tasks(tmp_path_factory) -> Path:
     """A user's folder: three tasks to tune on, inference and paraphrase to hold out. Don't write to it."""
     return write_tasks(tmp_path_factory.mktemp("my_tasks"))

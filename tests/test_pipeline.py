@@ -93,7 +93,7 @@ def test_the_verdict_tells_held_out_clusters_from_tuned_ones(finished):
 def test_no_held_out_task_is_in_the_token_store(finished):
     from datasets import load_from_disk
 
-    store = load_from_disk(str(finished[2] / "mixture" / "prompts"))
+    store = load_from_disk(str(finished[2] / "mixture"))
     assert set(store["task"]) == {"cafe_review", "colour_of", "card_sentence"}
 
 

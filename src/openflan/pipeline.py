@@ -11,6 +11,7 @@ whole piece. Rejected: a workflow engine; four stages in a line need none.
 """
 
 import json
+import os
 import platform
 import resource
 import shutil
@@ -44,9 +45,12 @@ if TYPE_CHECKING:
     from openflan.prompts.render import Prompt
     from openflan.tasks.catalog import Entry
 
-__all__ = ["Event", "Outcome", "StageName", "report_again", "run"]
+__all__ = ["Event", "Outcome", "StageName", "plan_of", "report_again", "run"]
 
 StageName = Literal["mixture", "training", "evaluation", "report"]
+
+_LARGE_STORE = 20_000_000
+"""Tokens from which on starting more processes pays."""
 
 _ORDER: tuple[StageName, ...] = ("mixture", "training", "evaluation", "report")
 
@@ -76,12 +80,22 @@ class Outcome:
     """False where everything was already there."""
 
 
-def run(recipe: Recipe, *, runs: Path, until: StageName = "report", watch: Watch = lambda _event: None) -> Outcome:
+def run(
+    recipe: Recipe,
+    *,
+    runs: Path,
+    until: StageName = "report",
+    workers: int | None = None,
+    engine: str = "local",
+    watch: Watch = lambda _event: None,
+) -> Outcome:
     """Do what a recipe says, as far as it is not done yet.
 
     Args:
         runs: folder that holds the run folders.
         until: last stage to do.
+        workers: processes that make the token store; by default one for each core where the store is large.
+        engine: `local`, or `ray` for the processes of a Ray cluster.
 
     Raises:
         UserError: the recipe, its data, its model or the disk is at fault; a run folder that this call began and
@@ -97,7 +111,7 @@ def run(recipe: Recipe, *, runs: Path, until: StageName = "report", watch: Watch
         began = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            _Pipeline(plan, folder, watch).work(until)
+            _Pipeline(plan, folder, watch, workers or _workers(recipe), engine).work(until)
         except UserError:
             if began and not any(read_manifest(path.parent) for path in folder.rglob("manifest.json")):
                 shutil.rmtree(folder)
@@ -109,17 +123,29 @@ def run(recipe: Recipe, *, runs: Path, until: StageName = "report", watch: Watch
     return Outcome(folder=folder, worked=True)
 
 
+def plan_of(folder: Path) -> Plan:
+    """The plan of a run folder.
+
+    Raises:
+        UserError: it is no run folder, or one of another version.
+    """
+    from openflan.recipe import load_recipe
+
+    if not (folder / "recipe.yaml").is_file():
+        raise UserError("no run folder", where=str(folder), how="give the folder that `openflan run` printed")
+    _check_format(folder)
+    return make_plan(load_recipe(folder / "recipe.yaml", folder=Path(_head(folder)["folder"])))
+
+
 def report_again(folder: Path) -> "Results":
     """Compute results and page of a finished run folder again, from what its stages stored.
 
     Raises:
         UserError: the folder is of another version, or its stages are not the ones its recipe now asks for.
     """
-    from openflan.recipe import load_recipe
     from openflan.report.write import write_report
 
-    _check_format(folder)
-    plan = make_plan(load_recipe(folder / "recipe.yaml", folder=Path(_head(folder)["folder"])))
+    plan = plan_of(folder)
     if not _finished(folder, plan, "evaluation"):
         raise UserError("the run is not finished", where=str(folder), how="finish it with `openflan run`")
     with user_file_errors(folder):
@@ -129,11 +155,13 @@ def report_again(folder: Path) -> "Results":
 class _Pipeline:
     """The stages of one run."""
 
-    def __init__(self, plan: Plan, folder: Path, watch: Watch) -> None:
+    def __init__(self, plan: Plan, folder: Path, watch: Watch, workers: int, engine: str) -> None:
         self._plan = plan
         self._recipe = plan.recipe
         self._folder = folder
         self._watch = watch
+        self._workers = workers
+        self._engine = engine
         self._encoder: TextEncoder | None = None
         self._tokenizer: Any = None
         self._questions: list[tuple[Entry, list[Prompt]]] | None = None
@@ -214,25 +242,37 @@ class _Pipeline:
         self._watch(Event(stage=name, kind="done", note=f"{seconds:.0f} s"))
 
     def _mixture(self, place: Path) -> dict[str, Any]:
-        from openflan.mixture.store import write_store
+        from openflan.mixture.build import Mixing, build_mixture
 
         self._prepare()
         assert self._encoder is not None
+        plan = self._plan
+        mixing = Mixing(
+            recipe=self._recipe,
+            division=plan.division,
+            measured=plan.measured_held_out,
+            work=plan.work(self._encoder.rules),
+            key=plan.mixture_key,
+            tokenizer=plan.model.tokenizer_fingerprint,
+        )
+        siblings = [run / "mixture" for run in sorted(self._folder.parent.iterdir()) if run != self._folder]
 
         def report(done: int, total: int) -> None:
             self._watch(Event(stage="mixture", kind="progress", done=done, total=total, unit="tokens"))
 
-        write_store(place, self._recipe, self._plan.division, self._encoder, data=self._plan.data, report=report)
+        build_mixture(place, mixing, siblings=siblings, workers=self._workers, engine=self._engine, report=report)
         return {}
 
     def _training(self, place: Path, seed: int) -> dict[str, Any]:
+        from openflan.mixture.leakage import read_leakage
         from openflan.mixture.store import TokenStore
         from openflan.models.load import load_model, pick_device
         from openflan.training.loop import StepReport, tune
 
         self._prepare()
         assert self._encoder is not None
-        store = TokenStore.open(self._folder / "mixture")
+        store = TokenStore.open(self._folder / "mixture", check=True)
+        read_leakage(store.folder, key=self._plan.mixture_key)
         model = load_model(self._plan.model, device=pick_device())
         part = self._recipe.training
 
@@ -343,6 +383,13 @@ def _check_space(runs: Path, plan: Plan) -> None:
         )
 
 
+def _workers(recipe: Recipe) -> int:
+    """Processes for the token store: a core each from some 20 million tokens on, below that this one."""
+    part = recipe.training
+    large = part.steps * part.tokens_per_batch * len(recipe.seeds) > _LARGE_STORE
+    return (os.cpu_count() or 1) if large else 1
+
+
 def _peak_memory() -> float:
     """Largest resident size of this process so far, in MB."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -355,8 +402,6 @@ def _versions() -> dict[str, str]:
 
 
 def _machine() -> dict[str, str]:
-    import os
-
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()

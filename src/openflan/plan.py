@@ -7,19 +7,27 @@ Invariant: equal keys mean equal content. Cost: reads task files and hashes data
 starter); imports neither torch nor transformers. Rejected: time stamps, which a copy or a clone changes.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 import openflan
-from openflan.errors import UserError
+from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.mixture.holdout import HoldOut, hold_out
+from openflan.mixture.leakage import read_leakage
+from openflan.mixture.workers import MixWork
 from openflan.models.load import ModelSource, find_model
+from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.render import TaskRenderer
 from openflan.recipe import Recipe
 from openflan.stage import FORMAT, fingerprint_of
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
-from openflan.tasks.sources import Role, source_fingerprint
+from openflan.tasks.errata import active_errata
+from openflan.tasks.sources import Role, find_data, source_fingerprint
+from openflan.tasks.spec import TaskSpec
 
 __all__ = ["Plan", "make_plan"]
 
@@ -36,11 +44,28 @@ class Plan:
     division: HoldOut
     measured_held_out: tuple[Entry, ...]
     measured_seen: tuple[Entry, ...]
+    cyclic: bool
+    """Templates as the released code assigns them."""
     mixture_key: str
     training_keys: dict[int, str]
     """By seed."""
     evaluation_keys: dict[str, str]
     """By model: `untuned`, `seed-0`, …"""
+
+    def work(self, encoder: EncoderRules, *, mixture: Path | None = None) -> MixWork:
+        """What any process needs to make a piece of the token store.
+
+        Args:
+            mixture: a finished mixture, whose leak check says which rows were dropped.
+        """
+        return MixWork(
+            mixture=self.recipe.mixture,
+            entries={entry.spec.name: entry for entry in self.division.tuned},
+            data=self.data,
+            encoder=encoder,
+            cyclic=self.cyclic,
+            dropped={} if mixture is None else read_leakage(mixture).rows_to_drop,
+        )
 
     @property
     def results_key(self) -> str:
@@ -56,14 +81,16 @@ def make_plan(recipe: Recipe) -> Plan:
     """
     wanted = recipe.tasks
     folders = [recipe.find(folder) for folder in wanted.folders]
-    data = None if wanted.data is None else recipe.find(wanted.data)
-    if data is not None and not data.is_dir():
-        raise UserError("no such folder of data", where=f"tasks.data: {wanted.data}", how="check the path")
-    catalog = open_catalog(folders, collections=COLLECTIONS)
-    entries = catalog.select(wanted.use, where="tasks.use")
+    data = find_data(wanted.data, recipe.find)
+    errata = active_errata(wanted.fidelity, wanted.errata, where="tasks.errata")
+    catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
+    entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.use, where="tasks.use")]
+    if unknown := sorted(set(wanted.splits) - {entry.spec.name for entry in entries}):
+        how = did_you_mean(unknown[0], [entry.spec.name for entry in entries]) or "name a task that tasks.use names"
+        raise UserError(f"no task '{unknown[0]}'", where="tasks.splits", how=how)
     if not entries:
         raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
-    division = hold_out(entries, wanted.hold_out, kin=wanted.kin)
+    division = hold_out(entries, wanted.hold_out, kin=wanted.kin, lineage=wanted.lineage)
     model = find_model(recipe.model, recipe.find(recipe.model.path))
     _check_lengths(recipe, model)
     held = _measured(recipe, division)
@@ -79,6 +106,8 @@ def make_plan(recipe: Recipe) -> Plan:
     mixture = [
         [FORMAT, openflan.__version__],
         _content(division.tuned, "train", data),
+        _content(held, "test", data),
+        sorted(errata),
         recipe.prompts.model_dump(mode="json"),
         recipe.mixture.model_dump(mode="json"),
         [recipe.training.steps, recipe.training.tokens_per_batch],
@@ -101,6 +130,7 @@ def make_plan(recipe: Recipe) -> Plan:
         division=division,
         measured_held_out=held,
         measured_seen=seen,
+        cyclic="cyclic_templates" in errata,
         mixture_key=fingerprint_of([mixture, list(recipe.seeds)]),
         training_keys=training_keys,
         evaluation_keys={name: fingerprint_of([asked, key]) for name, key in models.items()},
@@ -125,6 +155,18 @@ def _measured(recipe: Recipe, division: HoldOut) -> tuple[Entry, ...]:
             )
         chosen.update(found)
     return tuple(chosen.values())
+
+
+def _with_splits(entry: Entry, recipe: Recipe) -> Entry:
+    """The task with the splits that the recipe gives it."""
+    other = recipe.tasks.splits.get(entry.spec.name)
+    if not other:
+        return entry
+    said = entry.spec.model_dump(mode="json") | {"splits": {**entry.spec.splits, **other}}
+    try:
+        return replace(entry, spec=TaskSpec.model_validate_json(json.dumps(said)))
+    except ValidationError as error:
+        raise strict_error(error, f"tasks.splits.{entry.spec.name}", TaskSpec) from None
 
 
 def _content(entries: Sequence[Entry], role: Role, data: Path | None) -> dict[str, list[str]]:

@@ -54,10 +54,19 @@ class TasksPart(_Part):
     """Clusters no task of which is tuned on; they are what evaluation is about."""
     kin: Literal["paper", "none"] = "paper"
     """`paper`: clusters that are close kin of a held-out one leave tuning too (section 2.2 of the paper)."""
+    lineage: Literal["drop", "keep"] = "drop"
+    """`drop`: a task whose text comes from a corpus that a held-out task uses leaves tuning too."""
+    fidelity: Literal["paper", "code-v1"] = "paper"
+    """`code-v1`: do as the authors' released code does where it differs from the paper (openflan.tasks.errata)."""
+    errata: dict[str, bool] = {}
+    """Single switches of that kind."""
+    splits: dict[str, dict[Literal["train", "validation", "test"], str]] = {}
+    """By task: other splits or slices than its file names (`{wnli: {train: train}}`)."""
     folders: tuple[str, ...] = ()
     """Folders of your own task files."""
     data: str | None = None
-    """A folder with `<task>/<split>.jsonl[.gz]` files to read in place of the hub."""
+    """A folder with `<task>/<split>.*` files to read in place of the hub, or `twins`, the catalog's own sample rows;
+    by default the folder that the environment variable OPENFLAN_DATA names, if any."""
 
 
 class PromptsPart(_Part):
@@ -77,6 +86,11 @@ class MixturePart(_Part):
     """At most this many training rows a task are used."""
     maximum: int = Field(default=3_000, ge=1)
     """Rows beyond this add nothing to a task's rate."""
+    leakage: Literal["rows", "strict", "warn"] = "rows"
+    """What happens to training rows whose text stands in a held-out task: `rows` drops them, `strict` drops their
+    whole task, `warn` keeps them and says so in the certificate."""
+    faulty_rows: Literal["fail", "skip"] = "fail"
+    """What happens where a row can't be rendered: stop and name it, or leave it out and count it."""
 
 
 class OptimizerPart(_Part):

@@ -28,6 +28,7 @@ __all__ = [
     "fingerprint_of",
     "free_bytes",
     "hash_file",
+    "link_or_copy",
     "partial_folder",
     "read_manifest",
     "user_file_errors",
@@ -177,14 +178,15 @@ def adopt_twin(folder: Path, *, key: str, runs: Path, place: Path) -> Path | Non
             continue
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(twin, partial, copy_function=_link_or_copy, ignore=shutil.ignore_patterns(_MANIFEST))
+        shutil.copytree(twin, partial, copy_function=link_or_copy, ignore=shutil.ignore_patterns(_MANIFEST))
         facts = {name: value for name, value in manifest.items() if name not in ("format", "key", "files")}
         commit_folder(partial, folder, key=key, facts=facts)
         return twin
     return None
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where the disk can't."""
     try:
         os.link(source, target)
     except OSError:

@@ -10,26 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from openflan.cli.main import main
-
 BAD_ROW = '{"text": "The cafe at the pier serves soup.", "label": 7}\n'
-
-
-@pytest.fixture
-def openflan(monkeypatch, capsys):
-    """Run a command; returns exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["openflan", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

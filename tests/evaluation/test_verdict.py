@@ -19,7 +19,7 @@ def matrix(task, values, *, cluster="sentiment", kind="ranked", expected=None, o
         templates=tuple(range(templates)),
         expected=tuple(expected or ["yes"] * rows),
         options=(options,) * rows if isinstance(options, int) else options,
-        others=np.array([]),
+        others={},
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.clusters import CLUSTERS, KIN
+from openflan.tasks.clusters import CLUSTERS
 
 # Wei et al. 2022, section 2.2, and the inter-task splits of the published code
 PAPER = {
@@ -30,7 +30,13 @@ PAPER = {
 def tasks(*evaluation_only):
     return [
         SimpleNamespace(
-            spec=SimpleNamespace(name=f"{cluster}_{n}", cluster=cluster, evaluation_only=cluster in evaluation_only)
+            spec=SimpleNamespace(
+                name=f"{cluster}_{n}",
+                cluster=cluster,
+                code_cluster=cluster,
+                lineage=(),
+                evaluation_only=cluster in evaluation_only,
+            )
         )
         for cluster in CLUSTERS
         for n in range(2)

@@ -1,12 +1,13 @@
 """Templates become prompts, and templates from strangers become nothing else."""
 
 import json
+import time
 
 import pytest
 
 from openflan.errors import UserError
 from openflan.prompts.options import options_block
-from openflan.prompts.render import TaskRenderer
+from openflan.prompts.render import BASELINE, TaskRenderer
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.spec import TaskSpec
@@ -303,3 +304,38 @@ def test_every_prompt_of_real_rows_is_whole(shared):
                 assert prompt.input
                 assert prompt.target
                 assert "{{" not in prompt.input + prompt.target
+
+
+def test_a_loop_that_writes_nothing_ends(tmp_path):
+    bomb = "{% for a in range(900) %}{% for b in range(900) %}{% if a > b + 900 %}x{% endif %}{% endfor %}{% endfor %}y"
+    started = time.perf_counter()
+    with pytest.raises(UserError, match=r"mine\.yaml, template 1, row 1: fails: loops for more than 50,000 turns"):
+        rendered(tmp_path, bomb)
+    assert time.perf_counter() - started < 2
+
+
+def test_the_turns_of_one_prompt_do_not_count_for_the_next(tmp_path):
+    renderer = TaskRenderer(entry(tmp_path, "{% for a in range(900) %}{{ a }}{% endfor %}"))
+    for number in range(80):
+        renderer.render(row(number), 0)
+
+
+def test_a_template_may_have_options_in_its_own_words(tmp_path):
+    own = {"input": "{{text}}\n{{options}}", "options": ["thumbs down", "thumbs up"]}
+    renderer = TaskRenderer(entry(tmp_path, "{{text}}\n{{options}}", own))
+    assert renderer.render(row(), 1).target == "thumbs up"
+    assert renderer.render(row(), 1).input.endswith("- thumbs down\n- thumbs up")
+    assert renderer.render(row(), 0).target == "good"
+
+
+def test_several_options_may_be_right(tmp_path):
+    answer = {"field": "right", "options_field": "names"}
+    mine = entry(tmp_path, fields=["text", "right", "names"], answer=answer)
+    found = TaskRenderer(mine).answer(row(right=["Bo", "Cy"], names=["Al", "Bo", "Cy"]))
+    assert (found.text, found.index, found.references) == ("Bo", 1, ("Bo", "Cy"))
+
+
+def test_the_baseline_is_rendered_beside_the_templates(tmp_path):
+    baseline = {"input": "Review: {{text}}\nThis was", "options": ["bad.", "good."]}
+    prompt = TaskRenderer(entry(tmp_path, baseline=baseline)).render(row(), BASELINE)
+    assert (prompt.input, prompt.target, prompt.template) == ("Review: fine soup\nThis was", "good.", BASELINE)

@@ -69,6 +69,7 @@ def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> 
                         kind="ranked" if options else "generated", metric="accuracy" if options else "rouge",
                         value=value, answer=answer, expected=expected, options=options,
                         scores=tuple(-1.0 for _ in options), others=() if options else (value / 2,),
+                        further=() if options else ("bleu",), group="",
                     )
                 )  # fmt: skip
     return found
@@ -131,7 +132,6 @@ def make_material(
         ledger=ledger,
         losses={seed: losses(seed) for seed in seeds},
         examples=models,
-        metrics={"retell": ("rouge", "bleu")},
     )
 
 

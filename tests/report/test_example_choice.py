@@ -14,7 +14,7 @@ def cell(row: int, value: float, *, cluster: str = "sentiment", kind: str = "ran
     return Answered(
         task=f"{cluster}_task", cluster=cluster, row=row, template=0, kind=kind, metric="accuracy", value=value,
         prompt=f"prompt {row}", answer="good" if value else "bad", expected="good", options=options,
-        scores=(0.0,) * len(options), others=(),
+        scores=(0.0,) * len(options), others=(), further=(), group="",
     )  # fmt: skip
 
 

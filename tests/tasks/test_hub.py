@@ -1,12 +1,15 @@
 """Hub datasets, from a folder of the hub's own layout: README with configurations, parquet files."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from openflan.errors import UserError
-from openflan.tasks.catalog import open_catalog
+from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import load_rows
+from openflan.tasks.spec import Source, TaskSpec
 
 README = """---
 configs:
@@ -65,3 +68,75 @@ def test_a_dataset_that_can_not_be_had_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="dataset stanfordnlp/snli could not be loaded") as caught:
         load_rows(snli, "train")
     assert "--data" in str(caught.value)
+
+
+def relabelled(folder, names):
+    """Give the label of the `rte` training file these class names."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    text = Value("string")
+    features = Features(premise=text, hypothesis=text, label=ClassLabel(names=names), idx=Value("int32"))
+    rows = pairs("rte train", 205).to_pylist()
+    Dataset.from_list(rows, features=features).to_parquet(str(folder / "rte" / "train.parquet"))
+
+
+def test_class_names_in_the_tasks_order_are_accepted(hub):
+    relabelled(hub, ["entailment", "not_entailment"])
+    assert len(load_rows(open_catalog(collections=["catalog"]).entries["rte"], "train")) == 5
+
+
+def test_a_relabelled_dataset_is_refused(hub):
+    relabelled(hub, ["not_entailment", "entailment"])
+    with pytest.raises(UserError) as caught:
+        load_rows(open_catalog(collections=["catalog"]).entries["rte"], "train")
+    assert "'label' has the classes not_entailment, entailment, expected entailment, not_entailment" in str(
+        caught.value
+    )
+    assert "pin another source.revision" in str(caught.value)
+
+
+def test_a_dataset_whose_columns_were_renamed_is_refused(hub):
+    for split in ("train", "validation"):
+        table = pairs("rte", 205).rename_columns(["sentence1", "hypothesis", "label", "idx"])
+        pq.write_table(table, hub / "rte" / f"{split}.parquet")
+    with pytest.raises(UserError, match="column 'premise' is missing; there is sentence1, hypothesis"):
+        load_rows(open_catalog(collections=["catalog"]).entries["rte"], "train")
+
+
+def test_a_dataset_that_is_a_script_is_refused_with_the_remedy(tmp_path, monkeypatch):
+    folder = tmp_path / "stanfordnlp" / "snli"
+    folder.mkdir(parents=True)
+    (folder / "snli.py").write_text("raise SystemExit('run')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="refs/convert/parquet") as caught:
+        load_rows(open_catalog(collections=["catalog"]).entries["snli"], "train")
+    assert "no longer supported" in str(caught.value)
+
+
+def test_an_id_without_an_owner_is_refused():
+    with pytest.raises(ValueError, match="has no owner"):
+        Source(hub="rte")
+
+
+def test_a_huge_dataset_is_read_only_as_far_as_it_is_used(tmp_path, monkeypatch):
+    folder = tmp_path / "owner" / "huge"
+    folder.mkdir(parents=True)
+    for part in range(3):
+        rows = [{"text": f"{part} {number}", "label": 1} for number in range(100)]
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"train-0000{part}-of-00003.parquet")
+    (folder / "train-00002-of-00003.parquet").write_bytes(b"never to be read")
+    monkeypatch.chdir(tmp_path)
+    spec = {
+        "name": "mine",
+        "cluster": "sentiment",
+        "source": {"hub": "owner/huge", "stream": True},
+        "splits": {"train": "train[:150]"},
+        "columns": {"text": "string", "label": "int"},
+        "answer": {"field": "label", "options": ["bad", "good"]},
+        "metrics": ["accuracy"],
+        "templates": [{"input": "{{text}}"}],
+    }
+    entry = Entry(spec=TaskSpec.model_validate_json(json.dumps(spec)), path=tmp_path / "mine.yaml", collection="mine")
+    rows = load_rows(entry, "train")
+    assert len(rows) == 150
+    assert (rows[149].index, rows[149].fields["text"]) == (149, "1 49")

@@ -9,7 +9,7 @@ import pytest
 
 from openflan.errors import UserError
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.sources import load_rows, source_fingerprint
+from openflan.tasks.sources import TWINS, find_data, load_rows, source_fingerprint
 from openflan.tasks.spec import TaskSpec
 
 ROWS = [{"text": f"row {number}, é\u2028", "label": number % 2} for number in range(10)]
@@ -25,7 +25,7 @@ def entry(folder, *, source=None, split="train", fields=("text", "label"), **mor
         "cluster": "sentiment",
         "source": source or {"files": {"train": "rows.jsonl"}},
         "splits": {"train": split},
-        "fields": fields,
+        "fields": () if "columns" in more else fields,
         "answer": {"field": "label", "options": ["bad", "good"]},
         "metrics": ["accuracy"],
         "templates": [{"input": "{{text}}"}],
@@ -74,9 +74,8 @@ def test_an_empty_slice_is_an_error(tmp_path, cut):
 
 @pytest.mark.parametrize("split", ["train[3]", "train[1:2:3]", "train[a:]", "train[", "../train", "a b", ""])
 def test_a_split_that_is_no_slice_is_named(tmp_path, split):
-    (tmp_path / "rows.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
-    with pytest.raises(UserError, match=r"splits.train"):
-        load_rows(entry(tmp_path, split=split), "train")
+    with pytest.raises(ValueError, match=r"splits.train"):
+        entry(tmp_path, split=split)
 
 
 def test_every_kind_of_file_gives_the_same_rows(tmp_path):
@@ -171,7 +170,7 @@ def test_a_missing_file_is_named_with_the_key_to_mend(tmp_path, name):
 
 def test_an_unknown_kind_of_file_is_told_what_is_known(tmp_path):
     (tmp_path / "rows.xlsx").touch()
-    with pytest.raises(UserError, match=r"use \.jsonl, \.jsonl\.gz, \.csv or \.parquet"):
+    with pytest.raises(UserError, match=r"use \.jsonl, \.jsonl\.gz, \.csv, \.parquet, \.arrow"):
         load_rows(entry(tmp_path, source=files("rows.xlsx")), "train")
 
 
@@ -291,3 +290,109 @@ def test_real_rows_keep_their_places(shared, name):
     assert len(rows) == 50
     assert indices == sorted(set(indices))
     assert all(set(there.spec.fields) <= set(row.fields) for row in rows)
+
+
+def test_training_and_validation_cut_from_one_split_never_meet(tmp_path):
+    splits = {"train": "all[:30000]", "validation": "all[-200:]"}
+    for count, validation in ((1000, 200), (399, 39), (12, 1)):
+        rows = [{"text": str(number), "label": 0} for number in range(count)]
+        (tmp_path / "rows.jsonl").write_text(json_lines(rows), encoding="utf-8")
+        mine = entry(tmp_path, source={"files": {"all": "rows.jsonl"}}, splits=splits)
+        train, kept = ([row.index for row in load_rows(mine, role)] for role in ("train", "validation"))
+        assert len(kept) == validation
+        assert sorted(train + kept) == list(range(count))
+
+
+def test_a_shuffle_before_slicing_is_fixed_and_keeps_places(tmp_path):
+    rows = [{"text": str(number), "label": number // 50} for number in range(100)]
+    (tmp_path / "rows.jsonl").write_text(json_lines(rows), encoding="utf-8")
+    source = {"files": {"all": "rows.jsonl"}, "shuffle": 0}
+    mine = entry(tmp_path, source=source, splits={"train": "all[:-20]", "test": "all[-20:]"})
+    train, test = load_rows(mine, "train"), load_rows(mine, "test")
+    assert {row.index for row in train} | {row.index for row in test} == set(range(100))
+    assert {row.fields["label"] for row in test} == {0, 1}
+    assert all(row.fields["text"] == str(row.index) for row in train + test)
+    assert load_rows(mine, "test") == test
+
+
+def test_saved_datasets_and_arrow_files_are_rows_too(tmp_path):
+    from datasets import Dataset
+
+    Dataset.from_list(ROWS).save_to_disk(str(tmp_path / "data" / "mine" / "train"))
+    assert [r.fields for r in load_rows(entry(tmp_path, source=HUB), "train", data=tmp_path / "data")] == ROWS
+    (arrow,) = (tmp_path / "data" / "mine" / "train").glob("*.arrow")
+    mine = entry(tmp_path, source={"files": {"train": str(arrow)}})
+    assert [row.fields for row in load_rows(mine, "train")] == ROWS
+    arrow.write_bytes(b"no arrow at all")
+    with pytest.raises(UserError, match="damaged Arrow file"):
+        load_rows(mine, "train")
+
+
+CONTRACT = {"text": "string", "label": {"classes": ["bad", "good"]}}
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "says"),
+    [
+        (
+            CONTRACT,
+            {"text": "a", "label": 2},
+            r"column 'label' should hold a class number 0 to 1 \(bad, good\), holds 2",
+        ),
+        (CONTRACT, {"text": "a", "label": "good"}, "'label' should hold a class number"),
+        (CONTRACT, {"text": "a", "label": True}, "'label' should hold a class number"),
+        (CONTRACT, {"text": 3, "label": 1}, "column 'text' should hold string, holds 3"),
+        (CONTRACT, {"text": None, "label": 1}, "column 'text' should hold string, holds None"),
+        (CONTRACT, {"txt": "a", "label": 1}, "did you mean 'txt'"),
+        ({"label": {"values": ["1", "2"]}}, {"text": "a", "label": 1}, "should hold one of '1', '2', holds 1"),
+        ({"text": ["string"]}, {"text": ["a", 2], "label": 1}, r"column 'text\[1\]' should hold string, holds 2"),
+        ({"text": {"en": "string"}}, {"text": {"de": "a"}, "label": 1}, "column 'text.en' is missing; there is de"),
+        ({"text": {"en": "string"}}, {"text": "a", "label": 1}, "column 'text' should hold a mapping"),
+        ({"label": "float"}, {"text": "a", "label": "0.5"}, "column 'label' should hold float"),
+    ],
+)
+def test_a_row_that_breaks_the_contract_is_refused_with_column_and_remedy(tmp_path, columns, row, says):
+    (tmp_path / "rows.jsonl").write_text(json_lines([row]), encoding="utf-8")
+    with pytest.raises(UserError, match=says):
+        load_rows(entry(tmp_path, columns=columns), "train")
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        ("text", "types are"),
+        ([], "names one type"),
+        ({}, "write a type"),
+        ({"classes": "ab"}, "must be a list"),
+        (3, "wri"),
+    ],
+)
+def test_a_contract_that_says_nothing_is_refused(tmp_path, column, says):
+    with pytest.raises(ValueError, match=says):
+        entry(tmp_path, columns={"text": column})
+
+
+def test_unlabelled_rows_and_optional_columns_keep_the_contract(tmp_path):
+    rows = [{"text": "a", "label": -1, "why": None}, {"text": "b", "label": 1}, {"text": "c", "label": 0, "why": "so"}]
+    (tmp_path / "rows.jsonl").write_text(json_lines(rows), encoding="utf-8")
+    mine = entry(tmp_path, columns={**CONTRACT, "why": "string?"}, rows=["drop_unlabelled"])
+    assert [row.index for row in load_rows(mine, "train")] == [1, 2]
+
+
+def test_csv_cells_take_the_type_of_their_column(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label,score,key\na,1,0.5,7\n", encoding="utf-8")
+    columns = {**CONTRACT, "score": "float", "key": {"values": [7, "x"]}}
+    (row,) = load_rows(entry(tmp_path, source=files("rows.csv"), columns=columns), "train")
+    assert row.fields == {"text": "a", "label": 1, "score": 0.5, "key": 7}
+    (tmp_path / "rows.csv").write_text("text,label,score,key\na,good,0.5,7\n", encoding="utf-8")
+    with pytest.raises(UserError, match="column 'label' should hold a class number"):
+        load_rows(entry(tmp_path, source=files("rows.csv"), columns=columns), "train")
+
+
+def test_the_environment_names_a_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENFLAN_DATA", str(tmp_path))
+    assert find_data(None) == tmp_path
+    assert find_data("twins") == TWINS
+    monkeypatch.setenv("OPENFLAN_DATA", str(tmp_path / "gone"))
+    with pytest.raises(UserError, match=r"OPENFLAN_DATA: .*no such folder of data"):
+        find_data(None)

@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 
+from little_mixtures import write_mixture
 from little_models import write_model
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
-from openflan.mixture.store import TokenStore, write_store
+from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import ModelPart, Recipe
@@ -48,8 +49,7 @@ def store(tmp_path_factory, my_tasks, model_folder):
     encoder = TextEncoder(load_tokenizer(find_model(ModelPart(path=str(model)), model)), RECIPE.prompts)
     entries = open_catalog([my_tasks], collections=()).select(["mine"], where="tasks.use")
     division = hold_out(entries, ["paraphrase"], kin="paper")
-    write_store(folder, RECIPE, division, encoder, data=None, report=lambda _done, _total: None)
-    return TokenStore.open(folder)
+    return TokenStore.open(write_mixture(folder, RECIPE, division, encoder))
 
 
 def loaded(folder):
@@ -153,7 +153,7 @@ def test_a_step_is_the_librarys_step_on_the_mean_over_target_tokens(tmp_path, ti
         losses = []
         for number in step:
             ids = torch.tensor(store.tokens(number).astype("int64"))
-            start = int(store.target_start[number])
+            start = store.target_start(number)
             logits = model(input_ids=ids[None]).logits[0]
             losses.append(torch.nn.functional.cross_entropy(logits[start - 1 : -1], ids[start:], reduction="none"))
         loss = torch.cat(losses).mean()

@@ -40,12 +40,13 @@ def evaluate(
     from openflan.pipeline import Event
     from openflan.recipe import EvaluationPart
     from openflan.tasks.catalog import open_catalog
+    from openflan.tasks.sources import find_data
 
     if not tasks:
         raise UserError("--model needs --tasks", how="e.g. --tasks rte,cb or --tasks natural_language_inference")
     entries = open_catalog().select(tasks.split(","), where="--tasks")
     opened = open_model(str(model))
-    asked = [(entry, ask_prompts(entry, opened.prompts, limit=rows, data=data)) for entry in entries]
+    asked = [(entry, ask_prompts(entry, opened.prompts, limit=rows, data=find_data(data))) for entry in entries]
     with watcher(quiet=quiet or json_) as watch:
         watch(Event(stage="evaluation", kind="started"))
         answers = ask_all(

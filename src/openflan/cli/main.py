@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from openflan.cli import ask, evaluate, mix, report, run, starter, tasks, train
+from openflan.cli import ask, evaluate, export, mix, replay, report, run, starter, tasks, train
 from openflan.errors import UserError
 
 __all__ = ["app", "main"]
@@ -25,11 +25,14 @@ app = typer.Typer(
     help="Labelled datasets in, an instruction-following model out, and proof on task clusters it never saw.",
 )
 app.command("run")(run.run)
-app.command("mix")(mix.mix)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("ask")(ask.ask)
+app.command("replay")(replay.replay)
+app.command("trace")(replay.trace)
+app.add_typer(mix.app, name="mix")
+app.add_typer(export.app, name="export")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(starter.app, name="starter")
 

@@ -1,20 +1,81 @@
-"""`openflan mix`: a recipe as far as its mixture."""
+"""`openflan mix`: a recipe as far as its mixture; `openflan mix diff`: what changed between two."""
 
+import json
+import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from openflan.cli.groups import with_default
 from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption
 from openflan.cli.stages import run_until
 
-__all__ = ["mix"]
+__all__ = ["app"]
 
 
-def mix(
+app = typer.Typer(
+    cls=with_default("build"),
+    rich_markup_mode=None,
+    help="Build a mixture (`openflan mix RECIPE`), or compare two (`openflan mix diff A B`).",
+)
+
+Folder = Annotated[Path, typer.Argument(help="A run folder, or its mixture/ folder.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes; by default one a core where the mixture is large.")
+]
+EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray: the processes of a Ray cluster.")]
+
+
+@app.command("build")
+def build(
     recipe: RecipeArgument = Path("starter"),
     set_: SetOption = None,
     data: DataOption = None,
     out: OutOption = Path("runs"),
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Render, tokenise and pack the tuning set into a token store."""
-    run_until("mixture", recipe, set_, data, out, quiet=quiet, json_=json_)
+    """Check for leaks, render, tokenise and pack the tuning set into a token store."""
+    run_until("mixture", recipe, set_, data, out, workers=workers, engine=engine, quiet=quiet, json_=json_)
+
+
+@app.command("diff")
+def diff(left: Folder, right: Folder, json_: JsonOption = False) -> None:
+    """Show what changed between two mixtures: rows, shares, epochs, templates, leaks."""
+    from dataclasses import asdict
+
+    from openflan.mixture.difference import compare_mixtures
+
+    found = compare_mixtures(mixture_folder(left), mixture_folder(right))
+    if json_:
+        sys.stdout.write(json.dumps(asdict(found)) + "\n")
+        return
+    if found.same:
+        sys.stdout.write("the same mixture\n")
+        return
+    for key, (one, other) in found.settings.items():
+        sys.stdout.write(f"{key}: {one} -> {other}\n")
+    if found.tokenizer_changed:
+        sys.stdout.write("another tokenizer\n")
+    for task in found.tasks:
+        if not task.changed:
+            continue
+        notes = [
+            f"rows {task.rows[0] or 0:,} -> {task.rows[1] or 0:,} (+{task.rows_added:,} -{task.rows_removed:,})",
+            f"share {task.share[0]:.2%} -> {task.share[1]:.2%}",
+            f"of tokens {task.token_share[0]:.2%} -> {task.token_share[1]:.2%}",
+            f"epochs {task.epochs[0]:.2f} -> {task.epochs[1]:.2f}",
+            *(["templates changed"] if task.templates_changed else []),
+            *(["source changed"] if task.source_changed else []),
+        ]
+        sys.stdout.write(f"{task.task}: {'; '.join(notes)}\n")
+    for edge, (one, other) in found.leak_edges.items():
+        sys.stdout.write(f"leak {edge}: {one} -> {other} held-out items\n")
+
+
+def mixture_folder(folder: Path) -> Path:
+    """The mixture folder that a run folder has, or that a path is."""
+    return folder / "mixture" if (folder / "mixture").is_dir() else folder

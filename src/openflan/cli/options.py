@@ -10,6 +10,7 @@ from openflan.errors import UserError
 
 __all__ = [
     "DataOption",
+    "FoldersOption",
     "JsonOption",
     "OutOption",
     "QuietOption",
@@ -24,8 +25,10 @@ RecipeArgument = Annotated[
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: a.b=value.")]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder with <task>/<split>.jsonl[.gz] files to read in place of the hub.")
+    str | None,
+    typer.Option("--data", help="Folder with <task>/<split>.* files to read in place of the hub, or `twins`."),
 ]
+FoldersOption = Annotated[list[Path] | None, typer.Option("--folder", help="A folder of your own task files.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds the run folders.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -44,6 +47,7 @@ def recipe_path(recipe: Path) -> Path:
     raise UserError(f"no recipe '{recipe}'", how=f"give a file, or one of: {', '.join(ready)}")
 
 
-def settings(changes: list[str] | None, data: Path | None) -> list[str]:
+def settings(changes: list[str] | None, data: str | None) -> list[str]:
     """What `--set` and `--data` say, as settings of a recipe."""
-    return [*(changes or []), *([] if data is None else [f"tasks.data={str(data.absolute())!r}"])]
+    named = data if data in (None, "twins") else str(Path(data).absolute())
+    return [*(changes or []), *([] if named is None else [f"tasks.data={named!r}"])]

@@ -17,9 +17,11 @@ def run_until(
     until: "StageName",
     recipe: Path,
     set_: list[str] | None,
-    data: Path | None,
+    data: str | None,
     out: Path,
     *,
+    workers: int | None = None,
+    engine: str = "local",
     quiet: bool,
     json_: bool,
 ) -> None:
@@ -30,7 +32,7 @@ def run_until(
 
     loaded = load_recipe(recipe_path(recipe), settings(set_, data))
     with watcher(quiet=quiet or json_) as watch:
-        outcome = run_recipe(loaded, runs=out, until=until, watch=watch)
+        outcome = run_recipe(loaded, runs=out, until=until, workers=workers, engine=engine, watch=watch)
     folder = outcome.folder / until
     if json_:
         sys.stdout.write(json.dumps({"folder": str(folder), "worked": outcome.worked}) + "\n")

@@ -2,27 +2,29 @@
 
 import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openflan.cli.options import DataOption, JsonOption
+from openflan.cli import tasks_check, tasks_holdout, tasks_new
+from openflan.cli.options import DataOption, FoldersOption, JsonOption
 
 if TYPE_CHECKING:
-    from openflan.tasks.catalog import Catalog, Entry
+    from openflan.prompts.render import Prompt
+    from openflan.tasks.catalog import Entry
+    from openflan.tasks.spec import TaskSpec
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Look at the tasks.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Look at the tasks, check them, make your own.", rich_markup_mode=None)
+app.command("check")(tasks_check.check)
+app.command("holdout")(tasks_holdout.holdout)
+app.command("new")(tasks_new.new)
 
-FoldersOption = Annotated[list[Path] | None, typer.Option("--folder", help="A folder of your own task files.")]
+_WIDE = 140
+"""Columns of a table that is not read on a terminal."""
 
-
-def _open(folders: list[Path] | None) -> "Catalog":
-    from openflan.tasks.catalog import open_catalog
-
-    return open_catalog(folders or [])
+FidelityOption = Annotated[str, typer.Option("--fidelity", help="paper, or code-v1: as the authors' code does.")]
 
 
 @app.command("list")
@@ -33,111 +35,160 @@ def list_(
     json_: JsonOption = False,
 ) -> None:
     """List tasks by cluster."""
-    from openflan.tasks.clusters import CLUSTERS
+    from openflan.tasks.catalog import open_catalog
+    from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 
-    catalog = _open(folder)
-    entries = catalog.select(words or list(CLUSTERS), where="tasks list")
+    entries = open_catalog(folder or []).select(words or list(CLUSTERS), where="tasks list")
     if clusters:
-        counts = {name: sum(entry.spec.cluster == name for entry in entries) for name in CLUSTERS}
+        counts = {
+            name: sum(name in (entry.spec.cluster, entry.spec.subcluster) for entry in entries)
+            for name in (*CLUSTERS, *SUBCLUSTERS)
+        }
         if json_:
-            sys.stdout.write(json.dumps(counts) + "\n")
+            sys.stdout.write(json.dumps({name: counts[name] for name in CLUSTERS}) + "\n")
             return
         for name, count in counts.items():
-            sys.stdout.write(f"{name:<40} {count:>3} tasks  {CLUSTERS[name]}\n")
+            indent = "  " if name in SUBCLUSTERS else ""
+            what = {**CLUSTERS, **SUBCLUSTERS}[name]
+            sys.stdout.write(f"{indent + name:<40} {count:>3} tasks  {what}\n")
         return
     if json_:
         records = [{"collection": e.collection, **e.spec.model_dump(mode="json")} for e in entries]
-        sys.stdout.write(json.dumps(records) + "\n")
+        sys.stdout.write(json.dumps(records, ensure_ascii=False) + "\n")
         return
+    _print_table(entries)
+
+
+def _print_table(entries: "list[Entry]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from openflan.tasks.clusters import CLUSTERS
+    from openflan.tasks.sizes import official_rows
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("task", "train rows", "templates", "kind", "metrics", "licence", "source"):
+        right = name in ("train rows", "templates")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name in ("task", "train rows"))
     for cluster in CLUSTERS:
-        members = [entry for entry in entries if entry.spec.cluster == cluster]
+        members = sorted((e for e in entries if e.spec.cluster == cluster), key=lambda e: e.spec.subcluster or "")
         if members:
-            sys.stdout.write(f"{cluster}\n")
+            table.add_row(f"[bold]{cluster}[/bold]")
         for entry in members:
             spec = entry.spec
-            source = spec.source.hub or (f"starter world: {spec.source.starter}" if spec.source.starter else "files")
-            sys.stdout.write(f"  {spec.name:<32} {len(spec.templates):>2} templates  {entry.collection:<8} {source}\n")
+            rows = official_rows(spec, "train")
+            inverted = sum(template.inverted for template in spec.templates)
+            table.add_row(
+                f"  {spec.name}",
+                f"{rows:,}" if rows is not None else "evaluation only" if spec.evaluation_only else "",
+                f"{len(spec.templates)}" + (f" ({inverted} inv.)" if inverted else ""),
+                spec.subcluster or spec.kind,
+                ", ".join(spec.metrics),
+                spec.licence,
+                _source(spec),
+            )
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table, highlight=False)
+
+
+def _source(spec: "TaskSpec") -> str:
+    source = spec.source
+    if source.hub:
+        return source.hub + (f" {source.config}" if source.config else "") + (" (by hand)" if source.by_hand else "")
+    return f"starter world: {source.starter}" if source.starter else "your files" if source.files else "by hand"
 
 
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="A task.")],
-    row: Annotated[int, typer.Option("--row", min=0, help="Which row of the split.")] = 0,
+    row: Annotated[int, typer.Option("--row", min=0, help="Which row.")] = 0,
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "train",
-    hub: Annotated[bool, typer.Option("--hub", help="A row of the real dataset, downloaded, not of its twin.")] = False,
+    hub: Annotated[bool, typer.Option("--hub", help="A row of the real dataset, downloaded.")] = False,
+    fidelity: FidelityOption = "paper",
     data: DataOption = None,
     folder: FoldersOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Render a row under every template of a task: of its twin, or of real data with --data or --hub."""
+    """Render a row under every template: of the task's twin, or of real data with --data or --hub."""
     from openflan.errors import UserError, did_you_mean
-    from openflan.prompts.render import TaskRenderer
-    from openflan.tasks.sources import load_rows, load_twin
+    from openflan.prompts.render import BASELINE, TaskRenderer
+    from openflan.tasks.catalog import open_catalog
+    from openflan.tasks.errata import active_errata
+    from openflan.tasks.sources import find_data, load_rows, load_twin
 
-    catalog = _open(folder)
-    if name not in catalog.entries:
-        raise UserError(f"no task '{name}'", how=did_you_mean(name, catalog.entries) or "see `openflan tasks list`")
+    if fidelity not in ("paper", "code-v1"):
+        raise UserError(f"no fidelity '{fidelity}'", where="--fidelity", how="paper or code-v1")
+    errata = active_errata(fidelity, {}, where="--fidelity")  # type: ignore[arg-type]
+    entries = open_catalog(folder or [], errata=errata).entries
+    if name not in entries:
+        raise UserError(f"no task '{name}'", how=did_you_mean(name, entries) or "see `openflan tasks list`")
     if split not in ("train", "validation", "test"):
         raise UserError(f"no split '{split}'", where="--split", how="train, validation or test")
-    entry: Entry = catalog.entries[name]
-    twin = data is None and not entry.spec.source.starter and not entry.spec.source.files and not hub
-    rows = load_twin(entry) if twin else load_rows(entry, split, data=data, limit=row + 1)  # type: ignore[arg-type]
+    entry = entries[name]
+    source = entry.spec.source
+    place = find_data(data)
+    twin = place is None and not hub and not source.starter and not source.files
+    rows = load_twin(entry) if twin else load_rows(entry, split, data=place, limit=row + 1)  # type: ignore[arg-type]
     if row >= len(rows):
-        raise UserError(f"{split} has {len(rows)} rows", where=f"--row {row}", how="choose a smaller one")
+        where = f"{split} has {len(rows)} rows" if not twin else f"the twin has {len(rows)} rows"
+        raise UserError(where, where=f"--row {row}", how="choose a smaller one")
     renderer = TaskRenderer(entry)
-    fitting = renderer.applicable(rows[row])
-    prompts = [renderer.render(rows[row], number) for number in fitting]
-    if json_:
-        records = [
-            {
-                "template": p.template + 1,
-                "inverted": entry.spec.templates[p.template].inverted,
-                "input": p.input,
-                "target": p.target,
-            }
-            for p in prompts
-        ]
-        sys.stdout.write(json.dumps({"task": name, "row": rows[row].index, "prompts": records}) + "\n")
-        return
-    spec = entry.spec
-    sys.stdout.write(
-        f"{spec.name}  ({spec.cluster}, {', '.join(spec.metrics)}, licence {spec.licence})\n{spec.description}\n"
-    )
-    for prompt in prompts:
-        inverted = ", inverted" if spec.templates[prompt.template].inverted else ""
-        sys.stdout.write(f"\n--- template {prompt.template + 1}{inverted} ---\n{prompt.input}\n  => {prompt.target}\n")
-
-
-@app.command("check")
-def check(
-    words: Annotated[list[str] | None, typer.Argument(help="Tasks or clusters; the whole catalog if left out.")] = None,
-    data: DataOption = None,
-    folder: FoldersOption = None,
-    json_: JsonOption = False,
-) -> None:
-    """Find what is wrong with tasks: render every template on every twin and data row."""
-    from openflan.prompts.lint import check_task
-
-    catalog = _open(folder)
-    chosen = catalog.select(words or (["mine"] if folder else ["catalog"]), where="tasks check")
-    checked = [check_task(entry, data=data, strict=entry.collection == "catalog") for entry in chosen]
-    findings = [finding for one in checked for finding in one.findings]
+    prompts = [renderer.render(rows[row], number) for number in renderer.applicable(rows[row])]
+    baseline = renderer.render(rows[row], BASELINE) if entry.spec.baseline is not None else None
     if json_:
         record = {
-            "tasks": len(checked),
-            "templates": sum(one.templates for one in checked),
-            "prompts": sum(one.prompts for one in checked),
-            "rows": sum(one.rows for one in checked),
-            "dropped": sum(one.dropped for one in checked),
-            "errors": [{"task": f.task, "where": f.where, "what": f.what} for f in findings],
+            "task": name,
+            "row": rows[row].index,
+            "twin": twin,
+            "errata": _active(entry.spec, errata),
+            "prompts": [_record(entry.spec, prompt) for prompt in prompts],
+            "baseline": None if baseline is None else {"input": baseline.input, "target": baseline.target},
         }
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
-    else:
-        for f in findings:
-            sys.stdout.write(f"{f.task}: {f.what}  ({f.where})\n")
-        sys.stdout.write(
-            f"{len(checked)} tasks, {sum(one.templates for one in checked)} templates,"
-            f" {sum(one.prompts for one in checked):,} prompts rendered: {len(findings)} faults\n"
-        )
-    if findings:
-        raise typer.Exit(1)
+        return
+    _print_facts(entry.spec, errata)
+    kind = "the twin's" if twin else split
+    sys.stdout.write(f"Row {rows[row].index + 1} of {kind} rows under every template that fits it:\n")
+    for prompt in prompts:
+        inverted = ", inverted" if entry.spec.templates[prompt.template].inverted else ""
+        sys.stdout.write(f"\n--- template {prompt.template + 1}{inverted} ---\n{prompt.input}\n  => {prompt.target}\n")
+    if baseline is not None:
+        sys.stdout.write(f"\n--- baseline, for untuned models ---\n{baseline.input}\n  => {baseline.target}\n")
+
+
+def _record(spec: "TaskSpec", prompt: "Prompt") -> dict[str, Any]:
+    return {
+        "template": prompt.template + 1,
+        "inverted": spec.templates[prompt.template].inverted,
+        "input": prompt.input,
+        "target": prompt.target,
+    }
+
+
+def _active(spec: "TaskSpec", errata: frozenset[str]) -> list[str]:
+    """The errata that are on and change this task's rows."""
+    from openflan.tasks.errata import errata_of
+
+    return [name for name in errata_of(spec) if name in errata]
+
+
+def _print_facts(spec: "TaskSpec", errata: frozenset[str]) -> None:
+    """What a spec says, a line each."""
+    from openflan.tasks.errata import ERRATA, errata_of
+
+    facts = {
+        "cluster": spec.cluster + (f" / {spec.subcluster}" if spec.subcluster else ""),
+        "kind": f"{spec.kind}; {', '.join(spec.metrics)}",
+        "source": _source(spec) + (f" @ {spec.source.revision}" if spec.source.revision else ""),
+        "by hand": spec.source.by_hand or "",
+        "splits": "; ".join(f"{role}: {text}" for role, text in spec.splits.items()),
+        "licence": spec.licence
+        + {True: ", commercial use allowed", False: ", no commercial use", None: ""}[spec.commercial_use],
+        "lineage": ", ".join(spec.lineage),
+        "notes": spec.notes,
+        "errata": "; ".join(
+            f"{name} ({'on: ' + ERRATA[name].what if name in errata else 'off'})" for name in errata_of(spec)
+        ),
+    }
+    sys.stdout.write(f"{spec.name}: {spec.description}\n")
+    sys.stdout.writelines(f"  {key:<8} {text}\n" for key, text in facts.items() if text)
+    sys.stdout.write("\n")

@@ -3,7 +3,7 @@
 Everything that is reported comes from these files, offline: means, spreads, intervals, comparisons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.evaluation.metrics import AGGREGATES, Choices
 from openflan.evaluation.protocol import Answered
 
 __all__ = ["TaskMatrix", "read_matrix", "task_matrices", "write_matrix"]
@@ -32,8 +33,8 @@ class TaskMatrix:
     """The right answer of each row: its place among the options, or its text where answers are generated."""
     options: tuple[int, ...]
     """How many options each row has; 0 where the answer is generated."""
-    others: NDArray[np.float64]
-    """(metrics,) means of the further metrics."""
+    others: Mapping[str, float]
+    """The further metrics by name: their mean over templates."""
 
 
 def write_matrix(path: Path, answers: Sequence[Answered]) -> None:
@@ -52,7 +53,9 @@ def write_matrix(path: Path, answers: Sequence[Answered]) -> None:
             *[(name, pa.string()) for name in ("prompt", "answer", "expected")],
             ("options", strings),
             ("scores", doubles),
+            ("further", strings),
             ("others", doubles),
+            ("group", pa.string()),
         ]
     )
     pq.write_table(pa.table(columns, schema=schema), path)
@@ -64,7 +67,7 @@ def read_matrix(path: Path) -> list[Answered]:
 
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     for row in rows:
-        row.update({name: tuple(row[name]) for name in ("options", "scores", "others")})
+        row.update({name: tuple(row[name]) for name in ("options", "scores", "further", "others")})
     return [Answered(**row) for row in rows]
 
 
@@ -93,7 +96,28 @@ def _matrix(answers: Sequence[Answered]) -> TaskMatrix:
         templates=tuple(templates),
         expected=tuple(_right(first[row]) for row in rows),
         options=tuple(len(first[row].options) for row in rows),
-        others=np.mean([answer.others for answer in answers], axis=0),
+        others=_further(answers),
+    )
+
+
+def _further(answers: Sequence[Answered]) -> dict[str, float]:
+    """The task's further metrics: means over answers, or over templates of what all its answers score together."""
+    names = answers[0].further
+    if answers[0].kind == "generated":
+        return {name: float(np.mean([answer.others[place] for answer in answers])) for place, name in enumerate(names)}
+    by_template: dict[int, list[Answered]] = {}
+    for answer in answers:
+        by_template.setdefault(answer.template, []).append(answer)
+    tables = [_choices(held) for held in by_template.values()] if names else []
+    return {name: float(np.mean([AGGREGATES[name](table) for table in tables])) for name in names}
+
+
+def _choices(answers: Sequence[Answered]) -> Choices:
+    return Choices(
+        right=tuple(answer.options.index(answer.expected) for answer in answers),
+        chosen=tuple(answer.options.index(answer.answer) for answer in answers),
+        options=tuple(answer.options for answer in answers),
+        groups=tuple(answer.group or str(answer.row) for answer in answers),
     )
 
 

@@ -56,8 +56,12 @@ class Answered:
     options: tuple[str, ...]
     scores: tuple[float, ...]
     """Log-likelihood of each option, in nats."""
+    further: tuple[str, ...]
+    """Names of the task's further metrics, in its order."""
     others: tuple[float, ...]
-    """Further metrics of the task, in its order."""
+    """This answer under the further metrics, where it is generated; ranked ones have metrics of many answers."""
+    group: str
+    """What the rows of one question share; empty where a row stands alone."""
 
 
 def draw_rows(rows: Sequence[SourceRow], limit: int) -> list[SourceRow]:
@@ -114,7 +118,7 @@ def evaluate(
         report(done, total)
 
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
-    inputs = encoder.inputs([prompt.input for _, prompt in ranked])
+    inputs = encoder.inputs([prompt for _, prompt in ranked])
     options = iter(_option_tokens(encoder, ranked))
     questions = [
         Question(
@@ -138,7 +142,7 @@ def evaluate(
     texts = generate(
         model,
         encoder,
-        encoder.inputs([prompt.input for _, prompt in generated]),
+        encoder.inputs([prompt for _, prompt in generated]),
         max_new_tokens=part.max_new_tokens,
         batch_tokens=part.batch_tokens or _GENERATION_TOKENS,
         autocast=autocast,
@@ -170,7 +174,9 @@ def _ranked(entry: Entry, prompt: Prompt, scores: Sequence[float], best: int) ->
         expected=prompt.answer.text,
         options=prompt.answer.options,
         scores=tuple(scores),
+        further=entry.spec.metrics[1:],
         others=(),
+        group=prompt.answer.group,
     )
 
 
@@ -189,7 +195,9 @@ def _generated(entry: Entry, prompt: Prompt, text: str) -> Answered:
         expected=prompt.answer.text,
         options=(),
         scores=(),
+        further=entry.spec.metrics[1:],
         others=tuple(values[1:]),
+        group=prompt.answer.group,
     )
 
 

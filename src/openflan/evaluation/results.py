@@ -32,7 +32,7 @@ __all__ = [
     "verdict_sentence",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the results schema; raised when a key changes its meaning or goes."""
 
 Pair = tuple[float, float]
@@ -92,8 +92,8 @@ class TemplateSpread(_Record):
     min: float
     max: float
     by_template: dict[str, float]
-    other_metrics: list[float]
-    """Means of the task's further metrics, in its order."""
+    other_metrics: dict[str, float]
+    """The task's further metrics by name, mean over templates."""
 
 
 class TaskResult(_Record):
@@ -259,7 +259,7 @@ def _spread(matrix: TaskMatrix) -> TemplateSpread:
         min=float(by_template.min()),
         max=float(by_template.max()),
         by_template={str(n): float(v) for n, v in zip(matrix.templates, by_template, strict=True)},
-        other_metrics=[float(value) for value in np.atleast_1d(matrix.others)],
+        other_metrics=dict(matrix.others),
     )
 
 

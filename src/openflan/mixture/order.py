@@ -2,40 +2,73 @@
 
 The stream is cut into rounds. In a round every task is drawn exactly as often as its rate says, in an order that a
 keyed permutation gives; the k-th draw of a task takes the k-th row of that task's own permutation, a new one an
-epoch, so rows come round once an epoch, up to the order within a round. A row's template comes from a hash.
+epoch, so rows come round once an epoch, up to the order within a round. A hash, the draw's ticket, chooses the rest:
+template, style, solved examples.
 
-Invariant: no state: any slice of the stream can be computed alone, by anyone, in any order. Cost: O(1) memory a
-task, about a million positions a second. Rejected: a shuffle buffer or a random generator, whose state must be
+Invariant: no state: any slice of the stream can be computed alone, by anyone, in any order; and a task's own sequence
+of draws is the same in every mixture it is part of, so all hold-outs share what was rendered once. Cost: O(1) memory
+a task, about a million positions a second. Rejected: a shuffle buffer or a random generator, whose state must be
 saved, and drawing rows with replacement, which leaves a third of them unseen after an epoch.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Draws", "StreamOrder", "hash_integers", "permute"]
+__all__ = ["Draws", "Rows", "StreamOrder", "TaskOrder", "hash_integers", "permute"]
 
 Integers = NDArray[np.uint64]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDS = 8
 """Four would do for large tasks; for a dozen rows they leave pairs of neighbours 10 % too frequent or too rare."""
+_CHUNK = 1 << 20
+"""Positions that are computed at once where all of a stretch are needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Draws:
-    """What stands at some positions of the stream; all arrays have one length."""
+class Rows:
+    """What some draws of one task take; all arrays have one length."""
 
-    task: NDArray[np.int64]
-    """Index into the task names."""
     row: NDArray[np.int64]
     """Index into the task's usable rows."""
     epoch: NDArray[np.int64]
     """How often the row had been drawn before."""
     ticket: Integers
-    """Hash that chooses among the row's templates."""
+    """Hash that chooses template, style and solved examples."""
+
+
+class TaskOrder:
+    """The endless sequence of one task's draws.
+
+    Args:
+        name: the task's name; the sequence depends on nothing else but rows and seed.
+        rows: usable rows.
+    """
+
+    def __init__(self, name: str, rows: int, *, seed: int) -> None:
+        self._rows = rows
+        self._key = np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"))
+        self._seed = seed
+
+    def at(self, draws: NDArray[np.int64]) -> Rows:
+        """What the task's draws of the given numbers (0-based) take."""
+        epoch, step = np.divmod(draws, self._rows)
+        row = permute(step, self._rows, hash_integers(self._seed, self._key, epoch))
+        return Rows(row=row, epoch=epoch, ticket=hash_integers(self._seed, self._key, row, epoch))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draws:
+    """What stands at some positions of the stream; both arrays have one length."""
+
+    task: NDArray[np.int64]
+    """Index into the task names."""
+    draw: NDArray[np.int64]
+    """Which draw of the task it is, from 0."""
 
 
 class StreamOrder:
@@ -43,13 +76,11 @@ class StreamOrder:
 
     Args:
         draws: draws a round by task, in a fixed order of tasks (`rates.draws_per_round`).
-        rows: usable rows by task.
     """
 
-    def __init__(self, draws: Mapping[str, int], rows: Mapping[str, int], *, seed: int) -> None:
+    def __init__(self, draws: Mapping[str, int], *, seed: int) -> None:
         self.tasks = tuple(draws)
         self._quota = np.array([draws[name] for name in self.tasks], dtype=np.int64)
-        self._rows = np.array([rows[name] for name in self.tasks], dtype=np.int64)
         self._bounds = np.cumsum(self._quota)
         self._seed = seed
 
@@ -59,14 +90,22 @@ class StreamOrder:
         turn, place = np.divmod(positions, length)
         slot = permute(place, length, hash_integers(self._seed, turn))
         task = np.searchsorted(self._bounds, slot, side="right")
-        before = turn * self._quota[task] + slot - (self._bounds[task] - self._quota[task])
-        epoch, step = np.divmod(before, self._rows[task])
-        row = np.empty_like(step)
-        for index in np.unique(task):
-            mine = task == index
-            row[mine] = permute(step[mine], int(self._rows[index]), hash_integers(self._seed, index + 1, epoch[mine]))
-        ticket = hash_integers(self._seed, task, row, epoch)
-        return Draws(task=task, row=row, epoch=epoch, ticket=ticket)
+        draw = turn * self._quota[task] + slot - (self._bounds[task] - self._quota[task])
+        return Draws(task=task, draw=draw)
+
+    def draws_needed(self, positions: int) -> NDArray[np.int64]:
+        """(tasks,) How many draws of each task the first positions of the stream reach into.
+
+        Within a round draws come in any order, so a task may need more draws than it has had.
+        """
+        length = int(self._bounds[-1])
+        turns, rest = divmod(positions, length)
+        needed = turns * self._quota
+        for start in range(turns * length, turns * length + rest, _CHUNK):
+            stop = min(start + _CHUNK, turns * length + rest)
+            found = self.at(np.arange(start, stop, dtype=np.int64))
+            np.maximum.at(needed, found.task, found.draw + 1)
+        return needed
 
 
 def hash_integers(*values: object) -> Integers:

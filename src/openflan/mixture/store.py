@@ -1,16 +1,19 @@
 """The token store: the prompts of a mixture, rendered and tokenised once, on disk.
 
-`prompts/` is an ordinary `datasets` folder (`datasets.load_from_disk` opens it): token ids, where the target
-starts, task, row, template. `order/seed-<n>.npz` says which prompts each optimizer step holds; `ledger.json` what
-was drawn. A prompt that is drawn twice is stored once, and all seeds share the store.
+    mixture/   an ordinary `datasets` folder: `datasets.load_from_disk` opens it
+        <task>-s0-003-1a2b….arrow   pieces of each task's draws (mixture/pieces.py), shared with sibling runs by links
+        lengths.npy                 tokens of each prompt, in the order of the pieces
+        order/seed-0.npz            which prompts each optimizer step holds
+        ledger.json lock.json leakage.json   what was drawn; what it was made from; what leaked
+        rows.npz                    hashes of the rows that could be drawn, by task
 
-Invariant: the store is a pure function of recipe, rows and tokenizer. Cost: about 10,000 prompts a second.
+Invariant: the store is a pure function of recipe, rows and tokenizer, whatever the number of processes and however
+often it was killed on the way. Cost: the tokenizer's plus a fifth; memory grows with the rows, not with the prompts.
 Rejected: rendering while training, which nobody can look at and which pays the cost once a seed.
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,205 +21,293 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import openflan
 from openflan.errors import UserError
-from openflan.mixture.holdout import HoldOut
 from openflan.mixture.order import StreamOrder
-from openflan.mixture.packing import pack
-from openflan.mixture.rates import draws_per_round
+from openflan.mixture.packing import Steps, pack_steps
+from openflan.mixture.pieces import COLUMNS, PieceFacts, pieces_covering, read_facts
+from openflan.mixture.workers import Engine, Job, MixWork
 from openflan.prompts.encoding import TextEncoder
-from openflan.prompts.render import TaskRenderer
-from openflan.recipe import Recipe
-from openflan.stage import write_atomically
-from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, load_rows
+from openflan.stage import FORMAT, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
+from openflan.tasks.sources import SourceRow
 
-__all__ = ["TokenStore", "write_store"]
+__all__ = ["StoreMaker", "TokenStore"]
 
-_CHUNK = 1_024
+_CHUNK = 1 << 16
+"""Positions of the stream that are looked at together."""
+_SPARE = 1.01
+"""Of the prompts that the mean length says are needed, so many are made at first."""
 
 Report = Callable[[int, int], None]
-"""Told how many tokens of how many are drawn."""
+"""Told how many tokens of how many are made."""
 
 
-class _Task:
-    """Rows of one task and which templates fit each."""
+@dataclass(kw_only=True)
+class StoreMaker:
+    """Writes the token store of one mixture.
 
-    def __init__(self, entry: Entry, recipe: Recipe, data: Path | None) -> None:
-        self.entry = entry
-        self.renderer = TaskRenderer(entry, options=recipe.prompts.options)
-        self.rows: list[SourceRow] = load_rows(entry, "train", data=data, limit=recipe.mixture.rows_per_task)
-        self._conditional = any(template.when is not None for template in entry.spec.templates)
-        self._everything = list(range(len(entry.spec.templates)))
-
-    def template(self, row: int, ticket: int) -> int:
-        """The template that a draw's ticket chooses among those that fit the row."""
-        fitting = self.renderer.applicable(self.rows[row]) if self._conditional else self._everything
-        if not fitting:
-            raise UserError(
-                "no template fits: every 'when' fails",
-                where=f"{self.entry.path}, row {self.rows[row].index + 1}",
-                how="add a template without 'when', or drop such rows",
-            )
-        return fitting[ticket % len(fitting)]
-
-
-class _Prompts:
-    """Distinct prompts in the order of their first draw."""
-
-    def __init__(self, tasks: Sequence[_Task], encoder: TextEncoder) -> None:
-        self._tasks = tasks
-        self._encoder = encoder
-        self._number: dict[tuple[int, int, int], int] = {}
-        self.input_ids: list[list[int]] = []
-        self.target_start: list[int] = []
-        self.keys: list[tuple[int, int, int]] = []
-
-    def numbers(self, keys: Sequence[tuple[int, int, int]]) -> list[int]:
-        """Prompt numbers of (task, row, template) keys; new ones are rendered and tokenised."""
-        fresh = [key for key in dict.fromkeys(keys) if key not in self._number]
-        prompts = [self._tasks[t].renderer.render(self._tasks[t].rows[r], template) for t, r, template in fresh]
-        inputs = self._encoder.inputs([prompt.input for prompt in prompts])
-        targets = self._encoder.targets([prompt.target for prompt in prompts])
-        for key, source, target in zip(fresh, inputs, targets, strict=True):
-            self._number[key] = len(self.keys)
-            self.keys.append(key)
-            self.input_ids.append(source + target)
-            self.target_start.append(len(source))
-        return [self._number[key] for key in keys]
-
-
-def write_store(
-    folder: Path, recipe: Recipe, division: HoldOut, encoder: TextEncoder, *, data: Path | None, report: Report
-) -> None:
-    """Draw, render, tokenise and pack what every seed needs, and write it.
-
-    Raises:
-        UserError: rows or templates of a task are at fault.
+    Args:
+        rows: usable training rows by task, in the order of the draws.
+        draws: draws a round by task (`rates.draws_per_round`).
+        siblings: folders of other stores whose pieces may be linked.
+        engine: what makes the pieces.
     """
-    tasks = [_Task(entry, recipe, data) for entry in division.tuned]
-    rows = {task.entry.spec.name: len(task.rows) for task in tasks}
-    draws = draws_per_round(rows, maximum=recipe.mixture.maximum)
-    prompts = _Prompts(tasks, encoder)
-    capacity = recipe.training.tokens_per_batch
-    wanted = recipe.training.steps * capacity
-    drawn: dict[str, Counter[str]] = {}
-    (folder / "order").mkdir(parents=True, exist_ok=True)
-    for turn, seed in enumerate(recipe.seeds):
-        order = StreamOrder(draws, rows, seed=seed)
-        stream: list[int] = []
-        tokens = 0
-        bins: list[list[int]] = []
-        while len(bins) < recipe.training.steps:
-            goal = wanted if not bins else tokens + capacity * (recipe.training.steps - len(bins) + 1)
-            while tokens < goal:
-                at = order.at(np.arange(len(stream), len(stream) + _CHUNK))
-                keys = [
-                    (int(t), int(r), tasks[t].template(int(r), int(ticket)))
-                    for t, r, ticket in zip(at.task, at.row, at.ticket, strict=True)
+
+    folder: Path
+    work: MixWork
+    rows: Mapping[str, Sequence[SourceRow]]
+    draws: Mapping[str, int]
+    siblings: Sequence[Path]
+    engine: Engine
+    report: Report
+
+    def __post_init__(self) -> None:
+        encoder = TextEncoder(self.work.encoder, self.work.encoder.part)
+        self.row_hashes = {name: _hash_rows(rows) for name, rows in self.rows.items()}
+        self._keys = {
+            name: fingerprint_of(
+                [
+                    [FORMAT, openflan.__version__, self.work.cyclic, self.work.mixture.faulty_rows],
+                    self.work.entries[name].spec.fingerprint,
+                    fingerprint_of([hashes.tolist(), [row.index for row in self.rows[name]]]),
+                    encoder.fingerprint,
                 ]
-                numbers = prompts.numbers(keys)
-                stream += numbers
-                tokens += sum(len(prompts.input_ids[number]) for number in numbers)
-                report(turn * wanted + min(tokens, wanted), wanted * len(recipe.seeds))
-            bins = list(pack((len(prompts.input_ids[number]) for number in stream), capacity))
-        steps = [[stream[position] for position in held] for held in bins[: recipe.training.steps]]
-        drawn[str(seed)] = Counter(tasks[prompts.keys[n][0]].entry.spec.name for step in steps for n in step)
-        np.savez(
-            folder / "order" / f"seed-{seed}.npz",
-            prompt=np.concatenate([np.array(step, dtype=np.int64) for step in steps]),
-            first=np.cumsum([0, *map(len, steps)]),
-        )
-    _save_prompts(folder / "prompts", prompts, tasks)
-    ledger = _ledger(recipe, tasks, draws, drawn, division, encoder)
-    write_atomically(folder / "ledger.json", json.dumps(ledger, indent=1, ensure_ascii=False))
-
-
-def _save_prompts(folder: Path, prompts: _Prompts, tasks: Sequence[_Task]) -> None:
-    from datasets import Dataset, Features, List, Value
-    from datasets.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    columns = {
-        "input_ids": prompts.input_ids,
-        "target_start": prompts.target_start,
-        "task": [tasks[t].entry.spec.name for t, _, _ in prompts.keys],
-        "row": [tasks[t].rows[r].index for t, r, _ in prompts.keys],
-        "template": [template for _, _, template in prompts.keys],
-    }
-    features = Features(
-        {
-            "input_ids": List(Value("int32")),
-            "target_start": Value("int32"),
-            "task": Value("string"),
-            "row": Value("int64"),
-            "template": Value("int16"),
+            )[:12]
+            for name, hashes in self.row_hashes.items()
         }
-    )
-    Dataset.from_dict(columns, features=features).save_to_disk(str(folder))
+        self._there = {path.name: path for folder in self.siblings for path in sorted(folder.glob("*.arrow"))}
+        self._pieces: dict[tuple[int, str], list[tuple[Path, PieceFacts, NDArray[np.int32]]]] = {}
+        self._tokens = 0
 
+    def write(self, *, seeds: Sequence[int], steps: int, capacity: int) -> dict[str, Any]:
+        """Make the pieces that every seed needs, pack them into steps and write it all.
 
-def _ledger(
-    recipe: Recipe,
-    tasks: Sequence[_Task],
-    draws: dict[str, int],
-    drawn: dict[str, Counter[str]],
-    division: HoldOut,
-    encoder: TextEncoder,
-) -> dict[str, Any]:
-    """What went in: rows, rates and draws by task, and everything the store's content depends on."""
-    total = sum(draws.values())
-    return {
-        "encoder": encoder.fingerprint,
-        "held_out_clusters": list(division.clusters),
-        "steps": recipe.training.steps,
-        "tokens_per_batch": recipe.training.tokens_per_batch,
-        "tasks": {
-            task.entry.spec.name: {
-                "cluster": task.entry.spec.cluster,
-                "spec": task.entry.spec.fingerprint,
-                "rows": len(task.rows),
-                "rate": draws[task.entry.spec.name] / total,
-                "drawn": {seed: counts[task.entry.spec.name] for seed, counts in drawn.items()},
+        Returns:
+            What was drawn, by task: for the ledger.
+
+        Raises:
+            UserError: rows or templates of a task are at fault.
+        """
+        packed = {seed: self._pack(seed, steps, capacity, wanted=len(seeds) * steps * capacity) for seed in seeds}
+        offsets = self._offsets(seeds)
+        (self.folder / "order").mkdir(parents=True, exist_ok=True)
+        drawn: dict[str, dict[str, Any]] = {name: {} for name in self.draws}
+        for seed, (order, held) in packed.items():
+            prompt = np.empty(len(held.position), dtype=np.int64)
+            for start in range(0, len(prompt), _CHUNK):
+                found = order.at(held.position[start : start + _CHUNK])
+                prompt[start : start + _CHUNK] = offsets[seed][found.task] + found.draw
+            np.savez(
+                self.folder / "order" / f"seed-{seed}.npz", prompt=prompt, position=held.position, first=held.first
+            )
+            self._count(seed, prompt, offsets[seed], drawn)
+        self._finish(seeds)
+        return drawn
+
+    def _pack(self, seed: int, steps: int, capacity: int, *, wanted: int) -> tuple[StreamOrder, Steps]:
+        """Enough of a seed's stream to fill its steps."""
+        order = StreamOrder(self.draws, seed=seed)
+        names = order.tasks
+        self._make(seed, dict.fromkeys(names, 1), wanted)
+        quota = np.array([self.draws[name] for name in names], dtype=np.float64)
+        mean = np.array([np.mean(self._lengths(seed, name)) for name in names])
+        if not mean.any():
+            raise UserError("every row is faulty", where="mixture.faulty_rows: skip", how="mend the templates or rows")
+        each = float((quota * mean).sum() / quota.sum())
+        positions = int(steps * capacity * _SPARE / each) + 1
+        while True:
+            needed = order.draws_needed(positions)
+            self._make(seed, {n: int(k) for n, k in zip(names, needed, strict=True)}, wanted)
+            held = pack_steps(self._stream(seed, order, positions), capacity, steps=steps)
+            if held is not None:
+                return order, held
+            positions += max(int(positions * 0.02), int(2 * capacity / each) + 1)
+
+    def _make(self, seed: int, needed: Mapping[str, int], wanted: int) -> None:
+        """See to it that the pieces which hold so many draws of each task are there."""
+        jobs: list[Job] = []
+        for name, draws in needed.items():
+            held = self._pieces.setdefault((seed, name), [])
+            for number in range(len(held), pieces_covering(draws)):
+                path = self.folder / f"{name}-s{seed}-{number:04}-{self._keys[name]}.arrow"
+                if not path.exists() and path.name in self._there:
+                    link_or_copy(str(self._there[path.name]), str(path))
+                if not (path.exists() and self._keep(seed, name, path)):
+                    jobs.append(Job(task=name, seed=seed, number=number, path=path))
+                    held.append((path, PieceFacts(tokens=0, cut=0, skipped=0), np.zeros(0, dtype=np.int32)))
+        for job, _ in self.engine.run(jobs):
+            facts, lengths = read_facts(job.path)
+            self._pieces[seed, job.task][job.number] = (job.path, facts, lengths)
+            self._tokens += facts.tokens
+            self.report(min(self._tokens, wanted), wanted)
+
+    def _keep(self, seed: int, name: str, path: Path) -> bool:
+        """Take a piece that an earlier call left; one that is damaged is made again."""
+        try:
+            facts, lengths = read_facts(path)
+        except UserError:
+            path.unlink()
+            return False
+        self._pieces[seed, name].append((path, facts, lengths))
+        self._tokens += facts.tokens
+        return True
+
+    def _lengths(self, seed: int, name: str) -> NDArray[np.int32]:
+        return np.concatenate([lengths for _, _, lengths in self._pieces[seed, name]])
+
+    def _stream(self, seed: int, order: StreamOrder, positions: int) -> Iterator[int]:
+        """Tokens of each prompt of the stream's first positions."""
+        lengths = [self._lengths(seed, name) for name in order.tasks]
+        first = np.cumsum([0, *map(len, lengths)])
+        flat = np.concatenate(lengths)
+        for start in range(0, positions, _CHUNK):
+            found = order.at(np.arange(start, min(start + _CHUNK, positions), dtype=np.int64))
+            yield from flat[first[found.task] + found.draw].tolist()
+
+    def _offsets(self, seeds: Sequence[int]) -> dict[int, NDArray[np.int64]]:
+        """Number of each task's first prompt in the whole store, by seed."""
+        offsets: dict[int, NDArray[np.int64]] = {}
+        total = 0
+        for seed in seeds:
+            here = []
+            for name in self.draws:
+                here.append(total)
+                total += sum(len(lengths) for _, _, lengths in self._pieces[seed, name])
+            offsets[seed] = np.array(here, dtype=np.int64)
+        return offsets
+
+    def _count(
+        self, seed: int, prompt: NDArray[np.int64], offsets: NDArray[np.int64], drawn: dict[str, dict[str, Any]]
+    ) -> None:
+        """Add what a seed draws of each task."""
+        for name, start in zip(self.draws, offsets.tolist(), strict=True):
+            lengths = self._lengths(seed, name)
+            mine = prompt[(prompt >= start) & (prompt < start + len(lengths))] - start
+            facts = [facts for _, facts, _ in self._pieces[seed, name]]
+            drawn[name][str(seed)] = {
+                "examples": len(mine),
+                "tokens": int(lengths[mine].sum()),
+                "made": len(lengths),
+                "cut": sum(one.cut for one in facts),
+                "skipped": sum(one.skipped for one in facts),
             }
-            for task in tasks
-        },
-    }
+
+    def _finish(self, seeds: Sequence[int]) -> None:
+        """Write what `datasets` wants to know, and the lengths; remove pieces that nothing asks for."""
+        pieces = [piece for seed in seeds for name in self.draws for piece in self._pieces[seed, name]]
+        names = [path.name for path, _, _ in pieces]
+        for path in [*self.folder.glob("*.arrow"), *self.folder.glob(".*.arrow.*")]:
+            if path.name not in set(names):
+                path.unlink()
+        np.save(self.folder / "lengths.npy", np.concatenate([lengths for _, _, lengths in pieces]))
+        state: dict[str, Any] = {
+            "_data_files": [{"filename": name} for name in names],
+            "_fingerprint": fingerprint_of(names),
+            "_format_columns": None,
+            "_format_kwargs": {},
+            "_format_type": None,
+            "_output_all_columns": False,
+            "_split": None,
+        }
+        info = {"features": {name: _feature(kind) for name, kind in COLUMNS.items()}}
+        write_atomically(self.folder / "state.json", json.dumps(state, indent=1))
+        write_atomically(self.folder / "dataset_info.json", json.dumps(info, indent=1))
+
+
+def _feature(kind: Any) -> dict[str, Any]:
+    """A column as `datasets` describes it."""
+    if isinstance(kind, tuple):
+        return {"feature": _feature(kind[1]), "_type": "List"}
+    return {"dtype": kind, "_type": "Value"}
+
+
+def _hash_rows(rows: Sequence[SourceRow]) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row's content."""
+    texts = (json.dumps(row.fields, sort_keys=True, ensure_ascii=False, default=str) for row in rows)
+    return np.array([int(fingerprint_of(text), 16) for text in texts], dtype=np.uint64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenStore:
     """A written store, memory-mapped."""
 
-    token_ids: NDArray[np.int32]
-    """All prompts' tokens, end to end."""
-    first: NDArray[np.int64]
-    """Where each prompt's tokens start; one more entry than prompts."""
-    target_start: NDArray[np.int32]
-    """How many tokens of each prompt are input."""
-    tasks: list[str]
-    """Task of each prompt."""
     folder: Path
+    pieces: list[Any]
+    """Arrow tables, one a piece."""
+    starts: NDArray[np.int64]
+    """Number of each piece's first prompt; one more entry than pieces."""
+    lengths: NDArray[np.int32]
+    """Tokens of each prompt, input and target."""
 
     @classmethod
-    def open(cls, folder: Path) -> "TokenStore":
-        """Open the store that `write_store` left in a folder."""
-        from datasets import load_from_disk
+    def open(cls, folder: Path, *, check: bool = False) -> "TokenStore":
+        """Open the store that `StoreMaker` left in a folder.
 
-        table = load_from_disk(str(folder / "prompts")).data.table.combine_chunks()
-        lists = table.column("input_ids").combine_chunks()
-        return cls(
-            token_ids=lists.values.to_numpy(zero_copy_only=False),
-            first=lists.offsets.to_numpy().astype(np.int64),
-            target_start=table.column("target_start").to_numpy(),
-            tasks=table.column("task").to_pylist(),
-            folder=folder,
-        )
+        Args:
+            check: hold every file to its hash in the manifest.
+
+        Raises:
+            UserError: there is no store, it has no leak certificate of its own, or a file is damaged.
+        """
+        import pyarrow as pa
+
+        if not (folder / "state.json").is_file():
+            raise UserError("no token store", where=str(folder), how="make it with `openflan mix`")
+        if check:
+            check_files(folder)
+        names = json.loads((folder / "state.json").read_text(encoding="utf-8"))["_data_files"]
+        pieces = []
+        for name in names:
+            path = folder / name["filename"]
+            try:
+                pieces.append(pa.ipc.open_stream(pa.memory_map(str(path))).read_all().combine_chunks())
+            except (pa.ArrowInvalid, OSError):
+                raise UserError("a damaged piece of a token store", where=str(path), how="mix again") from None
+        starts = np.cumsum([0, *(table.num_rows for table in pieces)]).astype(np.int64)
+        return cls(folder=folder, pieces=pieces, starts=starts, lengths=np.load(folder / "lengths.npy"))
 
     def steps(self, seed: int) -> list[NDArray[np.int64]]:
         """Prompt numbers that each optimizer step of a seed holds."""
         with np.load(self.folder / "order" / f"seed-{seed}.npz") as order:
-            return np.split(order["prompt"], order["first"][1:-1])
+            return np.split(order["prompt"][: order["first"][-1]], order["first"][1:-1])
 
     def tokens(self, number: int) -> NDArray[np.int32]:
         """Token ids of a prompt, input and target."""
-        return self.token_ids[self.first[number] : self.first[number + 1]]
+        ids: NDArray[np.int32] = self._cell(number, "input_ids").values.to_numpy()
+        return ids
+
+    def target_start(self, number: int) -> int:
+        """How many tokens of a prompt are input."""
+        return int(self._cell(number, "target_start").as_py())
+
+    def task(self, number: int) -> str:
+        """Task of a prompt."""
+        return str(self._cell(number, "task").as_py())
+
+    def record(self, number: int) -> dict[str, Any]:
+        """Everything that is stored of a prompt."""
+        return {name: self._cell(number, name).as_py() for name in COLUMNS}
+
+    def records(self, numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """The same of many."""
+        return (self.record(number) for number in numbers)
+
+    def _cell(self, number: int, column: str) -> Any:
+        piece = int(np.searchsorted(self.starts, number, side="right")) - 1
+        return self.pieces[piece].column(column)[int(number - self.starts[piece])]
+
+
+def check_files(folder: Path) -> None:
+    """Hold every file of a store to its hash.
+
+    Raises:
+        UserError: a file is missing or was changed; it is named.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise UserError("no whole token store", where=str(folder), how="make it with `openflan mix`")
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or hash_file(path) != expected:
+            what = "is missing" if not path.is_file() else "is damaged: its hash is not the manifest's"
+            raise UserError(what, where=str(path), how=f"delete {folder} and mix again")

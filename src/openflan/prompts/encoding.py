@@ -2,72 +2,158 @@
 
 Training, scoring, generation and `ask` all call `TextEncoder`, so a model is asked as it was taught. Input and
 target are tokenised apart, the separator belongs to the input, and EOS ends the target; no token can span the
-join, whatever the tokenizer.
+join, whatever the tokenizer. Too long an input loses the end of its longest field (the passage, the article), so that
+instruction, question and options stay.
 
-Invariant: encoder.input(x) + encoder.target(y) are the tokens of (x, y) in every stage; `fingerprint` tells two
+Invariant: encoder.inputs(x) + encoder.targets(y) are the tokens of (x, y) in every stage; `fingerprint` tells two
 formats apart and travels with token store, checkpoint and results. Cost: the tokenizer's own.
 Rejected: tokenising input and target jointly and cutting by length, where a token that spans the join makes the
 answer empty (a long-standing failure of evaluation harnesses).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from tokenizers import Tokenizer
+
+from openflan.prompts.render import Prompt
 from openflan.recipe import PromptsPart
 from openflan.stage import fingerprint_of
 
-__all__ = ["TextEncoder"]
+__all__ = ["Encoded", "EncoderRules", "TextEncoder"]
+
+_NOT_ENOUGH = 16
+"""Characters that a field must have to be worth cutting."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoded:
+    """A prompt as tokens."""
+
+    ids: list[int]
+    """Input, then target."""
+    target_start: int
+    cut: bool
+    """Whether input or target were too long and lost a part."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderRules:
+    """All that a text encoder is made of, as plain data that can be sent to another process."""
+
+    vocabulary: str
+    """The fast tokenizer's own JSON."""
+    start: tuple[int, ...]
+    """BOS, where the tokenizer's rule starts a text with it."""
+    eos: int | None
+    part: PromptsPart
+
+    @classmethod
+    def of(cls, tokenizer: Any, part: PromptsPart) -> "EncoderRules":
+        """The rules of a fast transformers tokenizer."""
+        bos = tokenizer.bos_token_id
+        return cls(
+            vocabulary=tokenizer.backend_tokenizer.to_str(),
+            start=(bos,) if bos is not None and _adds_bos(tokenizer) else (),
+            eos=tokenizer.eos_token_id,
+            part=part,
+        )
 
 
 class TextEncoder:
     """Turns texts into token ids for one tokenizer and one format.
 
     Args:
-        tokenizer: a fast transformers tokenizer.
+        tokenizer: a fast transformers tokenizer, or the rules of one.
     """
 
     def __init__(self, tokenizer: Any, part: PromptsPart) -> None:
-        self._tokenizer = tokenizer
+        rules = tokenizer if isinstance(tokenizer, EncoderRules) else EncoderRules.of(tokenizer, part)
+        self.rules = rules
         self._part = part
-        bos = tokenizer.bos_token_id
-        self._start = [bos] if bos is not None and _adds_bos(tokenizer) else []
-        self.eos: int | None = tokenizer.eos_token_id
-
-    @property
-    def fingerprint(self) -> str:
+        self._start = list(rules.start)
+        self.eos = rules.eos
+        self._backend = Tokenizer.from_str(rules.vocabulary)
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self._backend.encode_special_tokens = True  # "</s>" in a row is text, not the end of it
+        self.fingerprint = fingerprint_of([rules.vocabulary, self._start, self.eos, _format(part)])
         """Hash of the format and of the tokenizer's whole vocabulary and rules."""
-        rules = self._tokenizer.backend_tokenizer.to_str()
-        return fingerprint_of([rules, self._start, self.eos, self._part.model_dump(mode="json")])
 
-    def inputs(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of input texts with the separator: [BOS] text separator.
+    def prompts(self, prompts: Sequence[Prompt]) -> list[Encoded]:
+        """Inputs and targets of prompts, for training: [BOS] input separator target EOS."""
+        limit = self._part.max_input_tokens
+        inputs = self._raw([prompt.input + self._part.separator for prompt in prompts])
+        targets = self._raw([prompt.target for prompt in prompts])
+        tail = [self.eos] if self.eos is not None else []
+        room = self._part.max_target_tokens - len(tail)
+        found = []
+        for prompt, ids, target in zip(prompts, inputs, targets, strict=True):
+            cut = len(self._start) + len(ids) > limit
+            source = self._start + (self._shortened(prompt.input, prompt.fields) if cut else ids)
+            too_long = cut or len(target) > room
+            found.append(Encoded(ids=source + target[:room] + tail, target_start=len(source), cut=too_long))
+        return found
 
-        Too long an input loses its middle: instructions and questions stand at either end.
-        """
-        limit = self._part.max_input_tokens - len(self._start)
-        separated = [text + self._part.separator for text in texts]
-        return [self._start + _cut_middle(ids, limit) for ids in self._tokenise(separated)]
+    def inputs(self, prompts: Sequence[Prompt | str]) -> list[list[int]]:
+        """Token ids of inputs with the separator: [BOS] text separator. Too long a plain text loses its middle."""
+        texts = [prompt if isinstance(prompt, str) else prompt.input for prompt in prompts]
+        limit = self._part.max_input_tokens
+        found = []
+        for prompt, text, ids in zip(
+            prompts, texts, self._raw([text + self._part.separator for text in texts]), strict=True
+        ):
+            cut = len(self._start) + len(ids) > limit
+            fields = {} if isinstance(prompt, str) else prompt.fields
+            found.append(self._start + (self._shortened(text, fields) if cut else ids))
+        return found
 
     def targets(self, texts: Sequence[str], *, end: bool = True) -> list[list[int]]:
         """Token ids of target texts, with EOS where `end`; cut at the end where too long."""
         tail = [self.eos] if end and self.eos is not None else []
         limit = self._part.max_target_tokens - len(tail)
-        return [ids[:limit] + tail for ids in self._tokenise(texts)]
+        return [ids[:limit] + tail for ids in self._raw(texts)]
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has on its own."""
+        return [len(ids) for ids in self._raw(texts)]
 
     def text(self, ids: Sequence[int]) -> str:
         """Generated token ids as text."""
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        return str(self._backend.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+    def _raw(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
             return []
-        encoded = self._tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            split_special_tokens=True,  # "</s>" in a row is text, not the end of it
-        )
-        ids: list[list[int]] = encoded["input_ids"]
-        return ids
+        return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def _shortened(self, text: str, fields: Mapping[str, Any]) -> list[int]:
+        """An input's tokens without the end of its longest field, or without its middle where that is not enough."""
+        limit = self._part.max_input_tokens - len(self._start)
+        encoding = self._backend.encode(text + self._part.separator, add_special_tokens=False)
+        ids: list[int] = encoding.ids
+        spare = len(ids) - limit
+        for start, stop in _spans(text, fields):
+            inside = [place for place, (left, right) in enumerate(encoding.offsets) if left >= start and right <= stop]
+            if len(inside) > spare:
+                gone = set(inside[-spare:])
+                return [token for place, token in enumerate(ids) if place not in gone]
+        return _cut_middle(ids, limit)
+
+
+def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """Where a row's texts stand in an input, the longest first."""
+    texts = [value.strip() for value in fields.values() if isinstance(value, str) and len(value) >= _NOT_ENOUGH]
+    for value in sorted(texts, key=len, reverse=True):
+        start = text.find(value)
+        if start >= 0:
+            yield start, start + len(value)
+
+
+def _format(part: PromptsPart) -> dict[str, Any]:
+    """The settings that decide how a text becomes tokens."""
+    return part.model_dump(mode="json")
 
 
 def _adds_bos(tokenizer: Any) -> bool:
@@ -78,7 +164,5 @@ def _adds_bos(tokenizer: Any) -> bool:
 
 def _cut_middle(ids: list[int], limit: int) -> list[int]:
     """Keep a third of the room for the start and the rest for the end; [0..9] at 6 gives [0, 1, 6, 7, 8, 9]."""
-    if len(ids) <= limit:
-        return ids
     head = limit // 3
     return ids[:head] + ids[len(ids) - (limit - head) :]

@@ -64,7 +64,7 @@ class Checked:
 
 
 def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -> Checked:
-    """Check one task on its twin and, where `data/<task>/` exists, on all rows there.
+    """Check one task on its twin, its own files and, where `data/<task>/` exists, on all rows there.
 
     Args:
         strict: hold it to the catalog's rules: ten templates, a twin, licence, lineage, official sizes.
@@ -86,6 +86,12 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -
             _check_twin(entry, twin, used, seen, say)
     elif strict:
         say("has no twin", str(twin))
+    for name in dict.fromkeys((entry.spec.source.files or {}).values()):
+        path = entry.path.parent / Path(name).expanduser()
+        if not is_rows(path):
+            say("no such file of rows", str(path))
+            continue
+        _check_rows(renderer, _read(entry, path, say, found), say, found)
     if data is not None and (data / entry.spec.name).is_dir():
         for path in _files(data / entry.spec.name):
             _check_rows(renderer, _read(entry, path, say, found), say, found)
@@ -116,27 +122,29 @@ def _spec_faults(entry: Entry, *, strict: bool) -> Iterator[tuple[str, str]]:
     for (i, one), (j, other) in itertools.combinations(enumerate(spec.templates, start=1), 2):
         if _alike(one, other):
             yield f"templates {i} and {j} are nearly the same", where
-    for name in spec.rows:
-        if name not in STEPS:
-            yield f"no cleaning step '{name}'", where
-    for name in spec.lineage:
-        if name not in known_corpora():
-            yield f"lineage names the corpus '{name}', which corpora.yaml has not", where
+    unknown = [name for name in spec.rows if name not in STEPS]
+    yield from ((f"no cleaning step '{name}'", where) for name in unknown)
     if spec.licence == "unstated":
         yield "has no licence (write `unknown` where the source states none)", where
     if not spec.lineage:
         yield "has no lineage", where
-    if not strict:
-        return
+    if strict:
+        yield from ((what, where) for what in _catalog_faults(entry))
+
+
+def _catalog_faults(entry: Entry) -> Iterator[str]:
+    """What the catalog's own tasks must have besides."""
+    spec = entry.spec
     if len(spec.templates) != _TEMPLATES:
-        yield f"has {len(spec.templates)} templates, not {_TEMPLATES}", where
-    if spec.baseline is None:
-        yield "has no baseline template", where
-    for key in ("columns", "size", "description"):
+        yield f"has {len(spec.templates)} templates, not {_TEMPLATES}"
+    for key in ("baseline", "columns", "size", "description"):
         if not getattr(spec, key):
-            yield f"has no {key}", where
+            yield f"has no {key}"
+    for name in spec.lineage:
+        if name not in known_corpora():
+            yield f"lineage names the corpus '{name}', which corpora.yaml has not"
     if entry.path.parent.name != spec.cluster:
-        yield f"lies in folder {entry.path.parent.name}, not in that of its cluster", where
+        yield f"lies in folder {entry.path.parent.name}, not in that of its cluster"
 
 
 def _alike(one: Template, other: Template) -> bool:

@@ -26,6 +26,8 @@ class RowAnswer:
     """Empty for a task that generates."""
     index: int = -1
     """Position of the answer among the options; of the first, where several are right."""
+    group: str = ""
+    """Which rows belong together; empty where a row stands alone."""
     references: tuple[str, ...] = ()
     """Every text that counts as right: one option of most classifications, several where the label is a list."""
 
@@ -67,10 +69,16 @@ def find_answer(answer: Answer, fields: Mapping[str, Any], render: RenderText, *
         index = _position(one, keys, options)
         if index is None:
             allowed = ", ".join(map(repr, keys[: len(options)])) + " or one of: " + ", ".join(options)
-            raise UserError(f"label {one!r} in '{answer.field}' is not an option", where=where, how=f"expected {allowed}")
+            what = f"label {one!r} in '{answer.field}' is not an option"
+            raise UserError(what, where=where, how=f"expected {allowed}")
         right.append(index)
-    text = options[right[0]]
-    return RowAnswer(text=text, options=options, index=right[0], references=tuple(dict.fromkeys(options[i] for i in right)))
+    return RowAnswer(
+        text=options[right[0]],
+        options=options,
+        index=right[0],
+        group="" if answer.group is None else str(_at(fields, answer.group, where)),
+        references=tuple(dict.fromkeys(options[i] for i in right)),
+    )
 
 
 def _position(label: Any, keys: Sequence[Any], options: Sequence[str]) -> int | None:

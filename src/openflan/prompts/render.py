@@ -42,6 +42,8 @@ class Prompt:
     task: str
     row: int
     template: int
+    fields: Mapping[str, Any]
+    """The row."""
 
 
 class TaskRenderer:
@@ -77,8 +79,10 @@ class TaskRenderer:
         if own is None and self._last is not None and self._last[0] is row:
             return self._last[1]
         where = f"{self.spec.name}, row {row.index + 1}"
-        part = self.spec.answer if own is None else self.spec.answer.model_copy(
-            update={"options": own, "options_field": None}
+        part = (
+            self.spec.answer
+            if own is None
+            else self.spec.answer.model_copy(update={"options": own, "options_field": None})
         )
 
         def render(text: str) -> str:
@@ -114,7 +118,15 @@ class TaskRenderer:
         if not text or not target:
             name, where = "target" if text else "input", f"{self.where(number)}, row {row.index + 1}"
             raise UserError(f"the {name} is empty", where=where, how="mend the template or drop such rows")
-        return Prompt(input=text, target=target, answer=answer, task=self.spec.name, row=row.index, template=number)
+        return Prompt(
+            input=text,
+            target=target,
+            answer=answer,
+            task=self.spec.name,
+            row=row.index,
+            template=number,
+            fields=row.fields,
+        )
 
     def shows_answer(self, row: SourceRow, number: int) -> bool:
         """Whether a classification prompt would read differently if another option were right."""

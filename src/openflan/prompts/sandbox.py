@@ -1,7 +1,7 @@
 """The sandbox in which strangers' templates run.
 
 Jinja's own sandbox keeps a template from Python; this one also keeps it from the machine's time and memory. A
-template can read, compare, join and cut text, choose, and walk through a row's lists, twice nested at most and so many turns
+template can read, compare, join and cut text, choose, and walk through a row's lists, twice nested and so many turns
 in all. It can neither store nor recurse nor multiply, so its work is bounded by its own length and the row's.
 
 Invariant: rendering is a pure function of template and row (no `random`, no state). Cost: none measurable.

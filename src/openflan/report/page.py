@@ -8,8 +8,7 @@ Cost: 1 to 2 s and some 500 kB for 25 tasks, most of it figures.
 Rejected: a notebook or a dashboard, which need a program to be read (docs/design/0006-report.md).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -40,15 +39,13 @@ class ReportMaterial:
     """Lines of `metrics.jsonl` by seed."""
     examples: dict[str, list[Answered]]
     """Answers by model (`untuned`, `seed-0`, …); the page shows the untuned one beside the first tuned one."""
-    metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Names of each task's metrics, its first one first; further metrics without a name are numbered."""
 
 
 def render_page(material: ReportMaterial) -> str:
     """The page as HTML."""
     results = material.results
     verdict = results.verdict
-    lines = task_lines(results, material.metrics)
+    lines = task_lines(results)
     groups = {HELD_OUT: verdict.held_out, SEEN: verdict.seen}
     losses = {seed: [float(line["loss"]) for line in log] for seed, log in material.losses.items() if log}
     tuned = next((f"seed-{seed}" for seed in results.seeds if f"seed-{seed}" in material.examples), None)

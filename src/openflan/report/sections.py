@@ -94,28 +94,20 @@ class LossLine:
     """Mean loss over the last twentieth."""
 
 
-def task_lines(results: Results, metrics: Mapping[str, Sequence[str]]) -> list[TaskLine]:
-    """Every task's line, in the results' order.
-
-    Args:
-        metrics: names of each task's metrics, its first one first; unnamed ones are numbered.
-    """
-    return [_task_line(number, task, metrics.get(task.task, ())) for number, task in enumerate(results.tasks)]
+def task_lines(results: Results) -> list[TaskLine]:
+    """Every task's line, in the results' order."""
+    return [_task_line(number, task) for number, task in enumerate(results.tasks)]
 
 
-def _task_line(number: int, task: TaskResult, metrics: Sequence[str]) -> TaskLine:
+def _task_line(number: int, task: TaskResult) -> TaskLine:
     untuned = task.models[UNTUNED]
     tuned = [spread for name, spread in task.models.items() if name != UNTUNED]
     templates = list(untuned.by_template)
     before = [untuned.by_template[template] for template in templates]
     after = [float(np.mean([spread.by_template[template] for spread in tuned])) for template in templates]
     others = [
-        (
-            metrics[place + 1] if place + 1 < len(metrics) else f"metric {place + 2}",
-            score,
-            float(np.mean([spread.other_metrics[place] for spread in tuned])),
-        )
-        for place, score in enumerate(untuned.other_metrics)
+        (name, score, float(np.mean([spread.other_metrics[name] for spread in tuned])))
+        for name, score in untuned.other_metrics.items()
     ]
     return TaskLine(
         result=task,

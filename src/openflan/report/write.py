@@ -65,7 +65,6 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
             ledger=json.loads((run / "mixture" / "ledger.json").read_text(encoding="utf-8")),
             losses={seed: _lines(run / "training" / f"seed-{seed}" / "metrics.jsonl") for seed in plan.recipe.seeds},
             examples=answers,
-            metrics={e.spec.name: e.spec.metrics for e in (*plan.measured_held_out, *plan.measured_seen)},
         )
     )
     write_atomically(run / "results.json", results.model_dump_json(indent=1))

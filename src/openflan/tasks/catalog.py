@@ -14,6 +14,7 @@ from pathlib import Path
 import openflan
 from openflan.errors import UserError, did_you_mean
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
+from openflan.tasks.errata import apply_errata
 from openflan.tasks.spec import TaskSpec, load_task
 
 __all__ = ["COLLECTIONS", "Catalog", "Entry", "open_catalog"]
@@ -66,8 +67,13 @@ class Catalog:
         return [chosen[name] for name in sorted(chosen)]
 
 
-def open_catalog(folders: Sequence[Path] = (), *, collections: Iterable[str] = COLLECTIONS) -> Catalog:
+def open_catalog(
+    folders: Sequence[Path] = (), *, collections: Iterable[str] = COLLECTIONS, errata: frozenset[str] = frozenset()
+) -> Catalog:
     """Read the named collections and the user's folders.
+
+    Args:
+        errata: switches that change cleaning steps (openflan.tasks.errata).
 
     Raises:
         UserError: a folder is missing, a file is no task, or two files define one name.
@@ -80,7 +86,7 @@ def open_catalog(folders: Sequence[Path] = (), *, collections: Iterable[str] = C
         for path in sorted(folder.rglob("*.yaml")):
             if path.name.endswith(".templates.yaml"):
                 continue
-            spec = load_task(path)
+            spec = apply_errata(load_task(path), errata)
             if spec.name in entries:
                 raise UserError(
                     f"task '{spec.name}' is already defined in {entries[spec.name].path}",

@@ -133,29 +133,35 @@ def _dtype(name: str) -> str:
 def difference(expected: Any, found: Any, place: str) -> str | None:
     """The first point in which a source's columns differ from a contract, or None."""
     if isinstance(expected, dict) and set(expected) == {"classes"}:
-        if isinstance(found, dict) and set(found) == {"classes"} and found != expected:
-            return (
-                f"column '{place}' has the classes {', '.join(found['classes'])},"
-                f" expected {', '.join(expected['classes'])}, in this order"
-            )
-        fits = found == "int" or found == expected
-        return None if fits else f"column '{place}' is {_words(found)}, expected class numbers"
+        return _class_difference(expected["classes"], found, place)
     if isinstance(expected, dict) and set(expected) == {"values"}:
         return None
     if isinstance(expected, dict) and isinstance(found, dict):
         for name, below in expected.items():
-            if name not in found:
-                if isinstance(below, str) and below.endswith("?"):
-                    continue
-                return f"column '{place + '.' if place else ''}{name}' is missing; there is {', '.join(found)}"
-            if error := difference(below, found[name], f"{place}.{name}" if place else name):
+            inner = f"{place}.{name}" if place else name
+            optional = isinstance(below, str) and below.endswith("?")
+            missing = f"column '{inner}' is missing; there is {', '.join(found)}"
+            error = difference(below, found[name], inner) if name in found else None if optional else missing
+            if error:
                 return error
         return None
     if isinstance(expected, list) and isinstance(found, list):
         return difference(expected[0], found[0], f"{place}[]")
     wanted = expected.removesuffix("?") if isinstance(expected, str) else expected
-    fits = wanted == found or (wanted == "float" and found == "int") or found == "null"
+    fits = found in (wanted, "null") or (wanted, found) == ("float", "int")
     return None if fits else f"column '{place}' is {_words(found)}, expected {_words(expected)}"
+
+
+def _class_difference(classes: list[str], found: Any, place: str) -> str | None:
+    """How a source's classes differ; plain numbers may stand for them."""
+    if found in ("int", {"classes": classes}):
+        return None
+    if isinstance(found, dict) and set(found) == {"classes"}:
+        return (
+            f"column '{place}' has the classes {', '.join(found['classes'])},"
+            f" expected {', '.join(classes)}, in this order"
+        )
+    return f"column '{place}' is {_words(found)}, expected class numbers"
 
 
 def _words(column: Any) -> str:

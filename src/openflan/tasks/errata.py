@@ -81,5 +81,5 @@ def apply_errata(spec: TaskSpec, active: frozenset[str]) -> TaskSpec:
 
 
 def errata_of(spec: TaskSpec) -> list[str]:
-    """The switches that would change this task's rows."""
-    return [name for name, erratum in ERRATA.items() if set(spec.rows) & set(erratum.steps)]
+    """The switches that concern this task's rows, on or off."""
+    return [name for name, e in ERRATA.items() if set(spec.rows) & {*e.steps, *e.steps.values()}]

@@ -3,7 +3,7 @@
 Clusters are about task types; the same text can stand in two of them. WNLI is made of the Winograd schemas that the
 coreference tasks ask about, QNLI of SQuAD, ReCoRD of CNN and Daily Mail articles. `corpora.yaml` is the graph: each
 corpus, and the corpora it was made from. A corpus marked `broad` (all of Wikipedia, the web) is named but condemns
-nothing, for two tasks drawn from it need not share a line.
+nothing, for two tasks drawn from it need not share a line. A name that the file has not is a corpus of your own.
 
 Invariant: a path is symmetric: if A condemns B, B condemns A. Cost: 2 ms.
 Rejected: edges between pairs of tasks, which the next task doubles.
@@ -69,10 +69,10 @@ def known_corpora() -> Mapping[str, Corpus]:
 def _ancestors(start: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Every corpus reached from some, with the shortest way to it."""
     corpora = known_corpora()
-    found = {name: (name,) for name in start if name in corpora}
+    found: dict[str, tuple[str, ...]] = {name: (name,) for name in start}
     waiting = list(found)
     for name in waiting:
-        for source in corpora[name].made_from:
+        for source in corpora[name].made_from if name in corpora else ():
             if source not in found:
                 found[source] = (*found[name], source)
                 waiting.append(source)
@@ -82,7 +82,8 @@ def _ancestors(start: Iterable[str]) -> dict[str, tuple[str, ...]]:
 def shared_source(left: Iterable[str], right: Iterable[str]) -> Descent | None:
     """The nearest corpus, not a broad one, that two lineages share; None where they share none."""
     ours, theirs = _ancestors(left), _ancestors(right)
-    shared = [name for name in ours if name in theirs and not known_corpora()[name].broad]
+    broad = {name for name, corpus in known_corpora().items() if corpus.broad}
+    shared = [name for name in ours if name in theirs and name not in broad]
     if not shared:
         return None
     nearest = min(shared, key=lambda name: (len(ours[name]) + len(theirs[name]), name))

@@ -9,9 +9,9 @@ gets a tenth. Cost: 2,000 rows in about 20 ms.
 """
 
 import itertools
+import os
 import random
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,15 +24,25 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.columns import check_column, describe_features, difference
 from openflan.tasks.readers import ENDINGS, is_rows, read_rows
 from openflan.tasks.rows import STEPS, UNROLL
+from openflan.tasks.spec import parse_slice
 
-__all__ = ["TWINS", "Role", "SourceRow", "clean_row", "load_rows", "load_twin", "source_fingerprint", "unrolled"]
+__all__ = [
+    "TWINS",
+    "Role",
+    "SourceRow",
+    "clean_row",
+    "find_data",
+    "load_rows",
+    "load_twin",
+    "source_fingerprint",
+    "unrolled",
+]
 
 Role = Literal["train", "validation", "test"]
 
 TWINS = Path(":twins:")
 """In place of a folder of data: read the tasks' twins."""
 
-_SLICE = re.compile(r"(?P<split>\w[\w.\-]*)(\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?\Z")
 _TWIN_ROWS = {"train": slice(None, -4), "validation": slice(-4, -2), "test": slice(-2, None)}
 
 
@@ -43,6 +53,27 @@ class SourceRow:
     index: int
     """Position in the source split, before slicing and cleaning."""
     fields: dict[str, Any]
+
+
+def find_data(named: str | None, find: Callable[[str], Path] = Path) -> Path | None:
+    """The folder of rows that a setting or, without one, the environment variable OPENFLAN_DATA names.
+
+    Args:
+        named: a folder, `twins`, or None.
+        find: resolves a relative path.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    where = "tasks.data"
+    if named is None and os.environ.get("OPENFLAN_DATA"):
+        named, where, find = os.environ["OPENFLAN_DATA"], "OPENFLAN_DATA", Path
+    if named is None or named == "twins":
+        return TWINS if named else None
+    folder = find(named)
+    if not folder.is_dir():
+        raise UserError("no such folder of data", where=f"{where}: {named}", how="check the path")
+    return folder
 
 
 def load_rows(entry: Entry, role: Role, *, data: Path | None = None, limit: int | None = None) -> list[SourceRow]:
@@ -112,11 +143,7 @@ def _parse_split(entry: Entry, role: Role) -> tuple[str, int | None, int | None]
         raise UserError(
             f"task '{entry.spec.name}' has no {role} split", where=str(entry.path), how=f"add splits.{role}"
         )
-    match = _SLICE.match(text)
-    if match is None:
-        raise UserError(f"splits.{role} is '{text}'", where=str(entry.path), how="write name or name[start:stop]")
-    start, stop = (int(match[key]) if match[key] else None for key in ("start", "stop"))
-    return match["split"], start, stop
+    return parse_slice(text)
 
 
 def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterable[tuple[int, dict[str, Any]]]]:
@@ -154,7 +181,7 @@ def _share_a_split(entry: Entry) -> bool:
     """Whether training and validation rows are cut from one split by slices that could meet."""
     if not {"train", "validation"} <= set(entry.spec.splits):
         return False
-    train, validation = (_parse_split(entry, role) for role in ("train", "validation"))  # type: ignore[arg-type]
+    train, validation = (_parse_split(entry, role) for role in ("train", "validation"))
     return train[0] == validation[0] and train[1:] != validation[1:]
 
 
@@ -247,7 +274,7 @@ def _read_hub(entry: Entry, split: str, *, stream: bool) -> Iterable[dict[str, A
         raise UserError(
             f"dataset {source.hub} could not be loaded ({first})", where=str(entry.path), how=source.by_hand or how
         ) from error
-    if entry.spec.columns and dataset.features is not None:
+    if entry.spec.columns and dataset.features is not None and source.unroll is None:
         found = difference(entry.spec.columns, describe_features(dict(dataset.features)), "")
         if found:
             raise _broken_contract(entry, found, f"{source.hub}, {split}")

@@ -21,7 +21,7 @@ from openflan.safe_yaml import read_yaml
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.columns import column_error
 
-__all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
+__all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task", "parse_slice"]
 
 Metric = Literal[
     "accuracy",
@@ -41,7 +41,9 @@ Metric = Literal[
     "spearman",
 ]
 
-_REMARKS = {"description", "notes", "dataset", "size", "licence", "commercial_use", "lineage", "family"}
+_SLICE = re.compile(r"(?P<split>\w[\w.\-]*)(\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?\Z")
+
+_REMARKS = {"description", "notes", "dataset", "size", "usable_rows", "licence", "commercial_use", "lineage", "family"}
 """What a spec says that no prompt and no answer depends on."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
@@ -95,6 +97,8 @@ class Answer(_Strict):
     """Answer options in the dataset's class order; each may be a Jinja template over the row."""
     options_field: str | None = None
     """Dotted path to a list of options in the row."""
+    group: str | None = None
+    """Dotted path to what rows of one question share (MultiRC: `idx.question`)."""
     keys: tuple[int | float | str | bool, ...] | None = None
     """Label values in the order of `options`, where they are not 0, 1, 2, … (sentiment140: 0 and 4)."""
     keys_field: str | None = None
@@ -157,6 +161,8 @@ class TaskSpec(_Strict):
     """Role to a split of the source, slices allowed: `train[:-200]`, `validation[200:]`."""
     size: dict[str, int] = {}
     """Official row counts by split of the source."""
+    usable_rows: int | None = None
+    """Training rows that slicing and cleaning leave of the official ones, where cleaning drops some."""
     columns: dict[str, Any] = {}
     """The contract with the source (openflan.tasks.columns)."""
     fields: tuple[str, ...] = ()
@@ -193,6 +199,9 @@ class TaskSpec(_Strict):
             raise ValueError(f"subcluster '{self.subcluster}'; of misc there are {', '.join(SUBCLUSTERS)}")
         if self.answer.is_classification != (self.metrics[0] == "accuracy") or "accuracy" in self.metrics[1:]:
             raise ValueError("accuracy is the first metric of tasks with options, and of those alone")
+        for role, text in self.splits.items():
+            if _SLICE.match(text) is None:
+                raise ValueError(f"splits.{role} is '{text}'; write name or name[start:stop]")
         if not self.evaluation_only and "train" not in self.splits:
             raise ValueError("splits.train is missing; or say evaluation_only: true")
         if all(template.inverted for template in self.templates):
@@ -220,11 +229,32 @@ class TaskSpec(_Strict):
         return self.answer.is_classification
 
     @property
+    def kind(self) -> str:
+        """`classification` (one set of options), `multiple choice` (options of the row) or `generation`."""
+        if not self.is_classification:
+            return "generation"
+        own = self.answer.options_field is not None or any("{" in option for option in self.answer.options or ())
+        return "multiple choice" if own else "classification"
+
+    @property
     def fingerprint(self) -> str:
         """Hash of what makes its prompts and answers; part of every mixture and result that used it."""
         said = self.model_dump(mode="json", exclude=_REMARKS)
         text = json.dumps(said, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_slice(text: str) -> tuple[str, int | None, int | None]:
+    """`train[:-200]` as the split's name and the two bounds.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    match = _SLICE.match(text)
+    if match is None:
+        raise ValueError("write name or name[start:stop]")
+    start, stop = (int(match[key]) if match[key] else None for key in ("start", "stop"))
+    return match["split"], start, stop
 
 
 def load_task(path: Path) -> TaskSpec:

@@ -109,7 +109,7 @@ def _step(
 ) -> StepReport:
     """One optimizer step over whole examples."""
     started = time.perf_counter()
-    examples = [(store.tokens(number), int(store.target_start[number])) for number in prompts]
+    examples = [(store.tokens(number), store.target_start(number)) for number in prompts]
     tokens = sum(len(ids) for ids, _ in examples)
     target_tokens = sum(len(ids) - start for ids, start in examples)
     by_task: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
@@ -124,7 +124,7 @@ def _step(
         total += float(per_example.sum())
         for number, loss in zip(group, per_example.tolist(), strict=True):
             ids, start = examples[number]
-            sums = by_task[store.tasks[prompts[number]]]
+            sums = by_task[store.task(prompts[number])]
             sums[0] += loss
             sums[1] += len(ids) - start
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), part.optimizer.clip_norm or float("inf")))

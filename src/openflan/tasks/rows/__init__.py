@@ -23,4 +23,20 @@ from openflan.tasks.rows import (
 )
 from openflan.tasks.rows.registry import STEPS, UNROLL, Row
 
-__all__ = ["STEPS", "UNROLL", "Row", "articles", "dialogues", "dropping", "facts", "formatting", "questions", "quizzes", "ratings", "stories", "summaries", "texts", "translations"]
+__all__ = [
+    "STEPS",
+    "UNROLL",
+    "Row",
+    "articles",
+    "dialogues",
+    "dropping",
+    "facts",
+    "formatting",
+    "questions",
+    "quizzes",
+    "ratings",
+    "stories",
+    "summaries",
+    "texts",
+    "translations",
+]

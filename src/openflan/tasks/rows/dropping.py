@@ -16,6 +16,12 @@ def drop_neutral_tweets(row: Row) -> Row | None:
 
 
 @step
+def neutral_tweets_are_negative(row: Row) -> Row:
+    """Count tweets of sentiment 2, neutral, as negative, as the authors' code does (Sentiment140)."""
+    return {**row, "sentiment": 0} if row["sentiment"] == 2 else row
+
+
+@step
 def drop_masked_words(row: Row) -> Row | None:
     """Drop rows with unknown words or masked digits (Gigaword)."""
     texts = [value for value in row.values() if isinstance(value, str)]

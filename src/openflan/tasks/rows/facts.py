@@ -5,6 +5,7 @@ import re
 from openflan.tasks.rows.registry import Row, step
 
 _CAMEL_JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_E2E = re.compile(r"\s*([^,\[\]]+)\[([^\]]*)\]")
 _PLACEHOLDER_CELL = re.compile(r"\[[A-Z]+\]\Z")
 
 
@@ -20,6 +21,21 @@ def web_nlg_facts(row: Row) -> Row:
     """Add `facts`, one `subject | relation | object` a triple, underscores and datatypes removed (WebNLG)."""
     triples = row["modified_triple_sets"]["mtriple_set"][0]
     return {**row, "facts": [" | ".join(_web_nlg_cells(triple)) for triple in triples]}
+
+
+@step
+def e2e_facts(row: Row) -> Row:
+    """Add `facts`, one `name = value` an attribute, from `name[value], name[value]` (E2E)."""
+    return {
+        **row,
+        "facts": [f"{name.strip()} = {value}" for name, value in _E2E.findall(row["meaning_representation"])],
+    }
+
+
+@step
+def all_references(row: Row) -> Row:
+    """Add `texts`: the target, then the references that differ from it (E2E)."""
+    return {**row, "texts": list(dict.fromkeys([row["target"], *row["references"]]))}
 
 
 def _words(relation: str) -> str:

@@ -1,0 +1,96 @@
+"""`openflan export`: a mixture for other trainers."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openflan.cli.groups import with_default
+from openflan.cli.options import DataOption, JsonOption, QuietOption, SetOption, recipe_path, settings
+
+if TYPE_CHECKING:
+    from openflan.plan import Plan
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=with_default("mixture"),
+    rich_markup_mode=None,
+    help="Write a mixture as rows of text (`openflan export RUN_OR_RECIPE --format prompts`).",
+)
+
+_ENDINGS = {"prompts": ".jsonl", "messages": ".jsonl", "jsonl": ".jsonl", "parquet": ".parquet"}
+
+
+@app.command("mixture")
+def mixture(
+    source: Annotated[Path, typer.Argument(help="A run folder, or a recipe that is mixed first.")],
+    format_: Annotated[str, typer.Option("--format", help="prompts, messages, jsonl or parquet.")] = "prompts",
+    to: Annotated[Path | None, typer.Option("--to", help="The file to write.")] = None,
+    only: Annotated[str, typer.Option("--only", help="all, or commercial: licences that allow it.")] = "all",
+    seed: Annotated[int | None, typer.Option("--seed", help="Which seed; the recipe's first by default.")] = None,
+    set_: SetOption = None,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder that holds the run folders.")] = Path("runs"),
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Write a mixture's training examples, in their order, with provenance and licences, for any trainer."""
+    from openflan.cli.mix import mixture_folder
+    from openflan.cli.progress import watcher
+    from openflan.errors import UserError, did_you_mean
+    from openflan.mixture.export import FORMATS, export_mixture
+    from openflan.mixture.store import TokenStore
+    from openflan.models.load import load_tokenizer
+    from openflan.pipeline import Event
+    from openflan.prompts.encoding import EncoderRules
+
+    if format_ not in FORMATS:
+        raise UserError(
+            f"no format '{format_}'", where="--format", how=did_you_mean(format_, FORMATS) or ", ".join(FORMATS)
+        )
+    if only not in ("all", "commercial"):
+        raise UserError(f"no filter '{only}'", where="--only", how="all or commercial")
+    with watcher(quiet=quiet or json_) as watch:
+        run, plan = _mixed(source, set_, data, out, watch)
+        chosen = plan.recipe.seeds[0] if seed is None else seed
+        store = TokenStore.open(mixture_folder(run))
+        rules = EncoderRules.of(load_tokenizer(plan.model), plan.recipe.prompts)
+        path = to or Path(f"{run.name}-seed-{chosen}{_ENDINGS[format_]}")
+        watch(Event(stage="export", kind="started"))
+        done = export_mixture(
+            path,
+            store,
+            plan.work(rules, mixture=store.folder),
+            seed=chosen,
+            format=format_,  # type: ignore[arg-type]
+            only=only,  # type: ignore[arg-type]
+            report=lambda n, total: watch(Event(stage="export", kind="progress", done=n, total=total, unit="rows")),
+        )
+        watch(Event(stage="export", kind="done"))
+    if json_:
+        record = {"path": str(done.path), "rows": done.rows, "left_out": done.left_out, "format": format_}
+        sys.stdout.write(json.dumps(record) + "\n")
+    elif not quiet:
+        without = f" ({done.left_out:,} left out for their licence)" if done.left_out else ""
+        sys.stdout.write(f"{done.path}: {done.rows:,} rows{without}\n")
+
+
+def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: object) -> "tuple[Path, Plan]":
+    """The run folder that is meant, mixed first where a recipe is given."""
+    from openflan.errors import UserError
+    from openflan.pipeline import plan_of
+    from openflan.pipeline import run as run_recipe
+    from openflan.recipe import load_recipe
+
+    if source.is_dir():
+        if set_ or data:
+            raise UserError(
+                "a run folder has its settings", where=str(source), how="give a recipe to use --set or --data"
+            )
+        return source, plan_of(source)
+    loaded = load_recipe(recipe_path(source), settings(set_, data))
+    folder = run_recipe(loaded, runs=out, until="mixture", watch=watch).folder  # type: ignore[arg-type]
+    return folder, plan_of(folder)

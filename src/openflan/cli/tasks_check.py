@@ -1,0 +1,47 @@
+"""`openflan tasks check`: what is wrong with tasks, before anybody trains on them."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from openflan.cli.options import DataOption, FoldersOption, JsonOption
+
+__all__ = ["check"]
+
+
+def check(
+    words: Annotated[list[str] | None, typer.Argument(help="Tasks or clusters; the whole catalog if left out.")] = None,
+    data: DataOption = None,
+    folder: FoldersOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Render every template on every twin and data row and list what is wrong. Exit code 1 if anything is."""
+    from openflan.prompts.lint import check_task
+    from openflan.tasks.catalog import open_catalog
+    from openflan.tasks.sources import find_data
+
+    place = find_data(data)
+    catalog = open_catalog(folder or [])
+    chosen = catalog.select(words or (["mine"] if folder else ["catalog"]), where="tasks check")
+    checked = [check_task(entry, data=place, strict=entry.collection == "catalog") for entry in chosen]
+    findings = [finding for one in checked for finding in one.findings]
+    counts = {
+        "tasks": len(checked),
+        "templates": sum(one.templates for one in checked),
+        "rows": sum(one.rows for one in checked),
+        "dropped": sum(one.dropped for one in checked),
+        "prompts": sum(one.prompts for one in checked),
+    }
+    if json_:
+        errors = [{"task": f.task, "where": f.where, "what": f.what} for f in findings]
+        sys.stdout.write(json.dumps({**counts, "errors": errors}, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.writelines(f"{f.task}: {f.what}  ({f.where})\n" for f in findings)
+        sys.stdout.write(
+            f"{counts['tasks']} tasks, {counts['templates']} templates; {counts['prompts']:,} prompts rendered from"
+            f" {counts['rows']:,} rows ({counts['dropped']:,} left out by cleaning): {len(findings)} faults\n"
+        )
+    if findings:
+        raise typer.Exit(1)

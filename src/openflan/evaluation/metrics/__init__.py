@@ -1,0 +1,64 @@
+"""Metrics, one a file, each from 0 to 1 or, for correlations, from -1 to 1.
+
+`METRICS` score one generated answer against its references; their mean over rows is the task's score, which a
+bootstrap can resample. `AGGREGATES` score all ranked answers under a template at once and stand beside accuracy.
+
+Rejected: corpus BLEU as a row metric; it is no mean over rows, so it has no paired interval by row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from openflan.evaluation.metrics.bleu import bleu
+from openflan.evaluation.metrics.choices import Choices
+from openflan.evaluation.metrics.correlation import pearson, spearman
+from openflan.evaluation.metrics.edit_distance import edit_distance
+from openflan.evaluation.metrics.exact_match import exact_match, exact_match_trivia
+from openflan.evaluation.metrics.f1 import f1, f1_trivia
+from openflan.evaluation.metrics.f1_classes import f1_binary, f1_macro
+from openflan.evaluation.metrics.groups import exact_match_groups
+from openflan.evaluation.metrics.matthews import matthews
+from openflan.evaluation.metrics.normal import normalise, normalise_trivia
+from openflan.evaluation.metrics.rouge import rouge
+
+__all__ = [
+    "AGGREGATES",
+    "METRICS",
+    "Choices",
+    "bleu",
+    "edit_distance",
+    "exact_match",
+    "exact_match_groups",
+    "exact_match_trivia",
+    "f1",
+    "f1_binary",
+    "f1_macro",
+    "f1_trivia",
+    "matthews",
+    "normalise",
+    "normalise_trivia",
+    "pearson",
+    "rouge",
+    "spearman",
+]
+
+METRICS: Mapping[str, Callable[[str, Sequence[str]], float]] = {
+    "exact_match": exact_match,
+    "exact_match_trivia": exact_match_trivia,
+    "f1": f1,
+    "f1_trivia": f1_trivia,
+    "bleu": bleu,
+    "rouge": rouge,
+    "edit_distance": edit_distance,
+}
+"""Metrics of one generated answer by the name a task uses."""
+
+AGGREGATES: Mapping[str, Callable[[Choices], float]] = {
+    "f1_binary": f1_binary,
+    "f1_macro": f1_macro,
+    "f1_answers": f1_binary,
+    "exact_match_groups": exact_match_groups,
+    "matthews": matthews,
+    "pearson": pearson,
+    "spearman": spearman,
+}
+"""Metrics of all ranked answers under one template. F1a of MultiRC is the F1 of its answers taken together."""

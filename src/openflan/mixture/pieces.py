@@ -1,0 +1,171 @@
+"""Pieces: a stretch of one task's draws, rendered, tokenised and written as one Arrow file.
+
+The unit of work, of restart and of sharing. A task's draws are cut at fixed places (256, 512, 1,024 … draws, then
+every 16,384), and a piece depends on nothing but its task, its rows, the text format and the seed: any process on any
+machine makes the same bytes, and every hold-out that draws from the task uses the same piece.
+
+Invariant: same inputs, same bytes. Cost: the tokenizer's, plus a fifth. Rejected: cutting the mixed stream, whose
+pieces no other hold-out could use; one file a task, which a killed run would begin again.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.errors import UserError
+from openflan.mixture.order import TaskOrder
+from openflan.prompts.encoding import Encoded, TextEncoder
+from openflan.prompts.examples import Example, ExampleMaker
+
+__all__ = ["COLUMNS", "PieceFacts", "bounds", "pieces_covering", "read_facts", "write_piece"]
+
+_FIRST = 256
+_LARGEST = 16_384
+_BATCH = 512
+"""Prompts that are tokenised at once."""
+
+COLUMNS: dict[str, Any] = {
+    "input_ids": ("list", "int32"),
+    "target_start": "int32",
+    "task": "string",
+    "row": "int64",
+    "template": "int16",
+    "style": "int16",
+    "exemplars": ("list", "int64"),
+    "seed": "int32",
+    "draw": "int64",
+}
+"""Columns of a token store: tokens of input and target, how many are input, and where they come from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PieceFacts:
+    """What is told of a piece beside its file."""
+
+    tokens: int
+    cut: int
+    """Prompts that were too long and lost a part."""
+    skipped: int
+    """Draws whose row could not be rendered, left empty under `mixture.faulty_rows: skip`."""
+
+
+def bounds(number: int) -> tuple[int, int]:
+    """First draw of a task's piece and the one after its last."""
+    small = (_LARGEST // _FIRST).bit_length() - 1
+    if number <= small:
+        edges = [0, *(_FIRST << n for n in range(small + 1))]
+        return edges[number], edges[number + 1]
+    return _LARGEST * (number - small), _LARGEST * (number - small + 1)
+
+
+def pieces_covering(draws: int) -> int:
+    """How many pieces hold a task's first draws."""
+    number = 0
+    while draws > (bounds(number - 1)[1] if number else 0):
+        number += 1
+    return number
+
+
+def write_piece(
+    path: Path,
+    maker: ExampleMaker,
+    encoder: TextEncoder,
+    *,
+    seed: int,
+    number: int,
+    faulty: Literal["fail", "skip"],
+) -> PieceFacts:
+    """Render, tokenise and write one piece, whole or not at all.
+
+    Raises:
+        UserError: a row can't be rendered and the policy is to fail; task, row and template are named.
+    """
+    first, last = bounds(number)
+    draws = np.arange(first, last, dtype=np.int64)
+    taken = TaskOrder(maker.entry.spec.name, len(maker.rows), seed=seed).at(draws)
+    made: list[Example | None] = []
+    for row, ticket in zip(taken.row.tolist(), taken.ticket.tolist(), strict=True):
+        try:
+            made.append(maker.example(row, ticket))
+        except UserError:
+            if faulty == "fail":
+                raise
+            made.append(None)
+    encoded = list(_encode(encoder, made))
+    columns = {
+        "input_ids": [one.ids if one else [] for one in encoded],
+        "target_start": [one.target_start if one else 0 for one in encoded],
+        "task": [maker.entry.spec.name] * len(made),
+        "row": [maker.rows[row].index for row in taken.row.tolist()],
+        "template": [one.prompt.template if one else -1 for one in made],
+        "style": [one.style if one else -1 for one in made],
+        "exemplars": [list(one.exemplars) if one else [] for one in made],
+        "seed": [seed] * len(made),
+        "draw": draws,
+    }
+    facts = PieceFacts(
+        tokens=sum(len(one.ids) for one in encoded if one),
+        cut=sum(one.cut for one in encoded if one),
+        skipped=made.count(None),
+    )
+    _write(path, columns, facts)
+    return facts
+
+
+def _encode(encoder: TextEncoder, made: list[Example | None]) -> Iterator[Encoded | None]:
+    for start in range(0, len(made), _BATCH):
+        batch = made[start : start + _BATCH]
+        ready = iter(encoder.prompts([one.prompt for one in batch if one is not None]))
+        yield from (None if one is None else next(ready) for one in batch)
+
+
+def _write(path: Path, columns: dict[str, Any], facts: PieceFacts) -> None:
+    """Write an Arrow stream with the facts in its schema, then give it its name."""
+    import pyarrow as pa
+
+    about = {"tokens": facts.tokens, "cut": facts.cut, "skipped": facts.skipped}
+    schema = _schema().with_metadata({"openflan": json.dumps(about)})
+    table = pa.table(columns, schema=schema)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+            writer.write_table(table)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    def kind(text: Any) -> Any:
+        return pa.list_(kind(text[1])) if isinstance(text, tuple) else getattr(pa, text)()
+
+    return pa.schema([(name, kind(text)) for name, text in COLUMNS.items()])
+
+
+def read_facts(path: Path) -> tuple[PieceFacts, NDArray[np.int32]]:
+    """A piece's facts and the tokens of each of its prompts.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(path)) as source:
+            reader = pa.ipc.open_stream(source)
+            about = json.loads(reader.schema.metadata[b"openflan"])
+            lists = reader.read_all().column("input_ids").combine_chunks()
+            lengths = np.diff(lists.offsets.to_numpy()).astype(np.int32)
+    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
+        raise UserError("a damaged piece of a token store", where=str(path), how="delete it and mix again") from None
+    return PieceFacts(**about), lengths

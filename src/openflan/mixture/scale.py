@@ -1,0 +1,130 @@
+"""Pieces of a token store made on a Ray cluster.
+
+The jobs are a Ray Data dataset, and `map_batches` runs the very function that a local process runs; each actor loads
+the rows of the tasks it meets and keeps the last few. Pieces travel back as bytes and the caller writes them, so the
+machines need no common disk, only the same installation and the same source of rows (the hub, or a data folder at the
+same path). Ray starts an actor that died again and repeats its jobs.
+
+Invariant: the same bytes as without Ray, whatever dies on the way. Cost: one copy of each piece through Ray's object
+store. Rejected: rendering rows as Ray Data rows: the unit of restart and sharing is the piece, not the row.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from openflan.errors import UserError
+from openflan.mixture.pieces import PieceFacts, read_facts
+from openflan.mixture.workers import Job, Kitchen, MixWork
+
+__all__ = ["RayEngine"]
+
+_HOW = 'pip install "openflan[ray]"'
+
+
+class RayEngine:
+    """A running Ray cluster, or one on this machine where none is named by RAY_ADDRESS.
+
+    Raises:
+        UserError: Ray is not installed or can't be reached.
+    """
+
+    def __init__(self, work: MixWork, *, workers: int) -> None:
+        self._work = work
+        self._workers = workers
+        self._began = False
+
+    def __enter__(self) -> "RayEngine":
+        try:
+            import ray
+            import ray.data
+        except ImportError:
+            raise UserError("Ray is not installed", where="--engine ray", how=_HOW) from None
+        if not ray.is_initialized():
+            address = os.environ.get("RAY_ADDRESS")
+            settings: dict[str, Any] = {"address": address} if address else {"num_cpus": self._workers}
+            try:
+                ray.init(log_to_driver=False, include_dashboard=False if not address else None, **settings)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                first = (str(error).splitlines() or ["unreachable"])[0]
+                where = f"RAY_ADDRESS={address}" if address else "--engine ray"
+                raise UserError(f"no Ray cluster ({first})", where=where, how="start one with `ray start`") from None
+            self._began = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+
+        if self._began:
+            ray.shutdown()
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
+        """Make pieces; they are written here as they come back, in any order."""
+        import ray.data
+
+        if not jobs:
+            return
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.verbose_progress = False
+        actors = min(self._workers, len(jobs))
+        rows = [{"number": number, "job": (job.task, job.seed, job.number)} for number, job in enumerate(jobs)]
+        made = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            _Cook,
+            fn_constructor_kwargs={"work": self._work},
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            num_cpus=1,
+        )
+        try:
+            for batch in made.iter_batches(batch_size=1, batch_format="numpy"):
+                job = jobs[int(batch["number"][0])]
+                _keep(job.path, batch["piece"][0])
+                yield job, read_facts(job.path)[0]
+        except Exception as error:
+            raise _told(error) from error
+
+
+class _Cook:
+    """An actor: makes the pieces that it is given."""
+
+    def __init__(self, work: MixWork) -> None:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        self._kitchen = Kitchen(work)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        task, seed, number = batch["job"][0]
+        with tempfile.TemporaryDirectory() as folder:
+            job = Job(task=str(task), seed=int(seed), number=int(number), path=Path(folder) / "piece.arrow")
+            self._kitchen.make(job)
+            piece = np.empty(1, dtype=object)
+            piece[0] = job.path.read_bytes()
+        return {"number": batch["number"], "piece": piece}
+
+
+def _keep(path: Path, piece: bytes) -> None:
+    """Write a piece whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _told(error: BaseException) -> Exception:
+    """The user's error that an actor met, or the error as it is."""
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, UserError):
+            return current
+        inner = getattr(current, "cause", None)
+        current = inner if isinstance(inner, BaseException) else current.__cause__
+    return error if isinstance(error, Exception) else RuntimeError(str(error))

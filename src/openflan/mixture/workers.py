@@ -1,0 +1,181 @@
+"""Workers: pieces of a token store made in this process, in several, or on a cluster.
+
+An engine runs the same pure function over the same list of jobs; which one, and how many processes, changes nothing in
+what is written. A process loads a task's rows when it first gets a job of that task and keeps the last few tasks.
+
+Invariant: 1, 2 or N processes write the same bytes. Cost: starting a process takes a second or two, which
+pays from some 20 million tokens on. Rejected: forking, which a tokenizer's own threads do not survive.
+"""
+
+import multiprocessing
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from openflan.errors import UserError
+from openflan.mixture.pieces import PieceFacts, write_piece
+from openflan.prompts.encoding import EncoderRules, TextEncoder
+from openflan.prompts.examples import ExampleMaker
+from openflan.recipe import MixturePart
+from openflan.tasks.catalog import Entry
+from openflan.tasks.sources import SourceRow, load_rows
+
+__all__ = ["Engine", "Job", "Kitchen", "MixWork", "open_engine", "usable_rows"]
+
+_KEPT = 3
+"""Tasks whose rows a process keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixWork:
+    """Everything a process needs to make any piece; small enough to be sent to it."""
+
+    mixture: MixturePart
+    entries: Mapping[str, Entry]
+    data: Path | None
+    encoder: EncoderRules
+    cyclic: bool = False
+    """Templates as the released code assigns them."""
+    dropped: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """Training rows that overlap with a held-out task, by task: places in the source split."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One piece to make."""
+
+    task: str
+    seed: int
+    number: int
+    path: Path
+
+
+def usable_rows(work: MixWork, task: str) -> list[SourceRow]:
+    """A task's training rows, without those that the leak check dropped."""
+    rows = load_rows(work.entries[task], "train", data=work.data, limit=work.mixture.rows_per_task)
+    gone = work.dropped.get(task, frozenset())
+    return [row for row in rows if row.index not in gone] if gone else rows
+
+
+class Kitchen:
+    """Where one process makes pieces."""
+
+    def __init__(self, work: MixWork, rows: Mapping[str, Sequence[SourceRow]] | None = None) -> None:
+        self._work = work
+        self._rows = rows or {}
+        self.encoder = TextEncoder(work.encoder, work.encoder.part)
+        self._makers: OrderedDict[str, ExampleMaker] = OrderedDict()
+
+    def make(self, job: Job) -> PieceFacts:
+        """Make a piece and write it to its place."""
+        return write_piece(
+            job.path,
+            self.maker(job.task),
+            self.encoder,
+            seed=job.seed,
+            number=job.number,
+            faulty=self._work.mixture.faulty_rows,
+        )
+
+    def maker(self, task: str) -> ExampleMaker:
+        """The maker of a task's examples; its rows are loaded unless they were given."""
+        if task not in self._makers:
+            held = self._rows[task] if task in self._rows else usable_rows(self._work, task)
+            entry, cyclic = self._work.entries[task], self._work.cyclic
+            self._makers[task] = ExampleMaker(entry, held, self._work.encoder.part, cyclic=cyclic)
+            if len(self._makers) > _KEPT:
+                self._makers.popitem(last=False)
+        self._makers.move_to_end(task)
+        return self._makers[task]
+
+
+class Engine(Protocol):
+    """What makes pieces: one process, several, or a cluster."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
+        """Make pieces; results may come in any order.
+
+        Raises:
+            UserError: a row can't be rendered, or a process was killed.
+        """
+        ...
+
+
+@contextmanager
+def open_engine(kind: str, work: MixWork, kitchen: Kitchen, *, workers: int) -> Iterator[Engine]:
+    """The engine of a name, with its processes as long as they are needed.
+
+    Raises:
+        UserError: there is no engine of that name, or it is not installed.
+    """
+    if kind == "ray":
+        from openflan.mixture.scale import RayEngine
+
+        with RayEngine(work, workers=workers) as engine:
+            yield engine
+    elif kind != "local":
+        raise UserError(f"no engine '{kind}'", where="--engine", how="local or ray")
+    elif workers <= 1:
+        yield _Here(kitchen)
+    else:
+        with _Processes(work, workers) as processes:
+            yield processes
+
+
+class _Here:
+    """This process."""
+
+    def __init__(self, kitchen: Kitchen) -> None:
+        self._kitchen = kitchen
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
+        for job in jobs:
+            yield job, self._kitchen.make(job)
+
+
+class _Processes:
+    """Several processes, begun when first needed."""
+
+    def __init__(self, work: MixWork, workers: int) -> None:
+        settings = {name: os.environ[name] for name in ("HF_HUB_OFFLINE", "HF_HOME") if name in os.environ}
+        self._pool = ProcessPoolExecutor(
+            max_workers=workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(work, settings),
+        )
+
+    def __enter__(self) -> "_Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
+        try:
+            yield from zip(jobs, self._pool.map(_work, jobs), strict=True)
+        except BrokenProcessPool:
+            how = "call it again: it goes on from the last whole piece"
+            raise UserError("a worker process was killed", where="mixture", how=how) from None
+
+
+_kitchen: Kitchen | None = None
+
+
+def _begin(work: MixWork, settings: Mapping[str, str]) -> None:
+    """Set up a worker process: one thread, for there are as many processes as are wanted."""
+    global _kitchen  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
+    os.environ.update(settings)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _kitchen = Kitchen(work)
+
+
+def _work(job: Job) -> PieceFacts:
+    assert _kitchen is not None
+    return _kitchen.make(job)

@@ -1,0 +1,42 @@
+"""Mixtures of the little tasks, built without a run folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from openflan.mixture.build import Mixing, build_mixture
+from openflan.mixture.holdout import HoldOut
+from openflan.mixture.workers import MixWork
+from openflan.prompts.encoding import TextEncoder
+from openflan.recipe import Recipe
+
+
+def write_mixture(
+    folder: Path,
+    recipe: Recipe,
+    division: HoldOut,
+    encoder: TextEncoder,
+    *,
+    siblings: Sequence[Path] = (),
+    workers: int = 1,
+    engine: str = "local",
+    data: Path | None = None,
+    cyclic: bool = False,
+) -> Path:
+    """Build a mixture into a folder, which may hold pieces already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mixing = Mixing(
+        recipe=recipe,
+        division=division,
+        measured=division.held_out,
+        work=MixWork(
+            mixture=recipe.mixture,
+            entries={entry.spec.name: entry for entry in division.tuned},
+            data=data,
+            encoder=encoder.rules,
+            cyclic=cyclic,
+        ),
+        key="key",
+        tokenizer="tokenizer",
+    )
+    build_mixture(folder, mixing, siblings=siblings, workers=workers, engine=engine, report=lambda _done, _total: None)
+    return folder

@@ -1,0 +1,64 @@
+"""The pages of docs/ say what is true: their blocks are run."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from openflan.cli.main import main
+
+DOCS = Path(__file__).parents[1] / "docs"
+TEAMS = ("hardware", "accounts", "network")
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(line: str) -> str:
+        monkeypatch.setattr(sys, "argv", shlex.split(line))
+        try:
+            main()
+        except SystemExit as stop:
+            if stop.code:
+                pytest.fail(f"`{line}` ended with {stop.code}: {capsys.readouterr()}")
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_the_worked_example_of_a_task_works(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "desk").mkdir()
+    (sample,) = blocks("tasks.md", "jsonl")
+    rows = [json.loads(line) for line in sample.splitlines()]
+    rows += [{"ticket": f"Room {n}: nothing works, {TEAMS[n % 3]} please.", "team": TEAMS[n % 3], "urgent": n % 2 == 0}
+             for n in range(16)]  # fmt: skip
+    (tmp_path / "desk" / "tickets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    first, second = blocks("tasks.md", "console")
+    said = [run(line.removeprefix("$ ")) for line in first.splitlines()]
+    assert "text classification" in said[0]
+    assert "0 faults" in said[1]
+    (task,) = blocks("tasks.md", "yaml")
+    (tmp_path / "desk" / "ticket_team.yaml").write_text(task, encoding="utf-8")
+    said = [run(line.removeprefix("$ ")) for line in second.splitlines()]
+    assert "0 faults" in said[0]
+    assert "Which team should look after this?" in said[1]
+    assert "OPTIONS:\n- hardware\n- accounts\n- network" in said[1]
+
+
+def test_the_page_on_tasks_names_only_keys_that_there_are():
+    from openflan.tasks.spec import Answer, Source, TaskSpec
+
+    known = {*TaskSpec.model_fields}
+    known |= {f"source.{key}" for key in Source.model_fields} | {f"answer.{key}" for key in Answer.model_fields}
+    known |= {*Source.model_fields, *Answer.model_fields}
+    table = (DOCS / "tasks.md").read_text(encoding="utf-8").partition("| key |")[2].partition("\n\n")[0]
+    keys = [key for line in table.splitlines()[2:] for key in re.findall(r"`([\w.]+)(?:: true)?`", line.split("|")[1])]
+    assert len(keys) > 15
+    assert set(keys) <= known
