@@ -5,7 +5,7 @@ import time
 import pytest
 
 from openflan.errors import UserError
-from openflan.safe_yaml import parse_yaml, read_yaml
+from openflan.safe_yaml import Marked, parse_yaml, read_yaml
 
 
 def test_numbers_are_read_as_yaml_1_2_does():
@@ -53,3 +53,17 @@ def test_a_file_that_is_no_mapping_is_named(tmp_path, content, says):
 def test_a_missing_file_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match="no such task file; look again"):
         read_yaml(tmp_path / "gone.yaml", kind="task file", how="look again")
+
+
+@pytest.mark.parametrize("text", ["[" * 300_000, "{a: " * 200_000, "- " * 400_000, "? " * 400_000, "[[" * 60 + "x"])
+def test_a_file_nested_without_end_is_refused_before_it_is_built(text):
+    with pytest.raises(ValueError, match=r"nested|expected|mapping|parsing"):
+        parse_yaml(text, tags=("!Template",))
+
+
+def test_tags_of_other_tools_are_plain_values_where_they_are_asked_for():
+    text = "a: !Template {name: x}\nb: !function os.system\nc: !Template [1, 2]\n"
+    read = parse_yaml(text, tags=("!Template", "!function"))
+    assert read == {"a": {"name": "x"}, "b": Marked("!function", "os.system"), "c": [1, 2]}
+    with pytest.raises(ValueError, match="could not determine a constructor"):
+        parse_yaml(text)

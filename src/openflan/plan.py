@@ -44,8 +44,8 @@ class Plan:
     division: HoldOut
     measured_held_out: tuple[Entry, ...]
     measured_seen: tuple[Entry, ...]
-    cyclic: bool
-    """Templates as the released code assigns them."""
+    errata: frozenset[str]
+    """Switches that are on (openflan.tasks.errata)."""
     mixture_key: str
     training_keys: dict[int, str]
     """By seed."""
@@ -63,7 +63,7 @@ class Plan:
             entries={entry.spec.name: entry for entry in self.division.tuned},
             data=self.data,
             encoder=encoder,
-            cyclic=self.cyclic,
+            cyclic="cyclic_templates" in self.errata,
             dropped={} if mixture is None else read_leakage(mixture).rows_to_drop,
         )
 
@@ -130,7 +130,7 @@ def make_plan(recipe: Recipe) -> Plan:
         division=division,
         measured_held_out=held,
         measured_seen=seen,
-        cyclic="cyclic_templates" in errata,
+        errata=errata,
         mixture_key=fingerprint_of([mixture, list(recipe.seeds)]),
         training_keys=training_keys,
         evaluation_keys={name: fingerprint_of([asked, key]) for name, key in models.items()},

@@ -77,7 +77,7 @@ def user_file_errors(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number in (errno.ENOSPC, errno.EDQUOT) or free_bytes(path) < _NO_ROOM:
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free_bytes(path) < _NO_ROOM:
             how = "free some space or choose another --out"
             raise UserError("the disk is full", where=str(path), how=how) from error
         if isinstance(error, OSError) and number in (

@@ -17,6 +17,7 @@ def matrix(task, values, *, cluster="sentiment", kind="ranked", expected=None, o
         metric=metric,
         values=values,
         templates=tuple(range(templates)),
+        rows=tuple(range(rows)),
         expected=tuple(expected or ["yes"] * rows),
         options=(options,) * rows if isinstance(options, int) else options,
         others={},
@@ -134,3 +135,14 @@ def test_the_spread_over_templates_by_hand():
     spread = task_results({"untuned": {"a": uneven}}, {"a": "seen"})[0].models["untuned"]
     assert (spread.mean, spread.min, spread.max) == (pytest.approx(0.5), 0, 1)
     assert spread.std == pytest.approx(0.5)  # of 1, 1/2 and 0, with one degree of freedom less
+
+
+def test_scores_on_leaked_items_are_told_apart():
+    tuned = {"untuned": {"a": BASE}, "seed-0": {"a": BETTER}}
+    (told,) = task_results(tuned, {"a": "held_out"}, {"a": [1, 3, 99]})
+    # rows 1 and 3 of BETTER score 1 0 and 1 1, rows 0 and 2 score 1 1 and 0 1
+    split = told.leakage["seed-0"]
+    assert (split.clean, split.dirty, split.clean_rows, split.dirty_rows) == (0.75, 0.75, 2, 2)
+    assert told.leakage["untuned"].dirty == 0
+    (clean,) = task_results(tuned, {"a": "held_out"}, {"a": []})
+    assert clean.leakage == {}

@@ -23,13 +23,13 @@ def stream(start, stop, *, seed=0, draws=DRAWS, rows=ROWS):
 
 def at(positions, *, seed=0, draws=DRAWS, rows=ROWS):
     found = StreamOrder(draws, seed=seed).at(positions)
-    names = list(draws)
-    orders = {name: TaskOrder(name, rows[name], seed=seed) for name in names}
-    stretch = []
-    for task, draw in zip(found.task.tolist(), found.draw.tolist(), strict=True):
-        taken = orders[names[task]].at(np.array([draw]))
-        stretch.append((task, int(taken.row[0]), int(taken.epoch[0]), int(taken.ticket[0])))
-    return stretch
+    stretch = np.empty((len(positions), 4), dtype=object)
+    for number, name in enumerate(draws):
+        mine = found.task == number
+        taken = TaskOrder(name, rows[name], seed=seed).at(found.draw[mine])
+        columns = (np.full(mine.sum(), number), taken.row, taken.epoch, taken.ticket)
+        stretch[mine] = np.stack([column.astype(object) for column in columns], axis=1)
+    return [tuple(int(value) for value in row) for row in stretch]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 16, 17, 100, 1000, 4097])
@@ -158,3 +158,17 @@ def test_the_order_is_the_same_in_every_version():
     """Runs name their order by a seed; a change here changes every mixture and must be told in the changelog."""
     golden = [(2, 20), (2, 8), (2, 14), (0, 2), (1, 4), (2, 18), (2, 6), (2, 22)]
     assert [draw[:2] for draw in stream(0, 8)] == golden
+
+
+def test_a_long_round_spreads_each_tasks_draws_evenly():
+    """A stretch of a long round needs no more draws of a task than its share, give or take a block."""
+    order = StreamOrder({"a": 300_000, "b": 7_000, "c": 11}, seed=2)
+    for positions in (5_000, 100_000, 250_001):
+        needed = order.draws_needed(positions)
+        share = positions / 307_011
+        assert abs(needed[0] - 300_000 * share) <= 1_100
+        assert abs(needed[1] - 7_000 * share) <= 40
+        assert needed[2] <= 11 * share + 2
+    whole = order.at(np.arange(307_011, dtype=np.int64))
+    for task, quota in enumerate((300_000, 7_000, 11)):
+        assert sorted(whole.draw[whole.task == task].tolist()) == list(range(quota))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openflan.cli import tasks_check, tasks_holdout, tasks_new
+from openflan.cli import tasks_check, tasks_holdout, tasks_import, tasks_new
 from openflan.cli.options import DataOption, FoldersOption, JsonOption
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at the tasks, check them, mak
 app.command("check")(tasks_check.check)
 app.command("holdout")(tasks_holdout.holdout)
 app.command("new")(tasks_new.new)
+app.command("import")(tasks_import.import_)
 
 _WIDE = 140
 """Columns of a table that is not read on a terminal."""

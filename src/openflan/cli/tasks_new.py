@@ -29,6 +29,7 @@ def new(
     from openflan.tasks.catalog import Entry
     from openflan.tasks.clusters import CLUSTERS
     from openflan.tasks.guess import guess_task
+    from openflan.tasks.importers.written import as_yaml
     from openflan.tasks.readers import is_rows, read_rows
     from openflan.tasks.spec import TaskSpec
 
@@ -53,23 +54,9 @@ def new(
     notes = "".join(f"#   {doubt}\n" for doubt in guess.doubts)
     header = f"# Written by `openflan tasks new {file.name}`. Look at:\n{notes}"
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, header + _as_yaml(guess.spec))
+    write_atomically(path, header + as_yaml(guess.spec))
     checked = check_task(Entry(spec=spec, path=path, collection="mine"), strict=False)
     sys.stdout.write(f"{path}: {guess.kind.replace('_', ' ')}, {count:,} rows, {len(spec.templates)} templates\n")
     sys.stdout.writelines(f"  look at {doubt}\n" for doubt in guess.doubts)
     sys.stdout.writelines(f"  fault: {finding.what}\n" for finding in checked.findings)
     sys.stdout.write(f"  openflan tasks show {name} --folder {folder}\n")
-
-
-def _as_yaml(value: object) -> str:
-    """YAML in which a text of several lines stands as it reads."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        pass
-
-    def text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
-
-    Dumper.add_representer(str, text)
-    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)

@@ -29,6 +29,8 @@ class TaskMatrix:
     """(rows, templates); NaN where a template does not fit a row."""
     templates: tuple[int, ...]
     """Template numbers of the columns."""
+    rows: tuple[int, ...]
+    """Places in the source split of the rows."""
     expected: tuple[str, ...]
     """The right answer of each row: its place among the options, or its text where answers are generated."""
     options: tuple[int, ...]
@@ -94,6 +96,7 @@ def _matrix(answers: Sequence[Answered]) -> TaskMatrix:
         metric=answers[0].metric,
         values=values,
         templates=tuple(templates),
+        rows=tuple(rows),
         expected=tuple(_right(first[row]) for row in rows),
         options=tuple(len(first[row].options) for row in rows),
         others=_further(answers),

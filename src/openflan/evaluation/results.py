@@ -21,6 +21,7 @@ from openflan.evaluation.statistics import interval, resample_tasks
 
 __all__ = [
     "SCHEMA",
+    "CleanSplit",
     "ClusterVerdict",
     "Results",
     "SeedVerdict",
@@ -96,6 +97,16 @@ class TemplateSpread(_Record):
     """The task's further metrics by name, mean over templates."""
 
 
+class CleanSplit(_Record):
+    """A model's score apart on items that the tuning set holds and on those that it does not."""
+
+    clean: float | None
+    """None where no item is clean."""
+    dirty: float | None
+    clean_rows: int
+    dirty_rows: int
+
+
 class TaskResult(_Record):
     """One task under all its templates."""
 
@@ -108,6 +119,8 @@ class TaskResult(_Record):
     majority: float
     models: dict[str, TemplateSpread]
     """By model: `untuned`, `seed-0`, …"""
+    leakage: dict[str, CleanSplit] = {}
+    """By model, where the leak certificate found items of the task in the tuning set and left them there."""
 
 
 class Results(_Record):
@@ -129,6 +142,10 @@ class Results(_Record):
     machine: dict[str, str]
     format: str
     """Hash of the text format that all models share."""
+    certificate: str = ""
+    """The leak certificate's verdict on the tuning set."""
+    errata: list[str] = []
+    """Switches that were on: where the run does as the authors' released code."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,9 +249,16 @@ def _words(clusters: Sequence[str]) -> str:
 
 
 def task_results(
-    models: Mapping[str, Mapping[str, TaskMatrix]], roles: Mapping[str, Literal["held_out", "seen"]]
+    models: Mapping[str, Mapping[str, TaskMatrix]],
+    roles: Mapping[str, Literal["held_out", "seen"]],
+    dirty: Mapping[str, Sequence[int]] | None = None,
 ) -> list[TaskResult]:
-    """Every task's spread over templates, for every model."""
+    """Every task's spread over templates, for every model.
+
+    Args:
+        dirty: by task, places in the source split of the items that the tuning set holds.
+    """
+    found = dirty or {}
     first = next(iter(models.values()))
     return [
         TaskResult(
@@ -246,6 +270,9 @@ def task_results(
             chance=_chance(matrix),
             majority=_majority(matrix),
             models={name: _spread(matrices[task]) for name, matrices in models.items()},
+            leakage={name: _apart(matrices[task], found[task]) for name, matrices in models.items()}
+            if found.get(task)
+            else {},
         )
         for task, matrix in sorted(first.items(), key=lambda item: (roles[item[0]], item[1].cluster, item[0]))
     ]
@@ -260,6 +287,18 @@ def _spread(matrix: TaskMatrix) -> TemplateSpread:
         max=float(by_template.max()),
         by_template={str(n): float(v) for n, v in zip(matrix.templates, by_template, strict=True)},
         other_metrics=dict(matrix.others),
+    )
+
+
+def _apart(matrix: TaskMatrix, dirty: Sequence[int]) -> CleanSplit:
+    """Scores on clean and on dirty rows."""
+    marked = np.isin(matrix.rows, np.array(dirty, dtype=np.int64))
+    clean, leaked = matrix.values[~marked], matrix.values[marked]
+    return CleanSplit(
+        clean=float(np.nanmean(clean)) if len(clean) else None,
+        dirty=float(np.nanmean(leaked)) if len(leaked) else None,
+        clean_rows=len(clean),
+        dirty_rows=len(leaked),
     )
 
 

@@ -168,6 +168,10 @@ def check_leakage(tuned: Rows, held_out: Rows, *, mode: Mode, lineage: Sequence[
         lineage: tasks that left before, for their lineage; only told.
     """
     items = [(entry, row) for entry, rows in held_out for row in rows]
+    if not items:
+        return Leakage(
+            mode=mode, items={}, edges=[], pairs=[], dirty={}, lineage=[one.entry.spec.name for one in lineage]
+        )
     index = NgramIndex([Text(n, words) for n, (e, row) in enumerate(items) for words in texts_of(e.spec, row)], n=_N)
     exact: set[int] = set()
     shared: set[int] = set()

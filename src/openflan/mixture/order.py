@@ -1,9 +1,10 @@
 """Order is arithmetic: position i of the training stream → (task, row, template), a pure function of (seed, i).
 
-The stream is cut into rounds. In a round every task is drawn exactly as often as its rate says, in an order that a
-keyed permutation gives; the k-th draw of a task takes the k-th row of that task's own permutation, a new one an
-epoch, so rows come round once an epoch, up to the order within a round. A hash, the draw's ticket, chooses the rest:
-template, style, solved examples.
+The stream is cut into rounds, in which every task is drawn exactly as often as its rate says, and a round into blocks
+of about a thousand positions, over which each task's draws are spread evenly; in a block a keyed permutation deals
+them out. The k-th draw of a task takes the k-th row of that task's own permutation, a new one an epoch, so rows come
+round once an epoch, up to the order within a block. A hash, the draw's ticket, chooses the rest: template, style,
+solved examples.
 
 Invariant: no state: any slice of the stream can be computed alone, by anyone, in any order; and a task's own sequence
 of draws is the same in every mixture it is part of, so all hold-outs share what was rendered once. Cost: O(1) memory
@@ -25,8 +26,8 @@ Integers = NDArray[np.uint64]
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDS = 8
 """Four would do for large tasks; for a dozen rows they leave pairs of neighbours 10 % too frequent or too rare."""
-_CHUNK = 1 << 20
-"""Positions that are computed at once where all of a stretch are needed."""
+_BLOCK = 1_024
+"""Positions of a block, about; a round of fewer is one block."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,30 +82,51 @@ class StreamOrder:
     def __init__(self, draws: Mapping[str, int], *, seed: int) -> None:
         self.tasks = tuple(draws)
         self._quota = np.array([draws[name] for name in self.tasks], dtype=np.int64)
-        self._bounds = np.cumsum(self._quota)
+        self._length = int(self._quota.sum())
+        self._blocks = max(1, self._length // _BLOCK)
+        self._starts = np.array([int(self._before(block).sum()) for block in range(self._blocks + 1)], dtype=np.int64)
         self._seed = seed
+
+    def _before(self, block: int) -> NDArray[np.int64]:
+        """(tasks,) Draws of each task in the blocks of a round before one: its share, rounded up."""
+        found: NDArray[np.int64] = -(-self._quota * block // self._blocks)
+        return found
 
     def at(self, positions: NDArray[np.int64]) -> Draws:
         """What stands at the given positions (0-based)."""
-        length = int(self._bounds[-1])
-        turn, place = np.divmod(positions, length)
-        slot = permute(place, length, hash_integers(self._seed, turn))
-        task = np.searchsorted(self._bounds, slot, side="right")
-        draw = turn * self._quota[task] + slot - (self._bounds[task] - self._quota[task])
+        turn, place = np.divmod(positions, self._length)
+        if self._blocks == 1:
+            return self._deal(turn, place, block=0, key=hash_integers(self._seed, turn))
+        block = np.searchsorted(self._starts, place, side="right") - 1
+        where = turn * self._blocks + block
+        task, draw = np.empty_like(positions), np.empty_like(positions)
+        for number in np.unique(where):
+            mine = where == number
+            key = hash_integers(self._seed, number)
+            dealt = self._deal(turn[mine], place[mine], block=int(number) % self._blocks, key=key)
+            task[mine], draw[mine] = dealt.task, dealt.draw
         return Draws(task=task, draw=draw)
+
+    def _deal(self, turn: NDArray[np.int64], place: NDArray[np.int64], *, block: int, key: Integers) -> Draws:
+        """What stands at some places of a block, in one round or in many."""
+        start, stop = int(self._starts[block]), int(self._starts[block + 1])
+        before = self._before(block)
+        counts = self._before(block + 1) - before
+        slot = permute(place - start, stop - start, key)
+        bounds = np.cumsum(counts)
+        task = np.searchsorted(bounds, slot, side="right")
+        return Draws(task=task, draw=turn * self._quota[task] + before[task] + slot - (bounds - counts)[task])
 
     def draws_needed(self, positions: int) -> NDArray[np.int64]:
         """(tasks,) How many draws of each task the first positions of the stream reach into.
 
-        Within a round draws come in any order, so a task may need more draws than it has had.
+        Within a block draws come in any order, so a task may need a few more draws than it has had.
         """
-        length = int(self._bounds[-1])
-        turns, rest = divmod(positions, length)
-        needed = turns * self._quota
-        for start in range(turns * length, turns * length + rest, _CHUNK):
-            stop = min(start + _CHUNK, turns * length + rest)
-            found = self.at(np.arange(start, stop, dtype=np.int64))
-            np.maximum.at(needed, found.task, found.draw + 1)
+        turns, rest = divmod(positions, self._length)
+        block = int(np.searchsorted(self._starts, rest, side="right")) - 1
+        needed = turns * self._quota + self._before(block)
+        found = self.at(np.arange(turns * self._length + int(self._starts[block]), positions, dtype=np.int64))
+        np.maximum.at(needed, found.task, found.draw + 1)
         return needed
 
 

@@ -1,17 +1,18 @@
 """Pieces of a token store made on a Ray cluster.
 
-The jobs are a Ray Data dataset, and `map_batches` runs the very function that a local process runs; each actor loads
-the rows of the tasks it meets and keeps the last few. Pieces travel back as bytes and the caller writes them, so the
-machines need no common disk, only the same installation and the same source of rows (the hub, or a data folder at the
-same path). Ray starts an actor that died again and repeats its jobs.
+The jobs are a Ray Data dataset, and `map_batches` runs the very function that a local process runs. A job carries the
+rows that its piece draws, and pieces travel back as bytes that the caller writes, so the machines need neither the data
+nor a common disk, only the same installation. Ray starts an actor that died again and repeats its jobs.
 
 Invariant: the same bytes as without Ray, whatever dies on the way. Cost: one copy of each piece through Ray's object
 store. Rejected: rendering rows as Ray Data rows: the unit of restart and sharing is the piece, not the row.
 """
 
 import os
+import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from openflan.mixture.workers import Job, Kitchen, MixWork
 
 __all__ = ["RayEngine"]
 
+_NOWHERE = Path("piece.arrow")
 _HOW = 'pip install "openflan[ray]"'
 
 
@@ -32,6 +34,8 @@ class RayEngine:
     Raises:
         UserError: Ray is not installed or can't be reached.
     """
+
+    here = False
 
     def __init__(self, work: MixWork, *, workers: int) -> None:
         self._work = work
@@ -72,7 +76,7 @@ class RayEngine:
         context.enable_progress_bars = False
         context.verbose_progress = False
         actors = min(self._workers, len(jobs))
-        rows = [{"number": number, "job": (job.task, job.seed, job.number)} for number, job in enumerate(jobs)]
+        rows = [{"number": number, "job": pickle.dumps(replace(job, path=_NOWHERE))} for number, job in enumerate(jobs)]
         made = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Cook,
             fn_constructor_kwargs={"work": self._work},
@@ -97,9 +101,9 @@ class _Cook:
         self._kitchen = Kitchen(work)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        task, seed, number = batch["job"][0]
+        asked = pickle.loads(batch["job"][0])
         with tempfile.TemporaryDirectory() as folder:
-            job = Job(task=str(task), seed=int(seed), number=int(number), path=Path(folder) / "piece.arrow")
+            job = replace(asked, path=Path(folder) / "piece.arrow")
             self._kitchen.make(job)
             piece = np.empty(1, dtype=object)
             piece[0] = job.path.read_bytes()

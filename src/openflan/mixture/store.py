@@ -12,6 +12,7 @@ often it was killed on the way. Cost: the tokenizer's plus a fifth; memory grows
 Rejected: rendering while training, which nobody can look at and which pays the cost once a seed.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ from numpy.typing import NDArray
 
 import openflan
 from openflan.errors import UserError
-from openflan.mixture.order import StreamOrder
+from openflan.mixture.order import StreamOrder, TaskOrder
 from openflan.mixture.packing import Steps, pack_steps
-from openflan.mixture.pieces import COLUMNS, PieceFacts, pieces_covering, read_facts
-from openflan.mixture.workers import Engine, Job, MixWork
+from openflan.mixture.pieces import COLUMNS, PieceFacts, bounds, pieces_covering, read_facts
+from openflan.mixture.workers import Engine, Job, MixWork, SomeRows
 from openflan.prompts.encoding import TextEncoder
 from openflan.stage import FORMAT, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
 from openflan.tasks.sources import SourceRow
@@ -133,13 +134,23 @@ class StoreMaker:
                 if not path.exists() and path.name in self._there:
                     link_or_copy(str(self._there[path.name]), str(path))
                 if not (path.exists() and self._keep(seed, name, path)):
-                    jobs.append(Job(task=name, seed=seed, number=number, path=path))
+                    jobs.append(self._job(name, seed, number, path))
                     held.append((path, PieceFacts(tokens=0, cut=0, skipped=0), np.zeros(0, dtype=np.int32)))
         for job, _ in self.engine.run(jobs):
             facts, lengths = read_facts(job.path)
             self._pieces[seed, job.task][job.number] = (job.path, facts, lengths)
             self._tokens += facts.tokens
             self.report(min(self._tokens, wanted), wanted)
+
+    def _job(self, name: str, seed: int, number: int, path: Path) -> Job:
+        """A piece to make, with the rows that it draws, so that no other process has to read them."""
+        rows = self.rows[name]
+        if self.engine.here:
+            return Job(task=name, seed=seed, number=number, path=path, rows=rows)
+        draws = np.arange(*bounds(number), dtype=np.int64)
+        taken = np.unique(TaskOrder(name, len(rows), seed=seed).at(draws).row).tolist()
+        held = SomeRows(len(rows), {row: rows[row] for row in taken})
+        return Job(task=name, seed=seed, number=number, path=path, rows=held)
 
     def _keep(self, seed: int, name: str, path: Path) -> bool:
         """Take a piece that an earlier call left; one that is damaged is made again."""
@@ -223,8 +234,9 @@ def _feature(kind: Any) -> dict[str, Any]:
 
 def _hash_rows(rows: Sequence[SourceRow]) -> NDArray[np.uint64]:
     """A 64-bit hash of each row's content."""
-    texts = (json.dumps(row.fields, sort_keys=True, ensure_ascii=False, default=str) for row in rows)
-    return np.array([int(fingerprint_of(text), 16) for text in texts], dtype=np.uint64)
+    texts = (json.dumps(row.fields, ensure_ascii=False, default=str) for row in rows)
+    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    return np.frombuffer(digests, dtype="<u8")
 
 
 @dataclass(frozen=True, kw_only=True)

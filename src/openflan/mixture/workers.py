@@ -26,7 +26,7 @@ from openflan.recipe import MixturePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows
 
-__all__ = ["Engine", "Job", "Kitchen", "MixWork", "open_engine", "usable_rows"]
+__all__ = ["Engine", "Job", "Kitchen", "MixWork", "SomeRows", "open_engine", "usable_rows"]
 
 _KEPT = 3
 """Tasks whose rows a process keeps."""
@@ -54,6 +54,22 @@ class Job:
     seed: int
     number: int
     path: Path
+    rows: Sequence[SourceRow] | None = None
+    """The task's usable rows, or those of them that this piece draws; loaded by whoever makes the piece where None."""
+
+
+class SomeRows(Sequence[SourceRow]):
+    """Some of a task's rows under the numbers that they have among all: what one piece draws, sent to a process."""
+
+    def __init__(self, count: int, held: Mapping[int, SourceRow]) -> None:
+        self._count = count
+        self._held = held
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> SourceRow:  # type: ignore[override]
+        return self._held[number]
 
 
 def usable_rows(work: MixWork, task: str) -> list[SourceRow]:
@@ -76,7 +92,7 @@ class Kitchen:
         """Make a piece and write it to its place."""
         return write_piece(
             job.path,
-            self.maker(job.task),
+            self.maker(job.task) if job.rows is None else self._maker(job.task, job.rows),
             self.encoder,
             seed=job.seed,
             number=job.number,
@@ -87,16 +103,21 @@ class Kitchen:
         """The maker of a task's examples; its rows are loaded unless they were given."""
         if task not in self._makers:
             held = self._rows[task] if task in self._rows else usable_rows(self._work, task)
-            entry, cyclic = self._work.entries[task], self._work.cyclic
-            self._makers[task] = ExampleMaker(entry, held, self._work.encoder.part, cyclic=cyclic)
+            self._makers[task] = self._maker(task, held)
             if len(self._makers) > _KEPT:
                 self._makers.popitem(last=False)
         self._makers.move_to_end(task)
         return self._makers[task]
 
+    def _maker(self, task: str, rows: Sequence[SourceRow]) -> ExampleMaker:
+        return ExampleMaker(self._work.entries[task], rows, self._work.encoder.part, cyclic=self._work.cyclic)
+
 
 class Engine(Protocol):
     """What makes pieces: one process, several, or a cluster."""
+
+    here: bool
+    """Whether it works in this process, with the rows that lie in memory."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces; results may come in any order.
@@ -131,6 +152,8 @@ def open_engine(kind: str, work: MixWork, kitchen: Kitchen, *, workers: int) -> 
 class _Here:
     """This process."""
 
+    here = True
+
     def __init__(self, kitchen: Kitchen) -> None:
         self._kitchen = kitchen
 
@@ -141,6 +164,8 @@ class _Here:
 
 class _Processes:
     """Several processes, begun when first needed."""
+
+    here = False
 
     def __init__(self, work: MixWork, workers: int) -> None:
         settings = {name: os.environ[name] for name in ("HF_HUB_OFFLINE", "HF_HOME") if name in os.environ}

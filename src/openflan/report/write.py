@@ -17,6 +17,7 @@ from openflan.evaluation.results import (
     task_results,
     verdict_sentence,
 )
+from openflan.mixture.leakage import read_leakage
 from openflan.plan import UNTUNED, Plan
 from openflan.report.page import ReportMaterial, render_page
 from openflan.stage import read_manifest, write_atomically
@@ -42,6 +43,7 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
         cluster_verdicts(matrices[UNTUNED], tuned, [t for t, r in roles.items() if r == role], samples=samples)
         for role in ("held_out", "seen")
     )
+    leakage = read_leakage(run / "mixture")
     stages = {place: read_manifest(run / place) or {} for place in _places(plan)}
     results = Results(
         schema_version=SCHEMA,
@@ -50,13 +52,15 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
         recipe=plan.recipe.model_dump(mode="json"),
         seeds=list(plan.recipe.seeds),
         verdict=Verdict(held_out=held_out, seen=seen, sentence=verdict_sentence(held_out)),
-        tasks=task_results(matrices, roles),
+        tasks=task_results(matrices, roles, leakage.dirty),
         held_out_clusters=list(plan.division.clusters),
         tuned_tasks=[entry.spec.name for entry in plan.division.tuned],
         wall_seconds={place: round(float(manifest.get("seconds", 0.0)), 2) for place, manifest in stages.items()},
         peak_memory_mb=max(float(manifest.get("peak_memory_mb", 0.0)) for manifest in stages.values()),
         versions=dict(versions),
         machine=dict(machine),
+        certificate=leakage.verdict,
+        errata=sorted(plan.errata),
         format=str(stages[f"evaluation/{UNTUNED}"].get("format", "")),
     )
     page = render_page(

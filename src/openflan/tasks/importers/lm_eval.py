@@ -1,0 +1,264 @@
+"""lm-evaluation-harness: a task's YAML, with what it includes, becomes a task.
+
+Jinja and column names are translated; what is Python (`!function`) is refused by name and never imported. The prompt
+is the harness's at zero shots, its description before it; its delimiters become the task's `few_shot`.
+
+Invariant: input and target are what the harness renders, without blanks at the ends; a file is included only from
+the folders around the task's own. Cost: 2 ms a file. Rejected: asking the harness itself, which runs the file's code.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import nodes
+
+from openflan.errors import UserError
+from openflan.safe_yaml import Marked, read_yaml
+from openflan.tasks.importers.asking import Asked, Choices, path_of, trimmed, what_is_asked
+from openflan.tasks.importers.dialect import template_text
+from openflan.tasks.importers.foreign import Data, Print, Tree, UntranslatableError, read_template, used_names
+from openflan.tasks.importers.found import Fits, Found, Refused, imported, task_name
+from openflan.tasks.importers.hub_names import hub_source
+from openflan.tasks.importers.splitting import as_expression, stripped
+
+__all__ = ["import_lm_eval"]
+
+_DEEPEST = 8
+_UP = 2
+"""Folders above the file's own from which it may include."""
+_BUILDERS = ("csv", "json", "pandas", "parquet", "text")
+_REFUSED = {
+    "process_docs": "cleans its rows in Python",
+    "custom_dataset": "makes its rows in Python",
+    "doc_to_image": "shows pictures",
+    "doc_to_audio": "plays sound",
+    "gen_prefix": "begins the answer itself (gen_prefix)",
+}
+_LEFT_OUT = ("fewshot_config", "filter_list", "process_results", "num_fewshot", "dataset_kwargs", "generation_kwargs")
+_METRICS = {
+    "bleu": "bleu",
+    "exact_match": "exact_match",
+    "f1": "f1",
+    "rouge": "rouge",
+    "rouge1": "rouge",
+    "rouge2": "rouge",
+    "rougeL": "rouge",
+    "sacrebleu": "bleu",
+}
+_ROLES = {"train": ("training_split",), "validation": ("validation_split",), "test": ("test_split", "validation_split")}
+
+
+def import_lm_eval(path: Path, *, cluster: str | None, fits: Fits) -> Found:
+    """The task of a YAML file.
+
+    Raises:
+        UserError: the file or one that it includes is missing, no YAML, or lies outside.
+    """
+    config = _read(path, path.resolve().parents[min(_UP, len(path.resolve().parents) - 1)], ())
+    named = config.get("task")
+    what = f"{path}, task '{named}'" if isinstance(named, str) else str(path)
+    try:
+        content, notes = _content(config, path, fits)
+    except UntranslatableError as why:
+        return Found(refused=(Refused(what=what, why=str(why)),))
+    content["cluster"] = cluster or "misc"
+    if cluster is None:
+        notes.append("cluster: misc; say another with --cluster")
+    task = imported(content, where=str(path), templates=(content["name"],), notes=tuple(notes))
+    return Found(tasks=(task,))
+
+
+def _read(path: Path, root: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """A file's settings over those of the files it includes."""
+    place = path.resolve()
+    if above and not place.is_relative_to(root):
+        raise UserError(f"includes {path}, too far outside", where=str(above[-1]), how="copy that file beside it")
+    if place in above or len(above) > _DEEPEST:
+        raise UserError("includes itself", where=str(above[0]), how="mend its include")
+    how = "check the path" if not above else f"mend 'include' in {above[-1]}"
+    data = read_yaml(path, kind="lm-eval task file", how=how, tags=("!function",))
+    named = data.pop("include", [])
+    merged: dict[str, Any] = {}
+    for one in named if isinstance(named, list) else [named]:
+        if not isinstance(one, str) or Path(one).is_absolute():
+            raise UserError(f"includes {one!r}", where=str(path), how="name a file relative to this one")
+        merged |= _read(path.parent / one, root, (*above, place))
+    return merged | data
+
+
+def _content(config: Mapping[str, Any], path: Path, fits: Fits) -> tuple[dict[str, Any], list[str]]:
+    """The task file, but for its cluster, and notes.
+
+    Raises:
+        UntranslatableError: it needs what no task file here has.
+    """
+    name = config.get("task")
+    if isinstance(name, list) or ("group" in config and "dataset_path" not in config):
+        raise UntranslatableError("is a group of tasks; import its tasks")
+    if not isinstance(name, str) or not isinstance(config.get("dataset_path"), str) or not config["dataset_path"]:
+        raise UntranslatableError("has no 'task' or no 'dataset_path'; is it a part that others include?")
+    _refuse(config)
+    multiple = config.get("output_type") == "multiple_choice"
+    choices = _choices(config.get("doc_to_choice")) if multiple else None
+    asked = _target(config.get("doc_to_target"), choices)
+    tree = stripped((*_text(config, "description"), *_text(config, "doc_to_text")))
+    template = template_text(tree)
+    if not list(used_names(tree)):
+        raise UntranslatableError("its prompt is empty, or the same for every row")
+    options = asked.choices.texts if asked.choices is not None else None
+    for text in (template, *(option for option in options or () if "{" in option)):
+        if why := fits(text):
+            raise UntranslatableError(why)
+    answer: dict[str, Any] = {"field": asked.field}
+    if asked.choices is not None:
+        answer |= {"options": list(options)} if options is not None else {"options_field": asked.choices.field}
+        answer |= {"keys": list(asked.keys)} if asked.keys else {}
+        answer |= {"keys_field": asked.keys_field} if asked.keys_field else {}
+    splits = _splits(config)
+    delimiters = (config.get("target_delimiter", " "), config.get("fewshot_delimiter", "\n\n"))
+    if not all(isinstance(one, str) for one in delimiters):
+        raise UntranslatableError("has a delimiter that is no text")
+    source = _source(config)
+    content = {
+        "name": task_name(name),
+        "cluster": "misc",
+        "description": "Imported from lm-evaluation-harness.",
+        "source": source,
+        "splits": splits,
+        "fields": _fields(tree, asked),
+        "answer": answer,
+        "metrics": ["accuracy"] if asked.choices is not None else _metrics(config.get("metric_list")),
+        **({} if "train" in splits else {"evaluation_only": True}),
+        "few_shot": {"before_target": delimiters[0], "between": delimiters[1]},
+        "templates": [{"input": template}],
+    }
+    notes = [f"not taken over: {key}" for key in _LEFT_OUT if config.get(key) is not None]
+    if asked.choices is not None and not multiple:
+        notes.append("answers are ranked here, generated there")
+    notes += [f"source: {source['by_hand']}"] if "by_hand" in source else []
+    return content, notes
+
+
+def _refuse(config: Mapping[str, Any]) -> None:
+    for key in ("doc_to_text", "doc_to_target", "doc_to_choice", "process_docs", "custom_dataset", "description"):
+        if isinstance(config.get(key), Marked):
+            raise UntranslatableError(f"{key} is Python: !function {config[key].text}")
+    for key, why in _REFUSED.items():
+        if config.get(key) is not None:
+            raise UntranslatableError(why)
+    if config.get("use_prompt"):
+        raise UntranslatableError(f"its prompt is {config['use_prompt']}; import the promptsource file")
+    kind = config.get("output_type", "generate_until")
+    if kind not in ("multiple_choice", "generate_until"):
+        raise UntranslatableError(f"its output_type is {kind}; multiple_choice and generate_until can be imported")
+
+
+def _text(config: Mapping[str, Any], key: str) -> Tree:
+    """A setting that is a column's name or a template."""
+    said = config.get(key)
+    if said is None or said == "":
+        return ()
+    if not isinstance(said, str):
+        raise UntranslatableError(f"{key} is no text")
+    if key != "description" and (column := _column(said)) is not None:
+        return (Print(column),)
+    end = "\n" if said.endswith("\n") else ""  # the harness keeps the last newline, Jinja's default drops it
+    return (*read_template(said), Data(end))
+
+
+def _column(said: str) -> nodes.Expr | None:
+    """The expression for a column that is named without braces."""
+    if "{" in said or "\n" in said:
+        return None
+    if said.isidentifier():
+        return as_expression(read_template("{{" + said + "}}"))
+    if re.fullmatch(r"[A-Za-z][\w \-]{0,40}", said):
+        return nodes.Getitem(nodes.Name("row", "load"), nodes.Const(said), "load")
+    return None
+
+
+def _choices(said: Any) -> Choices:
+    if isinstance(said, Mapping):
+        said = list(said.values())
+    if isinstance(said, list):
+        if not all(isinstance(one, str | int | float) for one in said):
+            raise UntranslatableError("doc_to_choice has entries that are no texts")
+        return Choices(options=tuple(nodes.Const(str(one).strip()) for one in said))
+    if not isinstance(said, str):
+        raise UntranslatableError("has no doc_to_choice")
+    column = _column(said)
+    if column is not None and (path := path_of(column)) is not None:
+        return Choices(field=path)
+    try:
+        value: nodes.Expr = as_expression(stripped(read_template(said)))
+        if isinstance(value, nodes.Const):
+            listed = ast.literal_eval(str(value.value))
+            return _choices(listed if isinstance(listed, list) else None)
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise UntranslatableError(
+            f"doc_to_choice {error}" if isinstance(error, UntranslatableError) else _ODD
+        ) from None
+    if (path := path_of(value)) is not None:
+        return Choices(field=path)
+    if isinstance(value, nodes.List):
+        return Choices(options=tuple(trimmed(item) for item in value.items))
+    raise UntranslatableError(_ODD)
+
+
+_ODD = "computes its doc_to_choice in another way than a column or a list"
+
+
+def _target(said: Any, choices: Choices | None) -> Asked:
+    """What doc_to_target asks for; with choices, a number or a text among them."""
+    if not isinstance(said, str) or not said:
+        raise UntranslatableError("its doc_to_target is no column and no template")
+    column = _column(said)
+    value = column if column is not None else as_expression(stripped(read_template(said)))
+    asked = None
+    if choices is not None:
+        number = nodes.Getitem(nodes.Name("answer_choices", "load"), value, "load")
+        asked = what_is_asked(number, choices)
+    asked = asked or what_is_asked(value, choices)
+    if asked is None:
+        raise UntranslatableError(
+            "computes its doc_to_target in another way than a field, a number or one of its choices"
+        )
+    return asked
+
+
+def _source(config: Mapping[str, Any]) -> dict[str, Any]:
+    dataset, name = config["dataset_path"], config.get("dataset_name")
+    more = config.get("dataset_kwargs")
+    revision = more.get("revision") if isinstance(more, Mapping) else None
+    if dataset in _BUILDERS:
+        return {"by_hand": f"its rows are {dataset} files of its own (dataset_kwargs)"}
+    config_name = name if isinstance(name, str) else None
+    return hub_source(dataset, config_name, revision if isinstance(revision, str) else None)
+
+
+def _splits(config: Mapping[str, Any]) -> dict[str, str]:
+    splits: dict[str, str] = {}
+    for role, keys in _ROLES.items():
+        found = next((config[key] for key in keys if isinstance(config.get(key), str) and config[key]), None)
+        if found is not None:
+            splits[role] = found
+    if "test" not in splits:
+        raise UntranslatableError("names no test_split and no validation_split")
+    return splits
+
+
+def _metrics(said: Any) -> list[str]:
+    named = [one.get("metric") for one in said if isinstance(one, Mapping)] if isinstance(said, list) else []
+    known = dict.fromkeys(_METRICS[one] for one in named if isinstance(one, str) and one in _METRICS)
+    return list(known) or ["exact_match"]
+
+
+def _fields(tree: Tree, asked: Asked) -> list[str]:
+    paths = [asked.field, asked.keys_field, asked.choices.field if asked.choices else None]
+    options = (asked.choices.options if asked.choices else None) or ()
+    names = [*used_names(tree), *(path.partition(".")[0] for path in paths if path)]
+    names += [name for option in options for name in used_names((Print(option),))]
+    return [name for name in dict.fromkeys(names) if name != "range"]

@@ -1,0 +1,256 @@
+"""promptsource: a file of templates for one dataset becomes one task, or several.
+
+A template's target tells what it asks for. Templates that ask for the same field among as many options stand in one
+task, each with its own words for them; the largest such group is `<dataset>`, the next `<dataset>_2`. A template
+whose target is more than one field (`It {{answer_choices[label]}}.`) joins the largest as `inverted`: trained on,
+never evaluated.
+
+Invariant: input, target and choices are what promptsource renders, without its cut at 2,048 characters; an undefined
+or empty field, which it renders as nothing, is an error of that row here. Cost: 1 ms a template.
+Rejected: one task for each template, which no result table could compare.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import nodes
+
+from openflan.errors import UserError
+from openflan.safe_yaml import read_yaml
+from openflan.tasks.importers.asking import CHOICES, Asked, Choices, path_of, trimmed, what_is_asked
+from openflan.tasks.importers.dialect import template_text
+from openflan.tasks.importers.foreign import (
+    For,
+    Item,
+    Print,
+    Tree,
+    UntranslatableError,
+    map_tree,
+    read_template,
+    used_names,
+)
+from openflan.tasks.importers.found import Fits, Found, Imported, Refused, imported, task_name
+from openflan.tasks.importers.hub_names import hub_source
+from openflan.tasks.importers.splitting import PIPES, as_expression, split_choices, split_prompt
+
+__all__ = ["import_promptsource"]
+
+_METRICS = {
+    "Accuracy": ("exact_match",),
+    "BLEU": ("bleu",),
+    "COQA F1": ("f1",),
+    "Edit Distance": ("edit_distance",),
+    "Pearson Correlation": ("pearson",),
+    "ROUGE": ("rouge",),
+    "Spearman Correlation": ("spearman",),
+    "Squad": ("exact_match", "f1"),
+    "Trivia QA": ("exact_match_trivia", "f1_trivia"),
+}
+_SPLITS = {"train": "train[:-200]", "validation": "train[-200:]", "test": "validation"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Read:
+    """A template in a task's words."""
+
+    name: str
+    input: str
+    target: str
+    """Empty where it is just the answer."""
+    when: str | None
+    asked: Asked | None
+    fields: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+def import_promptsource(path: Path, *, cluster: str | None, fits: Fits) -> Found:
+    """The tasks of a `templates.yaml`.
+
+    Raises:
+        UserError: the file is missing, no YAML, or no file of templates.
+    """
+    tags = ("!Template", "!TemplateMetadata")
+    data = read_yaml(path, kind="promptsource file", how="check the path", tags=tags)
+    dataset, subset, templates = data.get("dataset"), data.get("subset"), data.get("templates")
+    if not isinstance(dataset, str) or not isinstance(templates, dict) or not isinstance(subset, str | None):
+        how = "give a templates.yaml with 'dataset:' and 'templates:'"
+        raise UserError("no promptsource file", where=str(path), how=how)
+    read: list[_Read] = []
+    refused: list[Refused] = []
+    for key, template in templates.items():
+        name = _name(template, key)
+        try:
+            read.append(_read(template, name, fits))
+        except UntranslatableError as error:
+            refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
+    groups: dict[tuple[object, ...], list[_Read]] = {}
+    for one in read:
+        if one.asked is not None:
+            groups.setdefault(one.asked.kind, []).append(one)
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    odd = [one for one in read if one.asked is None]
+    if not ordered:
+        why = "its target is no field and no choice, and no other template of the file asks for one"
+        refused += [Refused(what=f"{path}, template '{one.name}'", why=why) for one in odd]
+        return Found(refused=tuple(refused))
+    base = task_name(dataset, subset)
+    tasks = [
+        _task(
+            base if number == 1 else f"{base}_{number}",
+            group + (odd if number == 1 else []),
+            source=hub_source(dataset, subset),
+            cluster=cluster,
+            where=str(path),
+        )
+        for number, group in enumerate(ordered, start=1)
+    ]
+    return Found(tasks=tuple(tasks), refused=tuple(refused))
+
+
+def _name(template: Any, key: object) -> str:
+    named = template.get("name") if isinstance(template, dict) else None
+    return " ".join(str(named if isinstance(named, str) and named.strip() else key).split())
+
+
+def _read(template: Any, name: str, fits: Fits) -> _Read:
+    if not isinstance(template, dict) or not isinstance(template.get("jinja"), str):
+        raise UntranslatableError("has no text under 'jinja'")
+    split = split_prompt(read_template(template["jinja"]))
+    choices = _choices(template.get("answer_choices"))
+    try:
+        asked = what_is_asked(as_expression(split.target), choices)
+    except UntranslatableError:  # a loop: fine as a target, but no field
+        asked = None
+    listed: nodes.Expr | None = None
+    if choices is not None:
+        listed = _listed(choices) if asked is None else nodes.Name("option_list", "load")
+    target = () if asked is not None else split.target
+    parts = [_with_choices(part, listed) for part in (split.input, target, split.when or ())]
+    texts = list(map(template_text, parts))
+    if not texts[0]:
+        raise UntranslatableError("has an empty input")
+    if asked is None and not texts[1]:
+        raise UntranslatableError("has an empty target")
+    options = asked.choices.texts if asked is not None and asked.choices is not None else None
+    for text in (*texts, *(option for option in options or () if "{" in option)):
+        if why := fits(text):
+            raise UntranslatableError(why)
+    return _Read(
+        name=name,
+        input=texts[0],
+        target=texts[1],
+        when=texts[2] or None,
+        asked=asked,
+        fields=_fields(parts, asked),
+        metrics=_metrics(template.get("metadata")),
+    )
+
+
+def _choices(said: Any) -> Choices | None:
+    """The answer choices of a template: an expression with pipes, or in older files a list."""
+    if said is None or said == []:
+        return None
+    if isinstance(said, list) and all(isinstance(one, str) for one in said):
+        return Choices(options=tuple(nodes.Const(one.strip()) for one in said))
+    if not isinstance(said, str):
+        raise UntranslatableError("has answer choices that are no texts")
+    tree = read_template(said)
+    value = tree[0].value if len(tree) == 1 and isinstance(tree[0], Print) else None
+    if isinstance(value, nodes.Filter) and value.name == "join" and len(value.args) == 1:
+        between = value.args[0]
+        if isinstance(between, nodes.Const) and str(between.value).strip() == PIPES and value.node is not None:
+            if isinstance(value.node, nodes.List | nodes.Tuple):
+                return Choices(options=tuple(map(trimmed, value.node.items)))
+            if (path := path_of(value.node)) is not None:
+                return Choices(field=path)
+    return Choices(options=tuple(split_choices(tree)))
+
+
+def _listed(choices: Choices) -> nodes.Expr:
+    """The choices as a list in a template's text."""
+    if choices.options is not None:
+        return nodes.List(list(choices.options))
+    value: nodes.Expr | None = None
+    for part in str(choices.field).split("."):
+        value = nodes.Name(part, "load") if value is None else nodes.Getattr(value, part, "load")
+    assert value is not None
+    return value
+
+
+def _with_choices(tree: Tree, listed: nodes.Expr | None) -> Tree:
+    """A tree in which the answer choices have their name here, as a list where only a list will do."""
+
+    def is_plain(part: nodes.Node) -> bool:
+        return isinstance(part, nodes.Filter) and part.name == "list" and part.node == listed
+
+    def change(part: nodes.Expr) -> nodes.Expr:
+        if isinstance(part, nodes.Name) and part.name == CHOICES:
+            if listed is None:
+                raise UntranslatableError("uses answer_choices, but has none")
+            return nodes.Filter(listed, "list", [], [], None, None)
+        if isinstance(part, nodes.Getitem | nodes.Filter) and part.node is not None and is_plain(part.node):
+            part.node = part.node.node  # type: ignore[attr-defined]
+        return part
+
+    def loosened(item: Item) -> Item:
+        if isinstance(item, For) and is_plain(item.items):
+            return For(item.target, item.items.node, item.only, item.body, item.otherwise)  # type: ignore[attr-defined]
+        return item
+
+    return tuple(map(loosened, map_tree(tree, change)))
+
+
+def _fields(parts: list[Tree], asked: Asked | None) -> tuple[str, ...]:
+    """Names of the row that a template uses, the answer's and the options' included."""
+    names = [name for part in parts for name in used_names(part)]
+    if asked is not None:
+        paths = [asked.field, asked.keys_field, asked.choices.field if asked.choices else None]
+        names += [path.partition(".")[0] for path in paths if path]
+        for option in (asked.choices.options if asked.choices else None) or ():
+            names += used_names((Print(option),))
+    return tuple(dict.fromkeys(name for name in names if name not in ("option_list", "range")))
+
+
+def _metrics(metadata: Any) -> tuple[str, ...]:
+    said = metadata.get("metrics") if isinstance(metadata, dict) else None
+    named = [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
+    return tuple(metric for one in named for metric in _METRICS.get(one, ()))
+
+
+def _task(name: str, group: list[_Read], *, source: Mapping[str, Any], cluster: str | None, where: str) -> Imported:
+    first = group[0].asked
+    assert first is not None
+    answer: dict[str, Any] = {"field": first.field}
+    own = first.choices.texts if first.choices is not None else None
+    if first.choices is not None:
+        answer |= {"options": list(own)} if own is not None else {"options_field": first.choices.field}
+        answer |= {"keys": list(first.keys)} if first.keys else {}
+        answer |= {"keys_field": first.keys_field} if first.keys_field else {}
+    templates = []
+    for one in group:
+        texts = one.asked.choices.texts if one.asked is not None and one.asked.choices is not None else own
+        template: dict[str, Any] = {"input": one.input}
+        template |= {"target": one.target, "inverted": True} if one.asked is None else {}
+        template |= {"when": one.when} if one.when else {}
+        template |= {"options": list(texts)} if texts is not None and texts != own else {}
+        templates.append(template)
+    found = dict.fromkeys(metric for one in group for metric in one.metrics)
+    data = {
+        "name": name,
+        "cluster": cluster or "misc",
+        "description": "Imported from promptsource.",
+        "source": dict(source),
+        "splits": _SPLITS,
+        "fields": list(dict.fromkeys(field for one in group for field in one.fields)),
+        "answer": answer,
+        "metrics": ["accuracy"] if first.choices is not None else list(found) or ["rouge"],
+        "templates": templates,
+    }
+    notes = ["splits: promptsource names none; FLAN's custom is written"]
+    if all(one.when for one in group):
+        notes.append("templates: each fits some rows only (when); a row that none fits stops a mixture")
+    notes += [f"source: {source['by_hand']}"] if "by_hand" in source else []
+    notes += ["cluster: misc; say another with --cluster"] if cluster is None else []
+    return imported(data, where=where, templates=tuple(one.name for one in group), notes=tuple(notes))

@@ -1,0 +1,165 @@
+"""Replay makes a step again, trace finds every step of a row, diff says what changed, export gives it all away."""
+
+import json
+
+import numpy as np
+import pytest
+from datasets import load_dataset
+
+from little_mixtures import write_mixture
+from openflan.errors import UserError
+from openflan.mixture.difference import compare_mixtures
+from openflan.mixture.export import export_mixture
+from openflan.mixture.holdout import hold_out
+from openflan.mixture.store import TokenStore
+from openflan.mixture.tracing import replay, trace
+from openflan.mixture.workers import MixWork
+from openflan.models.load import find_model, load_tokenizer
+from openflan.prompts.encoding import TextEncoder
+from openflan.recipe import ModelPart, Recipe
+from openflan.tasks.catalog import open_catalog
+
+RECIPE = Recipe.model_validate(
+    {
+        "name": "little",
+        "prompts": {"max_input_tokens": 96, "max_target_tokens": 32},
+        "training": {"steps": 10, "tokens_per_batch": 512},
+        "seeds": (0, 3),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def division(my_tasks):
+    entries = open_catalog([my_tasks], collections=()).select(["mine"], where="tasks.use")
+    return hold_out(entries, ["natural_language_inference"], kin="paper")
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_llama):
+    return TextEncoder(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), RECIPE.prompts)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, division, encoder):
+    return TokenStore.open(write_mixture(tmp_path_factory.mktemp("store"), RECIPE, division, encoder))
+
+
+@pytest.fixture(scope="module")
+def work(division, encoder):
+    return MixWork(
+        mixture=RECIPE.mixture,
+        entries={entry.spec.name: entry for entry in division.tuned},
+        data=None,
+        encoder=encoder.rules,
+    )
+
+
+@pytest.mark.parametrize("seed", RECIPE.seeds)
+@pytest.mark.parametrize("step", [1, 7, 10])
+def test_a_step_is_made_again_token_for_token(store, work, seed, step):
+    made = list(replay(store, work, seed=seed, step=step))
+    assert [one.number for one in made] == store.steps(seed)[step - 1].tolist()
+    assert all(one.same for one in made)
+    assert sum(one.tokens for one in made) <= 512
+
+
+def test_a_changed_row_is_noticed(store, work, division, encoder, monkeypatch):
+    monkeypatch.setattr("openflan.prompts.render.options_block", lambda options: "CHOICES: " + ", ".join(options))
+    assert not all(one.same for one in replay(store, work, seed=0, step=1))
+
+
+@pytest.mark.parametrize(
+    ("seed", "step", "says"), [(0, 0, "no step 0"), (0, 11, "steps are 1 to 10"), (5, 1, "no seed 5")]
+)
+def test_a_step_that_never_was_is_told(store, work, seed, step, says):
+    with pytest.raises(UserError, match=says):
+        list(replay(store, work, seed=seed, step=step))
+
+
+def test_a_row_is_traced_to_all_its_steps(store):
+    expected = {}
+    for step, held in enumerate(store.steps(3), start=1):
+        for number in held.tolist():
+            record = store.record(number)
+            expected.setdefault((record["task"], record["row"]), []).append((step, record["template"]))
+    for (task, row), seen in list(expected.items())[:25]:
+        assert [(one.step, one.template) for one in trace(store, seed=3, task=task, row=row)] == seen
+    assert trace(store, seed=3, task="cafe_review", row=999) == []
+    with pytest.raises(UserError, match="did you mean 'cafe_review'"):
+        trace(store, seed=3, task="cafe_reviews", row=0)
+
+
+def test_equal_mixtures_are_the_same_and_others_say_how_they_differ(store, tmp_path, division, encoder):
+    assert compare_mixtures(store.folder, store.folder).same
+    fewer = RECIPE.model_copy(update={"mixture": RECIPE.mixture.model_copy(update={"rows_per_task": 25})})
+    other = write_mixture(tmp_path / "fewer", fewer, division, encoder)
+    found = {task.task: task for task in compare_mixtures(store.folder, other).tasks}
+    assert {(task.rows, task.rows_removed, task.rows_added) for task in found.values()} == {((40, 25), 15, 0)}
+    assert all(task.epochs[1] > task.epochs[0] for task in found.values())
+    assert compare_mixtures(store.folder, other).settings == {"mixture.rows_per_task": (30_000, 25)}
+    with pytest.raises(UserError, match="no mixture"):
+        compare_mixtures(store.folder, tmp_path)
+
+
+@pytest.mark.parametrize("format_", ["prompts", "messages", "jsonl", "parquet"])
+def test_what_is_exported_is_what_is_trained_on(store, work, encoder, tmp_path, format_):
+    path = tmp_path / f"rows.{'parquet' if format_ == 'parquet' else 'jsonl'}"
+    done = export_mixture(path, store, work, seed=0, format=format_)
+    kind = "parquet" if format_ == "parquet" else "json"
+    rows = load_dataset(kind, data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    numbers = np.concatenate(store.steps(0)).tolist()
+    assert done.rows == len(rows) == len(numbers)
+    assert {"task", "cluster", "row", "template", "licence", "commercial_use", "step"} <= set(rows.column_names)
+    pairs = {
+        "prompts": lambda row: (row["prompt"], row["completion"]),
+        "messages": lambda row: tuple(turn["content"] for turn in row["messages"]),
+    }.get(format_, lambda row: (row["input"], row["target"]))
+    for row, number in zip(list(rows)[:40], numbers[:40], strict=True):
+        text, target = pairs(row)
+        record = store.record(number)
+        assert encoder.inputs([text])[0] + encoder.targets([target])[0] == record["input_ids"]
+        assert (row["task"], row["row"], row["template"]) == (record["task"], record["row"], record["template"])
+
+
+def test_only_licences_that_allow_it_are_exported_where_asked(store, work, tmp_path):
+    with pytest.raises(UserError, match="no example's licence allows commercial use"):
+        export_mixture(tmp_path / "a.jsonl", store, work, seed=0, format="prompts", only="commercial")
+    assert not list(tmp_path.iterdir())
+    free = {
+        name: type(entry)(
+            spec=entry.spec.model_copy(update={"commercial_use": name == "cafe_review"}),
+            path=entry.path,
+            collection=entry.collection,
+        )
+        for name, entry in work.entries.items()
+    }
+    free_work = MixWork(mixture=work.mixture, entries=free, data=None, encoder=work.encoder)
+    done = export_mixture(tmp_path / "a.jsonl", store, free_work, seed=0, format="jsonl", only="commercial")
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["task"] for line in lines} == {"cafe_review"}
+    assert done.left_out == len(np.concatenate(store.steps(0))) - len(lines)
+
+
+def test_an_export_is_not_written_over(store, work, tmp_path):
+    (tmp_path / "a.jsonl").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="is already there"):
+        export_mixture(tmp_path / "a.jsonl", store, work, seed=0, format="prompts")
+    assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_trl_trains_a_step_on_an_export(store, work, tiny_llama, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import SFTConfig, SFTTrainer
+
+    export_mixture(tmp_path / "rows.jsonl", store, work, seed=0, format="prompts")
+    rows = load_dataset("json", data_files=str(tmp_path / "rows.jsonl"), split="train", cache_dir=str(tmp_path / "c"))
+    arguments = SFTConfig(
+        output_dir=str(tmp_path / "trl"), max_steps=1, per_device_train_batch_size=2, report_to="none", bf16=False,
+        use_cpu=True, save_strategy="no",
+    )  # fmt: skip
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    trainer = SFTTrainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer)
+    assert 0 < trainer.train().training_loss < 20
