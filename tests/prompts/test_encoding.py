@@ -123,3 +123,25 @@ def test_using_an_encoder_leaves_its_fingerprint_alone(tokenizer):
     before = encoder.fingerprint
     encoder.inputs(TEXTS)
     assert encoder.fingerprint == before
+
+
+@pytest.mark.parametrize("limit", [40, 80, 120])
+def test_too_long_a_prompt_loses_the_end_of_its_longest_field_and_keeps_question_and_options(tokenizer, limit):
+    from openflan.prompts.options import RowAnswer
+    from openflan.prompts.render import Prompt
+
+    passage = "the boat came late to the harbour and " * 30 + "sank"
+    fields = {"passage": passage, "question": "did it sink?"}
+    text = f"Read.\n{passage}\n\ndid it sink?\nOPTIONS:\n- yes\n- no"
+    prompt = Prompt(input=text, target="yes", answer=RowAnswer(text="yes"), task="t", row=0, template=0, fields=fields)
+    encoder = TextEncoder(tokenizer, PromptsPart(max_input_tokens=limit, max_target_tokens=8))
+    (ids,) = encoder.inputs([prompt])
+    (encoded,) = encoder.prompts([prompt])
+    kept = encoder.text(ids).lower()
+    assert limit // 2 < len(ids) <= limit
+    assert encoded.cut
+    assert encoded.ids[: encoded.target_start] == ids
+    if limit > 40:
+        assert kept.startswith("read.\nthe boat came late")
+        assert kept.endswith("did it sink?\noptions:\n- yes\n- no")
+        assert "sank" not in kept

@@ -27,6 +27,10 @@ _NOT_ENOUGH = 16
 """Characters that a field must have to be worth cutting."""
 
 
+_GUESSES = 8
+"""How often the length of a cut is guessed anew."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoded:
     """A prompt as tokens."""
@@ -91,7 +95,7 @@ class TextEncoder:
         found = []
         for prompt, ids, target in zip(prompts, inputs, targets, strict=True):
             cut = len(self._start) + len(ids) > limit
-            source = self._start + (self._shortened(prompt.input, prompt.fields) if cut else ids)
+            source = self._start + (self._shortened(prompt.input, ids, prompt.fields) if cut else ids)
             too_long = cut or len(target) > room
             found.append(Encoded(ids=source + target[:room] + tail, target_start=len(source), cut=too_long))
         return found
@@ -106,7 +110,7 @@ class TextEncoder:
         ):
             cut = len(self._start) + len(ids) > limit
             fields = {} if isinstance(prompt, str) else prompt.fields
-            found.append(self._start + (self._shortened(text, fields) if cut else ids))
+            found.append(self._start + (self._shortened(text, ids, fields) if cut else ids))
         return found
 
     def targets(self, texts: Sequence[str], *, end: bool = True) -> list[list[int]]:
@@ -128,25 +132,37 @@ class TextEncoder:
             return []
         return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
-    def _shortened(self, text: str, fields: Mapping[str, Any]) -> list[int]:
-        """An input's tokens without the end of its longest field, or without its middle where that is not enough."""
+    def _shortened(self, text: str, ids: list[int], fields: Mapping[str, Any]) -> list[int]:
+        """An input's tokens without the end of its longest field, or without its middle where that is not enough.
+
+        How many characters must go is guessed from the tokens that are too many, and guessed again until it fits.
+        """
         limit = self._part.max_input_tokens - len(self._start)
-        encoding = self._backend.encode(text + self._part.separator, add_special_tokens=False)
-        ids: list[int] = encoding.ids
-        spare = len(ids) - limit
+        whole = text + self._part.separator
         for start, stop in _spans(text, fields):
-            inside = [place for place, (left, right) in enumerate(encoding.offsets) if left >= start and right <= stop]
-            if len(inside) > spare:
-                gone = set(inside[-spare:])
-                return [token for place, token in enumerate(ids) if place not in gone]
+            kept, size = whole, len(ids)
+            gone = 0
+            for _ in range(_GUESSES):
+                gone += max(1, -(-(size - limit) * len(kept) // size))
+                if gone >= stop - start:
+                    break
+                kept = whole[: stop - gone] + whole[stop:]
+                found = self._one(kept)
+                size = len(found)
+                if size <= limit:
+                    return found
         return _cut_middle(ids, limit)
+
+    def _one(self, text: str) -> list[int]:
+        ids: list[int] = self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
+        return ids
 
 
 def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
     """Where a row's texts stand in an input, the longest first."""
     texts = [value.strip() for value in fields.values() if isinstance(value, str) and len(value) >= _NOT_ENOUGH]
     for value in sorted(texts, key=len, reverse=True):
-        start = text.find(value)
+        start = text.rfind(value)
         if start >= 0:
             yield start, start + len(value)
 
