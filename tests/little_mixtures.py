@@ -21,6 +21,7 @@ def write_mixture(
     engine: str = "local",
     data: Path | None = None,
     cyclic: bool = False,
+    drop_remainder: bool = False,
 ) -> Path:
     """Build a mixture into a folder, which may hold pieces already."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,6 +35,7 @@ def write_mixture(
             data=data,
             encoder=encoder.rules,
             cyclic=cyclic,
+            drop_remainder=drop_remainder,
         ),
         key="key",
         tokenizer="tokenizer",

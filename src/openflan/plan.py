@@ -64,6 +64,7 @@ class Plan:
             data=self.data,
             encoder=encoder,
             cyclic="cyclic_templates" in self.errata,
+            drop_remainder="drop_remainder" in self.errata,
             dropped={} if mixture is None else read_leakage(mixture).rows_to_drop,
         )
 

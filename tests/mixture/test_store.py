@@ -222,3 +222,11 @@ def test_the_released_codes_templates_go_by_row_number(tmp_path, division, encod
     for item in load_from_disk(str(write(tmp_path, division, encoder, cyclic=True))):
         fitting = renderers[item["task"]].applicable(rows[item["task"]][item["row"]])
         assert item["template"] == fitting[item["row"] % len(fitting)]
+
+
+def test_the_released_code_leaves_out_rows_after_the_last_whole_round_of_templates(tmp_path, division, encoder):
+    ledger = json.loads((write(tmp_path, division, encoder, drop_remainder=True) / "ledger.json").read_text())
+    counts = {entry.spec.name: len(entry.spec.templates) for entry in division.tuned}
+    assert {name: task["rows"] for name, task in ledger["tasks"].items()} == {
+        name: 30 - 30 % count for name, count in counts.items()
+    }

@@ -202,3 +202,12 @@ def test_long_prompts_lose_their_middle_and_say_how_much(material):
     text = Reader(render_page(replace(material, examples=long))).text
     assert "characters left out" in text
     assert "x" * 2_000 not in text
+
+
+def test_the_leak_certificate_and_active_errata_stand_at_the_top():
+    material = make_material()
+    said = {"certificate": "Clean: none of 9 held-out items shares a text.", "errata": ["ascii_lower_case"]}
+    page = render_page(replace(material, results=material.results.model_copy(update=said)))
+    head = page.partition("</header>")[0]
+    assert "Leak certificate: Clean: none of 9 held-out items shares a text." in head
+    assert "released code: ascii lower case." in head

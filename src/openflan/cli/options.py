@@ -16,6 +16,7 @@ __all__ = [
     "QuietOption",
     "RecipeArgument",
     "SetOption",
+    "fidelity_errata",
     "recipe_path",
     "settings",
 ]
@@ -45,6 +46,19 @@ def recipe_path(recipe: Path) -> Path:
             return found
     ready = sorted(path.stem for folder in _READY for path in folder.glob("*.yaml"))
     raise UserError(f"no recipe '{recipe}'", how=f"give a file, or one of: {', '.join(ready)}")
+
+
+def fidelity_errata(fidelity: str) -> frozenset[str]:
+    """The errata that `--fidelity` turns on.
+
+    Raises:
+        UserError: it is neither `paper` nor `code-v1`.
+    """
+    from openflan.tasks.errata import active_errata
+
+    if fidelity not in ("paper", "code-v1"):
+        raise UserError(f"no fidelity '{fidelity}'", where="--fidelity", how="paper or code-v1")
+    return active_errata(fidelity, {}, where="--fidelity")  # type: ignore[arg-type]
 
 
 def settings(changes: list[str] | None, data: str | None) -> list[str]:

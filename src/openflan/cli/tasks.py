@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openflan.cli import tasks_check, tasks_holdout, tasks_import, tasks_new
-from openflan.cli.options import DataOption, FoldersOption, JsonOption
+from openflan.cli.options import DataOption, FoldersOption, JsonOption, fidelity_errata
 
 if TYPE_CHECKING:
     from openflan.prompts.render import Prompt
@@ -113,12 +113,9 @@ def show(
     from openflan.errors import UserError, did_you_mean
     from openflan.prompts.render import BASELINE, TaskRenderer
     from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.errata import active_errata
     from openflan.tasks.sources import find_data, load_rows, load_twin
 
-    if fidelity not in ("paper", "code-v1"):
-        raise UserError(f"no fidelity '{fidelity}'", where="--fidelity", how="paper or code-v1")
-    errata = active_errata(fidelity, {}, where="--fidelity")  # type: ignore[arg-type]
+    errata = fidelity_errata(fidelity)
     entries = open_catalog(folder or [], errata=errata).entries
     if name not in entries:
         raise UserError(f"no task '{name}'", how=did_you_mean(name, entries) or "see `openflan tasks list`")

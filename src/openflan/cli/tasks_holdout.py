@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from openflan.cli.options import FoldersOption, JsonOption
+from openflan.cli.options import FoldersOption, JsonOption, fidelity_errata
 
 __all__ = ["holdout"]
 
@@ -24,15 +24,11 @@ def holdout(
     json_: JsonOption = False,
 ) -> None:
     """Show which tasks leave tuning with a cluster: by the paper's rule, or because they share its text."""
-    from openflan.errors import UserError
     from openflan.mixture.holdout import hold_out
     from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.errata import active_errata
     from openflan.tasks.sizes import official_rows
 
-    if fidelity not in ("paper", "code-v1"):
-        raise UserError(f"no fidelity '{fidelity}'", where="--fidelity", how="paper or code-v1")
-    errata = active_errata(fidelity, {}, where="--fidelity")  # type: ignore[arg-type]
+    errata = fidelity_errata(fidelity)
     entries = open_catalog(folder or []).select(use.split(","), where="--use")
     division = hold_out(entries, clusters, kin="none" if no_kin else "paper", lineage="keep" if keep else "drop")
     counts = [official_rows(entry.spec, "train", errata=errata) for entry in division.tuned]

@@ -42,6 +42,8 @@ class MixWork:
     encoder: EncoderRules
     cyclic: bool = False
     """Templates as the released code assigns them."""
+    drop_remainder: bool = False
+    """Rows after the last whole multiple of the number of templates are left out, as in the released code."""
     dropped: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Training rows that overlap with a held-out task, by task: places in the source split."""
 
@@ -75,6 +77,8 @@ class SomeRows(Sequence[SourceRow]):
 def usable_rows(work: MixWork, task: str) -> list[SourceRow]:
     """A task's training rows, without those that the leak check dropped."""
     rows = load_rows(work.entries[task], "train", data=work.data, limit=work.mixture.rows_per_task)
+    if work.drop_remainder:
+        rows = rows[: len(rows) - len(rows) % len(work.entries[task].spec.templates)]
     gone = work.dropped.get(task, frozenset())
     return [row for row in rows if row.index not in gone] if gone else rows
 

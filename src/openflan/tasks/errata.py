@@ -53,7 +53,6 @@ ERRATA: dict[str, Erratum] = {
     ),
     "cyclic_templates": Erratum(what="row i is always shown under template i modulo their number"),
     "drop_remainder": Erratum(what="rows after the last whole multiple of the number of templates are left out"),
-    "self_exemplars": Erratum(what="an example may stand among its own solved examples"),
 }
 """Every switch by name."""
 
