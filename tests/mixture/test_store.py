@@ -9,6 +9,7 @@ import pytest
 from datasets import load_from_disk
 
 from little_mixtures import write_mixture
+from little_tasks import write_tasks
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.mixture.pieces import COLUMNS
@@ -230,3 +231,40 @@ def test_the_released_code_leaves_out_rows_after_the_last_whole_round_of_templat
     assert {name: task["rows"] for name, task in ledger["tasks"].items()} == {
         name: 30 - 30 % count for name, count in counts.items()
     }
+
+
+def planted(value, canary):
+    """A row with a canary before every text."""
+    if isinstance(value, dict):
+        return {key: planted(below, canary) for key, below in value.items()}
+    if isinstance(value, list):
+        return [planted(below, canary) for below in value]
+    return f"{canary} {value}" if isinstance(value, str) else value
+
+
+def test_a_canary_in_a_held_out_source_is_not_in_the_packed_stream_and_one_in_a_tuned_source_is(tmp_path, encoder):
+    """A marked row in each file: the scan that finds none of the held-out ones must find all of the others."""
+    folder = write_tasks(tmp_path / "tasks")
+    entries = open_catalog([folder], collections=()).select(["mine"], where="tasks.use")
+    canaries = {}
+    for entry in entries:
+        path = folder / entry.spec.source.files["train"]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        canaries[entry.spec.name] = f"canary of {entry.spec.name} kvothe"
+        marked = planted(rows[0], canaries[entry.spec.name])
+        for file in (path, folder / entry.spec.source.files["test"]):
+            with file.open("a", encoding="utf-8") as held:
+                held.write(json.dumps(marked) + "\n")
+    division = hold_out(entries, ["natural_language_inference"], kin="paper")
+    longer = RECIPE.model_copy(
+        update={
+            "mixture": RECIPE.mixture.model_copy(update={"rows_per_task": 100}),
+            "training": RECIPE.training.model_copy(update={"steps": 40}),
+        }
+    )
+    store = TokenStore.open(write(tmp_path / "store", division, encoder, longer))
+    stream = "\n".join(encoder.text(store.tokens(n).tolist()) for step in store.steps(0) for n in step)
+    squeezed = "".join(stream.split()).lower()
+    found = {name for name, text in canaries.items() if "".join(text.split()).lower() in squeezed}
+    assert found == {entry.spec.name for entry in division.tuned}
+    assert set(canaries) - found == {entry.spec.name for entry in division.held_out}
