@@ -10,7 +10,7 @@ Rejected: Python configuration files, which can't be compared, hashed or trusted
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -21,6 +21,8 @@ from openflan.stage import fingerprint_of
 
 __all__ = [
     "EvaluationPart",
+    "MixingRule",
+    "MixtureGroup",
     "MixturePart",
     "ModelPart",
     "OptimizerPart",
@@ -79,13 +81,40 @@ class PromptsPart(_Part):
     max_target_tokens: int = Field(default=256, ge=1)
 
 
-class MixturePart(_Part):
-    """How often each task is drawn (section 2.1 of the paper)."""
+class MixingRule(_Part):
+    """How some tasks divide the draws among them (openflan.mixture.rates)."""
 
-    rows_per_task: int = Field(default=30_000, ge=1)
-    """At most this many training rows a task are used."""
+    rule: Literal["proportional", "equal"] = "proportional"
+    """`proportional`: in proportion to min(rows, maximum) ** (1 / temperature); `equal`: all tasks alike."""
     maximum: int = Field(default=3_000, ge=1)
     """Rows beyond this add nothing to a task's rate."""
+    temperature: float = Field(default=1.0, ge=0.1, allow_inf_nan=False)
+    """Above 1, small tasks are drawn more often than their size says; 1 is the paper's rule."""
+    weights: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    """Fixed shares, by task or by cluster as a whole; the other tasks divide what is left by the rule."""
+
+    @model_validator(mode="after")
+    def _no_dead_setting(self) -> Self:
+        if self.rule == "equal" and (self.temperature, self.maximum) != (1.0, 3_000):
+            raise ValueError("rule: equal does not look at sizes; leave out temperature and maximum")
+        return self
+
+
+class MixtureGroup(MixingRule):
+    """Tasks that together have a fixed share of the mixture, with a rule of their own."""
+
+    use: tuple[str, ...] = Field(min_length=1)
+    """Task, cluster or collection names; no task may be in two groups."""
+    share: float = Field(gt=0, le=1)
+
+
+class MixturePart(MixingRule):
+    """How often each task is drawn (section 2.1 of the paper)."""
+
+    groups: dict[str, MixtureGroup] = {}
+    """Named groups of tasks; what they leave goes to the tasks of no group, by the rule above."""
+    rows_per_task: int = Field(default=30_000, ge=1)
+    """At most this many training rows a task are used."""
     leakage: Literal["rows", "strict", "warn"] = "rows"
     """What happens to training rows whose text stands in a held-out task: `rows` drops them, `strict` drops their
     whole task, `warn` keeps them and says so in the certificate."""

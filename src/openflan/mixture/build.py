@@ -77,7 +77,9 @@ def build_mixture(
             "every training row stands in a held-out task", where="mixture.leakage", how="hold out fewer clusters"
         )
     work = replace(mixing.work, dropped=leakage.rows_to_drop)
-    draws = draws_per_round({name: len(held) for name, held in kept.items()}, maximum=recipe.mixture.maximum)
+    division = mixing.division
+    known = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
+    draws = draws_per_round({name: len(held) for name, held in kept.items()}, known, recipe.mixture)
     with open_engine(engine, work, Kitchen(work, kept), workers=workers) as pieces:
         maker = StoreMaker(
             folder=folder, work=work, rows=kept, draws=draws, siblings=siblings, engine=pieces, report=report
