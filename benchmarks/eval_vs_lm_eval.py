@@ -77,7 +77,7 @@ def prepare(this: Turn) -> Facts:
     part = PromptsPart(max_input_tokens=room * 4 // 5, max_target_tokens=room // 5)
     encoder = TextEncoder(load_tokenizer(source), part)
     entries = [e for e in choose_tasks(settings, "test") if e.spec.is_classification]
-    prompts = [p for e in entries for p in ask_prompts(e, part, limit=settings.size, data=settings.data_folder)]
+    prompts = [p for e in entries for p in ask_prompts(e, encoder, limit=settings.size, data=settings.data_folder)]
     began = time.perf_counter()
     inputs = encoder.inputs([prompt.input for prompt in prompts])
     options = iter(encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False))

@@ -7,6 +7,7 @@ from openflan.mixture.build import Mixing, build_mixture
 from openflan.mixture.holdout import HoldOut
 from openflan.mixture.workers import MixWork
 from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.examples import ExampleRules
 from openflan.recipe import Recipe
 
 
@@ -34,7 +35,7 @@ def write_mixture(
             entries={entry.spec.name: entry for entry in division.tuned},
             data=data,
             encoder=encoder.rules,
-            cyclic=cyclic,
+            examples=ExampleRules(cyclic=cyclic, skip_faulty=recipe.mixture.faulty_rows == "skip"),
             drop_remainder=drop_remainder,
         ),
         key="key",

@@ -205,12 +205,12 @@ class _Pipeline:
     def _ask(self) -> None:
         from openflan.evaluation.protocol import ask_prompts
 
+        assert self._encoder is not None
         part = self._recipe.evaluation
         chosen = [(e, part.rows) for e in self._plan.measured_held_out]
         chosen += [(e, part.seen_rows) for e in self._plan.measured_seen]
         self._questions = [
-            (entry, ask_prompts(entry, self._recipe.prompts, limit=limit, data=self._plan.data))
-            for entry, limit in chosen
+            (entry, ask_prompts(entry, self._encoder, limit=limit, data=self._plan.data)) for entry, limit in chosen
         ]
 
     def _stage(self, place: str, key: str, work: Callable[[Path], dict[str, Any]]) -> None:

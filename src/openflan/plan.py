@@ -21,6 +21,7 @@ from openflan.mixture.leakage import read_leakage
 from openflan.mixture.workers import MixWork
 from openflan.models.load import ModelSource, find_model
 from openflan.prompts.encoding import EncoderRules
+from openflan.prompts.examples import ExampleRules
 from openflan.prompts.render import TaskRenderer
 from openflan.recipe import Recipe
 from openflan.stage import FORMAT, fingerprint_of
@@ -63,7 +64,11 @@ class Plan:
             entries={entry.spec.name: entry for entry in self.division.tuned},
             data=self.data,
             encoder=encoder,
-            cyclic="cyclic_templates" in self.errata,
+            examples=ExampleRules(
+                cyclic="cyclic_templates" in self.errata,
+                self_exemplars="self_exemplars" in self.errata,
+                skip_faulty=self.recipe.mixture.faulty_rows == "skip",
+            ),
             drop_remainder="drop_remainder" in self.errata,
             dropped={} if mixture is None else read_leakage(mixture).rows_to_drop,
         )
@@ -84,6 +89,9 @@ def make_plan(recipe: Recipe) -> Plan:
     folders = [recipe.find(folder) for folder in wanted.folders]
     data = find_data(wanted.data, recipe.find)
     errata = active_errata(wanted.fidelity, wanted.errata, where="tasks.errata")
+    if "cyclic_templates" in errata and recipe.prompts.inversion_rate is not None:
+        how = "leave out one of them, e.g. --set tasks.errata.cyclic_templates=false"
+        raise UserError("templates in turn leave nothing to draw", where="prompts.inversion_rate", how=how)
     catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
     entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.use, where="tasks.use")]
     if unknown := sorted(set(wanted.splits) - {entry.spec.name for entry in entries}):

@@ -21,6 +21,7 @@ from openflan.stage import fingerprint_of
 
 __all__ = [
     "EvaluationPart",
+    "MixedStyle",
     "MixingRule",
     "MixtureGroup",
     "MixturePart",
@@ -28,6 +29,7 @@ __all__ = [
     "OptimizerPart",
     "PromptsPart",
     "Recipe",
+    "StylePart",
     "TasksPart",
     "TrainingPart",
     "load_recipe",
@@ -71,14 +73,76 @@ class TasksPart(_Part):
     by default the folder that the environment variable OPENFLAN_DATA names, if any."""
 
 
-class PromptsPart(_Part):
-    """How rows become text."""
+class StylePart(_Part):
+    """One way in which a row becomes text (openflan.prompts)."""
 
+    form: Literal["instruction", "dataset-name", "none"] = "instruction"
+    """`instruction`: under the task's templates. The paper's ablations (section 4.3): the bare fields after the names
+    of cluster and dataset, or the bare fields alone; those that the first template reads, and `options` as said."""
     options: Literal["shown", "hidden"] = "shown"
+    option_markers: Literal["dash", "random"] = "dash"
+    """`random`: header and markers of the list are drawn (`(A)`, `1.`, …), and a marker that tells options apart is the
+    answer, as in the Flan Collection."""
+    shots: int | tuple[int, ...] = 0
+    """Solved examples before the question: a number, or several to draw from. Fewer where they don't fit."""
+    exemplar_templates: Literal["mixed", "same"] = "mixed"
+    """Solved examples under any template, as the paper's, or under the question's own."""
+    balanced: bool = False
+    """Whether a question's solved examples take the classes in turn."""
+
+    @model_validator(mode="after")
+    def _no_dead_style(self) -> Self:
+        if not self.all_shots or min(self.all_shots) < 0 or max(self.all_shots) > 16:
+            raise ValueError(f"shots is {self.shots}; from 0 to 16")
+        if max(self.all_shots) == 0 and (self.balanced or self.exemplar_templates != "mixed"):
+            raise ValueError("exemplar_templates and balanced need shots")
+        if self.options == "hidden" and self.option_markers == "random":
+            raise ValueError("option_markers: random needs options: shown")
+        return self
+
+    @property
+    def all_shots(self) -> tuple[int, ...]:
+        """The numbers of solved examples to draw from."""
+        return (self.shots,) if isinstance(self.shots, int) else self.shots
+
+
+class MixedStyle(StylePart):
+    """A style that a part of the tuning prompts has."""
+
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Prompts in this style, relative to the others."""
+
+
+class PromptsPart(StylePart):
+    """How rows become text. The style settings say how questions are asked; `styles`, how tuning prompts are."""
+
+    styles: tuple[MixedStyle, ...] = ()
+    """Styles of the tuning prompts, drawn by weight; by default they are as questions are asked."""
+    inversion_rate: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Prompts that turn a task around for each one that does not; None draws from all of a task's templates alike."""
     separator: str = "\n"
     """Stands between input and target; part of the input's tokens."""
     max_input_tokens: int = Field(default=1024, ge=8)
     max_target_tokens: int = Field(default=256, ge=1)
+    exemplar_tokens: int | None = Field(default=None, ge=1)
+    """Input with its solved examples has at most so many tokens; by default 15/16 of `max_input_tokens`: 960 of 1,024
+    as in the paper."""
+
+    @model_validator(mode="after")
+    def _budget_fits(self) -> Self:
+        if self.exemplar_tokens is not None and self.exemplar_tokens > self.max_input_tokens:
+            raise ValueError(f"exemplar_tokens is {self.exemplar_tokens}, over max_input_tokens")
+        return self
+
+    @property
+    def exemplar_budget(self) -> int:
+        """Tokens that an input and its solved examples may have together."""
+        return self.exemplar_tokens or self.max_input_tokens * 15 // 16
+
+    @property
+    def tuning_styles(self) -> tuple[StylePart, ...]:
+        """The styles of tuning prompts."""
+        return self.styles or (self,)
 
 
 class MixingRule(_Part):

@@ -36,8 +36,8 @@ def encoder(tiny_llama):
 
 
 @pytest.fixture(scope="module")
-def asked(entries):
-    return [(entry, ask_prompts(entry, PROMPTS, limit=6, data=None)) for entry in entries.values()]
+def asked(entries, encoder):
+    return [(entry, ask_prompts(entry, encoder, limit=6, data=None)) for entry in entries.values()]
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +72,27 @@ def test_drawn_rows_stand_in_the_files_order_and_spread_over_it():
     assert len(draw_rows(rows(3), 100)) == 3
 
 
-def test_every_template_that_asks_for_the_answer_is_used_and_no_other(entries):
-    prompts = ask_prompts(entries["does_it_follow"], PROMPTS, limit=6, data=None)
+def test_every_template_that_asks_for_the_answer_is_used_and_no_other(entries, encoder):
+    prompts = ask_prompts(entries["does_it_follow"], encoder, limit=6, data=None)
     assert len(prompts) == 6 * 3
     assert {prompt.template for prompt in prompts} == {0, 1, 2}
     assert all(prompt.target == prompt.answer.text for prompt in prompts)
 
 
-def test_test_rows_are_asked_not_training_rows(entries):
+def test_test_rows_are_asked_not_training_rows(entries, encoder):
     entry = entries["cafe_review"]
     train = {row.fields["text"] for row in load_rows(entry, "train")}
     assert not any(
-        text in prompt.input for prompt in ask_prompts(entry, PROMPTS, limit=99, data=None) for text in train
+        text in prompt.input for prompt in ask_prompts(entry, encoder, limit=99, data=None) for text in train
     )
 
 
-def test_a_task_none_of_whose_rows_can_be_asked_is_an_error(entries):
+def test_a_task_none_of_whose_rows_can_be_asked_is_an_error(entries, encoder):
     entry = entries["cafe_review"]
     templates = tuple(t.model_copy(update={"when": "label == 7"}) for t in entry.spec.templates)
     never = Entry(spec=entry.spec.model_copy(update={"templates": templates}), path=entry.path, collection="mine")
     with pytest.raises(UserError, match="no template"):
-        ask_prompts(never, PROMPTS, limit=6, data=None)
+        ask_prompts(never, encoder, limit=6, data=None)
 
 
 def test_every_prompt_is_answered_once(answers, asked):
@@ -175,7 +175,7 @@ def test_an_unanswered_cell_is_a_gap(answers):
 
 def test_a_task_file_outside_the_package_is_asked_like_a_built_in_one(shared, model, encoder):
     entry = open_catalog(collections=["catalog"]).entries["cb"]
-    prompts = ask_prompts(entry, PROMPTS, limit=3, data=shared / "data")
+    prompts = ask_prompts(entry, encoder, limit=3, data=shared / "data")
     found = evaluate(model, encoder, [(entry, prompts)], PART, report=lambda _done, _total: None)
     assert len(found) == 3 * len({prompt.template for prompt in prompts})
     assert isinstance(entry.spec, TaskSpec)

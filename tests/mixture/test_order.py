@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from openflan.mixture.order import StreamOrder, TaskOrder, hash_integers, permute
+from openflan.hashing import hash_integers, permute
+from openflan.mixture.order import StreamOrder, TaskOrder
 
 DRAWS = {"a": 2, "b": 3, "c": 12}
 ROWS = {"a": 4, "b": 9, "c": 24}

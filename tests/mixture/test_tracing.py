@@ -163,3 +163,37 @@ def test_trl_trains_a_step_on_an_export(store, work, tiny_llama, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tiny_llama)
     trainer = SFTTrainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer)
     assert 0 < trainer.train().training_loss < 20
+
+
+@pytest.fixture(scope="module")
+def few_shot(tmp_path_factory, division, tiny_llama):
+    """A mixture of two styles, one with solved examples: recipe, encoder, work and store."""
+    styles = [{"weight": 1.0}, {"weight": 2.0, "shots": 2, "option_markers": "random"}]
+    prompts = {"max_input_tokens": 200, "max_target_tokens": 32, "styles": styles, "inversion_rate": 0.3}
+    recipe = Recipe.model_validate_json(json.dumps({**RECIPE.model_dump(mode="json"), "prompts": prompts}))
+    encoder = TextEncoder(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), recipe.prompts)
+    entries = {entry.spec.name: entry for entry in division.tuned}
+    work = MixWork(mixture=recipe.mixture, entries=entries, data=None, encoder=encoder.rules)
+    folder = tmp_path_factory.mktemp("few-shot")
+    return recipe, encoder, work, TokenStore.open(write_mixture(folder, recipe, division, encoder))
+
+
+def test_prompts_with_solved_examples_are_made_again_and_traced(few_shot):
+    _, _, work, store = few_shot
+    made = [one for step in (1, 5) for one in replay(store, work, seed=0, step=step)]
+    assert all(one.same for one in made)
+    assert {one.style for one in made} == {0, 1}
+    assert {len(one.exemplars) for one in made if one.style} <= {1, 2}
+    shown = next(one for one in made if one.exemplars)
+    seen = trace(store, seed=0, task=shown.task, row=shown.exemplars[0])
+    assert (shown.number, True) in {(one.number, one.as_exemplar) for one in seen}
+    assert [one.step for one in seen] == sorted(one.step for one in seen)
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_solved_examples_are_the_same_however_many_processes_choose_them(few_shot, division, tmp_path, workers):
+    recipe, encoder, _, store = few_shot
+    other = write_mixture(tmp_path / "other", recipe, division, encoder, workers=workers)
+    pieces = sorted(path.name for path in store.folder.glob("*.arrow"))
+    assert pieces == sorted(path.name for path in other.glob("*.arrow"))
+    assert all((other / name).read_bytes() == (store.folder / name).read_bytes() for name in pieces)

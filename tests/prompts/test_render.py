@@ -8,6 +8,7 @@ import pytest
 from openflan.errors import UserError
 from openflan.prompts.options import options_block
 from openflan.prompts.render import BASELINE, TaskRenderer
+from openflan.recipe import StylePart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.spec import TaskSpec
@@ -52,7 +53,7 @@ def test_the_options_block_is_the_papers_byte_for_byte():
 
 
 def test_hidden_options_leave_the_block_out_and_the_choice_in(tmp_path):
-    renderer = TaskRenderer(entry(tmp_path, "{{text}}\n{{options}}"), options="hidden")
+    renderer = TaskRenderer(entry(tmp_path, "{{text}}\n{{options}}"), style=StylePart(options="hidden"))
     prompt = renderer.render(row(), 0)
     assert prompt.input == "fine soup"
     assert prompt.answer.options == ("bad", "good")

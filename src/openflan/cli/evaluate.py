@@ -46,7 +46,7 @@ def evaluate(
         raise UserError("--model needs --tasks", how="e.g. --tasks rte,cb or --tasks natural_language_inference")
     entries = open_catalog().select(tasks.split(","), where="--tasks")
     opened = open_model(str(model))
-    asked = [(entry, ask_prompts(entry, opened.prompts, limit=rows, data=find_data(data))) for entry in entries]
+    asked = [(entry, ask_prompts(entry, opened.encoder, limit=rows, data=find_data(data))) for entry in entries]
     with watcher(quiet=quiet or json_) as watch:
         watch(Event(stage="evaluation", kind="started"))
         answers = ask_all(

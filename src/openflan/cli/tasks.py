@@ -36,10 +36,10 @@ def list_(
     json_: JsonOption = False,
 ) -> None:
     """List tasks by cluster."""
-    from openflan.tasks.catalog import open_catalog
+    from openflan.tasks.catalog import COLLECTIONS, open_catalog
     from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 
-    entries = open_catalog(folder or []).select(words or list(CLUSTERS), where="tasks list")
+    entries = open_catalog(folder or []).select(words or [*COLLECTIONS, "mine"], where="tasks list")
     if clusters:
         counts = {
             name: sum(name in (entry.spec.cluster, entry.spec.subcluster) for entry in entries)

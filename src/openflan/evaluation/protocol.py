@@ -20,7 +20,10 @@ from openflan.evaluation.ranking import Question, rank_options
 from openflan.models.batching import scoring_tokens
 from openflan.models.load import pick_precision
 from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.exemplars import ExemplarMaker, question_key
+from openflan.prompts.exemplars import Question as Asked
 from openflan.prompts.render import Prompt, TaskRenderer
+from openflan.prompts.styles import choose_shots
 from openflan.recipe import EvaluationPart, PromptsPart
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
@@ -30,6 +33,9 @@ __all__ = ["Answered", "ask_prompts", "draw_rows", "evaluate"]
 
 _GENERATION_TOKENS = 16_384
 """Padded tokens of a batch that is generated: its cost is the number of batches, not their size."""
+
+_SOLVED_ROWS = 30_000
+"""Training rows of a task that solved examples are taken from, at most."""
 
 Report = Callable[[int, int], None]
 """Told how many prompts of how many are answered."""
@@ -70,20 +76,30 @@ def draw_rows(rows: Sequence[SourceRow], limit: int) -> list[SourceRow]:
     return sorted(chosen, key=lambda row: row.index)
 
 
-def ask_prompts(entry: Entry, part: PromptsPart, *, limit: int, data: Path | None) -> list[Prompt]:
-    """The prompts that measure a task: every drawn test row under every fitting template.
+def ask_prompts(entry: Entry, encoder: TextEncoder, *, limit: int, data: Path | None) -> list[Prompt]:
+    """The prompts that measure a task: every drawn test row under every fitting template, in the encoder's style.
 
     Raises:
-        UserError: rows or templates of the task are at fault.
+        UserError: rows or templates of the task are at fault, or solved examples are wanted and it has no rows to take
+            them from.
     """
-    renderer = TaskRenderer(entry, options=part.options)
-    asking = {number for number, template in enumerate(entry.spec.templates) if not template.inverted}
-    prompts = [
-        renderer.render(row, number)
+    part = encoder.rules.part
+    renderer = TaskRenderer(entry, style=part)
+    questions = [
+        _question(renderer, row, number, part)
         for row in draw_rows(load_rows(entry, "test", data=data), limit)
-        for number in renderer.applicable(row)
-        if number in asking
+        for number in renderer.asking(row)
     ]
+    prompts = [question.prompt for question in questions]
+    if max(part.all_shots):
+        solved = ExemplarMaker(
+            renderer,
+            _solved_rows(entry, data),
+            count=encoder.lengths,
+            budget=part.exemplar_budget - len(encoder.rules.start),
+            separator=part.separator,
+        )
+        prompts = [prompt for prompt, _ in solved.add(questions)]
     if not prompts:
         raise UserError(
             f"no template of '{entry.spec.name}' fits any of its test rows",
@@ -91,6 +107,20 @@ def ask_prompts(entry: Entry, part: PromptsPart, *, limit: int, data: Path | Non
             how="add one without 'when' that asks for the answer",
         )
     return prompts
+
+
+def _question(renderer: TaskRenderer, row: SourceRow, number: int, part: PromptsPart) -> Asked:
+    key = question_key(row, number)
+    prompt = renderer.render(row, number, key=key)
+    return Asked(row=row, prompt=prompt, style=part, shots=choose_shots(part, key), key=key)
+
+
+def _solved_rows(entry: Entry, data: Path | None) -> list[SourceRow]:
+    """Rows that solved examples are taken from: training rows, as in the paper (section 4.4)."""
+    if "train" not in entry.spec.splits:
+        how = "leave it out of evaluation.tasks, or set prompts.shots=0"
+        raise UserError(f"'{entry.spec.name}' has no training rows for solved examples", where="prompts.shots", how=how)
+    return load_rows(entry, "train", data=data, limit=_SOLVED_ROWS)
 
 
 def evaluate(

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from openflan.errors import UserError
-from openflan.mixture.order import TaskOrder
+from openflan.mixture.pieces import example_of
 from openflan.mixture.store import TokenStore
 from openflan.mixture.workers import Kitchen, MixWork
 
@@ -60,8 +58,9 @@ def exported_rows(
                 yield None
                 continue
             maker = kitchen.maker(record["task"])
-            taken = TaskOrder(record["task"], len(maker.rows), seed=seed).at(np.array([record["draw"]]))
-            prompt = maker.example(int(taken.row[0]), int(taken.ticket[0])).prompt
+            example, _ = example_of(maker, seed=seed, draw=record["draw"])
+            assert example is not None  # an empty prompt is in no step
+            prompt = example.prompt
             yield {
                 "input": prompt.input,
                 "target": prompt.target,

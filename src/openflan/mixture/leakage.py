@@ -23,6 +23,7 @@ from openflan.mixture.holdout import Condemned
 from openflan.mixture.ngrams import NgramIndex, Text, words_of
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
+from openflan.tasks.columns import strings_in
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import TaskSpec
 
@@ -141,22 +142,11 @@ def texts_of(spec: TaskSpec, row: SourceRow, *, side: int = _SIDE) -> Iterator[l
     """
     label = spec.answer.field if spec.is_classification else ""
     names = [name for name in spec.columns or spec.fields if name != label and name in row.fields]
-    found = [words_of(text) for name in names for text in _strings(row.fields[name])]
+    found = [words_of(text) for name in names for text in strings_in(row.fields[name])]
     longest = max(found, key=len, default=[])
     for words in found:
         if len(words) >= (_SHORT if words is longest else side):
             yield words
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for below in value.values():
-            yield from _strings(below)
-    elif isinstance(value, list | tuple):
-        for below in value:
-            yield from _strings(below)
 
 
 def check_leakage(tuned: Rows, held_out: Rows, *, mode: Mode, lineage: Sequence[Condemned] = ()) -> Leakage:

@@ -19,13 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Draws", "Rows", "StreamOrder", "TaskOrder", "hash_integers", "permute"]
+from openflan.hashing import Integers, hash_integers, permute
 
-Integers = NDArray[np.uint64]
+__all__ = ["Draws", "Rows", "StreamOrder", "TaskOrder"]
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_ROUNDS = 8
-"""Four would do for large tasks; for a dozen rows they leave pairs of neighbours 10 % too frequent or too rare."""
 _BLOCK = 1_024
 """Positions of a block, about; a round of fewer is one block."""
 
@@ -128,38 +125,3 @@ class StreamOrder:
         found = self.at(np.arange(turns * self._length + int(self._starts[block]), positions, dtype=np.int64))
         np.maximum.at(needed, found.task, found.draw + 1)
         return needed
-
-
-def hash_integers(*values: object) -> Integers:
-    """Mix integers (arrays broadcast) into well-spread 64-bit hashes (the finaliser of SplitMix64)."""
-    state: Integers = np.zeros((), dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for value in values:
-            state = state ^ np.asarray(value).astype(np.uint64)
-            state = state + _GAMMA
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
-    return state
-
-
-def permute(index: NDArray[np.int64], size: int, key: Integers) -> NDArray[np.int64]:
-    """Where a keyed permutation of 0 … size-1 sends each index.
-
-    A Feistel network over the next even power of two; results outside the range go round again.
-
-    Args:
-        key: one key, or one an index.
-    """
-    half = np.uint64(max(1, (max(size - 1, 1).bit_length() + 1) // 2))
-    mask = np.uint64((1 << int(half)) - 1)
-    keys = np.broadcast_to(key, index.shape)
-    result = index.astype(np.uint64)
-    active = np.ones(index.shape, dtype=bool)
-    while active.any():
-        left, right = result[active] >> half, result[active] & mask
-        for number in range(_ROUNDS):
-            left, right = right, left ^ (hash_integers(keys[active], number, right) & mask)
-        result[active] = (left << half) | right
-        active &= result >= np.uint64(size)
-    return result.astype(np.int64)

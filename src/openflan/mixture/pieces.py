@@ -2,7 +2,8 @@
 
 The unit of work, of restart and of sharing. A task's draws are cut at fixed places (256, 512, 1,024 … draws, then
 every 16,384), and a piece depends on nothing but its task, its rows, the text format and the seed: any process on any
-machine makes the same bytes, and every hold-out that draws from the task uses the same piece.
+machine makes the same bytes, and every hold-out that draws from the task uses the same piece. Solved examples are rows
+of the same piece, so whoever makes it needs no other rows.
 
 Invariant: same inputs, same bytes. Cost: the tokenizer's, plus a fifth. Rejected: cutting the mixed stream, whose
 pieces no other hold-out could use; one file a task, which a killed run would begin again.
@@ -13,17 +14,26 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import UserError
-from openflan.mixture.order import TaskOrder
+from openflan.mixture.order import Rows, TaskOrder
 from openflan.prompts.encoding import Encoded, TextEncoder
 from openflan.prompts.examples import Example, ExampleMaker
 
-__all__ = ["COLUMNS", "PieceFacts", "bounds", "pieces_covering", "read_facts", "write_piece"]
+__all__ = [
+    "COLUMNS",
+    "PieceFacts",
+    "bounds",
+    "draws_of_piece",
+    "example_of",
+    "pieces_covering",
+    "read_facts",
+    "write_piece",
+]
 
 _FIRST = 256
 _LARGEST = 16_384
@@ -72,31 +82,36 @@ def pieces_covering(draws: int) -> int:
     return number
 
 
-def write_piece(
-    path: Path,
-    maker: ExampleMaker,
-    encoder: TextEncoder,
-    *,
-    seed: int,
-    number: int,
-    faulty: Literal["fail", "skip"],
-) -> PieceFacts:
+def draws_of_piece(task: str, rows: int, *, seed: int, number: int) -> Rows:
+    """What the draws of a task's piece take.
+
+    Args:
+        rows: usable rows of the task.
+    """
+    return TaskOrder(task, rows, seed=seed).at(np.arange(*bounds(number), dtype=np.int64))
+
+
+def example_of(maker: ExampleMaker, *, seed: int, draw: int) -> tuple[Example | None, int]:
+    """One draw's example, and how often its row had been drawn before."""
+    number = pieces_covering(draw + 1) - 1
+    taken = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
+    here = slice(draw - bounds(number)[0], draw - bounds(number)[0] + 1)
+    made = maker.examples(taken.row[here], taken.ticket[here], pool=np.unique(taken.row))
+    return made[0], int(taken.epoch[here][0])
+
+
+def write_piece(path: Path, maker: ExampleMaker, encoder: TextEncoder, *, seed: int, number: int) -> PieceFacts:
     """Render, tokenise and write one piece, whole or not at all.
 
     Raises:
         UserError: a row can't be rendered and the policy is to fail; task, row and template are named.
     """
-    first, last = bounds(number)
-    draws = np.arange(first, last, dtype=np.int64)
-    taken = TaskOrder(maker.entry.spec.name, len(maker.rows), seed=seed).at(draws)
+    taken = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
+    pool = np.unique(taken.row)
     made: list[Example | None] = []
-    for row, ticket in zip(taken.row.tolist(), taken.ticket.tolist(), strict=True):
-        try:
-            made.append(maker.example(row, ticket))
-        except UserError:
-            if faulty == "fail":
-                raise
-            made.append(None)
+    for start in range(0, len(taken.row), _BATCH):
+        some = slice(start, start + _BATCH)
+        made += maker.examples(taken.row[some], taken.ticket[some], pool=pool)
     encoded = list(_encode(encoder, made))
     columns = {
         "input_ids": [one.ids if one else [] for one in encoded],
@@ -107,7 +122,7 @@ def write_piece(
         "style": [one.style if one else -1 for one in made],
         "exemplars": [list(one.exemplars) if one else [] for one in made],
         "seed": [seed] * len(made),
-        "draw": draws,
+        "draw": np.arange(*bounds(number), dtype=np.int64),
     }
     facts = PieceFacts(
         tokens=sum(len(one.ids) for one in encoded if one),

@@ -15,7 +15,7 @@ Rejected: rendering while training, which nobody can look at and which pays the 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 import openflan
 from openflan.errors import UserError
-from openflan.mixture.order import StreamOrder, TaskOrder
+from openflan.mixture.order import StreamOrder
 from openflan.mixture.packing import Steps, pack_steps
-from openflan.mixture.pieces import COLUMNS, PieceFacts, bounds, pieces_covering, read_facts
+from openflan.mixture.pieces import COLUMNS, PieceFacts, draws_of_piece, pieces_covering, read_facts
 from openflan.mixture.workers import Engine, Job, MixWork, SomeRows
 from openflan.prompts.encoding import TextEncoder
 from openflan.stage import FORMAT, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
@@ -68,7 +68,7 @@ class StoreMaker:
         self._keys = {
             name: fingerprint_of(
                 [
-                    [FORMAT, openflan.__version__, self.work.cyclic, self.work.mixture.faulty_rows],
+                    [FORMAT, openflan.__version__, asdict(self.work.examples)],
                     self.work.entries[name].spec.fingerprint,
                     fingerprint_of([hashes.tolist(), [row.index for row in self.rows[name]]]),
                     encoder.fingerprint,
@@ -147,8 +147,7 @@ class StoreMaker:
         rows = self.rows[name]
         if self.engine.here:
             return Job(task=name, seed=seed, number=number, path=path, rows=rows)
-        draws = np.arange(*bounds(number), dtype=np.int64)
-        taken = np.unique(TaskOrder(name, len(rows), seed=seed).at(draws).row).tolist()
+        taken = np.unique(draws_of_piece(name, len(rows), seed=seed, number=number).row).tolist()
         held = SomeRows(len(rows), {row: rows[row] for row in taken})
         return Job(task=name, seed=seed, number=number, path=path, rows=held)
 

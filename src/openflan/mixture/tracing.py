@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openflan.errors import UserError, did_you_mean
-from openflan.mixture.order import TaskOrder
+from openflan.mixture.pieces import example_of
 from openflan.mixture.store import TokenStore
 from openflan.mixture.workers import Kitchen, MixWork
 
@@ -65,15 +65,15 @@ def replay(store: TokenStore, work: MixWork, *, seed: int, step: int) -> Iterato
     for number, position in zip(numbers, positions, strict=True):
         record = store.record(number)
         maker = kitchen.maker(record["task"])
-        taken = TaskOrder(record["task"], len(maker.rows), seed=seed).at(np.array([record["draw"]]))
-        example = maker.example(int(taken.row[0]), int(taken.ticket[0]))
+        example, epoch = example_of(maker, seed=seed, draw=record["draw"])
+        assert example is not None  # an empty prompt is in no step
         encoded = kitchen.encoder.prompts([example.prompt])[0]
         yield Replayed(
             number=number,
             position=position,
             task=record["task"],
             row=example.prompt.row,
-            epoch=int(taken.epoch[0]),
+            epoch=epoch,
             template=example.prompt.template,
             style=example.style,
             exemplars=example.exemplars,

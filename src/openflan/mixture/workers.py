@@ -21,7 +21,7 @@ from typing import Protocol
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
-from openflan.prompts.examples import ExampleMaker
+from openflan.prompts.examples import ExampleMaker, ExampleRules
 from openflan.recipe import MixturePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows
@@ -40,8 +40,7 @@ class MixWork:
     entries: Mapping[str, Entry]
     data: Path | None
     encoder: EncoderRules
-    cyclic: bool = False
-    """Templates as the released code assigns them."""
+    examples: ExampleRules = field(default_factory=ExampleRules)
     drop_remainder: bool = False
     """Rows after the last whole multiple of the number of templates are left out, as in the released code."""
     dropped: Mapping[str, frozenset[int]] = field(default_factory=dict)
@@ -100,7 +99,6 @@ class Kitchen:
             self.encoder,
             seed=job.seed,
             number=job.number,
-            faulty=self._work.mixture.faulty_rows,
         )
 
     def maker(self, task: str) -> ExampleMaker:
@@ -114,7 +112,15 @@ class Kitchen:
         return self._makers[task]
 
     def _maker(self, task: str, rows: Sequence[SourceRow]) -> ExampleMaker:
-        return ExampleMaker(self._work.entries[task], rows, self._work.encoder.part, cyclic=self._work.cyclic)
+        rules = self._work.encoder
+        return ExampleMaker(
+            self._work.entries[task],
+            rows,
+            rules.part,
+            self._work.examples,
+            count=self.encoder.lengths,
+            start=len(rules.start),
+        )
 
 
 class Engine(Protocol):

@@ -1,7 +1,9 @@
 """The OPTIONS block and the answer of a row.
 
 The block is the paper's: a header line, then one line an option, in the dataset's class order
-(Wei et al. 2022, section 2.3). Rejected: shuffled options by default; the paper keeps class order.
+(Wei et al. 2022, section 2.3). With drawn markers, header, markers and what follows an option vary as in the Flan
+Collection (Longpre et al. 2023), and a marker that tells options apart is the answer.
+Rejected: shuffled options by default; the paper keeps class order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from openflan.errors import UserError
+from openflan.hashing import hash_integer
 from openflan.tasks.spec import Answer
 
-__all__ = ["RowAnswer", "find_answer", "options_block"]
+__all__ = ["RowAnswer", "drawn_block", "find_answer", "options_block"]
 
 RenderText = Callable[[str], str]
 
@@ -35,6 +38,43 @@ class RowAnswer:
 def options_block(options: Sequence[str]) -> str:
     """The option list as it stands in a prompt."""
     return "\n".join(["OPTIONS:", *(f"- {option}" for option in options)])
+
+
+_HEADERS = (
+    "OPTIONS:", "Options:", "OPTIONS", "Options are:", "Choices:", "CHOICES:", "Your choices:", "Choose from:",
+    "Pick from:", "Select one:", "Possible answers:", "Answer choices:", "Available options:", "Choose one of these:",
+    "One of the following:", "",
+)  # fmt: skip
+_ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
+_BULLETS = ("- ", "* ", "+ ", "• ", "> ", "")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_FRAMES = ("({})", "{}.", "{})", "[{}]", "{}:")
+_ENDS = ("", "", "", ";", ",", ".")
+
+
+def drawn_block(options: Sequence[str], key: int) -> tuple[str, tuple[str, ...]]:
+    """An option list in a drawn format, and the options' names in it: markers that tell them apart, else their texts.
+
+    Args:
+        key: 64-bit hash that draws the format.
+    """
+    kind, frame = hash_integer(key, 1) % 8, _FRAMES[hash_integer(key, 2) % len(_FRAMES)]
+    numbers: list[str] = []
+    if kind in (0, 1) and len(options) <= len(_LETTERS):
+        numbers = list(_LETTERS if kind == 0 else _LETTERS.lower())
+    elif kind == 2:
+        numbers = [str(number) for number in range(1, len(options) + 1)]
+    elif kind == 3 and len(options) <= len(_ROMAN):
+        numbers = list(_ROMAN)
+    header, end = (words[hash_integer(key, salt) % len(words)] for words, salt in ((_HEADERS, 3), (_ENDS, 4)))
+    if numbers:
+        marks = [frame.format(number) for number in numbers[: len(options)]]
+        lines = [f"{mark} {option}{end}" for mark, option in zip(marks, options, strict=True)]
+        names = tuple(mark.rstrip(".:") if mark.startswith(("(", "[")) else mark.rstrip(".:)") for mark in marks)
+    else:
+        bullet = _BULLETS[hash_integer(key, 5) % len(_BULLETS)]
+        lines, names = [f"{bullet}{option}{end}" for option in options], tuple(options)
+    return "\n".join([header, *lines] if header else lines), names
 
 
 def find_answer(answer: Answer, fields: Mapping[str, Any], render: RenderText, *, where: str) -> RowAnswer:

@@ -8,20 +8,22 @@ Invariant: a prompt is a pure function of (spec, row, template); input and targe
 Cost: about 20 µs a prompt. Rejected: str.format, which has no conditions, and raw Jinja, which can reach Python.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
 
 from openflan.errors import UserError, did_you_mean
-from openflan.prompts.options import RowAnswer, find_answer, options_block
+from openflan.prompts.options import RowAnswer, drawn_block, find_answer, options_block
 from openflan.prompts.sandbox import LONGEST, SANDBOX, metered, unfit
+from openflan.prompts.styles import bare_text
+from openflan.recipe import StylePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
-from openflan.tasks.spec import Template
+from openflan.tasks.spec import FewShot, Template
 
 __all__ = ["BASELINE", "Prompt", "TaskRenderer"]
 
@@ -46,17 +48,23 @@ class Prompt:
     """The row."""
 
 
+_PLAIN = StylePart()
+
+
 class TaskRenderer:
     """Renders one task's rows under its templates.
+
+    Args:
+        style: how prompts are made where `render` is not told otherwise.
 
     Raises:
         UserError: a template is no Jinja or uses a name that is no field of the task.
     """
 
-    def __init__(self, entry: Entry, *, options: Literal["shown", "hidden"] = "shown") -> None:
+    def __init__(self, entry: Entry, *, style: StylePart = _PLAIN) -> None:
         self.spec = entry.spec
         self._path = entry.path
-        self._hide_options = options == "hidden"
+        self._style = style
         known = {*self.spec.names, *self.spec.constants, *_RESERVED}
         self._templates = list(self.spec.templates)
         if self.spec.baseline is not None:
@@ -101,17 +109,42 @@ class TaskRenderer:
             if template.when is None or self._holds(row, number)
         ]
 
-    def render(self, row: SourceRow, number: int) -> Prompt:
+    def inverted(self, numbers: Sequence[int]) -> list[int]:
+        """Those of some templates that turn the task around."""
+        return [number for number in numbers if self._templates[number].inverted]
+
+    def asking(self, row: SourceRow, style: StylePart | None = None) -> list[int]:
+        """Templates that ask for a row's answer: those that are not inverted, or one where a style uses none."""
+        fitting = self.applicable(row)
+        found = [number for number in fitting if not self._templates[number].inverted]
+        return found if (style or self._style).form == "instruction" else found[:1]
+
+    def few_shot(self, number: int) -> FewShot:
+        """How solved examples stand before a question under a template."""
+        return self._templates[number].few_shot or self.spec.few_shot
+
+    def render(self, row: SourceRow, number: int, *, style: StylePart | None = None, key: int = 0) -> Prompt:
         """The prompt of a row under template `number`.
+
+        Args:
+            key: 64-bit hash that draws the option list's format where the style says so.
 
         Raises:
             UserError: the template fails on this row or leaves the input or the target empty.
         """
+        style = style or self._style
         template = self._templates[number]
         answer = self.answer(row, number)
-        context = self._context(row, answer)
+        block = options_block(answer.options) if answer.options and style.options == "shown" else ""
+        if style.option_markers == "random" and self._lists_options(number, style):
+            block, names = drawn_block(answer.options, key)
+            answer = _renamed(answer, names)
+        context = self._context(row, answer, block)
         try:
-            text = _run(template.input, context).strip()
+            if style.form == "instruction":
+                text = _run(template.input, context).strip()
+            else:
+                text = self._bare(row, number, block, style)
             target = (answer.text if template.target == _JUST_THE_ANSWER else _run(template.target, context)).strip()
         except Exception as error:  # a stranger's template may fail in any way
             raise _failure(error, f"{self.where(number)}, row {row.index + 1}") from None
@@ -135,7 +168,7 @@ class TaskRenderer:
         others = [position for position in range(len(answer.options)) if position != answer.index]
         if not others or field.partition(".")[0] == (self.spec.answer.options_field or "").partition(".")[0]:
             return False
-        context = self._context(row, answer)
+        context = self._context(row, answer, options_block(answer.options))
         fields = {**row.fields}
         if "." not in field:
             keys = self.spec.answer.keys
@@ -148,19 +181,32 @@ class TaskRenderer:
         """A template's place in the words of an error."""
         return f"{self._path}, {'baseline' if number == BASELINE else f'template {number + 1}'}"
 
-    def _context(self, row: SourceRow, answer: RowAnswer) -> dict[str, Any]:
-        shown = bool(answer.options) and not self._hide_options
+    def _context(self, row: SourceRow, answer: RowAnswer, block: str) -> dict[str, Any]:
         return {
             **SANDBOX.globals,
             **row.fields,
             "row": row.fields,
             "answer": answer.text,
-            "options": options_block(answer.options) if shown else "",
+            "options": block,
             "option_list": answer.options,
         }
 
+    def _lists_options(self, number: int, style: StylePart) -> bool:
+        """Whether a template has the option list in it."""
+        shown = style.form != "instruction" or "options" in _names(self._templates[number].input)
+        return shown and self.spec.is_classification
+
+    def _bare(self, row: SourceRow, number: int, block: str, style: StylePart) -> str:
+        """The input without an instruction, or with the names of cluster and dataset for one."""
+        text = bare_text(self.spec, row.fields, _names(self._templates[number].input))
+        if style.form == "dataset-name":
+            kind = (self.spec.subcluster or self.spec.cluster).replace("_", " ")
+            text = f"[{kind}: {self.spec.dataset or self.spec.name}] {text}"
+        return f"{text}\n\n{block}" if block and text else text
+
     def _holds(self, row: SourceRow, number: int) -> bool:
-        context = self._context(row, self.answer(row, number))
+        answer = self.answer(row, number)
+        context = self._context(row, answer, options_block(answer.options))
         text = _render(_condition(self._templates[number].when), context, self.where(number))
         return text.strip().lower() not in ("", "false", "0", "none")
 
@@ -186,6 +232,19 @@ class TaskRenderer:
 def _condition(when: str | None) -> str:
     """A `when` as template text; a bare expression may stand without braces."""
     return "" if when is None else when if "{" in when else "{{" + when + "}}"
+
+
+def _renamed(answer: RowAnswer, names: tuple[str, ...]) -> RowAnswer:
+    """The answer where the options go by other names."""
+    right = dict(zip(answer.options, names, strict=True))
+    known = tuple(right[text] for text in answer.references)
+    return replace(answer, text=names[answer.index], options=names, references=known)
+
+
+@cache
+def _names(text: str) -> frozenset[str]:
+    """Names that a template reads."""
+    return frozenset(meta.find_undeclared_variables(SANDBOX.parse(text)))
 
 
 @cache

@@ -1,6 +1,7 @@
 """The catalog: which tasks there are, by name.
 
-Three collections: `starter` (the embedded suite), `catalog` (FLAN's datasets) and `mine` (folders a recipe names).
+Four collections: `starter` (the embedded suite), `catalog` (FLAN's datasets), `cot` (the Flan Collection's
+chains of thought) and `mine` (folders a recipe names).
 A task of your own behaves like a built-in one; a name may stand for one task only.
 
 Cost: reading every file takes about 60 ms; only the collections asked for are read. Rejected: a registry that
@@ -24,6 +25,7 @@ _PACKAGE = Path(openflan.__file__).parent
 COLLECTIONS: dict[str, Path] = {
     "starter": _PACKAGE / "starter" / "suite",
     "catalog": _PACKAGE / "tasks" / "catalog",
+    "cot": _PACKAGE / "tasks" / "cot",
 }
 """The collections that come with openflan."""
 
@@ -46,6 +48,8 @@ class Catalog:
     def select(self, words: Iterable[str], *, where: str) -> list[Entry]:
         """Tasks that task names, cluster names or collection names stand for, each once, sorted by name.
 
+        A cluster does not stand for chains of thought, which are no zero-shot tasks of it; `cot` does.
+
         Raises:
             UserError: a word is none of the three.
         """
@@ -54,7 +58,8 @@ class Catalog:
             found = [
                 entry
                 for entry in self.entries.values()
-                if word in (entry.spec.name, entry.spec.cluster, entry.spec.subcluster, entry.collection)
+                if word in (entry.spec.name, entry.collection)
+                or (word in (entry.spec.cluster, entry.spec.subcluster) and entry.collection != "cot")
             ]
             if not found and word not in (*CLUSTERS, *SUBCLUSTERS, *COLLECTIONS, "mine"):
                 known = [*self.entries, *CLUSTERS, *SUBCLUSTERS, *COLLECTIONS]

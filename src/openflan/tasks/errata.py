@@ -52,6 +52,7 @@ ERRATA: dict[str, Erratum] = {
         steps={"drop_unanswerable_marker": "keep_unanswerable_marker"},
     ),
     "cyclic_templates": Erratum(what="row i is always shown under template i modulo their number"),
+    "self_exemplars": Erratum(what="a row may stand among its own solved examples, and rows of its passage too"),
     "drop_remainder": Erratum(what="rows after the last whole multiple of the number of templates are left out"),
 }
 """Every switch by name."""

@@ -125,8 +125,9 @@ class Answer(_Strict):
 class FewShot(_Strict):
     """How solved examples stand before a question."""
 
-    before_target: str = "\n\n"
-    """Between an example's input and its target."""
+    before_target: str | None = None
+    """Between an example's input and its target, where it ends in the recipe's `prompts.separator`; by default that
+    separator, which stands before the question's own target too."""
     between: str = "\n\n\n"
     """Between two examples, and between the last and the question."""
 

@@ -21,7 +21,7 @@ import torch
 from accelerate import Accelerator
 
 from openflan.errors import UserError
-from openflan.mixture.order import hash_integers
+from openflan.hashing import hash_integers
 from openflan.mixture.store import TokenStore
 from openflan.models.batching import group_by_length
 from openflan.models.load import pick_precision
