@@ -15,7 +15,12 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 @pytest.mark.parametrize("name", ["flan", "flan-2022"])
 def test_a_papers_recipe_mixes(name, tiny_llama, tmp_path):
     small = ["training.steps=4", "training.tokens_per_batch=1024", "prompts.max_input_tokens=208"]
-    small += [f"model.path={tiny_llama}", "tasks.data=twins", "prompts.max_target_tokens=32", "evaluation.max_new_tokens=32"]
+    small += [
+        f"model.path={tiny_llama}",
+        "tasks.data=twins",
+        "prompts.max_target_tokens=32",
+        "evaluation.max_new_tokens=32",
+    ]
     small += [f"tasks.use=[sentiment, natural_language_inference{', cot' if name == 'flan-2022' else ''}]"]
     recipe = load_recipe(RECIPES / f"{name}.yaml", small)
     outcome = run(recipe, runs=tmp_path, until="mixture")

@@ -10,7 +10,7 @@ of its own, which nobody would have to run.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from openflan.mixture.holdout import HoldOut
 from openflan.mixture.leakage import Leakage, check_leakage
 from openflan.mixture.rates import draws_per_round
 from openflan.mixture.store import Report, StoreMaker
-from openflan.mixture.workers import Kitchen, MixWork, open_engine, usable_rows
+from openflan.mixture.workers import MixWork, open_engine, usable_rows
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import Recipe
 from openflan.stage import fingerprint_of, write_atomically
@@ -64,8 +64,30 @@ def build_mixture(
         UserError: rows or templates of a task are at fault, or nothing is left to tune on.
     """
     recipe = mixing.recipe
-    rows = {entry.spec.name: usable_rows(mixing.work, entry.spec.name) for entry in mixing.division.tuned}
-    leakage = _check(mixing, rows)
+    with open_engine(engine, mixing.work, workers=workers) as pieces:
+        rows = {entry.spec.name: usable_rows(mixing.work, entry.spec.name) for entry in mixing.division.tuned}
+        leakage = _check(mixing, rows)
+        kept = _without_leaks(rows, leakage)
+        division = mixing.division
+        known = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
+        draws = draws_per_round({name: len(held) for name, held in kept.items()}, known, recipe.mixture)
+        maker = StoreMaker(
+            folder=folder, work=mixing.work, rows=kept, draws=draws, siblings=siblings, engine=pieces, report=report
+        )
+        drawn = maker.write(seeds=recipe.seeds, steps=recipe.training.steps, capacity=recipe.training.tokens_per_batch)
+    np.savez(folder / "rows.npz", allow_pickle=False, **maker.row_hashes)
+    ledger = _ledger(mixing, rows, kept, draws, drawn)
+    write_atomically(folder / "leakage.json", leakage.to_json(mixture=mixing.key))
+    write_atomically(folder / "lock.json", json.dumps(_lock(mixing, maker, ledger), indent=1, ensure_ascii=False))
+    write_atomically(folder / "ledger.json", json.dumps(ledger, indent=1, ensure_ascii=False))
+
+
+def _without_leaks(rows: Mapping[str, Sequence[SourceRow]], leakage: Leakage) -> dict[str, list[SourceRow]]:
+    """The rows that the leak check leaves, by task.
+
+    Raises:
+        UserError: none is left.
+    """
     kept = {
         name: [row for row in held if row.index not in leakage.rows_to_drop.get(name, frozenset())]
         for name, held in rows.items()
@@ -76,20 +98,7 @@ def build_mixture(
         raise UserError(
             "every training row stands in a held-out task", where="mixture.leakage", how="hold out fewer clusters"
         )
-    work = replace(mixing.work, dropped=leakage.rows_to_drop)
-    division = mixing.division
-    known = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
-    draws = draws_per_round({name: len(held) for name, held in kept.items()}, known, recipe.mixture)
-    with open_engine(engine, work, Kitchen(work, kept), workers=workers) as pieces:
-        maker = StoreMaker(
-            folder=folder, work=work, rows=kept, draws=draws, siblings=siblings, engine=pieces, report=report
-        )
-        drawn = maker.write(seeds=recipe.seeds, steps=recipe.training.steps, capacity=recipe.training.tokens_per_batch)
-    np.savez(folder / "rows.npz", allow_pickle=False, **maker.row_hashes)
-    ledger = _ledger(mixing, rows, kept, draws, drawn)
-    write_atomically(folder / "leakage.json", leakage.to_json(mixture=mixing.key))
-    write_atomically(folder / "lock.json", json.dumps(_lock(mixing, maker, ledger), indent=1, ensure_ascii=False))
-    write_atomically(folder / "ledger.json", json.dumps(ledger, indent=1, ensure_ascii=False))
+    return kept
 
 
 def _check(mixing: Mixing, rows: Mapping[str, Sequence[SourceRow]]) -> Leakage:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 import openflan
@@ -233,9 +234,15 @@ def _feature(kind: Any) -> dict[str, Any]:
 
 def _hash_rows(rows: Sequence[SourceRow]) -> NDArray[np.uint64]:
     """A 64-bit hash of each row's content."""
-    texts = (json.dumps(row.fields, ensure_ascii=False, default=str) for row in rows)
-    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    digests = b"".join(hashlib.blake2b(_plain_bytes(row.fields), digest_size=8).digest() for row in rows)
     return np.frombuffer(digests, dtype="<u8")
+
+
+def _plain_bytes(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # integers of over 64 bits
+        return json.dumps(fields, ensure_ascii=False, default=str).encode()
 
 
 @dataclass(frozen=True, kw_only=True)

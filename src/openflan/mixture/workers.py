@@ -85,9 +85,8 @@ def usable_rows(work: MixWork, task: str) -> list[SourceRow]:
 class Kitchen:
     """Where one process makes pieces."""
 
-    def __init__(self, work: MixWork, rows: Mapping[str, Sequence[SourceRow]] | None = None) -> None:
+    def __init__(self, work: MixWork) -> None:
         self._work = work
-        self._rows = rows or {}
         self.encoder = TextEncoder(work.encoder, work.encoder.part)
         self._makers: OrderedDict[str, ExampleMaker] = OrderedDict()
 
@@ -102,10 +101,9 @@ class Kitchen:
         )
 
     def maker(self, task: str) -> ExampleMaker:
-        """The maker of a task's examples; its rows are loaded unless they were given."""
+        """The maker of a task's examples; its rows are loaded."""
         if task not in self._makers:
-            held = self._rows[task] if task in self._rows else usable_rows(self._work, task)
-            self._makers[task] = self._maker(task, held)
+            self._makers[task] = self._maker(task, usable_rows(self._work, task))
             if len(self._makers) > _KEPT:
                 self._makers.popitem(last=False)
         self._makers.move_to_end(task)
@@ -139,7 +137,7 @@ class Engine(Protocol):
 
 
 @contextmanager
-def open_engine(kind: str, work: MixWork, kitchen: Kitchen, *, workers: int) -> Iterator[Engine]:
+def open_engine(kind: str, work: MixWork, *, workers: int) -> Iterator[Engine]:
     """The engine of a name, with its processes as long as they are needed.
 
     Raises:
@@ -153,7 +151,7 @@ def open_engine(kind: str, work: MixWork, kitchen: Kitchen, *, workers: int) -> 
     elif kind != "local":
         raise UserError(f"no engine '{kind}'", where="--engine", how="local or ray")
     elif workers <= 1:
-        yield _Here(kitchen)
+        yield _Here(Kitchen(work))
     else:
         with _Processes(work, workers) as processes:
             yield processes
@@ -173,12 +171,13 @@ class _Here:
 
 
 class _Processes:
-    """Several processes, begun when first needed."""
+    """Several processes."""
 
     here = False
 
     def __init__(self, work: MixWork, workers: int) -> None:
         settings = {name: os.environ[name] for name in ("HF_HUB_OFFLINE", "HF_HOME") if name in os.environ}
+        self._workers = workers
         self._pool = ProcessPoolExecutor(
             max_workers=workers,
             mp_context=multiprocessing.get_context("spawn"),
@@ -187,6 +186,8 @@ class _Processes:
         )
 
     def __enter__(self) -> "_Processes":
+        for _ in range(self._workers):
+            self._pool.submit(int)  # starts a process, which loads its libraries while rows are read here
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -208,6 +209,8 @@ def _begin(work: MixWork, settings: Mapping[str, str]) -> None:
     global _kitchen  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     os.environ.update(settings)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    import pyarrow  # noqa: F401 (needed by the first piece, loaded while there is none)
+
     _kitchen = Kitchen(work)
 
 

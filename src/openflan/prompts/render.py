@@ -76,6 +76,7 @@ class TaskRenderer:
         for text in self.spec.answer.options or ():
             self._check(text, {*self.spec.names, "row"}, f"{self._path}, answer.options")
         self._last: tuple[SourceRow, RowAnswer] | None = None
+        self._by_label: dict[tuple[int | None, type, Any], RowAnswer] = {}
 
     def template(self, number: int) -> Template:
         """A template of the task, or its baseline."""
@@ -86,6 +87,10 @@ class TaskRenderer:
         own = None if number is None else self._templates[number].options
         if own is None and self._last is not None and self._last[0] is row:
             return self._last[1]
+        label = row.fields.get(self.spec.answer.field) if self._fixed(own) else None
+        key = (None if own is None else number, type(label), label) if isinstance(label, int | str) else None
+        if key is not None and key in self._by_label:
+            return self._by_label[key]
         where = f"{self.spec.name}, row {row.index + 1}"
         part = (
             self.spec.answer
@@ -99,7 +104,15 @@ class TaskRenderer:
         found = find_answer(part, row.fields, render, where=where)
         if own is None:
             self._last = (row, found)
+        if key is not None:
+            self._by_label[key] = found
         return found
+
+    def _fixed(self, own: tuple[str, ...] | None) -> bool:
+        """Whether the answer is told by the label alone: options that no row changes, and no group."""
+        answer = self.spec.answer
+        options = own or answer.options
+        return options is not None and not any("{" in text for text in options) and answer.group is None
 
     def applicable(self, row: SourceRow) -> list[int]:
         """Numbers of the templates whose `when` holds for the row."""
