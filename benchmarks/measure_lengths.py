@@ -64,7 +64,7 @@ STRETCHED: dict[str, tuple[dict[str, tuple[float, float]], str]] = {
     ),
     "multi_news": (
         {"document": (11_000, 0.85), "main_article": (3_900, 0.7)},
-        "articles at hand are cut at about 2,000 characters; 2,103 words in 2.8 articles on average (Fabbri et al. 2019)",
+        "articles at hand are cut at about 2,000 characters; 2,103 words in 2.8 of them on average (Fabbri 2019)",
     ),
     "newsroom": ({"text": (3_950, 0.75), "summary": (160, 0.6)}, "659 and 27 words on average (Grusky et al. 2018)"),
     "wiki_lingua_english_en": ({"source": (2_100, 0.7), "target": (215, 0.6)}, "391 and 39 (Ladhak et al. 2020)"),
@@ -168,9 +168,7 @@ def measure(entry: Entry, data: Path, encoding: Any) -> dict[str, Any]:
     draws = list(zip(taken.row.tolist(), taken.ticket.tolist(), strict=True))
     prompts = [shown.example(row, ticket).prompt for row, ticket in draws]
     bare = [hidden.example(row, ticket).prompt for row, ticket in draws]
-    saved = sum(
-        len(one.input.encode()) - len(other.input.encode()) for one, other in zip(prompts, bare, strict=True)
-    )
+    saved = sum(len(one.input.encode()) - len(other.input.encode()) for one, other in zip(prompts, bare, strict=True))
     return {
         "from": origin,
         **({"note": note} if note else {}),

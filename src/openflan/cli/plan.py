@@ -11,6 +11,7 @@ import typer
 from openflan.cli.options import DataOption, JsonOption, RecipeArgument, SetOption, recipe_path, settings
 
 if TYPE_CHECKING:
+    from openflan.mixture.holdout import HoldOut
     from openflan.mixture.planning import ClusterPlan, MixPlan, TaskPlan
     from openflan.mixture.survey import Survey
 
@@ -26,7 +27,7 @@ _LEGEND = {
     "exact": "exact: rows counted, prompts made and tokenised",
     "rows": "rows: counted; tokens from their bytes, for the tokenizer is not a local folder",
     "estimate": "no mark: official rows, known lengths",
-    "guess": "guess: rows or lengths are not known",
+    "guess": "guess: no real rows behind its lengths, or no known size",
 }
 
 
@@ -66,7 +67,7 @@ def plan(
         record = _record(made, known, loaded.name, division.clusters)
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
         return
-    _print(made, known)
+    _print(made, known, division)
 
 
 def _patience(*, quiet: bool) -> Any:
@@ -96,7 +97,7 @@ def _record(made: "MixPlan", known: "Survey", name: str, held_out: tuple[str, ..
     }
 
 
-def _print(made: "MixPlan", known: "Survey") -> None:
+def _print(made: "MixPlan", known: "Survey", division: "HoldOut") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -111,7 +112,7 @@ def _print(made: "MixPlan", known: "Survey") -> None:
     console = Console(width=max(_WIDE, Console().width if sys.stdout.isatty() else 0), soft_wrap=True)
     console.print(table, highlight=False, markup=True)
     out = sys.stdout
-    out.write("\n" + "".join(f"{line}\n" for line in _summary(made)))
+    out.write("\n" + "".join(f"{line}\n" for line in [*_left(division), *_summary(made)]))
     bases = {one.basis for one in made.tasks}
     out.write("".join(f"{_LEGEND[basis]}\n" for basis in _LEGEND if basis in bases and bases != {"estimate"}))
     if bases == {"estimate"}:
@@ -125,7 +126,8 @@ def _print(made: "MixPlan", known: "Survey") -> None:
 
 def _cluster_cells(one: "ClusterPlan") -> tuple[str, ...]:
     name = f"[bold]{one.cluster}[/bold]"
-    return name, f"{one.rows:,}", f"{one.rate:.2%}", f"{one.token_share:.2%}", "", "", _share(one.cut), ""
+    rows = f"{one.rows:,}{'+' if one.unknown_rows else ''}" if one.rows else "?"
+    return name, rows, f"{one.rate:.2%}", f"{one.token_share:.2%}", "", "", _share(one.cut), ""
 
 
 def _task_cells(one: "TaskPlan") -> tuple[str, ...]:
@@ -145,6 +147,16 @@ def _share(value: float) -> str:
     return "" if value < 0.0005 else f"{value:.1%}"
 
 
+def _left(division: "HoldOut") -> list[str]:
+    """What is not tuned on."""
+    lines = []
+    if division.clusters:
+        lines.append(f"held out: {', '.join(division.clusters)} ({len(division.held_out)} tasks)")
+    if gone := tuple(one.entry.spec.name for one in division.condemned):
+        lines.append(f"not tuned on, for they share text with held-out tasks: {_names(gone)}")
+    return lines
+
+
 def _summary(made: "MixPlan") -> list[str]:
     from openflan.mixture.planning import SPEED
 
@@ -156,7 +168,7 @@ def _summary(made: "MixPlan") -> list[str]:
     return [
         f"{of.tasks} tasks in {len(made.clusters)} clusters, {of.rows:,} rows, total rate {of.total_rate:,}",
         f"{of.steps:,} steps of {of.tokens_per_step:,} tokens{times}: {of.tokens:,} tokens and {of.examples:,} examples"
-        f"{each}, {of.tokens_per_example:.0f} tokens each, {of.cut:.1%} of them cut",
+        f"{each}, {of.tokens_per_example:.0f} tokens each, {_share(of.cut) or 'none'} of them cut",
         f"token store: {of.made_prompts:,} prompts in whole pieces, {_size(of.disk_bytes)}",
         f"mixing: {_time(of.seconds)} with {processes} once the rows are there, at {rate:,.0f} tokens a second",
         f"  ({SPEED.source})",

@@ -27,10 +27,12 @@ __all__ = [
     "BytesPerToken",
     "Curve",
     "KnownLengths",
+    "Lengths",
     "PromptStyle",
     "TokenLengths",
     "fit",
     "known_lengths",
+    "styles_of",
 ]
 
 Origin = Literal["rows", "stand-in", "twin", "guess"]
@@ -136,7 +138,7 @@ class PromptStyle:
     """Solved examples before the question, at most."""
 
 
-ZERO_SHOT = (PromptStyle(),)
+ZERO_SHOT: tuple[PromptStyle, ...] = (PromptStyle(),)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,13 +156,21 @@ class TokenLengths:
         return self.input + self.target
 
 
-def fit(lengths: Lengths, part: PromptsPart, styles: Sequence[PromptStyle] = ZERO_SHOT) -> TokenLengths:
+def styles_of(part: PromptsPart) -> Sequence[PromptStyle]:
+    """The styles that a recipe mixes, as far as length goes: where few-shot prompts enter an estimate.
+
+    Recipes know one style. Prompts that are measured (mixture/survey.py) are in the mixture's styles whatever they are.
+    """
+    return ZERO_SHOT
+
+
+def fit(lengths: Lengths, part: PromptsPart, styles: Sequence[PromptStyle] | None = None) -> TokenLengths:
     """Prompts in their styles, with the tokens between and after them, cut at the recipe's limits.
 
     Args:
-        styles: where prompts of several styles are mixed, each with its share; the place where a recipe's styles
-            change what a plan expects.
+        styles: other styles than the recipe's.
     """
+    styles = styles_of(part) if styles is None else styles
     whole = sum(style.share for style in styles)
     joint = 1.0 if part.separator else 0.0  # a separator is one token of nearly every tokenizer
     target = lengths.target.changed(lambda size: size + 1)  # the end-of-text token
@@ -214,9 +224,7 @@ def known_lengths(name: str, cluster: Sequence[str]) -> KnownLengths:
 
 def _middle(curves: Sequence[Curve]) -> Curve:
     values = zip(*(curve.values for curve in curves), strict=True)
-    return Curve(
-        ranks=curves[0].ranks, values=tuple(map(median, values)), mean=median(curve.mean for curve in curves)
-    )
+    return Curve(ranks=curves[0].ranks, values=tuple(map(median, values)), mean=median(curve.mean for curve in curves))
 
 
 @cache
@@ -230,9 +238,7 @@ def _table() -> Mapping[str, KnownLengths]:
                 part: Curve(ranks=ranks, values=tuple(task[part]["bytes"]), mean=task[part]["mean"])
                 for part in ("input", "target")
             },
-            reference=BytesPerToken(
-                input=task["input"]["bytes_per_token"], target=task["target"]["bytes_per_token"]
-            ),
+            reference=BytesPerToken(input=task["input"]["bytes_per_token"], target=task["target"]["bytes_per_token"]),
             options=task["options_bytes"],
             origin=task["from"],
         )

@@ -28,6 +28,8 @@ _FILL = 0.999
 """Of a step's tokens, what packing fills (benchmarks/results/2026-11-24-mix-quick.json)."""
 _SPARE = 1.01
 """Of the draws that the mean length says are needed, so many are made at first (mixture/store.py)."""
+_OPEN_STEPS = 7
+"""Steps that are still open, and nearly full, when the last one is (mixture/packing.py)."""
 _PROMPT_BYTES = 44
 """Of a prompt on disk, beside its tokens and its task's name: the other columns and its entry in `lengths.npy`."""
 _PLACE_BYTES = 16
@@ -55,7 +57,7 @@ SPEED = Speed(
     alone=483_000,
     beside=350_000,
     leak_check=23_500,
-    source="measured on a machine with two cores and a vocabulary of 4,010, benchmarks/results/2026-11-24-mix-quick.json",
+    source="measured on two cores of a small machine, vocabulary 4,010: benchmarks/results/2026-11-24-mix-quick.json",
 )
 
 
@@ -69,7 +71,7 @@ class TaskFacts:
     lengths: TokenLengths
     basis: Basis
     """`exact`: rows and tokens are counted; `rows`: rows are counted, tokens follow from their bytes; `estimate`:
-    official rows, known lengths; `guess`: lengths or rows of it are guessed."""
+    official rows, known lengths; `guess`: no real rows stand behind its lengths, or its size is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +101,8 @@ class ClusterPlan:
     cluster: str
     tasks: int
     rows: int
+    unknown_rows: int
+    """Tasks whose rows are not among these, for nothing tells how many they are."""
     rate: float
     token_share: float
     cut: float
@@ -204,6 +208,7 @@ def _clusters(tasks: Sequence[TaskPlan]) -> tuple[ClusterPlan, ...]:
             cluster=cluster,
             tasks=len(inside),
             rows=sum(task.rows or 0 for task in inside),
+            unknown_rows=sum(task.rows is None for task in inside),
             rate=(rate := sum(task.rate for task in inside)),
             token_share=sum(task.token_share for task in inside),
             cut=sum(task.rate * task.cut for task in inside) / rate,
@@ -217,8 +222,8 @@ def _totals(
     tasks: Sequence[TaskPlan], rows: Mapping[str, int], recipe: Recipe, examples: float, each: float, *, workers: int
 ) -> Totals:
     training, seeds = recipe.training, len(recipe.seeds)
-    # the stream as far as the store makes it at first
-    positions = training.steps * training.tokens_per_batch * _SPARE / each + 1
+    steps_made = max(training.steps * _SPARE, training.steps + _OPEN_STEPS)
+    positions = steps_made * training.tokens_per_batch / each + 1
     made = {task.task: seeds * _whole_pieces(positions * task.rate) for task in tasks}
     prompts = sum(made.values())
     tokens = sum(made[task.task] * (task.input_tokens + task.target_tokens) for task in tasks)

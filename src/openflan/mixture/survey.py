@@ -11,7 +11,7 @@ the rows; without rows 0.3 s, and transformers is not imported. Rejected: a rand
 are spread over its rows and templates already, and are what the mixture begins with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,10 +108,8 @@ def _expected(
             TaskFacts(
                 entry=entry,
                 rows=rows,
-                lengths=fit(
-                    known.tokens(rates.get(entry.spec.name), options=recipe.prompts.options), recipe.prompts
-                ),
-                basis="guess" if rows is None or known.origin == "guess" else "estimate",
+                lengths=fit(known.tokens(rates.get(entry.spec.name), options=recipe.prompts.options), recipe.prompts),
+                basis="guess" if rows is None or known.origin in ("twin", "guess") else "estimate",
             )
         )
     return found
