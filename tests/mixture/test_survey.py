@@ -5,6 +5,7 @@ import json
 import pytest
 
 from little_mixtures import write_mixture
+from little_tasks import write_tasks
 from openflan.mixture.holdout import hold_out
 from openflan.mixture.planning import plan_mixture
 from openflan.mixture.survey import survey
@@ -48,7 +49,9 @@ def test_a_plan_and_the_ledger_agree(tmp_path, my_tasks, tiny_llama, mixture):
         assert task.rate == pytest.approx(real["rate"], rel=1e-9)
         for seed in ("0", "1"):
             assert task.epochs == pytest.approx(real["epochs"][seed], rel=0.02)
-            assert task.tokens == pytest.approx(real["tokens"][seed], rel=0.02)
+            assert task.tokens == pytest.approx(real["tokens"][seed], rel=0.05)
+    drawn = sum(real["tokens"]["0"] for real in ledger.values())
+    assert plan.totals.tokens == pytest.approx(drawn, rel=0.02)
     assert plan.totals.made_prompts == sum(sum(real["made"].values()) for real in ledger.values())
     cut = sum(sum(real["cut"].values()) for real in ledger.values()) / plan.totals.made_prompts
     assert plan.totals.cut == pytest.approx(cut, abs=0.02)
@@ -56,22 +59,16 @@ def test_a_plan_and_the_ledger_agree(tmp_path, my_tasks, tiny_llama, mixture):
     assert plan.totals.disk_bytes == pytest.approx(size, rel=0.1)
 
 
-def test_rows_that_leak_are_not_counted(tmp_path, my_tasks, tiny_llama):
-    test = my_tasks / "rows" / "does_it_follow-test.jsonl"
-    stolen = [{"text": json.loads(line)["premise"] + " " + "So it was said in the house. " * 2, "label": 1}
-              for line in test.read_text().splitlines()[:3]]  # fmt: skip
-    from little_tasks import write_tasks
-
-    folder = write_tasks(tmp_path / "tasks")
-    rows = folder / "rows" / "cafe_review-train.jsonl"
-    rows.write_text(rows.read_text() + "".join(json.dumps(row) + "\n" for row in stolen))
-    held_rows = folder / "rows" / "does_it_follow-test.jsonl"
-    held_rows.write_text(
-        held_rows.read_text()
-        + "".join(json.dumps({"premise": r["text"], "hypothesis": "No.", "label": "neutral"}) + "\n" for r in stolen)
-    )
+def test_rows_that_leak_are_not_counted(tmp_path, tiny_llama):
+    folder = write_tasks(tmp_path / "tasks") / "rows"
+    texts = [f"Guest {n} wrote in the book of the house that the soup was cold but the bread was warm." for n in "abc"]
+    stolen = [{"text": text, "label": 1} for text in texts]
+    asked = [{"premise": text, "hypothesis": "The soup was cold.", "label": "entailment"} for text in texts]
+    for name, rows in (("cafe_review-train", stolen), ("does_it_follow-test", asked)):
+        with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
     model = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
-    found, plan = planned(recipe(), division(folder), model)
+    found, plan = planned(recipe(), division(folder.parent), model)
     assert next(task.rows for task in plan.tasks if task.task == "cafe_review") == 40
     assert "3 training rows were dropped" in found.leaks
 
@@ -90,7 +87,10 @@ def test_an_estimate_looks_at_no_rows(my_tasks):
 
 def test_a_local_tokenizer_makes_an_estimate_its_own(tiny_llama):
     entries = [e for e in open_catalog(collections=["catalog"]).entries.values() if e.spec.name in ("sst2", "rte")]
-    held, mine = hold_out(entries, ["sentiment"], kin="none"), recipe(prompts={"max_input_tokens": 900})
+    held, mine = (
+        hold_out(entries, ["sentiment"], kin="none"),
+        recipe(prompts={"max_input_tokens": 900, "max_target_tokens": 100}),
+    )
     _, known = planned(mine, held, ModelSource(name="some/model", folder=None))
     _, own = planned(mine, held, find_model(ModelPart(path=str(tiny_llama)), tiny_llama))
     assert own.tasks[0].basis == "estimate"

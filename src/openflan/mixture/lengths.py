@@ -12,9 +12,10 @@ Cost: 2 ms to read, 40 KB. Rejected: one mean a task, from which no truncation f
 """
 
 import json
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from statistics import median
@@ -66,13 +67,23 @@ class Curve:
 
     def within(self, limit: float) -> float:
         """Mean length when longer texts are cut at a limit."""
-        excess = 0.0
-        for rank, after, low, high in self._segments():
+        if self.values[-1] <= limit:
+            return self.mean
+        # straight lines lie above the few longest texts, so that their mean is too large rather than too small
+        return min(self.mean, self._under(limit))
+
+    def _under(self, limit: float) -> float:
+        """Mean of the lines, cut at a limit."""
+        found = 0.0
+        for rank, after, low, high in zip(self.ranks, self.ranks[1:], self.values, self.values[1:], strict=False):
             if high <= limit:
-                continue
-            part = 1.0 if low >= limit else (high - limit) / (high - low)
-            excess += (after - rank) * part * ((max(low, limit) + high) / 2 - limit)
-        return min(limit, max(self.mean - excess, self.values[0]))
+                found += (after - rank) * (low + high) / 2
+            elif low >= limit:
+                found += (after - rank) * limit
+            else:
+                part = (limit - low) / (high - low)
+                found += (after - rank) * (part * (low + limit) / 2 + (1 - part) * limit)
+        return found
 
     def over(self, limit: float) -> float:
         """Share of the texts that are longer than a limit."""
@@ -83,9 +94,6 @@ class Curve:
         place = bisect_right(self.values, limit)
         low, high = self.values[place - 1], self.values[place]
         return 1 - (self.ranks[place - 1] + (limit - low) / (high - low) * (self.ranks[place] - self.ranks[place - 1]))
-
-    def _segments(self) -> Iterable[tuple[float, float, float, float]]:
-        return zip(self.ranks, self.ranks[1:], self.values, self.values[1:], strict=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,16 +197,16 @@ def _in_style(lengths: Lengths, style: PromptStyle, part: PromptsPart, joint: fl
 
     With 960 tokens of room, a question of 100 and examples of 90, nine of sixteen wanted examples are kept.
     """
+    if style.exemplars == 0:
+        return lengths.input.changed(lambda size: size + joint)
     example = lengths.input.mean + lengths.target.mean + 2 * joint
     room = part.max_input_tokens - _FEW_SHOT_SPARE
 
     def with_examples(size: float) -> float:
-        kept = min(style.exemplars, max(0, int((room - size) / example))) if style.exemplars else 0
-        return size + joint + kept * example
+        return size + joint + example * min(style.exemplars, max(0, int((room - size) / example)))
 
-    grown = sorted(map(with_examples, lengths.input.values))
-    mean = with_examples(lengths.input.mean)
-    return Curve(ranks=lengths.input.ranks, values=tuple(grown), mean=mean)
+    grown = Curve(ranks=lengths.input.ranks, values=tuple(sorted(map(with_examples, lengths.input.values))), mean=0.0)
+    return replace(grown, mean=grown._under(math.inf))
 
 
 def known_lengths(name: str, cluster: Sequence[str]) -> KnownLengths:
