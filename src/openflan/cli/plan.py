@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,7 +33,7 @@ _LEGEND = {
 
 
 def plan(
-    recipe: RecipeArgument,
+    recipe: RecipeArgument = Path("starter"),
     set_: SetOption = None,
     data: DataOption = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Look at no rows, even where they are at hand.")] = False,

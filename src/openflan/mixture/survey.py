@@ -11,14 +11,15 @@ the rows; without rows 0.3 s, and transformers is not imported. Rejected: a rand
 are spread over its rows and templates already, and are what the mixture begins with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from openflan.errors import UserError
 from openflan.mixture.holdout import HoldOut
-from openflan.mixture.lengths import BytesPerToken, Curve, Lengths, TokenLengths, fit, known_lengths
+from openflan.mixture.lengths import BytesPerToken, Curve, KnownLengths, Lengths, TokenLengths, fit, known_lengths
 from openflan.mixture.planning import TaskFacts
 from openflan.models.load import ModelSource
 from openflan.recipe import PromptsPart, Recipe
@@ -96,10 +97,11 @@ def _expected(
     recipe: Recipe, division: HoldOut, away: Sequence[Entry], model: ModelSource, errata: frozenset[str]
 ) -> list[TaskFacts]:
     """Tasks without rows: official sizes and known lengths."""
-    rates = {} if model.folder is None else _twins_rates(away, model.folder)
+    lengths = {entry.spec.name: known_lengths(entry.spec.name, _cluster_of(entry, division)) for entry in away}
+    rates = {} if model.folder is None else _local_rates(away, lengths, model.folder)
     found = []
     for entry in away:
-        known = known_lengths(entry.spec.name, _cluster_of(entry, division))
+        known = lengths[entry.spec.name]
         rows = official_rows(entry.spec, "train")
         if rows is not None:
             rows = min(rows, recipe.mixture.rows_per_task)
@@ -119,6 +121,20 @@ def _cluster_of(entry: Entry, division: HoldOut) -> list[str]:
     """Names of the catalog's tasks of the same cluster, held out or not."""
     every = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
     return [other.spec.name for other in every if other.spec.code_cluster == entry.spec.code_cluster]
+
+
+def _local_rates(
+    entries: Sequence[Entry], lengths: Mapping[str, KnownLengths], folder: Path
+) -> dict[str, BytesPerToken]:
+    """Bytes a token of a local tokenizer; a task without a twin has as many more than the reference as the others."""
+    rates = _twins_rates(entries, folder)
+    if not rates:
+        return rates
+    more = median(rate.input / lengths[name].reference.input for name, rate in rates.items())
+    for name, known in lengths.items():
+        guess = BytesPerToken(input=known.reference.input * more, target=known.reference.target * more)
+        rates.setdefault(name, guess)
+    return rates
 
 
 def _twins_rates(entries: Sequence[Entry], folder: Path) -> dict[str, BytesPerToken]:
