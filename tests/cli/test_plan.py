@@ -89,7 +89,7 @@ def test_a_recipe_with_its_rows_at_hand_is_exact(openflan, tmp_path, my_tasks, t
         ("tasks.hold_out=[paraphrasing]", "did you mean 'paraphrase'?"),
         ("tasks.use=[sst]", "did you mean 'sst2'?"),
         ("mixture.weights={misk: 0.2}", "no task or cluster 'misk' here; did you mean 'misc'?"),
-        ("mixture.wights={}", "did you mean 'weights'?"),
+        ("mixture.weight={}", "did you mean 'weights'?"),
         ("model.path=./nowhere", "no such model folder"),
     ],
 )

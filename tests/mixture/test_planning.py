@@ -1,6 +1,7 @@
 """The plan of a mixture: arithmetic on rows and lengths, and what it warns of."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.mixture.lengths import TokenLengths
-from openflan.mixture.planning import TaskFacts, plan_mixture
+from openflan.mixture.planning import SPEED, TaskFacts, plan_mixture
 from openflan.mixture.survey import survey
 from openflan.models.load import ModelSource
 from openflan.recipe import Recipe, load_recipe
@@ -122,6 +123,22 @@ def test_a_task_of_unknown_size_counts_as_large_and_has_no_epochs():
 def test_names_that_stand_for_nothing_are_refused():
     with pytest.raises(UserError, match=r"mixture\.weights\.colla.*did you mean 'cola'"):
         plan_mixture(facts(cola=8_000), CATALOG, recipe(mixture={"weights": {"colla": 0.1}}), workers=1)
+
+
+@pytest.mark.parametrize(("lines", "says"), [([], "stands in a held-out task"), (facts(tokens=5, cb=9), "rendered")])
+def test_where_nothing_is_left_it_is_one_clear_line(lines, says):
+    empty = [replace(one, lengths=TokenLengths(input=0, target=0, cut=0)) for one in lines]
+    with pytest.raises(UserError, match=says):
+        plan_mixture(empty, CATALOG, recipe(), workers=1)
+
+
+def test_the_rates_of_mixing_are_those_that_were_measured():
+    path = FLAN.parents[1] / SPEED.source.rpartition(" ")[2]
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert SPEED.alone == pytest.approx(record["tokens_per_second"]["one"], rel=0.01)
+    assert SPEED.beside * 2 == pytest.approx(record["tokens_per_second"]["two"], rel=0.01)
+    checked = record["e_leakage"]
+    assert SPEED.leak_check == pytest.approx(checked["training_rows"] / checked["seconds"], rel=0.01)
 
 
 def test_official_sizes_are_cut_as_the_rows_will_be():

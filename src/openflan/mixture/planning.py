@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from openflan.errors import UserError
 from openflan.mixture.lengths import TokenLengths
 from openflan.mixture.pieces import bounds, pieces_covering
 from openflan.mixture.rates import draws_per_round
@@ -164,8 +165,11 @@ def plan_mixture(facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Rec
         workers: processes that would make it.
 
     Raises:
-        UserError: weights or groups name no task or don't fit.
+        UserError: weights or groups name no task or don't fit, or nothing is left to tune on.
     """
+    if not any(one.lengths.total for one in facts):
+        what = "no row can be rendered" if facts else "every training row stands in a held-out task"
+        raise UserError(what, where="tasks", how="mend the templates or rows" if facts else "hold out fewer clusters")
     # a task of unknown size is most likely a large one
     rows = {one.entry.spec.name: recipe.mixture.rows_per_task if one.rows is None else one.rows for one in facts}
     draws = draws_per_round(rows, known, recipe.mixture)

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING
 
 from openflan.errors import UserError
 from openflan.mixture.holdout import HoldOut
-from openflan.mixture.lengths import BytesPerToken, Curve, KnownLengths, Lengths, TokenLengths, fit, known_lengths
+from openflan.mixture.lengths import (
+    ZERO_SHOT,
+    BytesPerToken,
+    Curve,
+    KnownLengths,
+    Lengths,
+    TokenLengths,
+    fit,
+    known_lengths,
+)
 from openflan.mixture.planning import TaskFacts
 from openflan.models.load import ModelSource
 from openflan.recipe import PromptsPart, Recipe
@@ -274,7 +283,7 @@ def _measured(
             input=_tokens([prompt.input for prompt in made], known.reference.input),
             target=_tokens([prompt.target for prompt in made], known.reference.target),
         )
-        return fit(lengths, part)
+        return fit(lengths, part, ZERO_SHOT)  # the prompts are in the styles of the mixture already
     encoded = kitchen.encoder.prompts(made)
     count = len(encoded) * prompts / len(made)  # rows that can't be rendered take no tokens
     return TokenLengths(
