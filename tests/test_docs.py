@@ -62,3 +62,13 @@ def test_the_page_on_tasks_names_only_keys_that_there_are():
     keys = [key for line in table.splitlines()[2:] for key in re.findall(r"`([\w.]+)(?:: true)?`", line.split("|")[1])]
     assert len(keys) > 15
     assert set(keys) <= known
+
+
+def test_the_page_on_mixtures_shows_what_plan_prints(run, monkeypatch):
+    monkeypatch.delenv("OPENFLAN_DATA", raising=False)
+    monkeypatch.chdir(DOCS.parent)
+    (shown,) = [block for block in blocks("mixtures.md", "console") if "openflan plan" in block]
+    command, *lines = shown.splitlines()
+    printed = {line.rstrip() for line in run(f"{command.removeprefix('$ ')} --workers 2").splitlines()}
+    assert len(lines) > 20
+    assert [line for line in lines if line not in printed] == ["  …"]

@@ -30,9 +30,22 @@ from openflan.tasks.errata import active_errata
 from openflan.tasks.sources import Role, find_data, source_fingerprint
 from openflan.tasks.spec import TaskSpec
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "Resolved", "make_plan", "resolve"]
 
 UNTUNED = "untuned"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """What the names in a recipe stand for."""
+
+    model: ModelSource
+    data: Path | None
+    errata: frozenset[str]
+    """Switches that are on (openflan.tasks.errata)."""
+    division: HoldOut
+    measured_held_out: tuple[Entry, ...]
+    measured_seen: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +92,11 @@ class Plan:
         return fingerprint_of([self.evaluation_keys, self.recipe.model_dump(mode="json"), self.mixture_key])
 
 
-def make_plan(recipe: Recipe) -> Plan:
-    """Resolve and check a recipe.
+def resolve(recipe: Recipe) -> Resolved:
+    """Find the tasks and the model that a recipe names; no row is read and no file is hashed.
 
     Raises:
-        UserError: a task, cluster, file, model or template is at fault.
+        UserError: a task, cluster, folder or setting is at fault.
     """
     wanted = recipe.tasks
     folders = [recipe.find(folder) for folder in wanted.folders]
@@ -104,6 +117,20 @@ def make_plan(recipe: Recipe) -> Plan:
     _check_lengths(recipe, model)
     held = _measured(recipe, division)
     seen = tuple(e for e in division.tuned if "test" in e.spec.splits) if recipe.evaluation.seen_rows else ()
+    return Resolved(
+        model=model, data=data, errata=errata, division=division, measured_held_out=held, measured_seen=seen
+    )
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Resolve and check a recipe.
+
+    Raises:
+        UserError: a task, cluster, file, model or template is at fault.
+    """
+    found = resolve(recipe)
+    data, errata, division, model = found.data, found.errata, found.division, found.model
+    held, seen = found.measured_held_out, found.measured_seen
     if not held and not seen:
         raise UserError(
             "nothing to evaluate: no cluster is held out and evaluation.seen_rows is 0",

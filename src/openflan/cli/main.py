@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from openflan.cli import ask, evaluate, export, mix, replay, report, run, starter, tasks, train
+from openflan.cli import ask, evaluate, export, mix, plan, replay, report, run, starter, tasks, train
 from openflan.errors import UserError
 
 __all__ = ["app", "main"]
@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Labelled datasets in, an instruction-following model out, and proof on task clusters it never saw.",
 )
 app.command("run")(run.run)
+app.command("plan")(plan.plan)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)

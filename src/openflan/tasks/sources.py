@@ -34,6 +34,7 @@ __all__ = [
     "find_data",
     "load_rows",
     "load_twin",
+    "rows_at_hand",
     "source_fingerprint",
     "unrolled",
 ]
@@ -114,6 +115,17 @@ def load_twin(entry: Entry) -> list[SourceRow]:
     found = enumerate(unrolled(entry, read_rows(path, entry.spec.columns)))
     cleaned = ((index, clean_row(entry, row, where=f"{path}, row {index + 1}")) for index, row in found)
     return [SourceRow(index=index, fields=row) for index, row in cleaned if row is not None]
+
+
+def rows_at_hand(entry: Entry, role: Role, *, data: Path | None = None) -> bool:
+    """Whether a role's rows can be read with no network: made by the starter world, or in a file."""
+    split, *_ = _parse_split(entry, role)
+    if entry.spec.source.starter is not None or entry.spec.source.files is not None:
+        return True
+    try:
+        return _local_path(entry, role, split, data) is not None
+    except UserError:
+        return False
 
 
 def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) -> str:

@@ -1,0 +1,297 @@
+"""What is known of a recipe's tasks before they are mixed: rows and lengths, counted where rows are at hand.
+
+    rows at hand, tokenizer at hand    rows counted, leak check done, the first prompts of each task's own order
+                                       rendered and tokenised, just as the mixture will make them: exact
+    rows at hand, tokenizer on a hub   the same prompts in bytes, and the reference tokenizer's bytes a token
+    tokenizer at hand, rows not        official rows and known lengths; bytes a token from the tasks' twins
+    neither                            official rows and known lengths
+
+Invariant: nothing is downloaded and nothing is written. Cost: 16,384 prompts in all are made, about 3 s, and reading
+the rows; without rows 0.3 s, and transformers is not imported. Rejected: a random sample: the first draws of a task
+are spread over its rows and templates already, and are what the mixture begins with.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from openflan.errors import UserError
+from openflan.mixture.holdout import HoldOut
+from openflan.mixture.lengths import (
+    ZERO_SHOT,
+    BytesPerToken,
+    Curve,
+    KnownLengths,
+    Lengths,
+    TokenLengths,
+    fit,
+    known_lengths,
+)
+from openflan.mixture.planning import TaskFacts
+from openflan.models.load import ModelSource
+from openflan.recipe import PromptsPart, Recipe
+from openflan.tasks.catalog import Entry
+from openflan.tasks.sizes import official_rows
+from openflan.tasks.sources import SourceRow, load_rows, rows_at_hand
+
+if TYPE_CHECKING:
+    from openflan.mixture.workers import Kitchen, MixWork
+    from openflan.prompts.encoding import EncoderRules
+
+__all__ = ["Survey", "survey"]
+
+_PROMPTS = 16_384
+"""Prompts that are made in all, to measure lengths."""
+_FEWEST, _MOST = 256, 4_096
+"""And of each task."""
+_SAMPLE = 40
+"""Prompts of a twin that tell how many bytes a token has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
+    """What is known of the tuned tasks."""
+
+    facts: tuple[TaskFacts, ...]
+    leaks: str | None = None
+    """What the leak check found; None where it was not done."""
+    unchecked: tuple[str, ...] = ()
+    """Held-out tasks whose rows are not at hand, so that no training row could be held against them."""
+    absent: tuple[str, ...] = ()
+    """Tasks that the folder of data lacks; `openflan mix` would stop there."""
+    by_hand: tuple[str, ...] = ()
+    """Tasks whose rows a form or licence keeps from being downloaded."""
+    left_out: tuple[str, ...] = ()
+    """Tasks that the leak check leaves no row of."""
+
+
+def survey(
+    recipe: Recipe,
+    division: HoldOut,
+    measured: Sequence[Entry],
+    model: ModelSource,
+    *,
+    data: Path | None,
+    errata: frozenset[str],
+    estimate: bool = False,
+) -> Survey:
+    """Find out what can be known of the tuned tasks.
+
+    Args:
+        measured: held-out tasks whose test rows must not stand in the mixture.
+        estimate: look at no rows, even where they are at hand.
+
+    Raises:
+        UserError: rows or templates of a task are at fault.
+    """
+    here = [entry for entry in division.tuned if not estimate and rows_at_hand(entry, "train", data=data)]
+    names = {entry.spec.name for entry in here}
+    away = [entry for entry in division.tuned if entry.spec.name not in names]
+    facts = {one.entry.spec.name: one for one in _expected(recipe, division, away, model, errata)}
+    found = Survey(
+        facts=(),
+        absent=tuple(e.spec.name for e in away if data is not None and not estimate),
+        by_hand=tuple(e.spec.name for e in away if e.spec.source.by_hand),
+    )
+    if here:
+        counted, found = _counted(recipe, division, measured, model, here, found, data=data, errata=errata)
+        facts.update(counted)
+    ordered = tuple(facts[e.spec.name] for e in division.tuned if e.spec.name in facts)
+    return replace(found, facts=ordered)
+
+
+def _expected(
+    recipe: Recipe, division: HoldOut, away: Sequence[Entry], model: ModelSource, errata: frozenset[str]
+) -> list[TaskFacts]:
+    """Tasks without rows: official sizes and known lengths."""
+    lengths = {entry.spec.name: known_lengths(entry.spec.name, _cluster_of(entry, division)) for entry in away}
+    rates = {} if model.folder is None else _local_rates(away, lengths, model.folder)
+    found = []
+    for entry in away:
+        known = lengths[entry.spec.name]
+        rows = official_rows(entry.spec, "train")
+        if rows is not None:
+            rows = min(rows, recipe.mixture.rows_per_task)
+            rows -= rows % len(entry.spec.templates) if "drop_remainder" in errata else 0
+        found.append(
+            TaskFacts(
+                entry=entry,
+                rows=rows,
+                lengths=fit(known.tokens(rates.get(entry.spec.name), options=recipe.prompts.options), recipe.prompts),
+                basis="guess" if rows is None or known.origin in ("twin", "guess") else "estimate",
+            )
+        )
+    return found
+
+
+def _cluster_of(entry: Entry, division: HoldOut) -> list[str]:
+    """Names of the catalog's tasks of the same cluster, held out or not."""
+    every = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
+    return [other.spec.name for other in every if other.spec.code_cluster == entry.spec.code_cluster]
+
+
+def _local_rates(
+    entries: Sequence[Entry], lengths: Mapping[str, KnownLengths], folder: Path
+) -> dict[str, BytesPerToken]:
+    """Bytes a token of a local tokenizer; a task without a twin has as many more than the reference as the others."""
+    rates = _twins_rates(entries, folder)
+    if not rates:
+        return rates
+    more = median(rate.input / lengths[name].reference.input for name, rate in rates.items())
+    for name, known in lengths.items():
+        guess = BytesPerToken(input=known.reference.input * more, target=known.reference.target * more)
+        rates.setdefault(name, guess)
+    return rates
+
+
+def _twins_rates(entries: Sequence[Entry], folder: Path) -> dict[str, BytesPerToken]:
+    """Bytes a token of a local tokenizer, from the prompts of the tasks' twins."""
+    from tokenizers import Tokenizer
+
+    from openflan.prompts.render import TaskRenderer
+    from openflan.tasks.sources import load_twin
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return {}
+    tokenizer = Tokenizer.from_file(str(path))
+
+    def rate(texts: Sequence[str]) -> float:
+        found = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return sum(len(text.encode()) for text in texts) / max(1, sum(len(one.ids) for one in found))
+
+    rates = {}
+    for entry in entries:
+        try:
+            rows = load_twin(entry)
+        except UserError:
+            continue  # no twin
+        renderer = TaskRenderer(entry)
+        pairs = [(row, number) for row in rows for number in renderer.applicable(row)]
+        prompts = [renderer.render(row, number) for row, number in pairs[:: max(1, len(pairs) // _SAMPLE)]]
+        rates[entry.spec.name] = BytesPerToken(
+            input=rate([prompt.input for prompt in prompts]), target=rate([prompt.target for prompt in prompts])
+        )
+    return rates
+
+
+def _counted(
+    recipe: Recipe,
+    division: HoldOut,
+    measured: Sequence[Entry],
+    model: ModelSource,
+    here: Sequence[Entry],
+    found: Survey,
+    *,
+    data: Path | None,
+    errata: frozenset[str],
+) -> tuple[dict[str, TaskFacts], Survey]:
+    """Tasks with rows: counted, held against held-out rows, and measured on their first prompts."""
+    from openflan.mixture.leakage import check_leakage
+    from openflan.mixture.workers import Kitchen, MixWork, usable_rows
+
+    work = MixWork(
+        mixture=recipe.mixture,
+        entries={entry.spec.name: entry for entry in here},
+        data=data,
+        encoder=_rules(model, recipe.prompts),
+        cyclic="cyclic_templates" in errata,
+        drop_remainder="drop_remainder" in errata,
+    )
+    rows = {entry.spec.name: usable_rows(work, entry.spec.name) for entry in here}
+    there = [entry for entry in measured if rows_at_hand(entry, "test", data=data)]
+    leakage = check_leakage(
+        [(entry, rows[entry.spec.name]) for entry in here],
+        [(entry, load_rows(entry, "test", data=data)) for entry in there],
+        mode=recipe.mixture.leakage,
+        lineage=division.condemned,
+    )
+    kept = {
+        name: [row for row in held if row.index not in leakage.rows_to_drop.get(name, frozenset())]
+        for name, held in rows.items()
+        if name not in leakage.tasks_to_drop
+    }
+    kept = {name: held for name, held in kept.items() if held}
+    kitchen = Kitchen(work, kept)
+    prompts = max(_FEWEST, min(_MOST, _PROMPTS // max(1, len(kept))))
+    facts = {
+        entry.spec.name: TaskFacts(
+            entry=entry,
+            rows=len(kept[entry.spec.name]),
+            lengths=_measured(kitchen, work, entry, kept[entry.spec.name], division, model, prompts, recipe.seeds[0]),
+            basis="exact" if model.folder is not None else "rows",
+        )
+        for entry in here
+        if entry.spec.name in kept
+    }
+    return facts, replace(
+        found,
+        leaks=leakage.verdict if there else None,
+        unchecked=tuple(entry.spec.name for entry in measured if entry not in there),
+        left_out=tuple(name for name in rows if name not in kept),
+    )
+
+
+def _rules(model: ModelSource, part: PromptsPart) -> "EncoderRules":
+    """The model's text encoder where it is at hand, else one whose tokens are bytes."""
+    from openflan.prompts.encoding import EncoderRules
+
+    if model.folder is not None:
+        from openflan.models.load import load_tokenizer
+
+        return EncoderRules.of(load_tokenizer(model), part)
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={sign: number for number, sign in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return EncoderRules(vocabulary=tokenizer.to_str(), start=(), eos=None, part=part)
+
+
+def _measured(
+    kitchen: "Kitchen",
+    work: "MixWork",
+    entry: Entry,
+    rows: Sequence[SourceRow],
+    division: HoldOut,
+    model: ModelSource,
+    prompts: int,
+    seed: int,
+) -> TokenLengths:
+    """Lengths of the first prompts that the mixture will make of a task."""
+    import numpy as np
+
+    from openflan.mixture.order import TaskOrder
+
+    maker = kitchen.maker(entry.spec.name)
+    taken = TaskOrder(entry.spec.name, len(rows), seed=seed).at(np.arange(prompts, dtype=np.int64))
+    made = []
+    for row, ticket in zip(taken.row.tolist(), taken.ticket.tolist(), strict=True):
+        try:
+            made.append(maker.example(row, ticket).prompt)
+        except UserError:
+            if work.mixture.faulty_rows == "fail":
+                raise
+    if not made:
+        return TokenLengths(input=0.0, target=0.0, cut=0.0)
+    part = work.encoder.part
+    if model.folder is None:
+        known = known_lengths(entry.spec.name, _cluster_of(entry, division))
+        lengths = Lengths(
+            input=_tokens([prompt.input for prompt in made], known.reference.input),
+            target=_tokens([prompt.target for prompt in made], known.reference.target),
+        )
+        return fit(lengths, part, ZERO_SHOT)  # the prompts are in the styles of the mixture already
+    encoded = kitchen.encoder.prompts(made)
+    count = len(encoded) * prompts / len(made)  # rows that can't be rendered take no tokens
+    return TokenLengths(
+        input=sum(one.target_start for one in encoded) / prompts,
+        target=sum(len(one.ids) - one.target_start for one in encoded) / prompts,
+        cut=sum(one.cut for one in encoded) / count,
+    )
+
+
+def _tokens(texts: Sequence[str], bytes_per_token: float) -> Curve:
+    return Curve.of(len(text.encode()) / bytes_per_token for text in texts)
