@@ -18,10 +18,9 @@ import openflan
 from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.mixture.holdout import HoldOut, hold_out
 from openflan.mixture.leakage import read_leakage
-from openflan.mixture.workers import MixWork
+from openflan.mixture.workers import MixWork, example_rules
 from openflan.models.load import ModelSource, find_model
 from openflan.prompts.encoding import EncoderRules
-from openflan.prompts.examples import ExampleRules
 from openflan.prompts.render import TaskRenderer
 from openflan.recipe import Recipe
 from openflan.stage import FORMAT, fingerprint_of
@@ -77,11 +76,7 @@ class Plan:
             entries={entry.spec.name: entry for entry in self.division.tuned},
             data=self.data,
             encoder=encoder,
-            examples=ExampleRules(
-                cyclic="cyclic_templates" in self.errata,
-                self_exemplars="self_exemplars" in self.errata,
-                skip_faulty=self.recipe.mixture.faulty_rows == "skip",
-            ),
+            examples=example_rules(self.errata, self.recipe.mixture),
             drop_remainder="drop_remainder" in self.errata,
             dropped={} if mixture is None else read_leakage(mixture).rows_to_drop,
         )

@@ -12,6 +12,7 @@ from openflan.mixture.lengths import (
     PromptStyle,
     fit,
     known_lengths,
+    styles_of,
 )
 from openflan.recipe import PromptsPart
 from openflan.tasks.catalog import open_catalog
@@ -61,9 +62,21 @@ def test_another_tokenizer_is_another_number_of_bytes_a_token():
 
 def test_hidden_options_make_inputs_shorter():
     known = known_lengths("hellaswag", [])
-    saved = known.tokens().input.mean - known.tokens(options="hidden").input.mean
+    hidden = PART.model_copy(update={"options": "hidden"})
+    saved = fit(known.tokens(), PART).input - fit(known.tokens(), hidden).input
     assert saved == pytest.approx(known.options / known.reference.input)
     assert saved > 20
+
+
+def test_styles_weigh_as_the_recipe_says():
+    mixed = PromptsPart.model_validate_json(
+        '{"styles": [{"weight": 1}, {"weight": 3, "shots": [1, 2], "options": "hidden"}]}'
+    )
+    found = [(style.share, style.exemplars, style.options) for style in styles_of(mixed)]
+    assert found == [(1.0, 0, "shown"), (1.5, 1, "hidden"), (1.5, 2, "hidden")]
+    lengths = known_lengths("sst2", []).tokens()
+    plain, solved = (fit(lengths, PromptsPart(shots=shots)).input for shots in (0, 2))
+    assert solved == pytest.approx(3 * plain + 2 * lengths.target.mean, rel=0.05)
 
 
 def test_the_longest_articles_are_cut_and_short_questions_are_not():

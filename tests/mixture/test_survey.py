@@ -33,9 +33,16 @@ def planned(recipe, held, model, **options):
     return found, plan_mixture(found.facts, [*held.tuned, *held.held_out], recipe, workers=1)
 
 
-@pytest.mark.parametrize("mixture", [{}, {"weights": {"cafe_review": 0.5}, "rows_per_task": 24}])
-def test_a_plan_and_the_ledger_agree(tmp_path, my_tasks, tiny_llama, mixture):
-    mine, held = recipe(mixture=mixture), division(my_tasks)
+FEW_SHOT = {"max_input_tokens": 160, "max_target_tokens": 16, "styles": [{}, {"shots": 2, "options": "hidden"}]}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"mixture": {"weights": {"cafe_review": 0.5}, "rows_per_task": 24}}, {"prompts": FEW_SHOT}],
+    ids=["plain", "weights", "few-shot"],
+)
+def test_a_plan_and_the_ledger_agree(tmp_path, my_tasks, tiny_llama, parts):
+    mine, held = recipe(**parts), division(my_tasks)
     model = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
     found, plan = planned(mine, held, model)
     assert found.leaks is not None

@@ -38,9 +38,6 @@ __all__ = [
 
 Origin = Literal["rows", "stand-in", "twin", "guess"]
 
-_FEW_SHOT_SPARE = 64
-"""Of the input's tokens, so many are left free by solved examples (960 of 1,024 in the released code)."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
@@ -117,14 +114,13 @@ class KnownLengths:
     origin: Origin
     """The task's own rows, rows that read alike, its stretched twin, or the median of its cluster."""
 
-    def tokens(self, rate: BytesPerToken | None = None, *, options: Literal["shown", "hidden"] = "shown") -> "Lengths":
+    def tokens(self, rate: BytesPerToken | None = None) -> "Lengths":
         """The same in tokens of a tokenizer, by default of the reference."""
         rate = rate or self.reference
-        gone = self.options if options == "hidden" else 0.0
-        shorter = self.input.changed(lambda size: max(1.0, size - gone))
         return Lengths(
-            input=shorter.changed(lambda size: size / rate.input),
+            input=self.input.changed(lambda size: size / rate.input),
             target=self.target.changed(lambda size: size / rate.target),
+            options=self.options / rate.input,
         )
 
 
@@ -134,6 +130,8 @@ class Lengths:
 
     input: Curve
     target: Curve
+    options: float = 0.0
+    """Of the inputs' mean, what the options blocks take."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +142,7 @@ class PromptStyle:
     """Of the prompts."""
     exemplars: int = 0
     """Solved examples before the question, at most."""
+    options: Literal["shown", "hidden"] = "shown"
 
 
 ZERO_SHOT: tuple[PromptStyle, ...] = (PromptStyle(),)
@@ -165,11 +164,16 @@ class TokenLengths:
 
 
 def styles_of(part: PromptsPart) -> Sequence[PromptStyle]:
-    """The styles that a recipe mixes, as far as length goes: where few-shot prompts enter an estimate.
+    """The styles that a recipe mixes, as far as length goes.
 
-    Recipes know one style. Prompts that are measured (mixture/survey.py) are in the mixture's styles whatever they are.
+    The ablation forms and drawn markers are taken to be as long as plain prompts.
     """
-    return ZERO_SHOT
+    weights = [style.weight for style in part.styles] or [1.0]
+    return [
+        PromptStyle(share=weight / len(style.all_shots), exemplars=shots, options=style.options)
+        for style, weight in zip(part.tuning_styles, weights, strict=True)
+        for shots in style.all_shots
+    ]
 
 
 def fit(lengths: Lengths, part: PromptsPart, styles: Sequence[PromptStyle] | None = None) -> TokenLengths:
@@ -197,15 +201,17 @@ def _in_style(lengths: Lengths, style: PromptStyle, part: PromptsPart, joint: fl
 
     With 960 tokens of room, a question of 100 and examples of 90, nine of sixteen wanted examples are kept.
     """
+    gone = lengths.options if style.options == "hidden" else 0.0
+    question = lengths.input.changed(lambda size: max(1.0, size - gone))
     if style.exemplars == 0:
-        return lengths.input.changed(lambda size: size + joint)
-    example = lengths.input.mean + lengths.target.mean + 2 * joint
-    room = part.max_input_tokens - _FEW_SHOT_SPARE
+        return question.changed(lambda size: size + joint)
+    example = question.mean + lengths.target.mean + 2 * joint
 
     def with_examples(size: float) -> float:
-        return size + joint + example * min(style.exemplars, max(0, int((room - size) / example)))
+        room = part.exemplar_budget - size
+        return size + joint + example * min(style.exemplars, max(0, int(room / example)))
 
-    grown = Curve(ranks=lengths.input.ranks, values=tuple(sorted(map(with_examples, lengths.input.values))), mean=0.0)
+    grown = Curve(ranks=question.ranks, values=tuple(sorted(map(with_examples, question.values))), mean=0.0)
     return replace(grown, mean=grown._under(math.inf))
 
 

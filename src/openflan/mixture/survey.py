@@ -11,7 +11,8 @@ the rows; without rows 0.3 s, and transformers is not imported. Rejected: a rand
 are spread over its rows and templates already, and are what the mixture begins with.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -119,7 +120,7 @@ def _expected(
             TaskFacts(
                 entry=entry,
                 rows=rows,
-                lengths=fit(known.tokens(rates.get(entry.spec.name), options=recipe.prompts.options), recipe.prompts),
+                lengths=fit(known.tokens(rates.get(entry.spec.name)), recipe.prompts),
                 basis="guess" if rows is None or known.origin in ("twin", "guess") else "estimate",
             )
         )
@@ -190,14 +191,14 @@ def _counted(
 ) -> tuple[dict[str, TaskFacts], Survey]:
     """Tasks with rows: counted, held against held-out rows, and measured on their first prompts."""
     from openflan.mixture.leakage import check_leakage
-    from openflan.mixture.workers import Kitchen, MixWork, usable_rows
+    from openflan.mixture.workers import Kitchen, MixWork, example_rules, usable_rows
 
     work = MixWork(
         mixture=recipe.mixture,
         entries={entry.spec.name: entry for entry in here},
         data=data,
         encoder=_rules(model, recipe.prompts),
-        cyclic="cyclic_templates" in errata,
+        examples=example_rules(errata, recipe.mixture),
         drop_remainder="drop_remainder" in errata,
     )
     rows = {entry.spec.name: usable_rows(work, entry.spec.name) for entry in here}
@@ -214,7 +215,7 @@ def _counted(
         if name not in leakage.tasks_to_drop
     }
     kept = {name: held for name, held in kept.items() if held}
-    kitchen = Kitchen(work, kept)
+    kitchen = Kitchen(work)
     prompts = max(_FEWEST, min(_MOST, _PROMPTS // max(1, len(kept))))
     facts = {
         entry.spec.name: TaskFacts(
@@ -263,34 +264,37 @@ def _measured(
     """Lengths of the first prompts that the mixture will make of a task."""
     import numpy as np
 
-    from openflan.mixture.order import TaskOrder
+    from openflan.mixture.pieces import bounds, draws_of_piece
 
-    maker = kitchen.maker(entry.spec.name)
-    taken = TaskOrder(entry.spec.name, len(rows), seed=seed).at(np.arange(prompts, dtype=np.int64))
-    made = []
-    for row, ticket in zip(taken.row.tolist(), taken.ticket.tolist(), strict=True):
-        try:
-            made.append(maker.example(row, ticket).prompt)
-        except UserError:
-            if work.mixture.faulty_rows == "fail":
-                raise
+    name = entry.spec.name
+    known = known_lengths(name, _cluster_of(entry, division)).reference if model.folder is None else None
+    maker = kitchen.maker_of(name, rows, count=None if known is None else _counted_in(known.input))
+    drawn, number, made = 0, 0, []
+    while bounds(number)[1] <= prompts:
+        taken = draws_of_piece(name, len(rows), seed=seed, number=number)
+        drawn, number = bounds(number)[1], number + 1
+        found = maker.examples(taken.row, taken.ticket, pool=np.unique(taken.row))
+        made += [one.prompt for one in found if one is not None]
     if not made:
         return TokenLengths(input=0.0, target=0.0, cut=0.0)
     part = work.encoder.part
-    if model.folder is None:
-        known = known_lengths(entry.spec.name, _cluster_of(entry, division))
+    if known is not None:
         lengths = Lengths(
-            input=_tokens([prompt.input for prompt in made], known.reference.input),
-            target=_tokens([prompt.target for prompt in made], known.reference.target),
+            input=_tokens([prompt.input for prompt in made], known.input),
+            target=_tokens([prompt.target for prompt in made], known.target),
         )
         return fit(lengths, part, ZERO_SHOT)  # the prompts are in the styles of the mixture already
     encoded = kitchen.encoder.prompts(made)
-    count = len(encoded) * prompts / len(made)  # rows that can't be rendered take no tokens
     return TokenLengths(
-        input=sum(one.target_start for one in encoded) / prompts,
-        target=sum(len(one.ids) - one.target_start for one in encoded) / prompts,
-        cut=sum(one.cut for one in encoded) / count,
+        input=sum(one.target_start for one in encoded) / drawn,  # rows that can't be rendered take no tokens
+        target=sum(len(one.ids) - one.target_start for one in encoded) / drawn,
+        cut=sum(one.cut for one in encoded) / drawn,
     )
+
+
+def _counted_in(bytes_per_token: float) -> Callable[[Sequence[str]], list[int]]:
+    """Tokens of texts, from their bytes."""
+    return lambda texts: [math.ceil(len(text.encode()) / bytes_per_token) for text in texts]
 
 
 def _tokens(texts: Sequence[str], bytes_per_token: float) -> Curve:

@@ -21,12 +21,12 @@ from typing import Protocol
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
-from openflan.prompts.examples import ExampleMaker, ExampleRules
+from openflan.prompts.examples import Count, ExampleMaker, ExampleRules
 from openflan.recipe import MixturePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows
 
-__all__ = ["Engine", "Job", "Kitchen", "MixWork", "SomeRows", "open_engine", "usable_rows"]
+__all__ = ["Engine", "Job", "Kitchen", "MixWork", "SomeRows", "example_rules", "open_engine", "usable_rows"]
 
 _KEPT = 3
 """Tasks whose rows a process keeps."""
@@ -94,7 +94,7 @@ class Kitchen:
         """Make a piece and write it to its place."""
         return write_piece(
             job.path,
-            self.maker(job.task) if job.rows is None else self._maker(job.task, job.rows),
+            self.maker(job.task) if job.rows is None else self.maker_of(job.task, job.rows),
             self.encoder,
             seed=job.seed,
             number=job.number,
@@ -103,22 +103,36 @@ class Kitchen:
     def maker(self, task: str) -> ExampleMaker:
         """The maker of a task's examples; its rows are loaded."""
         if task not in self._makers:
-            self._makers[task] = self._maker(task, usable_rows(self._work, task))
+            self._makers[task] = self.maker_of(task, usable_rows(self._work, task))
             if len(self._makers) > _KEPT:
                 self._makers.popitem(last=False)
         self._makers.move_to_end(task)
         return self._makers[task]
 
-    def _maker(self, task: str, rows: Sequence[SourceRow]) -> ExampleMaker:
+    def maker_of(self, task: str, rows: Sequence[SourceRow], *, count: Count | None = None) -> ExampleMaker:
+        """The maker of a task's examples from given rows.
+
+        Args:
+            count: tokens of texts, where not the encoder counts them.
+        """
         rules = self._work.encoder
         return ExampleMaker(
             self._work.entries[task],
             rows,
             rules.part,
             self._work.examples,
-            count=self.encoder.lengths,
+            count=count or self.encoder.lengths,
             start=len(rules.start),
         )
+
+
+def example_rules(errata: frozenset[str], part: MixturePart) -> ExampleRules:
+    """How examples are made under the errata that are on."""
+    return ExampleRules(
+        cyclic="cyclic_templates" in errata,
+        self_exemplars="self_exemplars" in errata,
+        skip_faulty=part.faulty_rows == "skip",
+    )
 
 
 class Engine(Protocol):

@@ -19,7 +19,10 @@ from openflan.recipe import PromptsPart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
 
-__all__ = ["Example", "ExampleMaker", "ExampleRules"]
+__all__ = ["Count", "Example", "ExampleMaker", "ExampleRules"]
+
+Count = Callable[[Sequence[str]], list[int]]
+"""Tokens of texts, each on its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +53,7 @@ class ExampleMaker:
 
     Args:
         rows: the task's usable rows.
-        count: tokens of texts, each on its own; needed for solved examples.
+        count: what the budget of solved examples is counted with.
         start: tokens that every prompt begins with.
     """
 
@@ -61,7 +64,7 @@ class ExampleMaker:
         part: PromptsPart,
         rules: ExampleRules = ExampleRules(),
         *,
-        count: Callable[[Sequence[str]], list[int]],
+        count: Count,
         start: int = 0,
     ) -> None:
         self.entry = entry
