@@ -8,8 +8,10 @@ Invariant: what is in the folder is a pure function of recipe, rows and tokenize
 of its own, which nobody would have to run.
 """
 
+import gc
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ def build_mixture(
         UserError: rows or templates of a task are at fault, or nothing is left to tune on.
     """
     recipe = mixing.recipe
-    with open_engine(engine, mixing.work, workers=workers) as pieces:
+    with _no_collection(), open_engine(engine, mixing.work, workers=workers) as pieces:
         rows = {entry.spec.name: usable_rows(mixing.work, entry.spec.name) for entry in mixing.division.tuned}
         leakage = _check(mixing, rows)
         kept = _without_leaks(rows, leakage)
@@ -80,6 +82,18 @@ def build_mixture(
     write_atomically(folder / "leakage.json", leakage.to_json(mixture=mixing.key))
     write_atomically(folder / "lock.json", json.dumps(_lock(mixing, maker, ledger), indent=1, ensure_ascii=False))
     write_atomically(folder / "ledger.json", json.dumps(ledger, indent=1, ensure_ascii=False))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Leave Python's search for reference cycles out: among a million rows it finds none and takes 7 % of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _without_leaks(rows: Mapping[str, Sequence[SourceRow]], leakage: Leakage) -> dict[str, list[SourceRow]]:

@@ -11,7 +11,6 @@ pieces no other hold-out could use; one file a task, which a killed run would be
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,8 @@ __all__ = [
 _FIRST = 256
 _LARGEST = 16_384
 _BATCH = 512
-"""Prompts that are tokenised at once."""
+"""Prompts that are made and tokenised at once; their texts are then let go."""
+_EMPTY = Encoded(ids=[], target_start=0, cut=False)
 
 COLUMNS: dict[str, Any] = {
     "input_ids": ("list", "int32"),
@@ -106,51 +106,46 @@ def write_piece(path: Path, maker: ExampleMaker, encoder: TextEncoder, *, seed: 
     Raises:
         UserError: a row can't be rendered and the policy is to fail; task, row and template are named.
     """
+    import pyarrow as pa
+
     taken = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
     pool = np.unique(taken.row)
-    made: list[Example | None] = []
+    batches, cut, skipped = [], 0, 0
     for start in range(0, len(taken.row), _BATCH):
         some = slice(start, start + _BATCH)
-        made += maker.examples(taken.row[some], taken.ticket[some], pool=pool)
-    encoded = list(_encode(encoder, made))
-    columns = {
-        "input_ids": [one.ids if one else [] for one in encoded],
-        "target_start": [one.target_start if one else 0 for one in encoded],
-        "task": [maker.entry.spec.name] * len(made),
-        "row": [maker.rows[row].index for row in taken.row.tolist()],
-        "template": [one.prompt.template if one else -1 for one in made],
-        "style": [one.style if one else -1 for one in made],
-        "exemplars": [list(one.exemplars) if one else [] for one in made],
-        "seed": [seed] * len(made),
-        "draw": np.arange(*bounds(number), dtype=np.int64),
-    }
-    facts = PieceFacts(
-        tokens=sum(len(one.ids) for one in encoded if one),
-        cut=sum(one.cut for one in encoded if one),
-        skipped=made.count(None),
-    )
-    _write(path, columns, facts)
+        made = maker.examples(taken.row[some], taken.ticket[some], pool=pool)
+        ready = iter(encoder.prompts([one.prompt for one in made if one is not None]))
+        encoded = [_EMPTY if one is None else next(ready) for one in made]
+        cut += sum(one.cut for one in encoded)
+        skipped += made.count(None)
+        columns = {
+            "input_ids": [one.ids for one in encoded],
+            "target_start": [one.target_start for one in encoded],
+            "task": [maker.entry.spec.name] * len(made),
+            "row": [maker.rows[row].index for row in taken.row[some].tolist()],
+            "template": [one.prompt.template if one else -1 for one in made],
+            "style": [one.style if one else -1 for one in made],
+            "exemplars": [list(one.exemplars) if one else [] for one in made],
+            "seed": [seed] * len(made),
+            "draw": np.arange(*bounds(number), dtype=np.int64)[some],
+        }
+        batches.append(pa.table(columns, schema=_schema()))
+    table = pa.concat_tables(batches).combine_chunks()
+    facts = PieceFacts(tokens=len(table.column("input_ids").chunk(0).flatten()), cut=cut, skipped=skipped)
+    _write(path, table, facts)
     return facts
 
 
-def _encode(encoder: TextEncoder, made: list[Example | None]) -> Iterator[Encoded | None]:
-    for start in range(0, len(made), _BATCH):
-        batch = made[start : start + _BATCH]
-        ready = iter(encoder.prompts([one.prompt for one in batch if one is not None]))
-        yield from (None if one is None else next(ready) for one in batch)
-
-
-def _write(path: Path, columns: dict[str, Any], facts: PieceFacts) -> None:
+def _write(path: Path, table: Any, facts: PieceFacts) -> None:
     """Write an Arrow stream with the facts in its schema, then give it its name."""
     import pyarrow as pa
 
     about = {"tokens": facts.tokens, "cut": facts.cut, "skipped": facts.skipped}
     schema = _schema().with_metadata({"openflan": json.dumps(about)})
-    table = pa.table(columns, schema=schema)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-            writer.write_table(table)
+            writer.write_table(table.cast(schema))
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)

@@ -7,6 +7,7 @@ Invariant: 1, 2 or N processes write the same bytes. Cost: starting a process ta
 pays from some 20 million tokens on. Rejected: forking, which a tokenizer's own threads do not survive.
 """
 
+import gc
 import multiprocessing
 import os
 from collections import OrderedDict
@@ -223,6 +224,7 @@ def _begin(work: MixWork, settings: Mapping[str, str]) -> None:
     global _kitchen  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     os.environ.update(settings)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    gc.disable()  # rows and prompts have no cycles
     import pyarrow  # noqa: F401 (needed by the first piece, loaded while there is none)
 
     _kitchen = Kitchen(work)

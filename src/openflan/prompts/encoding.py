@@ -89,11 +89,13 @@ class TextEncoder:
         """Inputs and targets of prompts, for training: [BOS] input separator target EOS."""
         limit = self._part.max_input_tokens
         inputs = self._raw([prompt.input + self._part.separator for prompt in prompts])
-        targets = self._raw([prompt.target for prompt in prompts])
+        known = dict.fromkeys(prompt.target for prompt in prompts)  # a classification has few
+        ids_of = dict(zip(known, self._raw(list(known)), strict=True))
         tail = [self.eos] if self.eos is not None else []
         room = self._part.max_target_tokens - len(tail)
         found = []
-        for prompt, ids, target in zip(prompts, inputs, targets, strict=True):
+        for prompt, ids in zip(prompts, inputs, strict=True):
+            target = ids_of[prompt.target]
             cut = len(self._start) + len(ids) > limit
             source = self._start + (self._shortened(prompt.input, ids, prompt.fields) if cut else ids)
             too_long = cut or len(target) > room
