@@ -1,8 +1,8 @@
 """What packing costs: time, memory and fill at many examples.
 
 The stream of a mixture of two hundred tasks is packed into steps of 8,192 tokens, with lengths as real prompts have
-them (log-normal, median 90, cut at 1,280). Only lengths are held, no tokens. Goals: fill of 98 %, and 100 million examples
-in under 3 GB.
+them (log-normal, median 90, cut at 1,280). Only lengths are held, no tokens. Goals: fill of 98 %, and 100 million
+examples in under 3 GB.
 
     python benchmarks/packing.py [--quick]
 
