@@ -259,16 +259,15 @@ def main() -> None:
         return
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     quick = wanted.quick
-    rounds, steps, some = (1, 1_500, 30_000) if quick else (3, 4_000, 100_000)
+    rounds, steps, some = (1, 3_000, 30_000) if quick else (3, 4_000, 100_000)
     turns: dict[str, list[dict[str, Any]]] = {"two": [], "bare": [], "one": [], "trl": []}
     for _ in range(rounds):
         turns["two"].append(turn("mix", wanted.data, steps=steps, workers=2))
         turns["bare"].append(turn("bare", wanted.data, count=some))
         turns["one"].append(turn("mix", wanted.data, steps=steps, workers=1))
         turns["trl"].append(turn("trl", wanted.data, count=some))
-    few, many = (1_500, 4_000) if quick else (1_300, 30_500)
-    small = turns["two"][0] if quick else turn("mix", wanted.data, steps=few, workers=2)
-    large = turn("mix", wanted.data, steps=many, workers=2)
+    small = turn("mix", wanted.data, steps=1_300, workers=2)
+    large = turns["two"][0] if quick else turn("mix", wanted.data, steps=30_500, workers=2)
     leak = turn("leakage", wanted.data, train=100_000 if quick else 1_000_000, held=10_000 if quick else 50_000)
     rate = {name: statistics.median(one["tokens_per_second"] for one in held) for name, held in turns.items()}
     examples = {

@@ -38,6 +38,7 @@ from openflan.stage import (
     user_file_errors,
     write_atomically,
 )
+from openflan.training import ranks
 
 if TYPE_CHECKING:
     from openflan.evaluation.results import Results
@@ -61,7 +62,7 @@ class Event:
 
     stage: str
     """`mixture`, `training seed-0`, `evaluation untuned`, `report` …"""
-    kind: Literal["started", "progress", "done", "kept", "linked"]
+    kind: Literal["started", "progress", "note", "done", "kept", "linked"]
     done: int = 0
     total: int = 0
     unit: str = ""
@@ -107,6 +108,10 @@ def run(
         _check_format(folder)
         if _finished(folder, plan, until):
             return Outcome(folder=folder, worked=False)
+        if ranks.world() > 1:
+            _check_mixed(folder, plan)
+            ranks.begin()
+            watch = watch if ranks.is_first() else lambda _event: None
         _check_space(runs, plan)
         began = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,6 +170,7 @@ class _Pipeline:
         self._encoder: TextEncoder | None = None
         self._tokenizer: Any = None
         self._questions: list[tuple[Entry, list[Prompt]]] | None = None
+        self._looks: list[tuple[Entry, list[Prompt]]] | None = None
 
     def work(self, until: StageName) -> None:
         head = {
@@ -173,7 +179,7 @@ class _Pipeline:
             "recipe": self._recipe.fingerprint,
             "folder": str(self._recipe.folder),
         }
-        if not (self._folder / "run.json").exists():
+        if not (self._folder / "run.json").exists() and ranks.is_first():
             self._prepare()
             write_atomically(self._folder / "recipe.yaml", self._recipe.to_yaml())
             write_atomically(self._folder / "run.json", json.dumps(head, indent=1))
@@ -182,6 +188,8 @@ class _Pipeline:
         if last >= 1:
             for seed, key in self._plan.training_keys.items():
                 self._stage(f"training/seed-{seed}", key, partial(self._training, seed=seed))
+        if not ranks.is_first():
+            return
         if last >= 2:
             for model, key in self._plan.evaluation_keys.items():
                 self._stage(f"evaluation/{model}", key, partial(self._evaluation, name=model))
@@ -193,6 +201,9 @@ class _Pipeline:
 
     def _prepare(self) -> None:
         """Read and render everything once, so that bad rows are found before hours of work."""
+        from openflan.training.trackers import check_trackers
+
+        check_trackers(self._recipe.training)
         from openflan.models.load import load_tokenizer
         from openflan.prompts.encoding import TextEncoder
 
@@ -209,6 +220,11 @@ class _Pipeline:
         part = self._recipe.evaluation
         chosen = [(e, part.rows) for e in self._plan.measured_held_out]
         chosen += [(e, part.seen_rows) for e in self._plan.measured_seen]
+        rows = self._recipe.training.evaluate_rows
+        self._looks = [
+            (entry, ask_prompts(entry, self._encoder, limit=rows, data=self._plan.data, role=role))
+            for entry, role in self._plan.looked_at
+        ]
         self._questions = [
             (entry, ask_prompts(entry, self._encoder, limit=limit, data=self._plan.data)) for entry, limit in chosen
         ]
@@ -217,17 +233,13 @@ class _Pipeline:
         """Do a stage unless it is there, here or in a sibling run."""
         folder = self._folder / place
         name = place.replace("/", " ")
-        manifest = read_manifest(folder)
-        if manifest is not None and manifest["key"] == key:
-            self._watch(Event(stage=name, kind="kept"))
-            return
-        twin = adopt_twin(folder, key=key, runs=self._folder.parent, place=Path(place))
-        if twin is not None:
-            self._watch(Event(stage=name, kind="linked", note=str(twin)))
+        there = ranks.everyones(self._begin_stage(place, key) if ranks.is_first() else None)[0]
+        if there is not None:
+            self._watch(there)
             return
         self._watch(Event(stage=name, kind="started"))
         began = time.perf_counter()
-        place_in_work = partial_folder(folder, key=key)
+        place_in_work = folder.with_name(f".{folder.name}.partial")
         try:
             with user_file_errors(place_in_work):
                 facts = work(place_in_work)
@@ -236,10 +248,29 @@ class _Pipeline:
                 shutil.rmtree(place_in_work, ignore_errors=True)
             raise
         seconds = facts.pop("seconds", time.perf_counter() - began)
-        commit_folder(
-            place_in_work, folder, key=key, facts={"seconds": seconds, "peak_memory_mb": _peak_memory(), **facts}
-        )
+        ranks.wait()
+        if ranks.is_first():
+            about = {"seconds": seconds, "peak_memory_mb": _peak_memory(), **facts}
+            commit_folder(place_in_work, folder, key=key, facts=about)
+        ranks.wait()
         self._watch(Event(stage=name, kind="done", note=f"{seconds:.0f} s"))
+
+    def _begin_stage(self, place: str, key: str) -> Event | None:
+        """What says that a stage is there already, here or in a sibling run; else its folder is made."""
+        folder = self._folder / place
+        name = place.replace("/", " ")
+        manifest = read_manifest(folder)
+        if manifest is not None and manifest["key"] == key:
+            return Event(stage=name, kind="kept")
+        twin = adopt_twin(folder, key=key, runs=self._folder.parent, place=Path(place))
+        if twin is not None:
+            return Event(stage=name, kind="linked", note=str(twin))
+        if place.startswith("training"):
+            from openflan.training.checkpoint import refuse_other
+
+            refuse_other(folder.with_name(f".{folder.name}.partial") / "checkpoints", self._plan.identity)
+        partial_folder(folder, key=key)
+        return None
 
     def _mixture(self, place: Path) -> dict[str, Any]:
         from openflan.mixture.build import Mixing, build_mixture
@@ -277,7 +308,9 @@ class _Pipeline:
         part = self._recipe.training
 
         def report(line: StepReport) -> None:
-            note = f"loss {line.loss:.3f}  {line.tokens / line.seconds:,.0f} tokens/s"
+            note = f"loss {line.loss:.3f}  {line.tokens / line.seconds:,.0f} tokens/s  full {line.fill:.0%}"
+            note += f"  mfu {line.mfu:.0%}" if line.mfu else ""
+            note += f"  waited {line.waited / line.seconds:.0%}" if line.waited > 0.05 * line.seconds else ""
             done = Event(
                 stage=f"training seed-{seed}",
                 kind="progress",
@@ -288,13 +321,38 @@ class _Pipeline:
             )
             self._watch(done)
 
-        progress = tune(model, store, part, place, seed=seed, report=report)
+        progress = tune(
+            model,
+            store,
+            part,
+            place,
+            seed=seed,
+            report=report,
+            identity=self._plan.identity,
+            evaluate=self._look if part.evaluate_every else None,
+            say=lambda text: self._watch(Event(stage=f"training seed-{seed}", kind="note", note=text)),
+        )
         target = place / "model"
-        model.save_pretrained(target)
+        weights = ranks.whole_state(model)
+        if not ranks.is_first():
+            return {"seconds": progress.seconds}
+        model.save_pretrained(target, state_dict=weights)
         self._tokenizer.save_pretrained(target)
         card = {"encoder": self._encoder.fingerprint, "prompts": self._recipe.prompts.model_dump(mode="json")}
         write_atomically(target / "openflan.json", json.dumps(card, indent=1))
         return {"seconds": progress.seconds}
+
+    def _look(self, model: Any) -> dict[str, float]:
+        """How a model in training does on `training.evaluate_tasks`."""
+        from openflan.evaluation.protocol import evaluate
+
+        assert self._encoder is not None
+        assert self._looks is not None
+        answers = evaluate(model, self._encoder, self._looks, self._recipe.evaluation, report=lambda _d, _t: None)
+        found: dict[str, list[float]] = {}
+        for answer in answers:
+            found.setdefault(answer.task, []).append(answer.value)
+        return {task: sum(values) / len(values) for task, values in found.items()}
 
     def _evaluation(self, place: Path, name: str) -> dict[str, Any]:
         from openflan.evaluation.matrix import write_matrix
@@ -347,6 +405,14 @@ def _finished(folder: Path, plan: Plan, until: StageName) -> bool:
         return True
     there = all((folder / name).is_file() for name in ("results.json", "report.html"))
     return there and _head(folder).get("results") == plan.results_key
+
+
+def _check_mixed(folder: Path, plan: Plan) -> None:
+    """Refuse to tokenise inside a process group, where the other ranks would wait until they time out."""
+    manifest = read_manifest(folder / "mixture")
+    if manifest is None or manifest["key"] != plan.mixture_key:
+        how = "make it first, in one process: `openflan mix` with the same recipe, settings and --out"
+        raise UserError("the mixture is not there", where=str(folder / "mixture"), how=how)
 
 
 def _head(folder: Path) -> dict[str, Any]:

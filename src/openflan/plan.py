@@ -33,6 +33,16 @@ __all__ = ["Plan", "Resolved", "make_plan", "resolve"]
 
 UNTUNED = "untuned"
 
+_NOT_TUNING = {
+    "checkpoint_every",
+    "keep_checkpoints",
+    "trackers",
+    "evaluate_every",
+    "evaluate_tasks",
+    "evaluate_rows",
+}
+"""Training settings that the tuned weights do not depend on."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
@@ -57,6 +67,8 @@ class Plan:
     division: HoldOut
     measured_held_out: tuple[Entry, ...]
     measured_seen: tuple[Entry, ...]
+    looked_at: tuple[tuple[Entry, Role], ...]
+    """Tasks that are looked at while training, and the rows that they are asked by."""
     errata: frozenset[str]
     """Switches that are on (openflan.tasks.errata)."""
     mixture_key: str
@@ -80,6 +92,17 @@ class Plan:
             drop_remainder="drop_remainder" in self.errata,
             dropped={} if mixture is None else read_leakage(mixture).rows_to_drop,
         )
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Hashes of what tuned weights depend on, by what a user would call it."""
+        tuning = self.recipe.training.model_dump(mode="json", exclude=_NOT_TUNING)
+        return {
+            "mixture": self.mixture_key,
+            "tokenizer": self.model.tokenizer_fingerprint,
+            "model": self.model.fingerprint,
+            "training recipe": fingerprint_of(tuning),
+        }
 
     @property
     def results_key(self) -> str:
@@ -144,7 +167,7 @@ def make_plan(recipe: Recipe) -> Plan:
         [recipe.training.steps, recipe.training.tokens_per_batch],
         model.tokenizer_fingerprint,
     ]
-    tuning = recipe.training.model_dump(mode="json", exclude={"checkpoint_every"})
+    tuning = recipe.training.model_dump(mode="json", exclude=_NOT_TUNING)
     training_keys = {seed: fingerprint_of([mixture, tuning, model.fingerprint, seed]) for seed in recipe.seeds}
     asked = [
         _content(held, "test", data),
@@ -161,6 +184,7 @@ def make_plan(recipe: Recipe) -> Plan:
         division=division,
         measured_held_out=held,
         measured_seen=seen,
+        looked_at=_looked_at(recipe, division),
         errata=errata,
         mixture_key=fingerprint_of([mixture, list(recipe.seeds)]),
         training_keys=training_keys,
@@ -186,6 +210,23 @@ def _measured(recipe: Recipe, division: HoldOut) -> tuple[Entry, ...]:
             )
         chosen.update(found)
     return tuple(chosen.values())
+
+
+def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], ...]:
+    """Tasks to look at while training, with the rows they are asked by."""
+    found: dict[str, tuple[Entry, Role]] = {}
+    held = [(entry, "test") for entry in division.held_out]
+    known: list[tuple[Entry, Role]] = [*held, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
+    for position, word in enumerate(recipe.training.evaluate_tasks):
+        mine = {e.spec.name: (e, role) for e, role in known if word in (e.spec.name, e.spec.cluster)}
+        there = {name: pair for name, pair in mine.items() if pair[1] in pair[0].spec.splits}
+        if not there:
+            words = {word for e, _ in known for word in (e.spec.name, e.spec.cluster)}
+            what = "has no rows for it (a tuned task needs a validation split)" if mine else "is no task of the recipe"
+            how = did_you_mean(word, words) or "name held-out tasks, or tuned ones with a validation split"
+            raise UserError(f"'{word}' {what}", where=f"training.evaluate_tasks[{position}]", how=how)
+        found.update(there)
+    return tuple(found.values())
 
 
 def _with_splits(entry: Entry, recipe: Recipe) -> Entry:

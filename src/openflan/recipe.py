@@ -208,7 +208,26 @@ class TrainingPart(_Part):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto`: bfloat16 autocast over float32 weights where the device computes it, else float32."""
     checkpoint_every: int = Field(default=500, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """So many of the newest stay while training goes on; none is left when it is done."""
+    sharding: Literal["none", "full"] = "none"
+    """With several processes: `none` gives each the whole model (DDP), `full` cuts weights and state up (FSDP2)."""
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Where metrics go besides `metrics.jsonl`."""
+    evaluate_every: int | None = Field(default=None, ge=1)
+    """Steps between two looks at `evaluate_tasks`."""
+    evaluate_tasks: tuple[str, ...] = ()
+    """Tasks that are looked at while training: held-out ones by their test rows, tuned ones by validation rows."""
+    evaluate_rows: int = Field(default=50, ge=1)
     optimizer: OptimizerPart = OptimizerPart()
+
+    @model_validator(mode="after")
+    def _no_dead_training(self) -> Self:
+        if (self.evaluate_every is None) != (not self.evaluate_tasks):
+            raise ValueError("evaluate_every and evaluate_tasks go together")
+        if self.sharding == "full" and self.optimizer.name == "adafactor":
+            raise ValueError("sharding: full needs optimizer adamw: factored moments can't be cut among processes")
+        return self
 
 
 class EvaluationPart(_Part):

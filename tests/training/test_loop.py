@@ -80,7 +80,7 @@ def tuned(folder, model_at, store, part, *, stop_after=None, seed=0):
 def numbers(folder):
     """The log without its clock."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+    return [{name: value for name, value in line.items() if name not in ("seconds", "waited")} for line in lines]
 
 
 def same(one, two):
@@ -185,3 +185,117 @@ def test_the_loss_falls_and_is_told_by_task(tmp_path, tiny_llama, store):
 def test_a_rate_that_blows_up_is_the_users_to_mend(tmp_path, tiny_llama, store):
     with pytest.raises(UserError, match=r"the gradient is not finite at step.*lower it"):
         tuned(tmp_path / "run", tiny_llama, store, training(optimizer={"learning_rate": 1e30}))
+
+
+class Crowded(torch.nn.Module):
+    """A model on a device with little memory."""
+
+    def __init__(self, model, most):
+        super().__init__()
+        self.inner, self._most, self.device, self.config = model, most, model.device, model.config
+        self.get_output_embeddings = model.get_output_embeddings
+        self.set_attn_implementation = model.set_attn_implementation
+
+    def forward(self, input_ids, **inputs):
+        if input_ids.numel() > self._most:
+            raise torch.OutOfMemoryError("none left")
+        return self.inner(input_ids=input_ids, **inputs)
+
+
+def test_out_of_memory_the_step_is_done_again_in_smaller_parts_and_the_size_is_kept(tmp_path, tiny_llama, store):
+    plain = tuned(tmp_path / "plain", tiny_llama, store, training(micro_batch_tokens=4_096))
+    said = []
+    (tmp_path / "run").mkdir()
+    model = loaded(tiny_llama)
+    tune(
+        Crowded(model, 130), store, training(micro_batch_tokens=4_096), tmp_path / "run",
+        seed=0, report=lambda _line: None, say=said.append,
+    )  # fmt: skip
+    assert len(said) == 5
+    assert said[-1] == "out of memory: going on with training.micro_batch_tokens=128, which changes no result"
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, plain[name], rtol=0, atol=1e-5)
+
+
+def test_an_example_that_no_memory_holds_is_told(tmp_path, tiny_llama, store):
+    with pytest.raises(UserError, match=r"an example of .* tokens does not fit in memory"):
+        tune(Crowded(loaded(tiny_llama), 10), store, training(), tmp_path, seed=0, report=lambda _line: None)
+
+
+def test_a_resumed_run_remembers_what_memory_allows(tmp_path, tiny_llama, store):
+    part = training(micro_batch_tokens=4_096)
+
+    def stop(line):
+        if line.step == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        tune(Crowded(loaded(tiny_llama), 130), store, part, tmp_path, seed=0, report=stop)
+    said = []
+    tune(Crowded(loaded(tiny_llama), 130), store, part, tmp_path, seed=0, report=lambda _line: None, say=said.append)
+    assert said == []
+
+
+def stopped(folder, model_at, store, **change):
+    """A run killed after step 8, with checkpoints of steps 3 and 6."""
+    tuned(folder, model_at, store, training(**change), stop_after=8)
+    return sorted((folder / "checkpoints").glob("step-*"))
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, tiny_llama, store):
+    straight = tuned(tmp_path / "straight", tiny_llama, store, training())
+    before, newest = stopped(tmp_path / "run", tiny_llama, store)
+    weights = newest / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9] + b"different")
+    said, steps = [], []
+    model = loaded(tiny_llama)
+    tune(
+        model, store, training(), tmp_path / "run", seed=0, report=lambda line: steps.append(line.step), say=said.append
+    )
+    assert said == [f"{weights} is damaged: going on from the checkpoint before"]
+    assert steps == [4, 5, 6, 7, 8]
+    assert same(straight, dict(model.state_dict()))
+    assert before.name == "step-00000003"
+
+
+def test_all_checkpoints_damaged_is_an_error_not_a_new_beginning(tmp_path, tiny_llama, store):
+    for path in stopped(tmp_path / "run", tiny_llama, store):
+        (path / "optimizer.safetensors").unlink()
+    with pytest.raises(UserError, match="every checkpoint is damaged"):
+        tuned(tmp_path / "run", tiny_llama, store, training())
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_so_many_checkpoints_are_kept(tmp_path, tiny_llama, store, keep):
+    kept = stopped(tmp_path / "run", tiny_llama, store, checkpoint_every=2, keep_checkpoints=keep)
+    assert [path.name for path in kept] == [f"step-{n:08d}" for n in (2, 4, 6)][-keep:]
+
+
+def test_no_pickle_is_in_a_checkpoint(tmp_path, tiny_llama, store):
+    *_, newest = stopped(tmp_path / "run", tiny_llama, store)
+    assert {path.suffix for path in newest.iterdir()} == {".safetensors", ".json"}
+
+
+def test_tasks_are_looked_at_while_training_and_nothing_else_changes(tmp_path, gpt2_with_dropout, store):
+    plain = tuned(tmp_path / "plain", gpt2_with_dropout, store, training())
+    looks = []
+
+    def evaluate(model):
+        looks.append(model.training)
+        torch.manual_seed(99)
+        return {"some_task": 0.5}
+
+    part = training(evaluate_every=3, evaluate_tasks=("some_task",))
+    (tmp_path / "run").mkdir()
+    model = loaded(gpt2_with_dropout)
+    tune(model, store, part, tmp_path / "run", seed=0, report=lambda _line: None, evaluate=evaluate)
+    assert looks == [False, False]
+    assert same(plain, dict(model.state_dict()))
+    assert [line.get("evaluation") for line in numbers(tmp_path / "run")] == [
+        {"some_task": 0.5} if step in (3, 6) else None for step in range(1, 9)
+    ]
+
+
+def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_path, tiny_llama, store):
+    with pytest.raises(UserError, match=r"mlflow is not installed.*pip install mlflow"):
+        tune(loaded(tiny_llama), store, training(trackers=("mlflow",)), tmp_path, seed=0, report=lambda _line: None)

@@ -53,7 +53,7 @@ def _bars() -> Iterator[Callable[[Event], None]]:
                 note = _rate(event, time.monotonic() - began[event.stage])
                 progress.update(bars[event.stage], completed=event.done, total=event.total, note=note)
             else:
-                if event.stage in bars:
+                if event.stage in bars and event.kind != "note":
                     progress.remove_task(bars.pop(event.stage))
                 progress.console.print(_sentence(event), highlight=False, markup=False)
 
@@ -79,7 +79,8 @@ class _Lines:
             text = f"{event.stage}: {count}, {_rate(event, spent)}, about {left:.0f} s left"
         else:
             text = _sentence(event)
-            self._began[event.stage] = now
+            if event.kind == "started":
+                self._began[event.stage] = now
         self._said[event.stage] = now
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
@@ -92,6 +93,8 @@ def _rate(event: Event, seconds: float) -> str:
 
 def _sentence(event: Event) -> str:
     match event.kind:
+        case "note":
+            return f"{event.stage}: {event.note}"
         case "kept":
             return f"{event.stage}: already done"
         case "linked":

@@ -27,7 +27,7 @@ from openflan.prompts.styles import choose_shots
 from openflan.recipe import EvaluationPart, PromptsPart
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, load_rows
+from openflan.tasks.sources import Role, SourceRow, load_rows
 
 __all__ = ["Answered", "ask_prompts", "draw_rows", "evaluate"]
 
@@ -76,8 +76,10 @@ def draw_rows(rows: Sequence[SourceRow], limit: int) -> list[SourceRow]:
     return sorted(chosen, key=lambda row: row.index)
 
 
-def ask_prompts(entry: Entry, encoder: TextEncoder, *, limit: int, data: Path | None) -> list[Prompt]:
-    """The prompts that measure a task: every drawn test row under every fitting template, in the encoder's style.
+def ask_prompts(
+    entry: Entry, encoder: TextEncoder, *, limit: int, data: Path | None, role: Role = "test"
+) -> list[Prompt]:
+    """The prompts that measure a task: every drawn row of a role under every fitting template, in the encoder's style.
 
     Raises:
         UserError: rows or templates of the task are at fault, or solved examples are wanted and it has no rows to take
@@ -87,7 +89,7 @@ def ask_prompts(entry: Entry, encoder: TextEncoder, *, limit: int, data: Path | 
     renderer = TaskRenderer(entry, style=part)
     questions = [
         _question(renderer, row, number, part)
-        for row in draw_rows(load_rows(entry, "test", data=data), limit)
+        for row in draw_rows(load_rows(entry, role, data=data), limit)
         for number in renderer.asking(row)
     ]
     prompts = [question.prompt for question in questions]
@@ -102,7 +104,7 @@ def ask_prompts(entry: Entry, encoder: TextEncoder, *, limit: int, data: Path | 
         prompts = [prompt for prompt, _ in solved.add(questions)]
     if not prompts:
         raise UserError(
-            f"no template of '{entry.spec.name}' fits any of its test rows",
+            f"no template of '{entry.spec.name}' fits any of its rows",
             where=str(entry.path),
             how="add one without 'when' that asks for the answer",
         )

@@ -27,13 +27,13 @@ import openflan
 from openflan.errors import UserError
 from openflan.mixture.order import StreamOrder
 from openflan.mixture.packing import Steps, pack_steps
-from openflan.mixture.pieces import COLUMNS, PieceFacts, draws_of_piece, pieces_covering, read_facts
+from openflan.mixture.pieces import COLUMNS, PieceFacts, bounds, draws_of_piece, pieces_covering, read_facts
 from openflan.mixture.workers import Engine, Job, MixWork, SomeRows
 from openflan.prompts.encoding import TextEncoder
 from openflan.stage import FORMAT, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
 from openflan.tasks.sources import SourceRow
 
-__all__ = ["StoreMaker", "TokenStore"]
+__all__ = ["StoreMaker", "StoreSteps", "TokenStore"]
 
 _CHUNK = 1 << 16
 """Positions of the stream that are looked at together."""
@@ -137,11 +137,19 @@ class StoreMaker:
                 if not (path.exists() and self._keep(seed, name, path)):
                     jobs.append(self._job(name, seed, number, path))
                     held.append((path, PieceFacts(tokens=0, cut=0, skipped=0), np.zeros(0, dtype=np.int32)))
+        jobs.sort(key=self._expected, reverse=True)  # the longest first, so that all processes end together
         for job, _ in self.engine.run(jobs):
             facts, lengths = read_facts(job.path)
             self._pieces[seed, job.task][job.number] = (job.path, facts, lengths)
             self._tokens += facts.tokens
             self.report(min(self._tokens, wanted), wanted)
+
+    def _expected(self, job: Job) -> float:
+        """Tokens that a piece will have, by the pieces of its task that are there."""
+        first, last = bounds(job.number)
+        known = [facts.tokens for _, facts, _ in self._pieces[job.seed, job.task] if facts.tokens]
+        held = sum(len(lengths) for _, facts, lengths in self._pieces[job.seed, job.task] if facts.tokens)
+        return (last - first) * (sum(known) / held if held else 1.0)
 
     def _job(self, name: str, seed: int, number: int, path: Path) -> Job:
         """A piece to make, with the rows that it draws, so that no other process has to read them."""
@@ -245,6 +253,26 @@ def _plain_bytes(fields: Mapping[str, Any]) -> bytes:
         return json.dumps(fields, ensure_ascii=False, default=str).encode()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StoreSteps(Sequence[NDArray[np.int64]]):
+    """The steps of a seed, each the numbers of its prompts."""
+
+    prompt: NDArray[np.int64]
+    first: NDArray[np.int64]
+    """Where each step starts in `prompt`; one more entry than steps."""
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    def __getitem__(self, step: Any) -> Any:
+        if isinstance(step, slice):
+            return [self[number] for number in range(*step.indices(len(self)))]
+        if not -len(self) <= step < len(self):
+            raise IndexError(step)
+        at = step % len(self)
+        return self.prompt[self.first[at] : self.first[at + 1]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenStore:
     """A written store, memory-mapped."""
@@ -284,10 +312,10 @@ class TokenStore:
         starts = np.cumsum([0, *(table.num_rows for table in pieces)]).astype(np.int64)
         return cls(folder=folder, pieces=pieces, starts=starts, lengths=np.load(folder / "lengths.npy"))
 
-    def steps(self, seed: int) -> list[NDArray[np.int64]]:
+    def steps(self, seed: int) -> "StoreSteps":
         """Prompt numbers that each optimizer step of a seed holds."""
         with np.load(self.folder / "order" / f"seed-{seed}.npz") as order:
-            return np.split(order["prompt"][: order["first"][-1]], order["first"][1:-1])
+            return StoreSteps(prompt=order["prompt"], first=order["first"])
 
     def tokens(self, number: int) -> NDArray[np.int32]:
         """Token ids of a prompt, input and target."""

@@ -29,8 +29,9 @@ def logits_at(model: nn.Module, positions: tuple[Tensor, Tensor], **inputs: Tens
     Returns:
         (N, V) float32 logits of the token after each position.
     """
-    set_attention(model, inputs["input_ids"].shape[1])
-    head = model.get_output_embeddings()  # type: ignore[operator]
+    inner: Any = getattr(model, "module", model)  # a wrapper of several processes
+    set_attention(inner, inputs["input_ids"].shape[1])
+    head = inner.get_output_embeddings()
     sequences, tokens = positions
 
     def gather(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:

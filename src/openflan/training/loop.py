@@ -1,158 +1,160 @@
 """The training loop: steps of whole examples, target-only loss, checkpoints, a log of every step.
 
-A step takes the examples that the store's order names, groups them by length, adds up gradients over the groups
-and divides by the step's target tokens. Each example attends to itself alone because it is a sequence of its own.
+A step takes the examples that the store's order names (training/stepping.py). Accelerate stands underneath: the same
+call works in one process and under `torchrun` or `accelerate launch`, with DDP or FSDP2 (training/ranks.py).
 
 Invariant: killed and resumed = straight, bit for bit, on the same machine; dropout is seeded by step, so there is
-no random state to save. Cost: about 22 thousand tokens a second at 2 million parameters on two CPU cores.
+no random state to save. Cost: about 22 thousand tokens a second at 2 million parameters on two CPU cores; what a step
+costs grows with neither the length of the run nor the size of the mixture (benchmarks/step_time.py).
 Rejected: one padded batch a step, which is mostly padding, and a packed row with a dense mask, which is quadratic.
 """
 
 import json
 import shutil
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 
-from openflan.errors import UserError
-from openflan.hashing import hash_integers
 from openflan.mixture.store import TokenStore
-from openflan.models.batching import group_by_length
 from openflan.models.load import pick_precision
 from openflan.recipe import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
-from openflan.training.loss import collate, target_loss
 from openflan.training.optimizer import learning_rate, make_optimizer
+from openflan.training.peak import device_peak, flops_per_token
+from openflan.training.ranks import is_first, spread, wait
+from openflan.training.stepping import Stepper, StepReport
+from openflan.training.trackers import check_trackers, open_trackers
 
-__all__ = ["StepReport", "tune"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepReport:
-    """One line of `metrics.jsonl`."""
-
-    step: int
-    loss: float
-    """Mean over the step's target tokens, in nats."""
-    learning_rate: float
-    grad_norm: float
-    tokens: int
-    """Tokens of the step, input and target."""
-    target_tokens: int
-    examples: int
-    fill: float
-    """Share of `tokens_per_batch` that the step's examples use."""
-    seconds: float
-    task_loss: dict[str, float]
-    """Mean loss a target token, by task."""
-
+__all__ = ["Evaluate", "StepReport", "tune"]
 
 Report = Callable[[StepReport], None]
+Evaluate = Callable[[Any], Mapping[str, float]]
+"""Scores of the model by task."""
 
 
-def tune(model: Any, store: TokenStore, part: TrainingPart, folder: Path, *, seed: int, report: Report) -> Progress:
+def tune(
+    model: Any,
+    store: TokenStore,
+    part: TrainingPart,
+    folder: Path,
+    *,
+    seed: int,
+    report: Report,
+    identity: Mapping[str, str] | None = None,
+    evaluate: Evaluate | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Progress:
     """Tune a model on a mixture, going on from the newest checkpoint in `folder`.
 
     Args:
-        model: a transformers causal language model in float32; tuned in place.
+        model: a transformers language model in float32, on its device; tuned in place.
         folder: where checkpoints and `metrics.jsonl` are kept.
+        report: told of every step, on the first rank.
+        identity: hashes of what the result depends on, by name; a checkpoint made from others is refused.
+        evaluate: scores the model every `part.evaluate_every` steps.
+        say: told what the user should know.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss is not finite, a checkpoint is another run's, the disk is full, or memory is too small.
     """
+    check_trackers(part)
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
-    accelerator = Accelerator(cpu=model.device.type == "cpu")
-    optimizer = make_optimizer(model, part.optimizer)
-    progress = restore_newest(folder / "checkpoints", model, optimizer)
+    accelerator = Accelerator(
+        cpu=model.device.type == "cpu", log_with=list(part.trackers) or None, project_dir=str(folder)
+    )
+    flops = flops_per_token(model, float(store.lengths.mean()))
+    whole = spread(model, accelerator, part.sharding)
+    optimizer = make_optimizer(whole, part.optimizer)
+    known = identity or {}
+    progress = restore_newest(folder / "checkpoints", whole, optimizer, identity=known, say=say)
+    stepper = Stepper(
+        whole,
+        accelerator,
+        optimizer,
+        store,
+        part,
+        seed=seed,
+        autocast=autocast,
+        micro_batch_tokens=progress.micro_batch_tokens or part.micro_batch_tokens,
+        flops=flops,
+        peak=device_peak(accelerator.device) if autocast else None,
+        say=say,
+    )
     steps = store.steps(seed)
-    model.train()
     log = folder / "metrics.jsonl"
-    _cut_log(log, progress.step)
+    if is_first():
+        _cut_log(log, progress.step)
+    model.train()
     began = time.perf_counter() - progress.seconds
-    with log.open("a", encoding="utf-8") as file:
+    with open_trackers(accelerator, part, folder), _Log(log) as write:
         for step in range(progress.step, part.steps):
-            torch.manual_seed(int(hash_integers(seed, step)))  # torch's CPU generator reads the low 32 bits only
-            rate = learning_rate(part.optimizer, step, part.steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            line = _step(
-                model, accelerator, optimizer, store, list(steps[step]), part, step=step, rate=rate, autocast=autocast
+            line = stepper.step(step, steps[step], learning_rate(part.optimizer, step, part.steps))
+            if evaluate is not None and part.evaluate_every and (step + 1) % part.evaluate_every == 0:
+                model.eval()
+                line = replace(line, evaluation=dict(evaluate(model)) if is_first() else {})
+                model.train()
+                wait()
+            if is_first():
+                write(line)
+                report(line)
+            if part.trackers:
+                accelerator.log(_numbers(line), step=line.step)
+            fewer = stepper.micro_batch_tokens
+            progress = Progress(
+                step=step + 1,
+                seconds=time.perf_counter() - began,
+                micro_batch_tokens=fewer if fewer < part.micro_batch_tokens else None,
             )
-            file.write(json.dumps(_as_json(line)) + "\n")
-            report(line)
-            progress = Progress(step=step + 1, seconds=time.perf_counter() - began)
             if progress.step % part.checkpoint_every == 0 and progress.step < part.steps:
-                file.flush()
-                save_checkpoint(folder / "checkpoints", model, optimizer, progress)
+                write.flush()
+                save_checkpoint(
+                    folder / "checkpoints", whole, optimizer, progress, identity=known, keep=part.keep_checkpoints
+                )
     model.eval()
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    wait()
+    if is_first():
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return progress
 
 
-def _step(
-    model: Any,
-    accelerator: Accelerator,
-    optimizer: torch.optim.Optimizer,
-    store: TokenStore,
-    prompts: list[int],
-    part: TrainingPart,
-    *,
-    step: int,
-    rate: float,
-    autocast: bool,
-) -> StepReport:
-    """One optimizer step over whole examples."""
-    started = time.perf_counter()
-    examples = [(store.tokens(number), store.target_start(number)) for number in prompts]
-    tokens = sum(len(ids) for ids, _ in examples)
-    target_tokens = sum(len(ids) - start for ids, start in examples)
-    by_task: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    total = 0.0
-    for group in group_by_length([len(ids) for ids, _ in examples], padded_tokens=part.micro_batch_tokens):
-        batch = collate([examples[number] for number in group], model.device)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
-            losses = target_loss(model, batch)
-        accelerator.backward(losses.sum() / target_tokens)
-        per_example = torch.zeros(len(group), device=losses.device)
-        per_example.index_add_(0, batch.positions[0], losses.detach())
-        total += float(per_example.sum())
-        for number, loss in zip(group, per_example.tolist(), strict=True):
-            ids, start = examples[number]
-            sums = by_task[store.task(prompts[number])]
-            sums[0] += loss
-            sums[1] += len(ids) - start
-    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), part.optimizer.clip_norm or float("inf")))
-    if not (norm < float("inf")):
-        raise UserError(
-            f"the gradient is not finite at step {step}",
-            where="training.optimizer.learning_rate",
-            how=f"lower it (it is {part.optimizer.learning_rate})",
-        )
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return StepReport(
-        step=step + 1,
-        loss=total / target_tokens,
-        learning_rate=rate,
-        grad_norm=norm,
-        tokens=tokens,
-        target_tokens=target_tokens,
-        examples=len(examples),
-        fill=tokens / part.tokens_per_batch,
-        seconds=time.perf_counter() - started,
-        task_loss={task: sums[0] / sums[1] for task, sums in sorted(by_task.items())},
-    )
+class _Log:
+    """`metrics.jsonl`, which the first rank writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8") if is_first() else None
+
+    def __enter__(self) -> "_Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __call__(self, line: StepReport) -> None:
+        assert self._file is not None
+        self._file.write(json.dumps(_as_json(line)) + "\n")
+
+    def flush(self) -> None:
+        """So that no line of a checkpointed step is lost."""
+        if self._file is not None:
+            self._file.flush()
 
 
 def _as_json(line: StepReport) -> dict[str, Any]:
     rounded = {name: round(value, 4) for name, value in line.task_loss.items()}
-    return {name: getattr(line, name) for name in line.__slots__} | {"task_loss": rounded}
+    record = asdict(line) | {"task_loss": rounded}
+    return {name: value for name, value in record.items() if name not in ("mfu", "evaluation") or value}
+
+
+def _numbers(line: StepReport) -> dict[str, float]:
+    """What trackers are told."""
+    plain = {name: value for name, value in asdict(line).items() if isinstance(value, int | float)}
+    groups = {"task_loss": line.task_loss, "evaluation": line.evaluation}
+    return plain | {f"{group}/{task}": value for group, held in groups.items() for task, value in held.items()}
 
 
 def _cut_log(log: Path, steps: int) -> None:

@@ -1,0 +1,203 @@
+"""One optimizer step: whole examples, cut into micro-batches that memory holds, shared out among ranks.
+
+    examples of the step ─► groups of like lengths ─► dealt to ranks ─► gradients add up ─► clip ─► optimizer
+
+Invariant: the gradient is that of the mean loss over the step's target tokens, whatever the micro-batches or ranks, to
+float rounding; a step that ran out of memory is done again from its start with half the micro-batch. Rejected: the
+mean of micro-batch means (weighs tokens of short targets more); skipping a step that does not fit.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from openflan.errors import UserError
+from openflan.hashing import hash_integers
+from openflan.mixture.store import TokenStore
+from openflan.models.batching import group_by_length
+from openflan.recipe import TrainingPart
+from openflan.training.loss import collate, target_loss
+from openflan.training.ranks import deal, everyones, rank, world
+
+__all__ = ["StepReport", "Stepper"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepReport:
+    """One line of `metrics.jsonl`."""
+
+    step: int
+    loss: float
+    """Mean over the step's target tokens, in nats."""
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    """Tokens of the step, input and target."""
+    target_tokens: int
+    examples: int
+    fill: float
+    """Share of `tokens_per_batch` that the step's examples use."""
+    seconds: float
+    waited: float
+    """Of these, seconds spent fetching and padding examples."""
+    mfu: float | None
+    """Share of the device's peak that the step's arithmetic needed; None where the peak is not known."""
+    task_loss: dict[str, float]
+    """Mean loss a target token, by task."""
+    evaluation: dict[str, float]
+    """Score by task, where this step was followed by a look at some."""
+
+
+class Stepper:
+    """Takes optimizer steps.
+
+    Args:
+        model: as ranks train it (`ranks.spread`).
+        micro_batch_tokens: padded tokens that go through the model at once.
+        flops: floating-point operations a token of a step costs, forward and backward.
+        peak: the device's floating-point operations a second, where known.
+        say: told when memory ran out.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        accelerator: Any,
+        optimizer: torch.optim.Optimizer,
+        store: TokenStore,
+        part: TrainingPart,
+        *,
+        seed: int,
+        autocast: bool,
+        micro_batch_tokens: int,
+        flops: float,
+        peak: float | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._model = model
+        self._accelerator = accelerator
+        self._optimizer = optimizer
+        self._store = store
+        self._part = part
+        self._seed = seed
+        self._autocast = autocast
+        self._flops = flops
+        self._peak = peak
+        self._say = say
+        self._device = accelerator.device
+        self.micro_batch_tokens = micro_batch_tokens
+
+    def step(self, number: int, prompts: NDArray[Any], rate: float) -> StepReport:
+        """Take a step (from 0) over some prompts of the store.
+
+        Raises:
+            UserError: the gradient is not finite, or a single example does not fit in memory.
+        """
+        started = time.perf_counter()
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        held = prompts.tolist()
+        examples = [(self._store.tokens(prompt), self._store.target_start(prompt)) for prompt in held]
+        fetched = time.perf_counter() - started
+        target_tokens = sum(len(ids) - start for ids, start in examples)
+        while True:
+            torch.manual_seed(int(hash_integers(self._seed, number, rank())) & 0xFFFFFFFF)  # dropout
+            try:
+                sums, padded = self._gradients(examples, target_tokens)
+                break
+            except torch.OutOfMemoryError as error:
+                self._smaller(max(len(ids) for ids, _ in examples), error)
+        norm = self._clip(number)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        by_task = self._by_task([self._store.task(prompt) for prompt in held], examples, sums)
+        tokens = sum(len(ids) for ids, _ in examples)
+        seconds = time.perf_counter() - started
+        return StepReport(
+            step=number + 1,
+            loss=sum(total for total, _ in by_task.values()) / target_tokens,
+            learning_rate=rate,
+            grad_norm=norm,
+            tokens=tokens,
+            target_tokens=target_tokens,
+            examples=len(examples),
+            fill=tokens / self._part.tokens_per_batch,
+            seconds=seconds,
+            waited=fetched + padded,
+            mfu=None if self._peak is None else tokens * self._flops / seconds / (self._peak * world()),
+            task_loss={task: total / count for task, (total, count) in sorted(by_task.items())},
+            evaluation={},
+        )
+
+    def _gradients(
+        self, examples: Sequence[tuple[NDArray[Any], int]], target_tokens: int
+    ) -> tuple[dict[int, float], float]:
+        """Gradients of the step's mean loss; this rank's examples' summed losses, and seconds spent padding."""
+        lengths = [len(ids) for ids, _ in examples]
+        groups = group_by_length(lengths, padded_tokens=self.micro_batch_tokens)
+        sizes = [len(group) * max(lengths[member] for member in group) for group in groups]
+        mine = deal(sizes, world())[rank()]
+        sums: dict[int, float] = {}
+        padded = 0.0
+        for place, group in enumerate(mine):
+            members = groups[group] if group >= 0 else [min(range(len(lengths)), key=lengths.__getitem__)]
+            began = time.perf_counter()
+            batch = collate([examples[member] for member in members], self._device)
+            padded += time.perf_counter() - began
+            last = place == len(mine) - 1
+            waiting = nullcontext() if last or world() == 1 else self._accelerator.no_sync(self._model)
+            with waiting:
+                with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
+                    losses = target_loss(self._model, batch)
+                weight = world() / target_tokens if group >= 0 else 0.0
+                self._accelerator.backward(losses.sum() * weight)
+            if group >= 0:
+                each = torch.zeros(len(members), device=losses.device)
+                each.index_add_(0, batch.positions[0], losses.detach())
+                sums.update(zip(members, each.tolist(), strict=True))
+        return sums, padded
+
+    def _smaller(self, longest: int, error: BaseException) -> None:
+        """Halve the micro-batch after memory ran out."""
+        where = "training.micro_batch_tokens"
+        if world() > 1:
+            how = f"set it lower (it is {self.micro_batch_tokens}) and start again: the last checkpoint stays"
+            raise UserError("a rank ran out of memory", where=where, how=how) from error
+        if self.micro_batch_tokens <= longest:
+            how = "lower prompts.max_input_tokens, or take a smaller model"
+            raise UserError(f"an example of {longest} tokens does not fit in memory", where=where, how=how) from error
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
+        self._say(f"out of memory: going on with {where}={self.micro_batch_tokens}, which changes no result")
+
+    def _clip(self, number: int) -> float:
+        trained = [p for p in self._model.parameters() if p.requires_grad]
+        norm: Any = torch.nn.utils.clip_grad_norm_(trained, self._part.optimizer.clip_norm or float("inf"))
+        found = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        if not found < float("inf"):
+            rate = self._part.optimizer.learning_rate
+            what = f"the gradient is not finite at step {number}"
+            raise UserError(what, where="training.optimizer.learning_rate", how=f"lower it (it is {rate})")
+        return found
+
+    def _by_task(
+        self, tasks: Sequence[str], examples: Sequence[tuple[NDArray[Any], int]], sums: dict[int, float]
+    ) -> dict[str, tuple[float, int]]:
+        """Summed loss and target tokens of each task, of all ranks."""
+        totals: dict[str, float] = defaultdict(float)
+        counts: dict[str, int] = defaultdict(int)
+        for mine in everyones(sums):
+            for member, loss in mine.items():
+                ids, start = examples[member]
+                totals[tasks[member]] += loss
+                counts[tasks[member]] += len(ids) - start
+        return {task: (totals[task], counts[task]) for task in totals}

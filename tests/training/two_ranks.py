@@ -1,0 +1,55 @@
+"""Run by `torchrun`: tunes in two processes, with DDP and with FSDP2, afresh and from a checkpoint of one process."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from openflan.mixture.store import TokenStore
+from openflan.models.load import find_model, load_model
+from openflan.recipe import ModelPart, TrainingPart
+from openflan.training import ranks
+from openflan.training.loop import tune
+from openflan.training.stepping import Stepper
+
+
+class StoppedError(Exception):
+    """Raised by both ranks after a step."""
+
+
+def _stopping(take, stop):
+    def step(self, number, prompts, rate):
+        if number == stop:
+            raise StoppedError
+        return take(self, number, prompts, rate)
+
+    return step
+
+
+def main(settings: Path) -> None:
+    said = json.loads(settings.read_text())
+    ranks.begin()
+    store = TokenStore.open(Path(said["store"]))
+    for name, turn in said["turns"].items():
+        part = TrainingPart.model_validate_json(json.dumps(turn["training"]))
+        model = load_model(find_model(ModelPart(path=said["model"]), Path(said["model"])), device=torch.device("cpu"))
+        folder = Path(turn["folder"])
+        take = Stepper.step
+        Stepper.step = _stopping(take, turn.get("stop"))
+        try:
+            tune(model, store, part, folder, seed=0, report=lambda _line: None, identity={"mixture": "m"})
+        except StoppedError:
+            continue
+        finally:
+            Stepper.step = take
+        weights = ranks.whole_state(model) or model.state_dict()
+        if ranks.is_first():
+            save_file({key: value.clone() for key, value in weights.items()}, folder / f"{name}.safetensors")
+        ranks.wait()
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
