@@ -13,20 +13,19 @@ A model that does not go by the mask (a sliding window, a state-space layer) rea
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from openflan.evaluation.scores import OptionScores
 from openflan.evaluation.trie import OptionTrie, build_trie
 from openflan.models.attention import obeys_mask
 from openflan.models.batching import group_by_length
 from openflan.models.head import logits_at
 
-__all__ = ["OptionScores", "Question", "Score", "rank_options"]
-
-Score = Literal["sum", "mean_token", "per_character", "per_byte"]
+__all__ = ["Question", "rank_options"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,33 +36,6 @@ class Question:
     options: Sequence[Sequence[int]]
     texts: Sequence[str]
     """The options as text, for scores by character and byte."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OptionScores:
-    """Log-likelihoods of one question's options."""
-
-    logprob: tuple[float, ...]
-    """Sum over the option's tokens, in nats."""
-    tokens: tuple[int, ...]
-    texts: tuple[str, ...]
-
-    def normalised(self, score: Score) -> list[float]:
-        """Scores to rank by."""
-        match score:
-            case "sum":
-                sizes = [1] * len(self.tokens)
-            case "mean_token":
-                sizes = list(self.tokens)
-            case "per_character":
-                sizes = [len(text) for text in self.texts]
-            case "per_byte":
-                sizes = [len(text.encode()) for text in self.texts]
-        return [value / max(1, size) for value, size in zip(self.logprob, sizes, strict=True)]
-
-    def best(self, score: Score) -> int:
-        """The highest option; the first of equals."""
-        return int(np.argmax(self.normalised(score)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
