@@ -12,8 +12,8 @@ export TOKENIZERS_PARALLELISM ?= false
 run: $(STAMP)  ## install, then tune and measure the embedded default
 	$(BIN)/openflan run
 
-test: $(STAMP)  ## the default test suite
-	$(BIN)/pytest
+test: $(STAMP)  ## the default test suite, a process a core
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadfile
 
 check: $(STAMP)  ## style, types, one-way imports, spelling
 	$(BIN)/ruff format --check .

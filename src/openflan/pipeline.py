@@ -18,7 +18,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -41,12 +41,11 @@ from openflan.stage import (
 from openflan.training import ranks
 
 if TYPE_CHECKING:
+    from openflan.evaluation.protocol import Asked
     from openflan.evaluation.results import Results
     from openflan.prompts.encoding import TextEncoder
-    from openflan.prompts.render import Prompt
-    from openflan.tasks.catalog import Entry
 
-__all__ = ["Event", "Outcome", "StageName", "plan_of", "report_again", "run"]
+__all__ = ["Event", "Outcome", "StageName", "machine_facts", "plan_of", "report_again", "run", "version_facts"]
 
 StageName = Literal["mixture", "training", "evaluation", "report"]
 
@@ -154,7 +153,7 @@ def report_again(folder: Path) -> "Results":
     if not _finished(folder, plan, "evaluation"):
         raise UserError("the run is not finished", where=str(folder), how="finish it with `openflan run`")
     with user_file_errors(folder):
-        return write_report(plan, folder, machine=_machine(), versions=_versions())
+        return write_report(plan, folder, machine=machine_facts(), versions=version_facts())
 
 
 class _Pipeline:
@@ -169,8 +168,8 @@ class _Pipeline:
         self._engine = engine
         self._encoder: TextEncoder | None = None
         self._tokenizer: Any = None
-        self._questions: list[tuple[Entry, list[Prompt]]] | None = None
-        self._looks: list[tuple[Entry, list[Prompt]]] | None = None
+        self._questions: list[Asked] | None = None
+        self._looks: list[Asked] | None = None
 
     def work(self, until: StageName) -> None:
         head = {
@@ -214,19 +213,20 @@ class _Pipeline:
             self._ask()
 
     def _ask(self) -> None:
-        from openflan.evaluation.protocol import ask_prompts
+        from openflan.evaluation.protocol import Asked, ask_prompts, ask_task
 
         assert self._encoder is not None
         part = self._recipe.evaluation
-        chosen = [(e, part.rows) for e in self._plan.measured_held_out]
-        chosen += [(e, part.seen_rows) for e in self._plan.measured_seen]
+        fresh = part.model_copy(update={"validation_rows": 0})
+        chosen = [(entry, part, part.rows) for entry in self._plan.measured_held_out]
+        chosen += [(entry, fresh, part.seen_rows) for entry in self._plan.measured_seen]
         rows = self._recipe.training.evaluate_rows
         self._looks = [
-            (entry, ask_prompts(entry, self._encoder, limit=rows, data=self._plan.data, role=role))
+            Asked(entry=entry, test=ask_prompts(entry, self._encoder, limit=rows, data=self._plan.data, role=role))
             for entry, role in self._plan.looked_at
         ]
         self._questions = [
-            (entry, ask_prompts(entry, self._encoder, limit=limit, data=self._plan.data)) for entry, limit in chosen
+            ask_task(entry, self._encoder, asks, limit=limit, data=self._plan.data) for entry, asks, limit in chosen
         ]
 
     def _stage(self, place: str, key: str, work: Callable[[Path], dict[str, Any]]) -> None:
@@ -244,7 +244,8 @@ class _Pipeline:
             with user_file_errors(place_in_work):
                 facts = work(place_in_work)
         except UserError:
-            if not any(place_in_work.rglob("manifest.json")):  # checkpoints are worth going on from
+            # checkpoints and whole tasks' answers are worth going on from
+            if not any(place_in_work.rglob("manifest.json")) and not any(place_in_work.glob("*.parquet")):
                 shutil.rmtree(place_in_work, ignore_errors=True)
             raise
         seconds = facts.pop("seconds", time.perf_counter() - began)
@@ -344,7 +345,7 @@ class _Pipeline:
 
     def _look(self, model: Any) -> dict[str, float]:
         """How a model in training does on `training.evaluate_tasks`."""
-        from openflan.evaluation.protocol import evaluate
+        from openflan.evaluation.answering import evaluate
 
         assert self._encoder is not None
         assert self._looks is not None
@@ -355,8 +356,9 @@ class _Pipeline:
         return {task: sum(values) / len(values) for task, values in found.items()}
 
     def _evaluation(self, place: Path, name: str) -> dict[str, Any]:
-        from openflan.evaluation.matrix import write_matrix
-        from openflan.evaluation.protocol import evaluate
+        from openflan.evaluation.answering import Keep, evaluate
+        from openflan.evaluation.identity import hash_of_model
+        from openflan.mixture.leakage import read_leakage
         from openflan.models.load import ModelSource, load_model, pick_device
 
         self._prepare()
@@ -378,15 +380,21 @@ class _Pipeline:
         def report(done: int, total: int) -> None:
             self._watch(Event(stage=f"evaluation {name}", kind="progress", done=done, total=total, unit="prompts"))
 
-        answers = evaluate(model, self._encoder, self._questions, self._recipe.evaluation, report=report)
-        write_matrix(place / "matrix.parquet", answers)
-        return {"prompts": len(answers), "format": self._encoder.fingerprint}
+        untuned = name == UNTUNED
+        keep = Keep(
+            folder=place,
+            model=hash_of_model(model),
+            dirty=None if untuned else read_leakage(self._folder / "mixture").dirty,
+        )
+        questions = self._questions if untuned else [replace(asked, baseline=()) for asked in self._questions]
+        answers = evaluate(model, self._encoder, questions, self._recipe.evaluation, report=report, keep=keep)
+        return {"prompts": len(answers), "format": self._encoder.fingerprint, "model": keep.model}
 
     def _report(self) -> None:
         from openflan.report.write import write_report
 
         self._watch(Event(stage="report", kind="started"))
-        write_report(self._plan, self._folder, machine=_machine(), versions=_versions())
+        write_report(self._plan, self._folder, machine=machine_facts(), versions=version_facts())
         self._watch(Event(stage="report", kind="done"))
 
 
@@ -462,12 +470,14 @@ def _peak_memory() -> float:
     return round(size / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
 
 
-def _versions() -> dict[str, str]:
+def version_facts() -> dict[str, str]:
+    """Versions of the libraries that decide numbers."""
     names = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "numpy")
     return {"openflan": openflan.__version__, "python": platform.python_version(), **{n: version(n) for n in names}}
 
 
-def _machine() -> dict[str, str]:
+def machine_facts() -> dict[str, str]:
+    """What a reader of results should know of the machine; nothing that names it."""
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 import openflan
 from openflan.errors import UserError, did_you_mean, strict_error
+from openflan.evaluation.protocol import has_rows
 from openflan.mixture.holdout import HoldOut, hold_out
 from openflan.mixture.leakage import read_leakage
 from openflan.mixture.workers import MixWork, example_rules
@@ -169,11 +170,15 @@ def make_plan(recipe: Recipe) -> Plan:
     ]
     tuning = recipe.training.model_dump(mode="json", exclude=_NOT_TUNING)
     training_keys = {seed: fingerprint_of([mixture, tuning, model.fingerprint, seed]) for seed in recipe.seeds}
+    chooses = [
+        entry for entry in held if recipe.evaluation.validation_rows and has_rows(entry, "validation", data=data)
+    ]
     asked = [
         _content(held, "test", data),
         _content(seen, "test", data),
+        _content(chooses, "validation", data),
         recipe.prompts.model_dump(mode="json"),
-        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "tasks"}),
+        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks"}),
         [FORMAT, openflan.__version__],
     ]
     models = {UNTUNED: model.fingerprint, **{f"seed-{seed}": key for seed, key in training_keys.items()}}

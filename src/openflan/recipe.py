@@ -239,8 +239,17 @@ class EvaluationPart(_Part):
     """Rows of each held-out task, drawn by content hash: the same for every model."""
     seen_rows: int = Field(default=0, ge=0)
     """Fresh rows of each tuned task; 0 leaves the tuned clusters out."""
-    score: Literal["sum", "mean_token", "per_character", "per_byte"] = "sum"
-    """How an option's log-likelihood is normalised before ranking."""
+    templates: int | None = Field(default=None, ge=1)
+    """At most this many templates a task, the first ones; by default all that ask for the answer."""
+    validation_rows: int = Field(default=200, ge=0)
+    """At most this many validation rows choose the template whose test score is told as `best_on_validation`; 0 asks
+    none, and there are never more than test rows."""
+    options: Literal["as_tuned", "shown", "hidden"] = "as_tuned"
+    """Whether prompts list the answer options; `as_tuned` does as `prompts.options`."""
+    baseline: bool = False
+    """Whether the untuned model is asked each task's baseline too, a text to continue."""
+    score: Literal["sum", "mean_token", "per_character", "per_byte", "pmi"] = "sum"
+    """How an option's log-likelihood is normalised before ranking; another one needs no new evaluation."""
     batch_tokens: int | None = Field(default=None, ge=16)
     """Padded tokens of one forward; by default what suits the device."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from openflan.errors import UserError
 from openflan.evaluation.ranking import Question, rank_options
 from openflan.models.load import find_model, load_model
 from openflan.recipe import ModelPart
@@ -95,6 +96,134 @@ def test_the_order_of_options_does_not_change_a_score(tiny_llama):
     turned = [Question(prompt=q.prompt, options=q.options[::-1], texts=q.texts[::-1]) for q in QUESTIONS]
     for one, two in zip(together(model, QUESTIONS), together(model, turned), strict=True):
         assert one == pytest.approx(two[::-1], abs=1e-5)
+
+
+def alike():
+    """Templates of one row: the same passage, then words of their own; some are the start of others, or the same."""
+    passage, other = tokens(50), tokens(40)
+    ends = [tokens(3), tokens(12), [], tokens(30), [*tokens(2)]]
+    ends += [[*ends[1], *tokens(4)], [*ends[1][:8], *tokens(6)], ends[0]]
+    prompts = [[*start, *end] for start in (passage, other, passage[:20]) for end in ends]
+    groups = [OPTIONS[name] for name in ("single tokens", "prefixes of one another", "the same start", "repeats")]
+    return [
+        Question(prompt=prompt, options=groups[n % len(groups)], texts=[""] * len(groups[n % len(groups)]))
+        for n, prompt in enumerate(prompts)
+    ]
+
+
+def test_prompts_that_start_alike_share_their_start_and_keep_their_scores(any_model):
+    model = loaded(any_model)
+    asked = alike()
+    for question, found in zip(asked, together(model, asked), strict=True):
+        assert found == pytest.approx(one_by_one(model, question), abs=1e-4)
+
+
+def test_what_prompts_share_is_computed_once(tiny_llama):
+    model, fed = loaded(tiny_llama), []
+    asked = [Question(prompt=[*START, *range(5, 105), n], options=[[5], [6]], texts=["", ""]) for n in range(10)]
+    model.register_forward_pre_hook(lambda _m, _a, inputs: fed.append(inputs["input_ids"].numel()), with_kwargs=True)
+    together(model, asked)
+    assert sum(fed) == len(START) + 100 + 10
+
+
+@pytest.mark.parametrize("budget", [1, 100, 700])
+def test_sharing_does_not_depend_on_the_budget(tiny_llama, budget):
+    model, asked = loaded(tiny_llama), alike()
+    for one, two in zip(together(model, asked), together(model, asked, batch_tokens=budget), strict=True):
+        assert one == pytest.approx(two, abs=5e-5)
+
+
+@pytest.mark.parametrize("family", ["t5", "t5 gated", "bart"])
+def test_an_encoder_decoder_gives_the_scores_of_one_forward_an_option(family):
+    from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    common = {"vocab_size": 300, "d_model": 32, "decoder_start_token_id": 0}
+    if family == "bart":
+        sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in (("layers", 2), ("ffn_dim", 64))}
+        heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 256}
+        model = BartForConditionalGeneration(BartConfig(**common, **sizes, **heads, init_std=0.2))
+    else:
+        gated = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False} if "gated" in family else {}
+        model = T5ForConditionalGeneration(
+            T5Config(**common, d_kv=8, d_ff=64, num_layers=2, num_heads=4, initializer_factor=0.3, **gated)
+        )
+    model.eval()
+    encoded = []
+    model.get_encoder().register_forward_hook(lambda *_: encoded.append(1))
+    asked = [*QUESTIONS[::3], *alike()[::4]]
+    told: list[int] = []
+    found = together(model, asked, report=told.append)
+    assert len(encoded) == len(told)
+    assert sum(told) == len(asked)
+    for question, scores in zip(asked, found, strict=True):
+        for option, score in zip(question.options, scores, strict=True):
+            with torch.inference_mode():
+                decoder = torch.tensor([[0, *option[:-1]]])
+                logits = model(input_ids=torch.tensor([question.prompt]), decoder_input_ids=decoder).logits[0]
+            logprobs = logits.double().log_softmax(-1)
+            expected = sum(logprobs[place, token].item() for place, token in enumerate(option))
+            assert score == pytest.approx(expected, abs=1e-4)
+    for one, two in zip(found, together(model, asked, batch_tokens=90), strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
+
+
+def test_where_memory_runs_out_the_budget_is_halved_and_the_work_goes_on(tiny_llama):
+    model = loaded(tiny_llama)
+    expected = together(model, QUESTIONS)
+    tried: list[int] = []
+
+    def small(_module, _arguments, inputs):
+        tried.append(inputs["input_ids"].numel())
+        if tried[-1] > 300:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = model.register_forward_pre_hook(small, with_kwargs=True)
+    told: list[int] = []
+    found = together(model, QUESTIONS, report=told.append)
+    handle.remove()
+    assert sum(told) == len(QUESTIONS)
+    assert sum(size > 300 for size in tried) < 6  # what did not fit once is not tried again
+    for one, two in zip(expected, found, strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
+
+
+def test_a_prompt_that_does_not_fit_alone_is_one_line(tiny_llama):
+    model = loaded(tiny_llama)
+
+    def none(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.register_forward_pre_hook(none)
+    with pytest.raises(UserError, match="does not fit the memory"):
+        together(model, QUESTIONS[:4])
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(tiny_llama):
+    model = loaded(tiny_llama)
+
+    def broken(*_):
+        raise RuntimeError("shapes do not match")
+
+    model.register_forward_pre_hook(broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        together(model, QUESTIONS[:4])
+
+
+def test_logits_of_a_large_vocabulary_are_computed_in_parts(tiny_llama, monkeypatch):
+    from openflan.evaluation import ranking
+
+    model, rows = loaded(tiny_llama), []
+    model.get_output_embeddings().register_forward_hook(lambda _m, _a, out: rows.append(out.shape[1]))
+    expected = together(model, QUESTIONS)
+    largest = max(rows)
+    monkeypatch.setattr(ranking, "_LOGITS", 4 * model.config.vocab_size * 60)
+    rows.clear()
+    found = together(model, QUESTIONS)
+    one_question = max(len({tuple(o[:n]) for o in q.options for n in range(len(o))}) for q in QUESTIONS)
+    assert max(rows) <= max(60, one_question) < largest
+    for one, two in zip(expected, found, strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
 
 
 def test_a_model_without_an_attention_mask_is_scored_as_well():

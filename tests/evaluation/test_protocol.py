@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from openflan.errors import UserError
-from openflan.evaluation.matrix import read_matrix, task_matrices, write_matrix
-from openflan.evaluation.protocol import ask_prompts, draw_rows, evaluate
+from openflan.evaluation.answering import evaluate
+from openflan.evaluation.matrix import task_matrices
+from openflan.evaluation.protocol import Asked, ask_prompts, ask_task, draw_rows
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import EvaluationPart, ModelPart, PromptsPart
@@ -37,7 +38,7 @@ def encoder(tiny_llama):
 
 @pytest.fixture(scope="module")
 def asked(entries, encoder):
-    return [(entry, ask_prompts(entry, encoder, limit=6, data=None)) for entry in entries.values()]
+    return [ask_task(entry, encoder, PART, limit=6, data=None) for entry in entries.values()]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_a_task_none_of_whose_rows_can_be_asked_is_an_error(entries, encoder):
 
 
 def test_every_prompt_is_answered_once(answers, asked):
-    wanted = {(entry.spec.name, prompt.row, prompt.template) for entry, prompts in asked for prompt in prompts}
+    wanted = {(one.entry.spec.name, prompt.row, prompt.template) for one in asked for prompt in one.test}
     found = [(answer.task, answer.row, answer.template) for answer in answers]
     assert set(found) == wanted
     assert len(found) == len(wanted) == 5 * 6 * 3
@@ -153,11 +154,6 @@ def test_progress_ends_at_the_number_of_prompts(model, encoder, asked):
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
-def test_the_matrix_survives_the_disk(answers, tmp_path):
-    write_matrix(tmp_path / "matrix.parquet", answers)
-    assert read_matrix(tmp_path / "matrix.parquet") == answers
-
-
 def test_answers_fill_a_matrix_of_rows_and_templates(answers):
     matrices = task_matrices(answers)
     assert {name: found.values.shape for name, found in matrices.items()} == dict.fromkeys(matrices, (6, 3))
@@ -176,6 +172,6 @@ def test_an_unanswered_cell_is_a_gap(answers):
 def test_a_task_file_outside_the_package_is_asked_like_a_built_in_one(shared, model, encoder):
     entry = open_catalog(collections=["catalog"]).entries["cb"]
     prompts = ask_prompts(entry, encoder, limit=3, data=shared / "data")
-    found = evaluate(model, encoder, [(entry, prompts)], PART, report=lambda _done, _total: None)
+    found = evaluate(model, encoder, [Asked(entry=entry, test=prompts)], PART, report=lambda _done, _total: None)
     assert len(found) == 3 * len({prompt.template for prompt in prompts})
     assert isinstance(entry.spec, TaskSpec)

@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 
-from openflan.evaluation.ranking import OptionScores, Question, rank_options
+from openflan.evaluation.ranking import Question, rank_options
+from openflan.evaluation.scores import OptionScores
 from openflan.models.load import find_model, load_model
 from openflan.recipe import ModelPart
 
 
 def scores(logprob=(-2.0, -3.0, -4.5), tokens=(1, 2, 3), texts=("no", "über", "perhaps so")):
-    return OptionScores(logprob=logprob, tokens=tokens, texts=texts)
+    return OptionScores(logprob=logprob, tokens=tokens, texts=texts, unconditional=(-1.0, -9.0, -4.0))
 
 
 @pytest.mark.parametrize(
@@ -21,15 +22,24 @@ def scores(logprob=(-2.0, -3.0, -4.5), tokens=(1, 2, 3), texts=("no", "über", "
         ("mean_token", [-2.0, -1.5, -1.5], 1),
         ("per_character", [-1.0, -0.75, -0.45], 2),
         ("per_byte", [-1.0, -0.6, -0.45], 2),
+        ("pmi", [-1.0, 6.0, -0.5], 1),
     ],
 )
 def test_scores_are_normalised_as_named(rule, expected, best):
     assert scores().normalised(rule) == pytest.approx(expected)
-    assert scores().best(rule) == best
+    assert scores().rank(rule).best == best
 
 
-def test_the_first_of_equals_wins():
-    assert scores(logprob=(-3.0, -1.0, -1.0)).best("sum") == 1
+def test_the_first_of_equals_wins_and_is_told():
+    found = scores(logprob=(-3.0, -1.0, -1.0)).rank("sum")
+    assert (found.best, found.tied, found.margin) == (1, True, 0)
+    assert not scores().rank("sum").tied
+
+
+def test_the_margin_is_in_the_scores_own_unit():
+    found = scores(logprob=(-2.0, -3.0, -9.0)).rank("per_byte")  # -1, -3/5, -9/10
+    assert (found.best, found.margin, found.per_nat) == (1, pytest.approx(0.3), pytest.approx(1 / 5))
+    assert scores().rank("sum").per_nat == 1
 
 
 @pytest.fixture(scope="module")

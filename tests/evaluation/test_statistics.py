@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from openflan.evaluation.statistics import interval, resample_tasks
+from openflan.evaluation.statistics import (
+    bootstrap_p,
+    detectable,
+    holm,
+    interval,
+    mcnemar,
+    permutation_p,
+    resample_tasks,
+    seed_spread,
+)
 
 
 def simulated(random, *, rows=60, templates=8, row_spread=0.2, template_spread=0.05, centre=0.6):
@@ -107,3 +116,88 @@ def test_the_same_seed_gives_the_same_interval():
 def test_an_interval_is_the_middle_95_percent():
     found = interval(np.arange(1_001) / 1_000)
     assert (found.low, found.high) == pytest.approx((0.025, 0.975))
+
+
+def test_rows_of_one_question_are_drawn_together():
+    """Four readings of one question are one question: copies of every row leave the interval as it was."""
+    matrix = simulated(np.random.default_rng(9), rows=80)
+    alone = interval(resample_tasks([[matrix]], samples=4_000).means[0])
+    copies, groups = np.repeat(matrix, 4, axis=0), [[f"question {n // 4}" for n in range(4 * len(matrix))]]
+    grouped = interval(resample_tasks([[copies]], samples=4_000, groups=groups).means[0])
+    as_if_rows = interval(resample_tasks([[copies]], samples=4_000).means[0])
+    assert width(grouped) == pytest.approx(width(alone), rel=0.05)
+    assert width(as_if_rows) < 0.8 * width(alone)
+
+
+def test_without_templates_only_rows_are_drawn():
+    matrix = simulated(np.random.default_rng(10), template_spread=0.2)
+    rows = resample_tasks([[matrix]], samples=2_000, templates=False).means[0]
+    by_row = matrix.mean(axis=1)
+    assert rows.std() == pytest.approx(by_row.std() / len(by_row) ** 0.5, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    [(5, 1, 2 * (1 + 6) / 2**6), (0, 0, 1.0), (3, 3, 1.0), (0, 6, 2 / 2**6), (10, 0, 2 / 2**10)],
+)
+def test_mcnemar_is_a_sign_test_on_the_rows_where_one_was_right(first, second, p):
+    assert mcnemar(first, second) == pytest.approx(p)
+    assert mcnemar(second, first) == pytest.approx(p)
+
+
+def test_all_flips_of_few_differences_by_hand():
+    # sums of ±1 ±1 ±1 ±1: 4 or -4 twice, 2 or -2 eight times, 0 six times
+    assert permutation_p(np.array([1.0, 1, 1, -1])) == pytest.approx(10 / 16)
+    assert permutation_p(np.array([1.0, 1, 1, 1, 0, 0])) == pytest.approx(2 / 16)
+    assert permutation_p(np.zeros(5)) == 1
+
+
+@pytest.mark.parametrize(("count", "shift"), [(9, 0.4), (12, 0.1), (60, 0.25), (300, 0.05)])
+def test_permutations_agree_with_scipys(count, shift):
+    from scipy.stats import permutation_test
+
+    first, second = np.random.default_rng(count).normal(0, 1, (2, count)) + np.array([[shift], [0.0]])
+    theirs = permutation_test(
+        (first, second),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9_999,
+        rng=np.random.default_rng(0),
+    ).pvalue
+    assert permutation_p(first - second) == pytest.approx(theirs, abs=1e-9 if count <= 12 else 0.02)
+
+
+def test_a_permutation_test_rejects_as_often_as_it_says():
+    random = np.random.default_rng(11)
+    rejected = [permutation_p(random.normal(0, 1, 40), samples=400) <= 0.05 for _ in range(400)]
+    assert 0.02 <= np.mean(rejected) <= 0.08
+
+
+def test_a_bootstrap_p_value_is_twice_the_smaller_tail():
+    assert bootstrap_p(np.array([-1.0] * 10 + [1.0] * 989)) == pytest.approx(2 * 11 / 1_000)
+    assert bootstrap_p(np.zeros(99)) == 1
+
+
+def test_holms_method_on_the_textbook_example():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1, 1]
+    assert holm([]) == []
+
+
+def test_the_detectable_difference_is_2_8_standard_errors():
+    assert detectable(0.01) == pytest.approx(0.01 * (1.959964 + 0.841621))
+
+
+def test_the_detectable_difference_is_found_in_80_percent_of_studies():
+    random = np.random.default_rng(12)
+    true = detectable(1 / 20)
+    found = [permutation_p(random.normal(true, 1, 400), samples=400) < 0.05 for _ in range(200)]
+    assert 0.72 <= np.mean(found) <= 0.88
+
+
+def test_the_spread_over_seeds_by_hand():
+    found = seed_spread([0.5, 0.6, 0.7])
+    assert (found.mean, found.std) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert found.interval.high - 0.6 == pytest.approx(4.30265 * 0.1 / 3**0.5, rel=1e-5)
+    assert seed_spread([0.5]) is None

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.results import cluster_verdicts, task_results, verdict_sentence
+from openflan.evaluation.results import cluster_verdicts, verdict_sentence
+from openflan.evaluation.spread import task_results
 
 
 def matrix(task, values, *, cluster="sentiment", kind="ranked", expected=None, options=2, metric="accuracy"):

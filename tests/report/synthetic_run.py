@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import task_matrices
-from openflan.evaluation.protocol import Answered
-from openflan.evaluation.results import SCHEMA, Results, Verdict, cluster_verdicts, task_results
+from openflan.evaluation.results import SCHEMA, Results, Verdict, cluster_verdicts
+from openflan.evaluation.spread import task_results
 from openflan.recipe import Recipe
 from openflan.report.page import ReportMaterial
 

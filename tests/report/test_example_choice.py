@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from openflan.evaluation.protocol import Answered
+from openflan.evaluation.answered import Answered
 from openflan.report.examples import choose_examples
 
 

@@ -2,71 +2,171 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, SetOption
+from openflan.cli.options import DataOption, FoldersOption, JsonOption, OutOption, QuietOption, SetOption
 from openflan.cli.stages import run_until
 from openflan.errors import UserError
 
-__all__ = ["evaluate"]
+if TYPE_CHECKING:
+    from openflan.evaluation.spread import TaskResult
+    from openflan.tasks.catalog import Entry
+
+__all__ = ["evaluate", "print_tasks"]
 
 
 def evaluate(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe; or leave it out and name a model and tasks.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="A run folder, a model folder or a hub id.")] = None,
-    tasks: Annotated[str | None, typer.Option("--tasks", help="Tasks or clusters, separated by commas.")] = None,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Test rows a task.")] = 200,
+    tasks: Annotated[
+        str | None, typer.Option("--tasks", help="Tasks, clusters or task files (.yaml), separated by commas.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Test rows a task.", show_default="200")] = None,
+    templates: Annotated[
+        str | None, typer.Option("--templates", help="How many templates a task: all, or the first n.")
+    ] = None,
+    validation_rows: Annotated[
+        int | None,
+        typer.Option("--validation-rows", min=0, help="Rows that choose the best template.", show_default="200"),
+    ] = None,
+    options: Annotated[
+        str | None, typer.Option("--options", help="Whether prompts list the options: as_tuned, shown or hidden.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", help="sum, mean_token, per_character, per_byte or pmi.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="float32, bfloat16 or auto.")] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Ask each task's text to continue too, for untuned models.")
+    ] = False,
+    folder: FoldersOption = None,
     set_: SetOption = None,
     data: DataOption = None,
     out: OutOption = Path("runs"),
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure a model under every template of the tasks."""
+    """Measure a model under every template of the tasks; a killed evaluation goes on with the next task."""
     if (recipe is None) == (model is None):
         raise UserError("needs a recipe, or --model with --tasks", how="see `openflan eval --help`")
+    given = {
+        "rows": rows,
+        "templates": None if templates in (None, "all") else templates,
+        "validation_rows": validation_rows,
+        "options": options,
+        "score": score,
+        "precision": precision,
+        "baseline": baseline or None,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
     if recipe is not None:
+        if chosen or tasks or folder:
+            name = next(iter(chosen), "tasks" if tasks else "folder").replace("_", "-")
+            how = f"put it in the recipe, or --set evaluation.{name.replace('-', '_')}=…"
+            raise UserError(f"--{name} goes with --model, not with a recipe", how=how)
         run_until("evaluation", recipe, set_, data, out, quiet=quiet, json_=json_)
         return
-    from openflan.cli.opened import open_model
-    from openflan.cli.progress import watcher
-    from openflan.evaluation.matrix import task_matrices
-    from openflan.evaluation.protocol import ask_prompts
-    from openflan.evaluation.protocol import evaluate as ask_all
-    from openflan.evaluation.results import task_results
-    from openflan.pipeline import Event
-    from openflan.recipe import EvaluationPart
-    from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.sources import find_data
-
+    if set_:
+        raise UserError("--set changes a recipe, and there is none", where="--set", how="see `openflan eval --help`")
     if not tasks:
         raise UserError("--model needs --tasks", how="e.g. --tasks rte,cb or --tasks natural_language_inference")
-    entries = open_catalog().select(tasks.split(","), where="--tasks")
-    opened = open_model(str(model))
-    asked = [(entry, ask_prompts(entry, opened.encoder, limit=rows, data=find_data(data))) for entry in entries]
+    _measure(str(model), tasks, chosen, folder or [], data, out, quiet=quiet, json_=json_)
+
+
+def _measure(
+    model: str,
+    tasks: str,
+    chosen: dict[str, Any],
+    folders: Sequence[Path],
+    data: str | None,
+    out: Path,
+    *,
+    quiet: bool,
+    json_: bool,
+) -> None:
+    from pydantic import ValidationError
+
+    from openflan.cli.opened import open_model
+    from openflan.cli.progress import watcher
+    from openflan.errors import strict_error
+    from openflan.evaluation.protocol import ask_task
+    from openflan.evaluation.standalone import measure
+    from openflan.pipeline import Event, machine_facts, version_facts
+    from openflan.recipe import EvaluationPart
+    from openflan.tasks.sources import find_data
+
+    if str(chosen.get("templates", "0")).isdigit():
+        chosen = {**chosen, **({"templates": int(chosen["templates"])} if "templates" in chosen else {})}
+    try:
+        part = EvaluationPart.model_validate_json(json.dumps(chosen))
+    except ValidationError as error:
+        raise strict_error(error, "openflan eval", EvaluationPart) from None
+    place = find_data(data)
+    entries = _entries(tasks, folders)
+    opened = open_model(model)
+    asked = [ask_task(entry, opened.encoder, part, limit=part.rows, data=place) for entry in entries]
     with watcher(quiet=quiet or json_) as watch:
         watch(Event(stage="evaluation", kind="started"))
-        answers = ask_all(
+        folder, results = measure(
             opened.model,
             opened.encoder,
             asked,
-            EvaluationPart(),
+            part,
+            name=model,
+            out=out,
             report=lambda done, total: watch(
                 Event(stage="evaluation", kind="progress", done=done, total=total, unit="prompts")
             ),
+            machine=machine_facts(),
+            versions=version_facts(),
         )
         watch(Event(stage="evaluation", kind="done"))
-    results = task_results({"model": task_matrices(answers)}, {entry.spec.name: "seen" for entry in entries})
     if json_:
-        records = [result.model_dump(mode="json", exclude={"role"}) for result in results]
-        sys.stdout.write(json.dumps({"model": model, "tasks": records}) + "\n")
-        return
-    for result in results:
-        spread = result.models["model"]
-        sys.stdout.write(
-            f"{result.task:<32} {result.metric:<12} {spread.mean:.3f} ± {spread.std:.3f} over"
-            f" {len(spread.by_template)} templates (chance {result.chance:.3f}, {result.n_rows} rows)\n"
-        )
+        sys.stdout.write(json.dumps({"folder": str(folder), **results.model_dump(mode="json")}) + "\n")
+    elif not quiet:
+        names = {entry.spec.name for entry in entries}
+        print_tasks([task for task in results.tasks if task.task in names])
+        sys.stdout.write(f"results  {folder / 'results.json'}\n")
+
+
+def print_tasks(tasks: Sequence["TaskResult"]) -> None:
+    """A line a task and model: score, interval, spread over templates, best template, chance."""
+    for result in tasks:
+        for name, spread in result.models.items():
+            low, high = spread.ci95
+            best = spread.best_on_validation
+            notes = [
+                *([] if best is None else [f"best template on validation {best.score:.3f}"]),
+                *([] if spread.baseline is None else [f"baseline {spread.baseline:.3f}"]),
+                f"chance {result.chance:.3f}",
+                f"{result.n_rows} rows",
+                *([f"{spread.ties} ties"] if spread.ties else []),
+                *([f"{spread.close} within bfloat16's noise"] if spread.close else []),
+                *([f"{spread.cut} prompts cut"] if spread.cut else []),
+            ]
+            label = result.task if name == "model" else f"{result.task} {name}"
+            sys.stdout.write(
+                f"{label:<32} {result.metric:<12} {spread.mean:.3f} [{low:.3f}, {high:.3f}]"
+                f" ± {spread.std:.3f} over {len(spread.by_template)} templates"
+                f" ({spread.min:.3f} to {spread.max:.3f}), {', '.join(notes)}\n"
+            )
+
+
+def _entries(words: str, folders: Sequence[Path]) -> list["Entry"]:
+    """The tasks that names and files stand for."""
+    from openflan.tasks.catalog import Entry, open_catalog
+    from openflan.tasks.spec import load_task
+
+    named = [word.strip() for word in words.split(",") if word.strip()]
+    files = [Path(word) for word in named if word.endswith((".yaml", ".yml"))]
+    entries = [Entry(spec=load_task(path), path=path, collection="mine") for path in files]
+    known = {entry.spec.name for entry in entries}
+    names = [word for word in named if not word.endswith((".yaml", ".yml"))]
+    catalog = open_catalog(folders) if names else None
+    return entries + [
+        entry for entry in (catalog.select(names, where="--tasks") if catalog else []) if entry.spec.name not in known
+    ]

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from openflan.cli import ask, evaluate, export, mix, plan, replay, report, run, starter, tasks, train
+from openflan.cli import ask, compare, evaluate, export, mix, plan, replay, report, run, starter, tasks, train
 from openflan.errors import UserError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,8 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("rescore")(compare.rescore)
 app.command("report")(report.report)
 app.command("ask")(ask.ask)
 app.command("replay")(replay.replay)

@@ -1,32 +1,41 @@
 """Rank classification: the answer is the option with the highest log-likelihood given the prompt.
 
-Each prompt and its option trie are one sequence and one forward: nodes see the prompt and their ancestors only,
-positions restart at each fork, and the LM head runs only where an option token is predicted
-(Wei et al. 2022, section 2.3, score options by their probability given the input).
+Prompts that start alike and all their options are one sequence and one forward (openflan.evaluation.bundles): tokens
+see their own past only, positions count on from each fork, and the LM head runs only where an option token is
+predicted (Wei et al. 2022, section 2.3, score options by their probability given the input). Batches are filled by a
+budget of tokens; where memory runs out the budget is halved and the work goes on.
 
 Legend: B sequences, T tokens of the longest, N predicting positions, V vocabulary.
 Invariant: float32 scores equal one forward an option within 1e-4 nats and do not depend on the batch.
-Cost: about 1 forward token a prompt token. Rejected: a key-value cache copied once an option (two passes, memory
+Cost: at most 1 forward token a prompt token. Rejected: a key-value cache copied once an option (two passes, memory
 grows with the options). The mask is always explicit: transformers reads a jump in positions as a new document.
 A model that does not go by the mask (a sliding window, a state-space layer) reads the prompt once an option.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from openflan.evaluation.trie import OptionTrie, build_trie
+from openflan.errors import UserError
+from openflan.evaluation.bundles import Bundle, bundle_questions
+from openflan.evaluation.encoder_decoder import score_by_decoder
+from openflan.evaluation.scores import OptionScores
 from openflan.models.attention import obeys_mask
 from openflan.models.batching import group_by_length
 from openflan.models.head import logits_at
 
-__all__ = ["OptionScores", "Question", "Score", "rank_options"]
+__all__ = ["Question", "rank_options"]
 
-Score = Literal["sum", "mean_token", "per_character", "per_byte"]
+_LONGEST_BUNDLE = 768
+"""Tokens of a sequence that holds several prompts: beyond it attention costs more than sharing saves."""
+_LOGITS = 256 << 20
+"""Bytes of float32 logits at once."""
+_ROWS = 64
+"""Rows of logits that are normalised at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,41 +49,20 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OptionScores:
-    """Log-likelihoods of one question's options."""
+class _Work:
+    """What one sequence of a batch stands for."""
 
-    logprob: tuple[float, ...]
-    """Sum over the option's tokens, in nats."""
-    tokens: tuple[int, ...]
-    texts: tuple[str, ...]
+    bundle: Bundle
+    places: list[tuple[int, int]]
+    """Of each question in it: its number, and which of its options stands first."""
+    options: list[list[Sequence[int]]]
+    closes: int
+    """How many questions are finished with it."""
 
-    def normalised(self, score: Score) -> list[float]:
-        """Scores to rank by."""
-        match score:
-            case "sum":
-                sizes = [1] * len(self.tokens)
-            case "mean_token":
-                sizes = list(self.tokens)
-            case "per_character":
-                sizes = [len(text) for text in self.texts]
-            case "per_byte":
-                sizes = [len(text.encode()) for text in self.texts]
-        return [value / max(1, size) for value, size in zip(self.logprob, sizes, strict=True)]
-
-    def best(self, score: Score) -> int:
-        """The highest option; the first of equals."""
-        return int(np.argmax(self.normalised(score)))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """A question, or one option of it where a model can't see a trie."""
-
-    question: Question
-    number: int
-    """Which question it belongs to."""
-    first: int
-    """Which of its options stands first."""
+    @property
+    def predictions(self) -> int:
+        """Positions at which logits are needed."""
+        return len({place for question in self.bundle.predicted for path in question for place in path})
 
 
 def rank_options(
@@ -88,92 +76,165 @@ def rank_options(
     """Score the options of every question.
 
     Args:
-        model: a transformers causal language model.
-        batch_tokens: padded tokens of one forward.
+        model: a transformers language model, decoder-only or encoder-decoder.
+        batch_tokens: padded tokens of one forward, at the most.
         autocast: compute matrix products in bfloat16.
         report: told how many questions each forward finished.
+
+    Raises:
+        UserError: not even one sequence fits the memory.
     """
-    shared, alone = [], []
-    for number, question in enumerate(questions):
-        longest = len(question.prompt) + max(map(len, question.options))
-        if obeys_mask(model, longest):
-            shared.append(_Part(question=question, number=number, first=0))
-        else:
-            alone += [
-                _Part(question=replace(question, options=[option]), number=number, first=place)
-                for place, option in enumerate(question.options)
-            ]
     found: list[list[float]] = [[0.0] * len(question.options) for question in questions]
-    for parts in (shared, alone):
-        tries = [build_trie(part.question.options) for part in parts]
-        lengths = [len(part.question.prompt) + len(trie.tokens) for part, trie in zip(parts, tries, strict=True)]
-        for group in group_by_length(lengths, padded_tokens=batch_tokens):
-            chosen = [(parts[member].question, tries[member]) for member in group]
-            with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
-                scored = _score(model, chosen)
-            for member, logprobs in zip(group, scored, strict=True):
-                part = parts[member]
-                found[part.number][part.first : part.first + len(logprobs)] = logprobs
-            report(sum(parts[member].first == 0 for member in group))
+    with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
+        if model.config.is_encoder_decoder:
+            lengths = [len(q.prompt) + sum(map(len, q.options)) for q in questions]
+
+            def decode(group: Sequence[int]) -> None:
+                chosen = [questions[number] for number in group]
+                scored = score_by_decoder(model, [q.prompt for q in chosen], [q.options for q in chosen])
+                for number, logprobs in zip(group, scored, strict=True):
+                    found[number] = logprobs
+                report(len(group))
+
+            _in_batches(lengths, [0] * len(lengths), batch_tokens, decode, device=model.device)
+        else:
+            work = _work(model, questions, batch_tokens)
+            vocabulary = model.config.get_text_config().vocab_size
+
+            def score(group: Sequence[int]) -> None:
+                chosen = [work[number] for number in group]
+                for one, scored in zip(chosen, _score(model, chosen), strict=True):
+                    for (number, first), logprobs in zip(one.places, scored, strict=True):
+                        found[number][first : first + len(logprobs)] = logprobs
+                report(sum(one.closes for one in chosen))
+
+            lengths = [len(one.bundle.tokens) for one in work]
+            logits = [4 * vocabulary * one.predictions for one in work]
+            _in_batches(lengths, logits, batch_tokens, score, device=model.device)
     return [
         OptionScores(logprob=tuple(logprobs), tokens=tuple(map(len, question.options)), texts=tuple(question.texts))
         for question, logprobs in zip(questions, found, strict=True)
     ]
 
 
-def _score(model: Any, chosen: Sequence[tuple[Question, OptionTrie]]) -> list[list[float]]:
-    """One forward over prompts and tries: log-likelihoods of each question's options."""
-    sequences, tokens, where = _predicting_positions(chosen)
-    inputs = _inputs(chosen, model.device)
-    positions = (torch.tensor(sequences, device=model.device), torch.tensor(tokens, device=model.device))
-    logprobs = torch.log_softmax(logits_at(model, positions, **inputs), dim=-1)
-    row, wanted, sizes = [], [], []
-    for number, (question, trie) in enumerate(chosen):
-        for option, path in zip(question.options, trie.paths, strict=True):
-            row += [where[number, node] for node in path]
-            wanted += list(option)
-            sizes.append(len(option))
-    picked = logprobs[torch.tensor(row, device=model.device), torch.tensor(wanted, device=model.device)].double().cpu()
-    sums = iter([float(part.sum()) for part in torch.split(picked, sizes)])
-    return [[next(sums) for _ in question.options] for question, _ in chosen]
+def _work(model: Any, questions: Sequence[Question], batch_tokens: int) -> list[_Work]:
+    """Sequences for the model: bundles, or an option each where the model does not go by a mask."""
+    longest = max((len(q.prompt) + sum(map(len, q.options)) for q in questions), default=0)
+    room = min(_LONGEST_BUNDLE, batch_tokens)
+    together = room if obeys_mask(model, max(room, longest)) else None
+    masked = [n for n, q in enumerate(questions) if obeys_mask(model, len(q.prompt) + sum(map(len, q.options)))]
+    bundles = bundle_questions(
+        [questions[n].prompt for n in masked], [questions[n].options for n in masked], longest=together
+    )
+    work = [
+        _Work(
+            bundle=bundle,
+            places=[(masked[n], 0) for n in bundle.questions],
+            options=[list(questions[masked[n]].options) for n in bundle.questions],
+            closes=len(bundle.questions),
+        )
+        for bundle in bundles
+    ]
+    for number in sorted(set(range(len(questions))) - set(masked)):
+        question = questions[number]
+        for place, option in enumerate(question.options):
+            (bundle,) = bundle_questions([question.prompt], [[option]], longest=None)
+            work.append(_Work(bundle=bundle, places=[(number, place)], options=[[option]], closes=int(place == 0)))
+    return work
 
 
-def _predicting_positions(
-    chosen: Sequence[tuple[Question, OptionTrie]],
-) -> tuple[list[int], list[int], dict[tuple[int, int], int]]:
-    """Sequence and token number of every position that predicts, and its row in the gathered logits."""
-    sequences: list[int] = []
-    tokens: list[int] = []
+def _in_batches(
+    lengths: Sequence[int],
+    logits: Sequence[int],
+    batch_tokens: int,
+    do: Callable[[Sequence[int]], None],
+    *,
+    device: torch.device,
+) -> None:
+    """Do everything in batches of like lengths; where memory runs out, in halves of them from then on."""
+    budget, limit = batch_tokens, _LOGITS
+    left = list(range(len(lengths)))
+    while left:
+        again: list[int] = []
+        for group in group_by_length([lengths[number] for number in left], padded_tokens=budget):
+            members = [left[place] for place in group]
+            if again:
+                again += members
+                continue
+            for part in _within(members, logits, limit):
+                if again:
+                    again += part
+                    continue
+                try:
+                    do(part)
+                except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                    if not _out_of_memory(error):
+                        raise
+                    if len(part) == 1:
+                        what = f"a sequence of {lengths[part[0]]:,} tokens does not fit the memory"
+                        raise UserError(what, how="lower prompts.max_input_tokens, or use another device") from None
+                    if device.type == "cuda":
+                        torch.cuda.empty_cache()
+                    budget = max(1, len(part) * max(lengths[number] for number in part) // 2)
+                    limit = max(1, sum(logits[number] for number in part) // 2)
+                    again += part
+        left = again
+
+
+def _within(members: Sequence[int], logits: Sequence[int], limit: int) -> list[list[int]]:
+    """A batch cut where its logits would be too many."""
+    parts: list[list[int]] = []
+    size = 0
+    for number in members:
+        if not parts or size + logits[number] > limit:
+            parts.append([])
+            size = 0
+        parts[-1].append(number)
+        size += logits[number]
+    return parts
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+
+
+def _score(model: Any, chosen: Sequence[_Work]) -> list[list[list[float]]]:
+    """One forward: log-likelihoods by sequence, question and option."""
     where: dict[tuple[int, int], int] = {}
-    for number, (question, trie) in enumerate(chosen):
-        for node in (-1, *range(len(trie.tokens))):
-            where[number, node] = len(tokens)
-            sequences.append(number)
-            tokens.append(len(question.prompt) + node)
-    return sequences, tokens, where
+    row, wanted, sizes = [], [], []
+    for number, work in enumerate(chosen):
+        for options, paths in zip(work.options, work.bundle.predicted, strict=True):
+            for option, path in zip(options, paths, strict=True):
+                row += [where.setdefault((number, place), len(where)) for place in path]
+                wanted += list(option)
+                sizes.append(len(option))
+    sequences, tokens = (torch.tensor(side, device=model.device) for side in zip(*where, strict=True))
+    logits = logits_at(model, (sequences, tokens), **_inputs([work.bundle for work in chosen], model.device))
+    rows, picked = torch.tensor(row, device=model.device), torch.tensor(wanted, device=model.device)
+    whole = torch.cat([part.logsumexp(-1) for part in torch.split(logits, _ROWS)])
+    logprobs = (logits[rows, picked] - whole[rows]).double().cpu()
+    sums = iter([float(part.sum()) for part in torch.split(logprobs, sizes)])
+    return [[[next(sums) for _ in options] for options in work.options] for work in chosen]
 
 
-def _inputs(chosen: Sequence[tuple[Question, OptionTrie]], device: torch.device) -> dict[str, Tensor]:
+def _inputs(bundles: Sequence[Bundle], device: torch.device) -> dict[str, Tensor]:
     """Token ids (B, T), positions (B, T) and the additive mask (B, 1, T, T); no mask where plain causal serves."""
-    longest = max(len(q.prompt) + len(trie.tokens) for q, trie in chosen)
-    ids = np.zeros((len(chosen), longest), dtype=np.int64)
-    places = np.tile(np.arange(longest), (len(chosen), 1))
-    for number, (question, trie) in enumerate(chosen):
-        end = len(question.prompt)
-        ids[number, : end + len(trie.tokens)] = [*question.prompt, *trie.tokens]
-        places[number, end : end + len(trie.tokens)] = [end + depth - 1 for depth in trie.depths]
+    longest = max(len(bundle.tokens) for bundle in bundles)
+    ids = np.zeros((len(bundles), longest), dtype=np.int64)
+    for number, bundle in enumerate(bundles):
+        ids[number, : len(bundle.tokens)] = bundle.tokens
     inputs = {"input_ids": torch.from_numpy(ids).to(device)}
-    if not any(trie.forks for _, trie in chosen):
+    if not any(bundle.forks for bundle in bundles):
         return inputs
-    allowed = np.tile(np.tril(np.ones((longest, longest), dtype=bool)), (len(chosen), 1, 1))
-    for number, (question, trie) in enumerate(chosen):
-        end = len(question.prompt)
-        for node in range(len(trie.tokens)):
-            allowed[number, end + node, end:] = False
-            allowed[number, end + node, [end + above for above in trie.ancestors(node)]] = True
-    mask = torch.where(torch.from_numpy(allowed), 0.0, torch.finfo(torch.float32).min)
+    places = np.tile(np.arange(longest), (len(bundles), 1))
+    mask = np.empty((len(bundles), longest, longest), dtype=np.float32)
+    for number, bundle in enumerate(bundles):
+        places[number, : len(bundle.tokens)] = bundle.positions()
+        mask[number] = np.where(bundle.allowed(longest), np.float32(0), np.finfo(np.float32).min)
     return {
         **inputs,
         "position_ids": torch.from_numpy(places).to(device),
-        "attention_mask": mask.unsqueeze(1).to(device),
+        "attention_mask": torch.from_numpy(mask).unsqueeze(1).to(device),
     }

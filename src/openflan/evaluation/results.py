@@ -7,36 +7,30 @@ mean over its tasks of the mean over rows and templates. A cluster that gains no
 Invariant: numbers depend on the matrices alone. Cost: a second or two for 25 tasks.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.statistics import interval, resample_tasks
+from openflan.evaluation.spread import Pair, TaskResult, chance, interval_of, majority
+from openflan.evaluation.statistics import resample_tasks
 
 __all__ = [
     "SCHEMA",
-    "CleanSplit",
     "ClusterVerdict",
     "Results",
     "SeedVerdict",
-    "TaskResult",
-    "TemplateSpread",
     "Verdict",
     "cluster_verdicts",
-    "task_results",
     "verdict_sentence",
 ]
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the results schema; raised when a key changes its meaning or goes."""
-
-Pair = tuple[float, float]
 
 
 class _Record(BaseModel):
@@ -83,44 +77,6 @@ class Verdict(_Record):
     seen: list[ClusterVerdict]
     sentence: str
     """The verdict on the held-out clusters in words."""
-
-
-class TemplateSpread(_Record):
-    """A model's score on a task over its templates."""
-
-    mean: float
-    std: float
-    min: float
-    max: float
-    by_template: dict[str, float]
-    other_metrics: dict[str, float]
-    """The task's further metrics by name, mean over templates."""
-
-
-class CleanSplit(_Record):
-    """A model's score apart on items that the tuning set holds and on those that it does not."""
-
-    clean: float | None
-    """None where no item is clean."""
-    dirty: float | None
-    clean_rows: int
-    dirty_rows: int
-
-
-class TaskResult(_Record):
-    """One task under all its templates."""
-
-    task: str
-    cluster: str
-    role: Literal["held_out", "seen"]
-    metric: str
-    n_rows: int
-    chance: float
-    majority: float
-    models: dict[str, TemplateSpread]
-    """By model: `untuned`, `seed-0`, …"""
-    leakage: dict[str, CleanSplit] = {}
-    """By model, where the leak certificate found items of the task in the tuning set and left them there."""
 
 
 class Results(_Record):
@@ -203,8 +159,8 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
                 seed=seed,
                 tuned=score,
                 gain=score - base,
-                tuned_ci95=_pair(seed_means[place]),
-                gain_ci95=_pair(seed_means[place] - base_means),
+                tuned_ci95=interval_of(seed_means[place]),
+                gain_ci95=interval_of(seed_means[place] - base_means),
             )
         )
     tuned = float(np.mean([verdict.tuned for verdict in by_seed]))
@@ -215,11 +171,11 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
         base=base,
         tuned=tuned,
         gain=tuned - base,
-        base_ci95=_pair(base_means),
-        tuned_ci95=_pair(seed_means.mean(axis=0)),
-        gain_ci95=_pair(seed_means.mean(axis=0) - base_means),
-        chance=float(np.mean([_chance(matrix) for matrix in cluster.base])),
-        majority=float(np.mean([_majority(matrix) for matrix in cluster.base])),
+        base_ci95=interval_of(base_means),
+        tuned_ci95=interval_of(seed_means.mean(axis=0)),
+        gain_ci95=interval_of(seed_means.mean(axis=0) - base_means),
+        chance=float(np.mean([chance(matrix) for matrix in cluster.base])),
+        majority=float(np.mean([majority(matrix) for matrix in cluster.base])),
         n_rows=sum(len(matrix.values) for matrix in cluster.base),
         n_templates=sum(len(matrix.templates) for matrix in cluster.base),
         by_seed=by_seed,
@@ -248,72 +204,5 @@ def _words(clusters: Sequence[str]) -> str:
     return ", ".join(cluster.replace("_", " ") for cluster in clusters)
 
 
-def task_results(
-    models: Mapping[str, Mapping[str, TaskMatrix]],
-    roles: Mapping[str, Literal["held_out", "seen"]],
-    dirty: Mapping[str, Sequence[int]] | None = None,
-) -> list[TaskResult]:
-    """Every task's spread over templates, for every model.
-
-    Args:
-        dirty: by task, places in the source split of the items that the tuning set holds.
-    """
-    found = dirty or {}
-    first = next(iter(models.values()))
-    return [
-        TaskResult(
-            task=task,
-            cluster=matrix.cluster,
-            role=roles[task],
-            metric=matrix.metric,
-            n_rows=len(matrix.values),
-            chance=_chance(matrix),
-            majority=_majority(matrix),
-            models={name: _spread(matrices[task]) for name, matrices in models.items()},
-            leakage={name: _apart(matrices[task], found[task]) for name, matrices in models.items()}
-            if found.get(task)
-            else {},
-        )
-        for task, matrix in sorted(first.items(), key=lambda item: (roles[item[0]], item[1].cluster, item[0]))
-    ]
-
-
-def _spread(matrix: TaskMatrix) -> TemplateSpread:
-    by_template = np.nanmean(matrix.values, axis=0)
-    return TemplateSpread(
-        mean=float(by_template.mean()),
-        std=float(by_template.std(ddof=1)) if len(by_template) > 1 else 0.0,
-        min=float(by_template.min()),
-        max=float(by_template.max()),
-        by_template={str(n): float(v) for n, v in zip(matrix.templates, by_template, strict=True)},
-        other_metrics=dict(matrix.others),
-    )
-
-
-def _apart(matrix: TaskMatrix, dirty: Sequence[int]) -> CleanSplit:
-    """Scores on clean and on dirty rows."""
-    marked = np.isin(matrix.rows, np.array(dirty, dtype=np.int64))
-    clean, leaked = matrix.values[~marked], matrix.values[marked]
-    return CleanSplit(
-        clean=float(np.nanmean(clean)) if len(clean) else None,
-        dirty=float(np.nanmean(leaked)) if len(leaked) else None,
-        clean_rows=len(clean),
-        dirty_rows=len(leaked),
-    )
-
-
-def _chance(matrix: TaskMatrix) -> float:
-    return float(np.mean([1 / n if n else 0.0 for n in matrix.options]))
-
-
-def _majority(matrix: TaskMatrix) -> float:
-    return max(Counter(matrix.expected).values()) / len(matrix.expected)
-
-
 def _mean(values: Sequence[NDArray[np.float64]]) -> float:
     return float(np.mean([np.nanmean(matrix) for matrix in values]))
-
-
-def _pair(values: NDArray[np.float64]) -> Pair:
-    found = interval(values)
-    return found.low, found.high

@@ -1,10 +1,11 @@
-"""Intervals: how far a mean over rows and templates would move if both were drawn again.
+"""Intervals and tests: how far a mean over rows and templates would move if both were drawn again.
 
 A task's score is its mean over rows and templates; a cluster's is the mean over its tasks. The bootstrap resamples
-rows and, independently, templates (two-way clustering), with the same draws for both models of a comparison,
-so a gain's interval is paired.
+rows (or groups of rows that belong to one question) and, independently, templates (two-way clustering), with the same
+draws for all models of a comparison, so a gain's interval is paired. Tests of one task's difference resample rows
+whole, so ten readings of one row never count as ten rows.
 
-Legend: R rows, P templates, S resamples.
+Legend: R rows, P templates, S resamples, G groups of rows.
 Invariant: a pure function of the matrices and the seed. Cost: 30 ms a task at 200 × 10 and 1,000 resamples.
 Rejected: binomial intervals over row × template cells, which take ten readings of one row for ten rows.
 """
@@ -15,15 +16,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "Resamples", "interval", "resample_tasks"]
+__all__ = [
+    "Interval",
+    "Resamples",
+    "SeedSpread",
+    "bootstrap_p",
+    "detectable",
+    "holm",
+    "interval",
+    "mcnemar",
+    "permutation_p",
+    "resample_tasks",
+    "seed_spread",
+]
 
 Matrix = NDArray[np.float64]
 """(R, P) scores from 0 to 1; NaN where a template does not fit a row."""
 
+_EXACT = 12
+"""Differences up to which all flips of their signs are tried (4,096)."""
+_AT_ONCE = 4_000_000
+"""Signs drawn at once."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """A 95 % percentile interval."""
+    """A 95 % interval."""
 
     low: float
     high: float
@@ -37,23 +55,53 @@ class Resamples:
     """(models, S)."""
 
 
-def resample_tasks(tasks: Sequence[Sequence[Matrix]], *, samples: int, seed: int = 0) -> Resamples:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeedSpread:
+    """How much a score moves when only the seed of tuning changes."""
+
+    mean: float
+    std: float
+    """Between seeds, with one degree of freedom less."""
+    interval: Interval
+    """Where the mean over many seeds lies (Student's t)."""
+
+
+def resample_tasks(
+    tasks: Sequence[Sequence[Matrix]],
+    *,
+    samples: int,
+    seed: int = 0,
+    groups: Sequence[Sequence[str] | None] | None = None,
+    templates: bool = True,
+) -> Resamples:
     """Resampled cluster means of several models over the same tasks.
 
     Args:
-        tasks: for each task, one matrix a model; the matrices of a task share rows and templates.
+        tasks: for each task, one matrix a model; the matrices of a task share rows, and templates where these are
+            resampled.
+        groups: for each task, the group of every row; rows of a group are drawn together. None: rows stand alone.
+        templates: whether templates are drawn again too, not rows only.
     """
     total = np.zeros((len(tasks[0]), samples))
     for number, matrices in enumerate(tasks):
         random = np.random.default_rng([seed, number])
-        rows, templates = matrices[0].shape
-        row_weight = random.multinomial(rows, np.full(rows, 1 / rows), size=samples).astype(np.float64)
-        template_weight = random.multinomial(templates, np.full(templates, 1 / templates), size=samples)
+        rows = len(matrices[0])
+        members = None if groups is None or groups[number] is None else _group_numbers(groups[number] or ())
+        drawn = rows if members is None else int(members.max()) + 1
+        row_weight = random.multinomial(drawn, np.full(drawn, 1 / drawn), size=samples).astype(np.float64)
+        if members is not None:
+            row_weight = row_weight[:, members]
+        columns = matrices[0].shape[1]
+        template_weight = (
+            random.multinomial(columns, np.full(columns, 1 / columns), size=samples) if templates else None
+        )
         for model, matrix in enumerate(matrices):
             present = ~np.isnan(matrix)
-            top = ((row_weight @ np.where(present, matrix, 0.0)) * template_weight).sum(axis=1)
-            bottom = ((row_weight @ present.astype(np.float64)) * template_weight).sum(axis=1)
-            total[model] += top / np.maximum(bottom, 1e-12)
+            top = row_weight @ np.where(present, matrix, 0.0)
+            bottom = row_weight @ present.astype(np.float64)
+            if template_weight is not None:
+                top, bottom = top * template_weight, bottom * template_weight
+            total[model] += top.sum(axis=1) / np.maximum(bottom.sum(axis=1), 1e-12)
     return Resamples(means=total / len(tasks))
 
 
@@ -61,3 +109,75 @@ def interval(values: NDArray[np.float64]) -> Interval:
     """The middle 95 % of resampled values."""
     low, high = np.percentile(values, [2.5, 97.5])
     return Interval(low=float(low), high=float(high))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact p-value that two models are right equally often, from the rows that only one of them got right."""
+    from scipy.stats import binomtest
+
+    discordant = only_first + only_second
+    return 1.0 if not discordant else float(binomtest(only_first, discordant, 0.5).pvalue)
+
+
+def permutation_p(differences: NDArray[np.float64], *, samples: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p-value of a mean of paired differences: how often flipped signs give one as far from zero.
+
+    Args:
+        differences: one a row, or one sum a group of rows. Up to 12 that are not zero are flipped in all ways.
+    """
+    moved = differences[differences != 0]
+    if not len(moved):
+        return 1.0
+    # sums that are equal by symmetry may differ in their last bit
+    enough = abs(moved.sum()) * (1 - 1e-9)
+    if len(moved) <= _EXACT:
+        flips = (np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved))) & 1
+        return float((np.abs((1.0 - 2 * flips) @ moved) >= enough).mean())
+    random = np.random.default_rng(seed)
+    reached, left = 0, samples
+    while left:
+        now = min(left, max(1, _AT_ONCE // len(moved)))
+        signs = 1.0 - 2 * random.integers(0, 2, (now, len(moved)), dtype=np.int8)
+        reached += int((np.abs(signs @ moved) >= enough).sum())
+        left -= now
+    return (1 + reached) / (1 + samples)
+
+
+def bootstrap_p(differences: NDArray[np.float64]) -> float:
+    """Two-sided p-value from resampled differences: twice the share on the far side of zero."""
+    below, above = (1 + int((side <= 0).sum()) for side in (differences, -differences))
+    return min(1.0, 2 * min(below, above) / (1 + len(differences)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted for their number (Holm 1979): of all below 0.05, none is false in 95 % of studies."""
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
+def detectable(standard_error: float, *, level: float = 0.05, power: float = 0.8) -> float:
+    """The smallest true difference that a two-sided test of this size would find with this power."""
+    from scipy.stats import norm
+
+    return float((norm.ppf(1 - level / 2) + norm.ppf(power)) * standard_error)
+
+
+def seed_spread(scores: Sequence[float]) -> SeedSpread | None:
+    """Mean and spread over seeds; None for fewer than two."""
+    from scipy.stats import t
+
+    if len(scores) < 2:
+        return None
+    mean, std = float(np.mean(scores)), float(np.std(scores, ddof=1))
+    reach = float(t.ppf(0.975, len(scores) - 1)) * std / len(scores) ** 0.5
+    return SeedSpread(mean=mean, std=std, interval=Interval(low=mean - reach, high=mean + reach))
+
+
+def _group_numbers(groups: Sequence[str]) -> NDArray[np.int64]:
+    """Groups by number: a, a, b → 0, 0, 1."""
+    return np.unique(np.array(groups), return_inverse=True)[1]

@@ -26,7 +26,7 @@ __all__ = ["SPEED", "ClusterPlan", "Concern", "MixPlan", "Speed", "TaskFacts", "
 Basis = Literal["exact", "rows", "estimate", "guess"]
 
 _FILL = 0.999
-"""Of a step's tokens, what packing fills (benchmarks/results/2026-11-24-mix-quick.json)."""
+"""Of a step's tokens, what packing fills (benchmarks/results/2026-11-24-mix.json)."""
 _SPARE = 1.01
 """Of the draws that the mean length says are needed, so many are made at first (mixture/store.py)."""
 _OPEN_STEPS = 7
@@ -55,10 +55,10 @@ class Speed:
 
 
 SPEED = Speed(
-    alone=483_000,
-    beside=350_000,
-    leak_check=23_500,
-    source="measured on two cores of a small machine, vocabulary 4,010: benchmarks/results/2026-11-24-mix-quick.json",
+    alone=596_000,
+    beside=496_000,
+    leak_check=13_800,
+    source="measured on two cores of a small machine, vocabulary 4,010: benchmarks/results/2026-11-24-mix.json",
 )
 
 

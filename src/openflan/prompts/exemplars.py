@@ -22,7 +22,7 @@ import numpy as np
 
 from openflan.errors import UserError
 from openflan.hashing import hash_integer, hash_integers, permute
-from openflan.prompts.render import Prompt, TaskRenderer
+from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
 from openflan.prompts.styles import label_fields
 from openflan.recipe import StylePart
 from openflan.tasks.columns import strings_in
@@ -159,8 +159,10 @@ class ExemplarMaker:
         """The template that a row gets before a question; None where none fits."""
         fitting = self._renderer.applicable(row)
         own = question.prompt.template
+        if own == BASELINE:
+            return own
         if question.style.exemplar_templates == "same" or question.style.form != "instruction":
-            return own if own in fitting or own < 0 else None
+            return own if own in fitting else None
         return fitting[hash_integer(question.key, _TEMPLATE, row.index) % len(fitting)] if fitting else None
 
     def _in_turn(self, candidates: Sequence[tuple[SourceRow, int]]) -> list[tuple[SourceRow, int]]:

@@ -154,7 +154,7 @@ class TaskRenderer:
             answer = _renamed(answer, names)
         context = self._context(row, answer, block)
         try:
-            if style.form == "instruction":
+            if style.form == "instruction" or number == BASELINE:
                 text = _run(template.input, context).strip()
             else:
                 text = self._bare(row, number, block, style)

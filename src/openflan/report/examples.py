@@ -11,7 +11,7 @@ Rejected: the largest gains, which make every model look good; drawing at random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openflan.evaluation.protocol import Answered
+from openflan.evaluation.answered import Answered
 from openflan.stage import fingerprint_of
 
 __all__ = ["ClusterExamples", "Example", "Option", "choose_examples"]

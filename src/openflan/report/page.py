@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from openflan.evaluation.protocol import Answered
+from openflan.evaluation.answered import Answered
 from openflan.evaluation.results import Results
 from openflan.plan import UNTUNED
 from openflan.report import numbers

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from openflan.evaluation.results import Results, TaskResult
+from openflan.evaluation.results import Results
+from openflan.evaluation.spread import TaskResult
 from openflan.plan import UNTUNED
 from openflan.report.plots import template_strip
 

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from openflan.evaluation.answered import of_test
 from openflan.evaluation.matrix import read_matrix, task_matrices
 from openflan.evaluation.results import (
     SCHEMA,
     Results,
     Verdict,
     cluster_verdicts,
-    task_results,
     verdict_sentence,
 )
+from openflan.evaluation.spread import task_results
 from openflan.mixture.leakage import read_leakage
 from openflan.plan import UNTUNED, Plan
 from openflan.report.page import ReportMaterial, render_page
@@ -31,7 +32,8 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
     Args:
         run: the run folder, with mixture, training and evaluation whole.
     """
-    answers = {name: read_matrix(run / "evaluation" / name / "matrix.parquet") for name in plan.evaluation_keys}
+    score = plan.recipe.evaluation.score
+    answers = {name: read_matrix(run / "evaluation" / name, score=score) for name in plan.evaluation_keys}
     matrices = {name: task_matrices(held) for name, held in answers.items()}
     tuned = {seed: matrices[f"seed-{seed}"] for seed in plan.recipe.seeds}
     roles: dict[str, Literal["held_out", "seen"]] = {
@@ -52,7 +54,7 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
         recipe=plan.recipe.model_dump(mode="json"),
         seeds=list(plan.recipe.seeds),
         verdict=Verdict(held_out=held_out, seen=seen, sentence=verdict_sentence(held_out)),
-        tasks=task_results(matrices, roles, leakage.dirty),
+        tasks=task_results(matrices, roles, leakage.dirty, samples=samples),
         held_out_clusters=list(plan.division.clusters),
         tuned_tasks=[entry.spec.name for entry in plan.division.tuned],
         wall_seconds={place: round(float(manifest.get("seconds", 0.0)), 2) for place, manifest in stages.items()},
@@ -68,7 +70,7 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
             results=results,
             ledger=json.loads((run / "mixture" / "ledger.json").read_text(encoding="utf-8")),
             losses={seed: _lines(run / "training" / f"seed-{seed}" / "metrics.jsonl") for seed in plan.recipe.seeds},
-            examples=answers,
+            examples={name: of_test(held) for name, held in answers.items()},
         )
     )
     write_atomically(run / "results.json", results.model_dump_json(indent=1))

@@ -1,0 +1,124 @@
+"""`openflan compare` and `openflan rescore`: statistics from stored answers, without a model."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from openflan.cli.options import JsonOption
+from openflan.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from openflan.evaluation.comparison import Comparison
+    from openflan.evaluation.matrix import TaskMatrix
+    from openflan.evaluation.scores import Score
+
+__all__ = ["compare", "rescore"]
+
+_FOLDER = "A run folder, a model's folder in it (RUN/evaluation/untuned), or a folder of `openflan eval`."
+ScoreOption = Annotated[str, typer.Option("--score", help="sum, mean_token, per_character, per_byte or pmi.")]
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="RUN_A", help=_FOLDER)],
+    b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, compared with the first.")],
+    score: ScoreOption = "sum",
+    samples: Annotated[int, typer.Option("--samples", min=100, help="Bootstrap resamples.")] = 2_000,
+    json_: JsonOption = False,
+) -> None:
+    """Test on the same rows whether two models differ, task by task."""
+    from openflan.evaluation.comparison import compare_models
+
+    rule = _score(score)
+    names = (str(a), str(b))
+    found = compare_models(_models(a, rule), _models(b, rule), names=names, samples=samples)
+    if json_:
+        sys.stdout.write(found.model_dump_json() + "\n")
+    else:
+        _print(found)
+
+
+def rescore(
+    folder: Annotated[Path, typer.Argument(help=_FOLDER)],
+    score: ScoreOption = "sum",
+    json_: JsonOption = False,
+) -> None:
+    """Decide stored answers by another normalisation; no model is loaded."""
+    import json
+
+    from openflan.cli.evaluate import print_tasks
+    from openflan.evaluation.spread import task_results
+
+    models = _models(folder, _score(score), untuned=True)
+    results = task_results(models, dict.fromkeys(next(iter(models.values())), "asked"))
+    if json_:
+        records = [result.model_dump(mode="json") for result in results]
+        sys.stdout.write(json.dumps({"folder": str(folder), "score": score, "tasks": records}) + "\n")
+    else:
+        print_tasks(results)
+
+
+def _models(folder: Path, score: "Score", *, untuned: bool = False) -> dict[str, dict[str, "TaskMatrix"]]:
+    """Matrices by model of what a folder holds: a run's tuned models, or one model."""
+    from openflan.evaluation.matrix import read_matrix, task_matrices
+
+    if not folder.is_dir():
+        raise UserError("no such folder", where=str(folder), how="check the path")
+    places = {"model": folder}
+    if (folder / "run.json").is_file():
+        places = {place.name: place for place in sorted((folder / "evaluation").glob("seed-*"))}
+        if untuned:
+            places = {"untuned": folder / "evaluation" / "untuned", **places}
+        if not places:
+            raise UserError("no tuned model was evaluated yet", where=str(folder), how="finish it with `openflan run`")
+    return {name: task_matrices(read_matrix(place, score=score)) for name, place in places.items()}
+
+
+def _score(word: str) -> "Score":
+    from openflan.evaluation.scores import Score
+
+    for known in get_args(Score):
+        if word == known:
+            return known  # type: ignore[no-any-return]
+    how = did_you_mean(word, get_args(Score)) or f"one of {', '.join(get_args(Score))}"
+    raise UserError(f"no score '{word}'", where="--score", how=how)
+
+
+def _print(found: "Comparison") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(f"A  {found.a}", highlight=False, soft_wrap=True)
+    console.print(f"B  {found.b}", highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for name in ("task", "metric", "A", "B", "B - A", "95 % interval", "p (Holm)", "test", "detectable", "rows"):
+        table.add_column(name, justify="left" if name in ("task", "metric", "test") else "right")
+    for task in found.tasks:
+        low, high = task.difference_ci95
+        seeds = [task.a_seeds, task.b_seeds]
+        a, b = (
+            f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread.std:.3f}"
+            for mean, spread in zip((task.a, task.b), seeds, strict=True)
+        )
+        table.add_row(
+            task.task,
+            task.metric,
+            a,
+            b,
+            f"{task.difference:+.3f}",
+            f"{low:+.3f} to {high:+.3f}",
+            f"{task.p_holm:.3g}",
+            task.test,
+            f"{task.detectable:.3f}",
+            str(task.n_rows),
+        )
+    console.print(table)
+    low, high = found.difference_ci95
+    console.print(f"mean over tasks {found.difference:+.3f} ({low:+.3f} to {high:+.3f})", highlight=False)
+    if found.tasks_left_out:
+        console.print(f"left out, only one has them: {', '.join(found.tasks_left_out)}", highlight=False)
+    if rows := sum(task.rows_left_out for task in found.tasks):
+        console.print(f"{rows} rows left out, only one has them", highlight=False)
+    console.print(found.sentence, style="bold", highlight=False)

@@ -1,0 +1,82 @@
+"""How an option's log-likelihood becomes the score that it is ranked by.
+
+    sum             log P(option | prompt): the paper's rule, with the options shown in the prompt
+    mean_token      the sum over the option's tokens
+    per_character   the sum over its characters
+    per_byte        the sum over its UTF-8 bytes: the same for every tokenizer and script
+    pmi             log P(option | prompt) - log P(option): what the prompt adds (Holtzman et al. 2021)
+
+Invariant: all five come from the same stored log-likelihoods, so another one needs no model. The first of equal
+options wins; `Ranking.tied` says that there were equals.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+__all__ = ["SCORES", "OptionScores", "Ranking", "Score"]
+
+Score = Literal["sum", "mean_token", "per_character", "per_byte", "pmi"]
+
+SCORES: tuple[Score, ...] = get_args(Score)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranking:
+    """The decision on one question."""
+
+    best: int
+    """The highest option; the first of equals."""
+    tied: bool
+    """Whether another option has the very same score."""
+    margin: float
+    """How far the best stands above the runner-up, in the score's own unit; 0 where tied."""
+    per_nat: float
+    """What one nat of either of the two is worth in that unit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptionScores:
+    """Log-likelihoods of one question's options."""
+
+    logprob: tuple[float, ...]
+    """Sum over the option's tokens, in nats."""
+    tokens: tuple[int, ...]
+    """How many tokens each option has."""
+    texts: tuple[str, ...]
+    unconditional: tuple[float, ...] = ()
+    """Log-likelihood of each option without the prompt; empty where it was not asked for."""
+
+    def normalised(self, score: Score) -> list[float]:
+        """Scores to rank by.
+
+        Raises:
+            ValueError: PMI, and the options were never scored without the prompt.
+        """
+        if score == "pmi":
+            return [given - alone for given, alone in zip(self.logprob, self.unconditional, strict=True)]
+        return [value / size for value, size in zip(self.logprob, self._sizes(score), strict=True)]
+
+    def rank(self, score: Score) -> Ranking:
+        """The decision under a score."""
+        values = self.normalised(score)
+        order = sorted(range(len(values)), key=lambda place: (-values[place], place))
+        best, second = order[0], order[1] if len(order) > 1 else order[0]
+        sizes = self._sizes(score)
+        return Ranking(
+            best=best,
+            tied=len(order) > 1 and values[best] == values[second],
+            margin=values[best] - values[second],
+            per_nat=max(1 / sizes[best], 1 / sizes[second]),
+        )
+
+    def _sizes(self, score: Score) -> Sequence[int]:
+        match score:
+            case "sum" | "pmi":
+                return [1] * len(self.tokens)
+            case "mean_token":
+                return [max(1, size) for size in self.tokens]
+            case "per_character":
+                return [max(1, len(text)) for text in self.texts]
+            case "per_byte":
+                return [max(1, len(text.encode())) for text in self.texts]
