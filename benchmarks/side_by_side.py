@@ -116,6 +116,7 @@ def main(
     precisions: Sequence[str],
     turns: Mapping[str, Callable[[Turn], Facts]],
     compare: Callable[[Path, Settings], Facts],
+    model: str = "starter",
 ) -> int:
     """Parse the command line, and do a turn or the whole benchmark.
 
@@ -126,15 +127,20 @@ def main(
         precisions: allowed ones, the default first.
         turns: what each turn does, by name.
         compare: the whole benchmark; its facts go to the JSON file, those named by `line` to stdout too.
+        model: the one that is used where none is named.
 
     Returns:
         Exit code.
     """
     option, few, many = size
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="two repeats of little work: at most 2 minutes")
-    parser.add_argument("--model", default="starter", help="folder or hub id (default: the starter's base model)")
-    parser.add_argument("--data", help="folder of <task>/<split>.jsonl[.gz]: real rows of catalog tasks")
+    parser.add_argument("--quick", action="store_true", help="two repeats of little work: at most 3 minutes")
+    parser.add_argument("--model", default=model, help=f"folder or hub id (default: {model})")
+    parser.add_argument(
+        "--data",
+        default=os.environ.get("OPENFLAN_DATA"),
+        help="folder of <task>/<split>.jsonl[.gz]: real rows of catalog tasks",
+    )
     parser.add_argument("--tasks", default="", help="task or cluster names, comma between (default: all there are)")
     parser.add_argument("--repeats", type=int, help="turns of each side (default: 5, quick 2)")
     parser.add_argument(f"--{option}", dest="size", type=int, help=f"default: {many}, quick {few}")

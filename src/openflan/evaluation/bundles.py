@@ -24,9 +24,9 @@ from openflan.evaluation.trie import build_trie
 
 __all__ = ["Bundle", "Run", "bundle_questions"]
 
-_SHARED = 16
+_SHARED = 8
 """Tokens that two prompts must share at their start to be worth one sequence."""
-_SHARE = 0.3
+_SHARE = 0.15
 """And the share of the second one that they must be."""
 
 Tokens = Sequence[int]
