@@ -139,7 +139,9 @@ def test_bytes_that_are_not_utf8_are_named_by_file(tmp_path):
         load_rows(entry(tmp_path, source=files("rows.csv")), "train")
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(b'{"text": "a", "label": 1}\n' * 99)[:-20]])
+@pytest.mark.parametrize(
+    "content", [b"no gzip at all", gzip.compress(b'{"text": "a", "label": 1}\n' * 99, mtime=0)[:-20]]
+)
 def test_a_damaged_gzip_file_is_named(tmp_path, content):
     (tmp_path / "rows.jsonl.gz").write_bytes(content)
     with pytest.raises(UserError, match="damaged gzip") as caught:
