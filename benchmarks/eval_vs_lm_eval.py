@@ -40,18 +40,16 @@ from typing import Any
 
 import numpy as np
 
+from made_model import MADE, make_model
 from openflan.models.batching import scoring_tokens
 from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device
-from openflan.recipe import PromptsPart
+from openflan.recipe import ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import TWINS
 from side_by_side import Clock, Facts, Settings, Turn, alternate, main, say, summary, turn
 
 _BATCH_SIZES = (1, 4, 16, 64)
 _PROBE_PROMPTS = 24
-
-_MADE = "made"
-"""The model that is made here."""
 
 _TASKS = ("hellaswag", "cosmos_qa", "openbookqa", "arc_easy", "copa", "rte", "wnli", "bool_q")
 
@@ -106,7 +104,7 @@ def prepare(this: Turn) -> Facts:
     data = settings.data_folder or TWINS
     catalog = open_catalog(collections=["catalog"])
     entries = [e for e in catalog.select(settings.tasks or _TASKS, where="--tasks") if e.spec.is_classification]
-    if settings.model == _MADE:
+    if settings.model == MADE:
         _make_model(this.work / "model", entries, data)
     source = _source(this)
     room = min(source.positions or 1_280, 1_280)
@@ -295,29 +293,14 @@ def memory(this: Turn) -> Facts:
 
 def _make_model(folder: Path, entries: Sequence[Entry], data: Path) -> None:
     """A Llama of six layers with random weights, and a vocabulary of the tasks' own texts."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
     from openflan.evaluation.protocol import ask_prompts
+    from openflan.prompts.encoding import TextEncoder
 
-    part = PromptsPart()
-    prompts = [p for e in entries for p in ask_prompts(e, part, limit=400, data=data, templates=[0, 1])]
+    encoder = TextEncoder(load_tokenizer(find_model(ModelPart(), Path("starter"))), PromptsPart())
+    prompts = [p for e in entries for p in ask_prompts(e, encoder, limit=400, data=data, templates=[0, 1])]
     texts = [text for p in prompts for text in (p.input, *p.answer.options)]
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    words = {"vocab_size": 24_576, "special_tokens": ["<s>", "</s>"], "initial_alphabet": alphabet}
-    core.train_from_iterator(texts, trainers.BpeTrainer(**words, show_progress=False))
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>")
-    torch.manual_seed(0)
     sizes = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, "num_attention_heads": 8}
-    model = LlamaForCausalLM(
-        LlamaConfig(vocab_size=24_576, max_position_embeddings=1_280, initializer_range=0.05, **sizes)
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    make_model(folder, texts, vocabulary=24_576, **sizes)
 
 
 def _reached(by_task: Mapping[str, float]) -> Facts:
@@ -376,8 +359,8 @@ def _median(turns: list[Facts], task: str) -> float:
 
 
 def _source(this: Turn) -> ModelSource:
-    if this.settings.model == _MADE:
-        return ModelSource(name=_MADE, folder=this.work / "model")
+    if this.settings.model == MADE:
+        return ModelSource(name=MADE, folder=this.work / "model")
     return find_model(this.settings.model_part, Path(this.settings.model))
 
 
@@ -392,6 +375,6 @@ if __name__ == "__main__":
             precisions=("float32",),
             turns={"prepare": prepare, "probe": probe_lm_eval, "ours": ours, "lm_eval": lm_eval, "memory": memory},
             compare=compare,
-            model=_MADE,
+            model=MADE,
         )
     )

@@ -18,6 +18,10 @@ bar, no saving. A short probe then picks the fastest of:
             FlashAttention, which CPUs lack; transformers keeps examples apart there with a dense mask, so the result
             is right, and the probe shows the price.
 
+The model has 27 million parameters, made on the spot (benchmarks/made_model.py), for lengths and vocabulary of a real
+one. `share_of_peak` is what the model's body alone (six operations a weight and token, attention and head left out)
+takes of the fastest plain matrix product of its own shapes, at the same precision and number of threads.
+
 On CPU the probe goes by processor time, which other programs on the machine disturb least. Where the sides differ: a
 step of ours holds up to `tokens_per_batch` tokens, a step of TRL's the mean number
 of examples (padded) or rows (packed) of such a step, so its steps vary more in tokens. Both totals are in the record.
@@ -28,13 +32,18 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from made_model import MADE, make_model
 from openflan.mixture.holdout import hold_out
 from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device, pick_precision
+from openflan.prompts.render import TaskRenderer
 from openflan.recipe import MixturePart, OptimizerPart, PromptsPart, Recipe, TasksPart, TrainingPart
+from openflan.tasks.catalog import Entry
+from openflan.tasks.sources import load_rows
 from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
 
 _LEARNING_RATE = 1e-3
@@ -76,6 +85,7 @@ def compare(work: Path, settings: Settings) -> Facts:
     probe = turn(script, "probe", work)
     say(f"fastest: {probe['chosen']} of {probe['tokens_per_probe_second']}")
     facts = alternate(script, ("ours", "trl"), work, settings.repeats, shown="tokens_per_second")
+    most = turn(script, "peak", work)
     losses = {side: round(statistics.median(t["loss_after"] for t in facts[side]), 4) for side in facts}
     tokenising = {side: f["tokenising"] for side, f in (("ours", prepared), ("trl", probe))}
     line = {
@@ -84,8 +94,17 @@ def compare(work: Path, settings: Settings) -> Facts:
         "loss_before": facts["ours"][0]["loss_before"],
         "loss_after": {"ours": losses["ours"], "peer": losses["trl"]},
         "peer_setting": probe["chosen"],
+        "share_of_peak": {
+            side: round(
+                statistics.median(t["tokens_per_second"] for t in facts[side])
+                * most["body_operations_per_token"]
+                / most["operations_per_second"],
+                3,
+            )
+            for side in facts
+        },
     }
-    return {"line": line, "work": prepared, "probe": probe, "tokenising": tokenising, "turns": facts}
+    return {"line": line, "work": prepared, "probe": probe, "peak": most, "tokenising": tokenising, "turns": facts}
 
 
 def prepare(this: Turn) -> Facts:
@@ -95,9 +114,11 @@ def prepare(this: Turn) -> Facts:
     from openflan.mixture.workers import MixWork
     from openflan.prompts.encoding import EncoderRules
 
-    source = _source(this.settings)
-    recipe = _recipe(this.settings, source)
     division = hold_out(choose_tasks(this.settings, "train"), (), kin="none")
+    if this.settings.model == MADE:
+        _make_model(this, division.tuned)
+    source = _source(this)
+    recipe = _recipe(this.settings, source)
     began = time.perf_counter()
     work = MixWork(
         mixture=recipe.mixture,
@@ -151,7 +172,7 @@ def ours(this: Turn) -> Facts:
     from openflan.mixture.store import TokenStore
     from openflan.training.loop import StepReport, tune
 
-    source = _source(this.settings)
+    source = _source(this)
     recipe = _recipe(this.settings, source)
     store = TokenStore.open(_store(this))
     model = load_model(source, device=pick_device())
@@ -201,7 +222,7 @@ def _tune_trl(this: Turn, variant: Variant, *, steps: int | None) -> Facts:
     from openflan.mixture.store import TokenStore
 
     sft: Any = importlib.import_module("trl")
-    source = _source(this.settings)
+    source = _source(this)
     recipe = _recipe(this.settings, source)
     store = TokenStore.open(_store(this))
     numbers = [int(number) for step in store.steps(0)[:steps] for number in step]
@@ -299,7 +320,7 @@ def _trl_tokenising(this: Turn) -> Facts:
     from openflan.mixture.store import TokenStore
 
     sft: Any = importlib.import_module("trl")
-    source = _source(this.settings)
+    source = _source(this)
     store = TokenStore.open(_store(this))
     tokenizer = load_tokenizer(source)
     texts: dict[str, list[str]] = {"prompt": [], "completion": []}
@@ -336,14 +357,48 @@ def _mean_loss(model: Any, store: Any) -> float:
     total, count = 0.0, 0
     with torch.inference_mode():
         for group in group_by_length([len(ids) for ids, _ in examples], padded_tokens=8_192):
-            losses = target_loss(model, collate([examples[n] for n in group], model.device))
+            _, losses = target_loss(model, collate([examples[n] for n in group], model.device))
             total += float(losses.double().sum())
             count += len(losses)
     return round(total / count, 4)
 
 
-def _source(settings: Settings) -> ModelSource:
-    return find_model(settings.model_part, Path(settings.model))
+def _source(this: Turn) -> ModelSource:
+    if this.settings.model == MADE:
+        return ModelSource(name=MADE, folder=this.work / "model")
+    return find_model(this.settings.model_part, Path(this.settings.model))
+
+
+def _make_model(this: Turn, entries: Sequence[Entry]) -> None:
+    """27 million parameters: eight layers of 384, and 32,000 words of the tasks' own texts."""
+    renderer = [(TaskRenderer(e), load_rows(e, "train", data=this.settings.data_folder, limit=1_500)) for e in entries]
+    prompts = (asking.render(row, row.index % 3) for asking, rows in renderer for row in rows)
+    texts = (text for prompt in prompts for text in (prompt.input, prompt.target))
+    sizes = {"hidden_size": 384, "intermediate_size": 1_024, "num_hidden_layers": 8, "num_attention_heads": 6}
+    make_model(this.work / "model", texts, vocabulary=32_000, **sizes)
+
+
+def peak(this: Turn) -> Facts:
+    """Operations a second of plain matrix products of the model's own shapes, forward, at the precision used."""
+    import torch
+
+    config = json.loads(((_source(this).folder or Path()) / "config.json").read_text(encoding="utf-8"))
+    device = pick_device()
+    precision = pick_precision(this.settings.precision, device)
+    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    width, inner = int(config["hidden_size"]), int(config["intermediate_size"])
+    tokens = 4_096
+    best = 0.0
+    for m, n in ((width, width), (width, inner), (inner, width)):
+        rows, weight = torch.randn(tokens, m, dtype=kind, device=device), torch.randn(n, m, dtype=kind, device=device)
+        for _ in range(12):
+            began = time.perf_counter()
+            torch.nn.functional.linear(rows, weight)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            best = max(best, 2.0 * tokens * m * n / (time.perf_counter() - began))
+    body = int(config["num_hidden_layers"]) * (4 * width * width + 3 * width * inner)
+    return {"operations_per_second": best, "precision": precision, "body_operations_per_token": 6 * body}
 
 
 def _store(this: Turn) -> Path:
@@ -376,7 +431,8 @@ if __name__ == "__main__":
             description="Tune one model on the same examples with openflan and with TRL, turn about.",
             size=("steps", 6, 40),
             precisions=("auto", "float32", "bfloat16"),
-            turns={"prepare": prepare, "probe": probe_trl, "ours": ours, "trl": trl},
+            turns={"prepare": prepare, "probe": probe_trl, "peak": peak, "ours": ours, "trl": trl},
             compare=compare,
+            model=MADE,
         )
     )

@@ -1,6 +1,7 @@
 """Material that many tests share: tiny models, a folder of a user's tasks, and real data where it is at hand."""
 
 import os
+import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -58,3 +59,21 @@ def tiny_llama(model_folder) -> Path:
 def any_model(request, model_folder) -> Path:
     """Folder of a tiny model, one family after the other."""
     return model_folder(request.param)
+
+
+@pytest.fixture
+def openflan(monkeypatch, capsys):
+    """Run a command; returns exit code, stdout and stderr."""
+    from openflan.cli.main import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["openflan", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

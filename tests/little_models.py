@@ -10,6 +10,9 @@ from little_tasks import all_texts
 
 FAMILIES = ("llama", "gpt2", "gpt_neox", "qwen2", "gemma", "gemma2")
 
+HALVES = ("t5", "t5-gated")
+"""Encoder-decoders."""
+
 POSITIONS = 256
 _VOCABULARY = 400
 _EMBEDDINGS = 408  # a few more rows than tokens, as many real models have
@@ -19,21 +22,23 @@ _ADD_BOS = ("llama", "gemma", "gemma2")
 def write_model(folder: Path, family: str, *, dropout: float = 0.0, seed: int = 0) -> Path:
     """Save a model of hidden size 32 and 2 layers with its tokenizer."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    tokenizer = make_tokenizer(bos=family in _ADD_BOS)
+    tokenizer = make_tokenizer(bos=family in _ADD_BOS, eos=family in HALVES)
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(_config(family, tokenizer, dropout))
+    kind = AutoModelForSeq2SeqLM if family in HALVES else AutoModelForCausalLM
+    model = kind.from_config(_config(family, tokenizer, dropout))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def make_tokenizer(*, bos: bool) -> Any:
+def make_tokenizer(*, bos: bool, eos: bool = False) -> Any:
     """A byte-level BPE tokenizer trained on the texts of `little_tasks`.
 
     Args:
         bos: whether its rule starts a text with BOS, as Llama's does and GPT-2's does not.
+        eos: whether its rule ends a text with EOS, as T5's does.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -48,6 +53,8 @@ def make_tokenizer(*, bos: bool) -> Any:
     core.train_from_iterator(all_texts(), trainer)
     if bos:
         core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    if eos:
+        core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", model_max_length=POSITIONS)
 
 
@@ -89,4 +96,20 @@ def _config(family: str, tokenizer: Any, dropout: float) -> Any:
             del common["intermediate_size"]
             rates = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), dropout)
             return hf.GPT2Config(**common, **rates)
+        case "t5" | "t5-gated":
+            gated = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False} if family == "t5-gated" else {}
+            return hf.T5Config(
+                vocab_size=_EMBEDDINGS,
+                d_model=32,
+                d_kv=8,
+                d_ff=64,
+                num_layers=2,
+                num_heads=4,
+                initializer_factor=0.3,
+                dropout_rate=dropout,
+                decoder_start_token_id=0,
+                pad_token_id=0,
+                eos_token_id=tokenizer.eos_token_id,
+                **gated,
+            )
     raise ValueError(family)

@@ -167,7 +167,6 @@ class _Pipeline:
         self._workers = workers
         self._engine = engine
         self._encoder: TextEncoder | None = None
-        self._tokenizer: Any = None
         self._questions: list[Asked] | None = None
         self._looks: list[Asked] | None = None
 
@@ -203,12 +202,11 @@ class _Pipeline:
         from openflan.training.trackers import check_trackers
 
         check_trackers(self._recipe.training)
-        from openflan.models.load import load_tokenizer
+        from openflan.models.load import load_rules
         from openflan.prompts.encoding import TextEncoder
 
         if self._encoder is None:
-            self._tokenizer = load_tokenizer(self._plan.model)
-            self._encoder = TextEncoder(self._tokenizer, self._recipe.prompts)
+            self._encoder = TextEncoder(load_rules(self._plan.model, self._recipe.prompts), self._recipe.prompts)
         if self._questions is None:
             self._ask()
 
@@ -299,13 +297,16 @@ class _Pipeline:
         from openflan.mixture.leakage import read_leakage
         from openflan.mixture.store import TokenStore
         from openflan.models.load import load_model, pick_device
+        from openflan.training.handover import Provenance, make_trainable, save_model
         from openflan.training.loop import StepReport, tune
 
         self._prepare()
         assert self._encoder is not None
         store = TokenStore.open(self._folder / "mixture", check=True)
         read_leakage(store.folder, key=self._plan.mixture_key)
-        model = load_model(self._plan.model, device=pick_device())
+        source = self._plan.model
+        model = load_model(source, device=pick_device())
+        tuned = make_trainable(model, source, self._recipe, self._encoder, seed=seed)
         part = self._recipe.training
 
         def report(line: StepReport) -> None:
@@ -323,7 +324,7 @@ class _Pipeline:
             self._watch(done)
 
         progress = tune(
-            model,
+            tuned.model,
             store,
             part,
             place,
@@ -333,14 +334,16 @@ class _Pipeline:
             evaluate=self._look if part.evaluate_every else None,
             say=lambda text: self._watch(Event(stage=f"training seed-{seed}", kind="note", note=text)),
         )
-        target = place / "model"
-        weights = ranks.whole_state(model)
-        if not ranks.is_first():
-            return {"seconds": progress.seconds}
-        model.save_pretrained(target, state_dict=weights)
-        self._tokenizer.save_pretrained(target)
-        card = {"encoder": self._encoder.fingerprint, "prompts": self._recipe.prompts.model_dump(mode="json")}
-        write_atomically(target / "openflan.json", json.dumps(card, indent=1))
+        weights = ranks.whole_state(tuned.model)
+        if ranks.is_first():
+            made = Provenance(
+                recipe=self._recipe,
+                source=source,
+                mixture=store.folder,
+                errata=sorted(self._plan.errata),
+                seed=seed,
+            )
+            save_model(place / "model", tuned, self._encoder, made, weights=weights)
         return {"seconds": progress.seconds}
 
     def _look(self, model: Any) -> dict[str, float]:
@@ -359,7 +362,7 @@ class _Pipeline:
         from openflan.evaluation.answering import Keep, evaluate
         from openflan.evaluation.identity import hash_of_model
         from openflan.mixture.leakage import read_leakage
-        from openflan.models.load import ModelSource, load_model, pick_device
+        from openflan.models.load import load_model, pick_device
 
         self._prepare()
         assert self._encoder is not None
@@ -367,7 +370,7 @@ class _Pipeline:
         source = self._plan.model
         if name != UNTUNED:
             tuned = self._folder / "training" / name / "model"
-            source = ModelSource(name=name, folder=tuned)
+            source = self._plan.tuned_source(tuned)
             card = json.loads((tuned / "openflan.json").read_text(encoding="utf-8"))
             if card["encoder"] != self._encoder.fingerprint:
                 raise UserError(

@@ -23,7 +23,7 @@ from openflan.mixture.workers import MixWork, example_rules
 from openflan.models.load import ModelSource, find_model
 from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.render import TaskRenderer
-from openflan.recipe import Recipe
+from openflan.recipe import Recipe, SoftPromptPart
 from openflan.stage import FORMAT, fingerprint_of
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata
@@ -41,6 +41,7 @@ _NOT_TUNING = {
     "evaluate_every",
     "evaluate_tasks",
     "evaluate_rows",
+    "gradient_checkpointing",
 }
 """Training settings that the tuned weights do not depend on."""
 
@@ -98,12 +99,20 @@ class Plan:
     def identity(self) -> dict[str, str]:
         """Hashes of what tuned weights depend on, by what a user would call it."""
         tuning = self.recipe.training.model_dump(mode="json", exclude=_NOT_TUNING)
+        adapter = self.recipe.model.adapter
         return {
             "mixture": self.mixture_key,
             "tokenizer": self.model.tokenizer_fingerprint,
             "model": self.model.fingerprint,
             "training recipe": fingerprint_of(tuning),
+            **({} if adapter is None else {"adapter": fingerprint_of(adapter.model_dump(mode="json"))}),
         }
+
+    def tuned_source(self, folder: Path) -> ModelSource:
+        """The model of a training's folder: whole, or an adapter on the recipe's own base."""
+        if self.recipe.model.adapter is None:
+            return ModelSource(name=str(folder), folder=folder)
+        return replace(self.model, name=str(folder), adapter=folder)
 
     @property
     def results_key(self) -> str:
@@ -133,6 +142,9 @@ def resolve(recipe: Recipe) -> Resolved:
         raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
     division = hold_out(entries, wanted.hold_out, kin=wanted.kin, lineage=wanted.lineage)
     model = find_model(recipe.model, recipe.find(recipe.model.path))
+    if model.adapter is not None:
+        how = "merge it first (`openflan export model --merge`), or name its base"
+        raise UserError("an adapter can't be tuned further", where=f"model.path: {recipe.model.path}", how=how)
     _check_lengths(recipe, model)
     held = _measured(recipe, division)
     seen = tuple(e for e in division.tuned if "test" in e.spec.splits) if recipe.evaluation.seen_rows else ()
@@ -169,7 +181,10 @@ def make_plan(recipe: Recipe) -> Plan:
         model.tokenizer_fingerprint,
     ]
     tuning = recipe.training.model_dump(mode="json", exclude=_NOT_TUNING)
-    training_keys = {seed: fingerprint_of([mixture, tuning, model.fingerprint, seed]) for seed in recipe.seeds}
+    tuned = [mixture, tuning, model.fingerprint]
+    if recipe.model.adapter is not None:
+        tuned.append(recipe.model.adapter.model_dump(mode="json"))
+    training_keys = {seed: fingerprint_of([*tuned, seed]) for seed in recipe.seeds}
     chooses = [
         entry for entry in held if recipe.evaluation.validation_rows and has_rows(entry, "validation", data=data)
     ]
@@ -256,6 +271,8 @@ def _check_lengths(recipe: Recipe, model: ModelSource) -> None:
         recipe.prompts.max_target_tokens, recipe.evaluation.max_new_tokens if recipe.evaluation.generate else 0
     )
     longest = recipe.prompts.max_input_tokens + answer
+    if isinstance(recipe.model.adapter, SoftPromptPart):
+        longest += recipe.model.adapter.tokens
     if model.positions is not None and longest > model.positions:
         raise UserError(
             f"prompts of {longest} tokens (input and answer) do not fit the model's {model.positions} positions",

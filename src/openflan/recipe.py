@@ -20,7 +20,9 @@ from openflan.safe_yaml import parse_yaml, read_yaml
 from openflan.stage import fingerprint_of
 
 __all__ = [
+    "AdapterPart",
     "EvaluationPart",
+    "LoraPart",
     "MixedStyle",
     "MixingRule",
     "MixtureGroup",
@@ -29,6 +31,7 @@ __all__ = [
     "OptimizerPart",
     "PromptsPart",
     "Recipe",
+    "SoftPromptPart",
     "StylePart",
     "TasksPart",
     "TrainingPart",
@@ -40,6 +43,31 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class LoraPart(_Part):
+    """Low-rank updates beside the linear layers (Hu et al. 2021); the model's own weights stay as they are."""
+
+    kind: Literal["lora"]
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    """Updates are scaled by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """Names of the layers that get one; by default every linear layer but the head."""
+
+
+class SoftPromptPart(_Part):
+    """Learnt vectors before every input (prompt tuning, Lester et al. 2021; section 4.5 of the paper)."""
+
+    kind: Literal["prompt"]
+    tokens: int = Field(default=20, ge=1)
+    """How many vectors; they count towards the model's positions."""
+    text: str | None = Field(default=None, min_length=1)
+    """Words whose embeddings they start from, over and over; by default words drawn from the vocabulary."""
+
+
+AdapterPart = Annotated[LoraPart | SoftPromptPart, Field(discriminator="kind")]
+
+
 class ModelPart(_Part):
     """The pretrained model to tune."""
 
@@ -47,6 +75,8 @@ class ModelPart(_Part):
     """A hub id, a folder in Hugging Face layout, or `starter` for the base model shipped with openflan."""
     revision: str | None = None
     trust_remote_code: bool = False
+    adapter: AdapterPart | None = None
+    """What is tuned in place of the model's weights: `{kind: lora, …}` or `{kind: prompt, …}`; all weights if None."""
 
 
 class TasksPart(_Part):
@@ -212,6 +242,10 @@ class TrainingPart(_Part):
     """So many of the newest stay while training goes on; none is left when it is done."""
     sharding: Literal["none", "full"] = "none"
     """With several processes: `none` gives each the whole model (DDP), `full` cuts weights and state up (FSDP2)."""
+    gradient_checkpointing: bool = False
+    """Compute activations again on the way back: less memory, a third more time, the same result."""
+    compile: bool = False
+    """Compile the model's blocks (`torch.compile`); the first steps take minutes."""
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
     """Where metrics go besides `metrics.jsonl`."""
     evaluate_every: int | None = Field(default=None, ge=1)

@@ -192,14 +192,12 @@ class Crowded(torch.nn.Module):
 
     def __init__(self, model, most):
         super().__init__()
-        self.inner, self._most, self.device, self.config = model, most, model.device, model.config
-        self.get_output_embeddings = model.get_output_embeddings
-        self.set_attn_implementation = model.set_attn_implementation
+        self.module, self._most, self.device, self.config = model, most, model.device, model.config
 
     def forward(self, input_ids, **inputs):
         if input_ids.numel() > self._most:
             raise torch.OutOfMemoryError("none left")
-        return self.inner(input_ids=input_ids, **inputs)
+        return self.module(input_ids=input_ids, **inputs)
 
 
 def test_out_of_memory_the_step_is_done_again_in_smaller_parts_and_the_size_is_kept(tmp_path, tiny_llama, store):

@@ -1,4 +1,4 @@
-"""`openflan export`: a mixture for other trainers."""
+"""`openflan export`: a mixture for other trainers, a tuned model for other programs."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ __all__ = ["app"]
 app = typer.Typer(
     cls=with_default("mixture"),
     rich_markup_mode=None,
-    help="Write a mixture as rows of text (`openflan export RUN_OR_RECIPE --format prompts`).",
+    help="Write a mixture as rows of text (`openflan export RUN_OR_RECIPE --format prompts`), or a tuned model.",
 )
 
 _ENDINGS = {"prompts": ".jsonl", "messages": ".jsonl", "jsonl": ".jsonl", "parquet": ".parquet"}
@@ -43,9 +43,8 @@ def mixture(
     from openflan.errors import UserError, did_you_mean
     from openflan.mixture.export import FORMATS, export_mixture
     from openflan.mixture.store import TokenStore
-    from openflan.models.load import load_tokenizer
+    from openflan.models.load import load_rules
     from openflan.pipeline import Event
-    from openflan.prompts.encoding import EncoderRules
 
     if format_ not in FORMATS:
         raise UserError(
@@ -57,7 +56,7 @@ def mixture(
         run, plan = _mixed(source, set_, data, out, watch)
         chosen = plan.recipe.seeds[0] if seed is None else seed
         store = TokenStore.open(mixture_folder(run))
-        rules = EncoderRules.of(load_tokenizer(plan.model), plan.recipe.prompts)
+        rules = load_rules(plan.model, plan.recipe.prompts)
         path = to or Path(f"{run.name}-seed-{chosen}{_ENDINGS[format_]}")
         watch(Event(stage="export", kind="started"))
         done = export_mixture(
@@ -76,6 +75,35 @@ def mixture(
     elif not quiet:
         without = f" ({done.left_out:,} left out for their licence)" if done.left_out else ""
         sys.stdout.write(f"{done.path}: {done.rows:,} rows{without}\n")
+
+
+@app.command("model")
+def model(
+    run: Annotated[Path, typer.Argument(help="A run folder with a tuned model.")],
+    to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
+    seed: Annotated[int | None, typer.Option("--seed", help="Which seed; the recipe's first by default.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Put an adapter into its base's weights.")] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Write a tuned model in Hugging Face layout with its card; with --merge, one that needs no adapter."""
+    from openflan.errors import UserError
+    from openflan.pipeline import plan_of
+    from openflan.training.handover import copy_model, merge_model
+
+    plan = plan_of(run)
+    chosen = plan.recipe.seeds[0] if seed is None else seed
+    tuned = run / "training" / f"seed-{chosen}" / "model"
+    if not tuned.is_dir():
+        raise UserError(f"no tuned model of seed {chosen}", where=str(run), how="finish it with `openflan run`")
+    if merge:
+        merge_model(tuned, plan.tuned_source(tuned), to)
+    else:
+        copy_model(tuned, to)
+    if json_:
+        sys.stdout.write(json.dumps({"path": str(to), "seed": chosen, "merged": merge}) + "\n")
+    elif not quiet:
+        sys.stdout.write(f"{to}\n")
 
 
 def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: object) -> "tuple[Path, Plan]":

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.models.load import find_model, load_model, load_tokenizer, pick_device
+from openflan.models.load import find_model, load_model, load_rules, pick_device
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import ModelPart, PromptsPart
 
@@ -45,6 +45,6 @@ def open_model(name: str) -> OpenedModel:
         positions = source.positions or 1280
         target = min(256, positions // 4)
         prompts = PromptsPart(max_input_tokens=min(1024, positions - target), max_target_tokens=target)
-    tokenizer = load_tokenizer(source)
+    rules = load_rules(source, prompts)
     model = load_model(source, device=pick_device())
-    return OpenedModel(model=model, encoder=TextEncoder(tokenizer, prompts), prompts=prompts)
+    return OpenedModel(model=model, encoder=TextEncoder(rules, prompts), prompts=prompts)

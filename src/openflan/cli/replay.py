@@ -33,12 +33,11 @@ def replay(
     """Make the prompts of a training step again and hold them against the stored tokens."""
     from openflan.mixture.store import TokenStore
     from openflan.mixture.tracing import replay as make_again
-    from openflan.models.load import load_tokenizer
-    from openflan.prompts.encoding import EncoderRules
+    from openflan.models.load import load_rules
 
     plan = _plan(run)
     store = TokenStore.open(mixture_folder(run))
-    rules = EncoderRules.of(load_tokenizer(plan.model), plan.recipe.prompts)
+    rules = load_rules(plan.model, plan.recipe.prompts)
     chosen = plan.recipe.seeds[0] if seed is None else seed
     found = list(make_again(store, plan.work(rules, mixture=store.folder), seed=chosen, step=step))
     if json_:

@@ -1,7 +1,8 @@
 """Greedy generation for tasks without options, in batches of like lengths.
 
-Prompts are padded on the left so that all continue at once; an answer ends at EOS or, since an untuned model rarely
-gives one, at the first blank line. Cost: one forward a new token and batch.
+Prompts of a decoder are padded on the left so that all continue at once, those of an encoder on the right; an answer
+ends at EOS or, since an untuned model rarely gives one, at the first blank line. Cost: one forward a new token and
+batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+from openflan.models.adapters import soft_prompt
 from openflan.models.batching import group_by_length
 from openflan.prompts.encoding import TextEncoder
 
@@ -35,6 +37,9 @@ def generate(
         batch_tokens: padded tokens of one batch, answers included.
         report: told how many prompts each batch finished.
     """
+    prefix = soft_prompt(model)
+    prompts = [[*prefix, *prompt] for prompt in prompts]
+    halves = model.config.is_encoder_decoder
     answers = [""] * len(prompts)
     lengths = [len(prompt) + max_new_tokens for prompt in prompts]
     padding = encoder.eos if encoder.eos is not None else 0
@@ -42,9 +47,10 @@ def generate(
         for start in range(0, len(whole), _AT_ONCE):
             group = whole[start : start + _AT_ONCE]
             longest = max(len(prompts[number]) for number in group)
-            gaps = [longest - len(prompts[number]) for number in group]
-            ids = [[padding] * gap + list(prompts[number]) for gap, number in zip(gaps, group, strict=True)]
-            mask = [[0] * gap + [1] * (longest - gap) for gap in gaps]
+            side = slice(None) if halves else slice(None, None, -1)
+            pads = [([padding] * (longest - len(prompts[number])), prompts[number]) for number in group]
+            ids = [[token for part in (gap, own)[:: -1 if halves else 1] for token in part] for gap, own in pads]
+            mask = [([1] * len(own) + [0] * len(gap))[side] for gap, own in pads]
             with (
                 torch.inference_mode(),
                 torch.autocast(model.device.type, torch.bfloat16, enabled=autocast),
@@ -59,8 +65,9 @@ def generate(
                     use_cache=True,
                     pad_token_id=padding,
                     eos_token_id=encoder.eos,
+                    **({"decoder_start_token_id": model.config.decoder_start_token_id} if halves else {}),
                 )
-            for number, row in zip(group, output[:, longest:].tolist(), strict=True):
+            for number, row in zip(group, output[:, 1 if halves else longest :].tolist(), strict=True):
                 answers[number] = encoder.text(row).split("\n\n")[0].strip()
             report(len(group))
     return answers

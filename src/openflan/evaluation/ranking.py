@@ -13,7 +13,7 @@ A model that does not go by the mask (a sliding window, a state-space layer) rea
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from openflan.errors import UserError
 from openflan.evaluation.bundles import Bundle, bundle_questions
 from openflan.evaluation.encoder_decoder import score_by_decoder
 from openflan.evaluation.scores import OptionScores
+from openflan.models.adapters import soft_prompt
 from openflan.models.attention import obeys_mask
 from openflan.models.batching import group_by_length
 from openflan.models.head import logits_at
@@ -84,6 +85,8 @@ def rank_options(
     Raises:
         UserError: not even one sequence fits the memory.
     """
+    if prefix := soft_prompt(model):
+        questions = [replace(question, prompt=[*prefix, *question.prompt]) for question in questions]
     found: list[list[float]] = [[0.0] * len(question.options) for question in questions]
     with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
         if model.config.is_encoder_decoder:

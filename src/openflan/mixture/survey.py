@@ -240,9 +240,9 @@ def _rules(model: ModelSource, part: PromptsPart) -> "EncoderRules":
     from openflan.prompts.encoding import EncoderRules
 
     if model.folder is not None:
-        from openflan.models.load import load_tokenizer
+        from openflan.models.load import load_rules
 
-        return EncoderRules.of(load_tokenizer(model), part)
+        return load_rules(model, part)
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

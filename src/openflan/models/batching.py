@@ -5,7 +5,7 @@ Invariant: a pure function of the lengths; every item is in exactly one group.
 
 from collections.abc import Sequence
 
-__all__ = ["group_by_length", "scoring_tokens"]
+__all__ = ["fill_rows", "group_by_length", "scoring_tokens"]
 
 
 def group_by_length(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
@@ -22,6 +22,19 @@ def group_by_length(lengths: Sequence[int], *, padded_tokens: int) -> list[list[
         else:
             groups.append([number])
     return groups
+
+
+def fill_rows(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
+    """Cut items, in their order, into rows of at most `padded_tokens` when laid end to end; longer items go alone."""
+    rows: list[list[int]] = []
+    room = 0
+    for number, length in enumerate(lengths):
+        if not rows or length > room:
+            rows.append([])
+            room = padded_tokens
+        rows[-1].append(number)
+        room -= length
+    return rows
 
 
 def scoring_tokens(device_type: str) -> int:

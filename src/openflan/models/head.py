@@ -4,7 +4,7 @@ A prompt has hundreds of tokens and an answer one or two; the head is the larges
 logits the largest tensor of any. A hook gathers the wanted hidden states before the head and everything after it
 (logit caps, scaling) runs as the model's author wrote it.
 
-Legend: B sequences, T tokens, N wanted positions, V vocabulary.
+Legend: B sequences, T tokens, N wanted positions, H width, V vocabulary.
 Invariant: equal to indexing the full logits. Cost: one gather. Rejected: calling the model's body and head apart,
 which skips what a family does after its head (Gemma's soft cap, Cohere's scale).
 """
@@ -16,31 +16,50 @@ from torch import Tensor, nn
 
 from openflan.models.attention import set_attention
 
-__all__ = ["logits_at"]
+__all__ = ["logits_at", "states_at"]
+
+_Positions = tuple[Tensor, Tensor]
 
 
-def logits_at(model: nn.Module, positions: tuple[Tensor, Tensor], **inputs: Tensor) -> Tensor:
+def logits_at(model: nn.Module, positions: _Positions, **inputs: Any) -> Tensor:
     """Logits at chosen positions.
 
     Args:
-        positions: sequence numbers and token positions, each (N,).
+        positions: sequence numbers and token positions (the decoder's, where there are two halves), each (N,).
         inputs: passed to the model; input_ids (B, T) and whatever goes with them.
 
     Returns:
         (N, V) float32 logits of the token after each position.
     """
+    _, logits = _call(model, positions, None, inputs)
+    return logits
+
+
+def states_at(model: nn.Module, positions: _Positions, **inputs: Any) -> tuple[Tensor, Tensor]:
+    """Hidden states that the head would turn into logits at chosen positions, and the logits of the first alone.
+
+    Returns:
+        (N, H) states and (1, V) float32 logits; the second are what the model's own code makes of the first state.
+    """
+    held, logits = _call(model, positions, 1, inputs)
+    return held, logits
+
+
+def _call(model: nn.Module, positions: _Positions, rows: int | None, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Call the model while its head sees the first `rows` of the wanted positions: all their states, these logits."""
     inner: Any = getattr(model, "module", model)  # a wrapper of several processes
     set_attention(inner, inputs["input_ids"].shape[1])
-    head = inner.get_output_embeddings()
     sequences, tokens = positions
+    held: list[Tensor] = []
 
     def gather(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        hidden = args[0]
-        return (hidden[sequences, tokens].unsqueeze(0), *args[1:])
+        wanted = args[0][sequences, tokens]
+        held.append(wanted)
+        return (wanted[:rows].unsqueeze(0), *args[1:])
 
-    handle = head.register_forward_pre_hook(gather)
+    handle = inner.get_output_embeddings().register_forward_pre_hook(gather)
     try:
         logits: Tensor = model(**inputs, use_cache=False).logits
     finally:
         handle.remove()
-    return logits.squeeze(0).to(torch.float32)
+    return held[0], logits.squeeze(0).to(torch.float32)

@@ -1,14 +1,15 @@
-"""Load a causal language model and its tokenizer from a hub id or a folder.
+"""Load a language model, decoder-only or encoder-decoder, and its tokenizer from a hub id or a folder.
 
 Weights are safetensors or nothing: a pickle checkpoint can run code, so it is refused by name. `starter` is the
-folder of the base model that ships with openflan; it goes the same way as any other.
+folder of the base model that ships with openflan; it goes the same way as any other. A folder that holds an adapter
+(LoRA, a soft prompt) is opened with the base that it names.
 
 Invariant: what is wrong with a folder is said before anything is written or any library is imported.
 Cost: importing transformers takes about 3 s, so it happens inside the functions.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,11 +22,26 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["ModelSource", "Precision", "find_model", "load_model", "load_tokenizer", "pick_device", "pick_precision"]
+    from openflan.prompts.encoding import EncoderRules
+    from openflan.recipe import PromptsPart
+
+__all__ = [
+    "ModelSource",
+    "Precision",
+    "find_model",
+    "load_model",
+    "load_rules",
+    "load_tokenizer",
+    "pick_device",
+    "pick_precision",
+]
 
 STARTER_BASE = Path(openflan.__file__).parent / "starter" / "base"
 
 Precision = Literal["float32", "bfloat16"]
+
+_DISTANCES_ONLY = ("t5", "mt5", "longt5", "umt5", "switch_transformers")
+"""Encoder-decoders that know distances instead of positions: their `n_positions` is no limit."""
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -38,14 +54,14 @@ class ModelSource:
     folder: Path | None
     revision: str | None = None
     trust_remote_code: bool = False
+    adapter: Path | None = None
+    """Folder of an adapter that is put on it."""
 
     @property
     def fingerprint(self) -> str:
         """Hash of the weights, configuration and tokenizer; of id and revision on the hub."""
-        if self.folder is None:
-            return fingerprint_of(["hub", self.name, self.revision])
-        files = [p for p in sorted(self.folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model", ".txt")]
-        return fingerprint_of({p.name: hash_file(p) for p in files})
+        own = fingerprint_of(["hub", self.name, self.revision]) if self.folder is None else _hash_of(self.folder)
+        return own if self.adapter is None else fingerprint_of([own, _hash_of(self.adapter)])
 
     @property
     def tokenizer_fingerprint(self) -> str:
@@ -61,9 +77,36 @@ class ModelSource:
         """Longest sequence the configuration of a local model allows."""
         if self.folder is None:
             return None
-        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        config = self._config
+        if config.get("model_type") in _DISTANCES_ONLY:
+            return None
         found = config.get("max_position_embeddings", config.get("n_positions"))
         return int(found) if found is not None else None
+
+    @property
+    def encoder_decoder(self) -> bool:
+        """Whether input and target go through two halves of the model (T5)."""
+        if self.folder is not None:
+            return bool(self._config.get("is_encoder_decoder", self._config.get("model_type") in _DISTANCES_ONLY))
+        _quiet()
+        from transformers import AutoConfig
+
+        try:
+            config = AutoConfig.from_pretrained(
+                self.name, revision=self.revision, trust_remote_code=self.trust_remote_code
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise _unloadable("configuration", self, error) from error
+        return bool(config.is_encoder_decoder)
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        assert self.folder is not None
+        try:
+            config: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _unloadable("configuration", self, error) from error
+        return config
 
 
 def find_model(part: ModelPart, folder: Path) -> ModelSource:
@@ -84,6 +127,8 @@ def find_model(part: ModelPart, folder: Path) -> ModelSource:
         raise UserError(
             "no such model folder", where=f"model.path: {part.path}", how="check the path, or give a hub id"
         )
+    if (folder / "adapter_config.json").is_file():
+        return _with_base(part, folder)
     if not (folder / "config.json").is_file():
         raise UserError("no config.json: not a model in Hugging Face layout", where=str(folder), how="check model.path")
     if not any(folder.glob("*.safetensors")):
@@ -111,27 +156,39 @@ def load_tokenizer(source: ModelSource) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             source.folder or source.name, revision=source.revision, trust_remote_code=source.trust_remote_code
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise _unloadable("tokenizer", source, error) from error
     if not tokenizer.is_fast:
         raise UserError("no fast tokenizer (tokenizer.json)", where=source.name, how="convert the tokenizer first")
     return tokenizer
 
 
+def load_rules(source: ModelSource, part: "PromptsPart") -> "EncoderRules":
+    """How texts become tokens for a model.
+
+    Raises:
+        UserError: the tokenizer can't be loaded or is not a fast tokenizer.
+    """
+    from openflan.prompts.encoding import EncoderRules
+
+    return EncoderRules.of(load_tokenizer(source), part, two_texts=source.encoder_decoder)
+
+
 def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedModel":
     """The model in float32, in evaluation mode, on a device.
 
     Raises:
-        UserError: it can't be loaded, is no causal language model, or lacks some of its weights.
+        UserError: it can't be loaded, is no language model that writes text, or lacks some of its weights.
     """
     _quiet()
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     model: PreTrainedModel
+    kind: Any = AutoModelForSeq2SeqLM if source.encoder_decoder else AutoModelForCausalLM
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = kind.from_pretrained(
             source.folder or source.name,
             revision=source.revision,
             trust_remote_code=source.trust_remote_code,
@@ -147,7 +204,40 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
             where=source.name,
             how="check that config.json and the weights belong together",
         )
+    if source.adapter is not None:
+        from openflan.models.adapters import attach_adapter
+
+        model = attach_adapter(model, source.adapter)
     return model.to(device).eval()
+
+
+def _with_base(part: ModelPart, folder: Path) -> ModelSource:
+    """An adapter's folder and the base that it names."""
+    where = str(folder / "adapter_config.json")
+    try:
+        said = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        said = None
+    if not isinstance(said, str) or not said:
+        raise UserError("an adapter that names no base", where=where, how="set base_model_name_or_path in it")
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise UserError("an adapter without weights", where=str(folder), how="put adapter_model.safetensors there")
+    beside = folder / said
+    base = beside if beside.exists() else Path(said).expanduser()
+    if base.exists() and (base / "adapter_config.json").is_file():
+        how = "merge that one first: openflan export model --merge"
+        raise UserError(f"an adapter on an adapter ({said})", where=where, how=how)
+    try:
+        found = find_model(part.model_copy(update={"path": said, "adapter": None}), base)
+    except UserError as error:
+        how = "put the base there, or name its place in base_model_name_or_path"
+        raise UserError(f"an adapter without its base ({said}: {error.what})", where=where, how=how) from error
+    return replace(found, name=part.path, adapter=folder)
+
+
+def _hash_of(folder: Path) -> str:
+    files = [p for p in sorted(folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model", ".txt")]
+    return fingerprint_of({p.name: hash_file(p) for p in files})
 
 
 def pick_device() -> "torch.device":

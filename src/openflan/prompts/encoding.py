@@ -51,16 +51,23 @@ class EncoderRules:
     start: tuple[int, ...]
     """BOS, where the tokenizer's rule starts a text with it."""
     eos: int | None
+    end: tuple[int, ...] = ()
+    """EOS, where the model's encoder is used to texts that end with it (T5)."""
     part: PromptsPart
 
     @classmethod
-    def of(cls, tokenizer: Any, part: PromptsPart) -> "EncoderRules":
-        """The rules of a fast transformers tokenizer."""
+    def of(cls, tokenizer: Any, part: PromptsPart, *, two_texts: bool = False) -> "EncoderRules":
+        """The rules of a fast transformers tokenizer.
+
+        Args:
+            two_texts: whether input and target are texts of their own, as an encoder-decoder model has them.
+        """
         bos = tokenizer.bos_token_id
         return cls(
             vocabulary=tokenizer.backend_tokenizer.to_str(),
-            start=(bos,) if bos is not None and _adds_bos(tokenizer) else (),
+            start=(bos,) if bos is not None and _adds(tokenizer)[0] == bos else (),
             eos=tokenizer.eos_token_id,
+            end=(tokenizer.eos_token_id,) if two_texts and _adds(tokenizer)[-1] == tokenizer.eos_token_id else (),
             part=part,
         )
 
@@ -77,12 +84,14 @@ class TextEncoder:
         self.rules = rules
         self._part = part
         self._start = list(rules.start)
+        self._end = list(rules.end)
         self.eos = rules.eos
         self._backend = Tokenizer.from_str(rules.vocabulary)
         self._backend.no_truncation()
         self._backend.no_padding()
         self._backend.encode_special_tokens = True  # "</s>" in a row is text, not the end of it
-        self.fingerprint = fingerprint_of([rules.vocabulary, self._start, self.eos, _format(part)])
+        about = [rules.vocabulary, self._start, self.eos, _format(part), *([self._end] if self._end else [])]
+        self.fingerprint = fingerprint_of(about)
         """Hash of the format and of the tokenizer's whole vocabulary and rules."""
 
     def prompts(self, prompts: Sequence[Prompt]) -> list[Encoded]:
@@ -96,8 +105,8 @@ class TextEncoder:
         found = []
         for prompt, ids in zip(prompts, inputs, strict=True):
             target = ids_of[prompt.target]
-            cut = len(self._start) + len(ids) > limit
-            source = self._start + (self._shortened(prompt.input, ids, prompt.fields) if cut else ids)
+            cut = len(self._start) + len(ids) + len(self._end) > limit
+            source = self._start + (self._shortened(prompt.input, ids, prompt.fields) if cut else ids) + self._end
             too_long = cut or len(target) > room
             found.append(Encoded(ids=source + target[:room] + tail, target_start=len(source), cut=too_long))
         return found
@@ -110,9 +119,9 @@ class TextEncoder:
         for prompt, text, ids in zip(
             prompts, texts, self._raw([text + self._part.separator for text in texts]), strict=True
         ):
-            cut = len(self._start) + len(ids) > limit
+            cut = len(self._start) + len(ids) + len(self._end) > limit
             fields = {} if isinstance(prompt, str) else prompt.fields
-            found.append(self._start + (self._shortened(text, ids, fields) if cut else ids))
+            found.append(self._start + (self._shortened(text, ids, fields) if cut else ids) + self._end)
         return found
 
     def targets(self, texts: Sequence[str], *, end: bool = True) -> list[list[int]]:
@@ -139,7 +148,7 @@ class TextEncoder:
 
         How many characters must go is guessed from the tokens that are too many, and guessed again until it fits.
         """
-        limit = self._part.max_input_tokens - len(self._start)
+        limit = self._part.max_input_tokens - len(self._start) - len(self._end)
         whole = text + self._part.separator
         for start, stop in _spans(text, fields):
             kept, size = whole, len(ids)
@@ -174,10 +183,10 @@ def _format(part: PromptsPart) -> dict[str, Any]:
     return part.model_dump(mode="json")
 
 
-def _adds_bos(tokenizer: Any) -> bool:
-    """Whether the tokenizer's own rule starts a text with BOS."""
-    ids = tokenizer("a")["input_ids"]
-    return bool(ids) and ids[0] == tokenizer.bos_token_id
+def _adds(tokenizer: Any) -> list[int]:
+    """A short text by the tokenizer's own rule, with what that puts before and after."""
+    ids: list[int] = tokenizer("a")["input_ids"]
+    return ids or [-1]
 
 
 def _cut_middle(ids: list[int], limit: int) -> list[int]:

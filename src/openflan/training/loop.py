@@ -20,13 +20,15 @@ from typing import Any
 from accelerate import Accelerator
 
 from openflan.mixture.store import TokenStore
+from openflan.models.isolation import check_isolation
 from openflan.models.load import pick_precision
 from openflan.recipe import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
 from openflan.training.optimizer import learning_rate, make_optimizer
 from openflan.training.peak import device_peak, flops_per_token
+from openflan.training.prepare import prepare_model
 from openflan.training.ranks import is_first, spread, wait
-from openflan.training.stepping import Stepper, StepReport
+from openflan.training.stepping import Shape, Stepper, StepReport
 from openflan.training.trackers import check_trackers, open_trackers
 
 __all__ = ["Evaluate", "StepReport", "tune"]
@@ -59,7 +61,8 @@ def tune(
         say: told what the user should know.
 
     Raises:
-        UserError: the loss is not finite, a checkpoint is another run's, the disk is full, or memory is too small.
+        UserError: the model sees what it must not, the loss is not finite, a checkpoint is another run's, the disk is
+            full, or memory is too small.
     """
     check_trackers(part)
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
@@ -67,6 +70,10 @@ def tune(
         cpu=model.device.type == "cpu", log_with=list(part.trackers) or None, project_dir=str(folder)
     )
     flops = flops_per_token(model, float(store.lengths.mean()))
+    inner = getattr(model, "module", model)
+    check_isolation(inner)
+    shape = Shape.of(inner)
+    prepare_model(inner, part)
     whole = spread(model, accelerator, part.sharding)
     optimizer = make_optimizer(whole, part.optimizer)
     known = identity or {}
@@ -77,6 +84,7 @@ def tune(
         optimizer,
         store,
         part,
+        shape=shape,
         seed=seed,
         autocast=autocast,
         micro_batch_tokens=progress.micro_batch_tokens or part.micro_batch_tokens,

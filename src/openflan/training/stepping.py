@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -21,12 +22,15 @@ from torch import nn
 from openflan.errors import UserError
 from openflan.hashing import hash_integers
 from openflan.mixture.store import TokenStore
-from openflan.models.batching import group_by_length
+from openflan.models.adapters import soft_prompt
+from openflan.models.batching import fill_rows, group_by_length
+from openflan.models.flat import can_be_flat
+from openflan.models.vocabulary import Head
 from openflan.recipe import TrainingPart
-from openflan.training.loss import collate, target_loss
+from openflan.training.loss import Example, Layout, MicroBatch, collate, collate_halves, laid_out, target_loss
 from openflan.training.ranks import deal, everyones, rank, world
 
-__all__ = ["StepReport", "Stepper"]
+__all__ = ["Shape", "StepReport", "Stepper"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,11 +59,48 @@ class StepReport:
     """Score by task, where this step was followed by a look at some."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """How examples go through a model."""
+
+    layout: Layout = "padded"
+    head: Head | None = None
+    """Where it is known, logits are made some at a time."""
+    prefix: tuple[int, ...] = ()
+    """Ids of a soft prompt, which come before every input."""
+    start_id: int | None = None
+    """What the decoder of a model of two halves reads first; None for decoder-only models."""
+
+    @classmethod
+    def of(cls, model: Any) -> "Shape":
+        """What suits a model on its device."""
+        two_halves = model.config.is_encoder_decoder
+        flat = model.device.type == "cuda" and can_be_flat(model)
+        return cls(
+            layout="flat" if flat else "padded",
+            head=Head.of(model),
+            prefix=tuple(soft_prompt(model)),
+            start_id=model.config.decoder_start_token_id if two_halves else None,
+        )
+
+    def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
+        """Examples cut into micro-batches of at most `tokens` tokens."""
+        grouped = fill_rows if self.layout == "flat" else group_by_length
+        return grouped(lengths, padded_tokens=tokens)
+
+    def collate(self, examples: Sequence[Example], device: torch.device) -> MicroBatch:
+        """Examples as the model takes them."""
+        if self.start_id is not None:
+            return collate_halves(examples, device, start_id=self.start_id)
+        return collate(examples, device, layout=self.layout)
+
+
 class Stepper:
     """Takes optimizer steps.
 
     Args:
         model: as ranks train it (`ranks.spread`).
+        shape: how examples go through it.
         micro_batch_tokens: padded tokens that go through the model at once.
         flops: floating-point operations a token of a step costs, forward and backward.
         peak: the device's floating-point operations a second, where known.
@@ -74,6 +115,7 @@ class Stepper:
         store: TokenStore,
         part: TrainingPart,
         *,
+        shape: Shape,
         seed: int,
         autocast: bool,
         micro_batch_tokens: int,
@@ -86,6 +128,7 @@ class Stepper:
         self._optimizer = optimizer
         self._store = store
         self._part = part
+        self._shape = shape
         self._seed = seed
         self._autocast = autocast
         self._flops = flops
@@ -104,7 +147,7 @@ class Stepper:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         held = prompts.tolist()
-        examples = [(self._store.tokens(prompt), self._store.target_start(prompt)) for prompt in held]
+        examples = [self._example(prompt) for prompt in held]
         fetched = time.perf_counter() - started
         target_tokens = sum(len(ids) - start for ids, start in examples)
         while True:
@@ -118,7 +161,7 @@ class Stepper:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         by_task = self._by_task([self._store.task(prompt) for prompt in held], examples, sums)
-        tokens = sum(len(ids) for ids, _ in examples)
+        tokens = sum(len(ids) - len(self._shape.prefix) for ids, _ in examples)
         seconds = time.perf_counter() - started
         return StepReport(
             step=number + 1,
@@ -136,12 +179,15 @@ class Stepper:
             evaluation={},
         )
 
-    def _gradients(
-        self, examples: Sequence[tuple[NDArray[Any], int]], target_tokens: int
-    ) -> tuple[dict[int, float], float]:
+    def _example(self, prompt: int) -> Example:
+        ids, start = self._store.tokens(prompt), self._store.target_start(prompt)
+        prefix = self._shape.prefix
+        return (np.concatenate([prefix, ids]).astype(np.int32), start + len(prefix)) if prefix else (ids, start)
+
+    def _gradients(self, examples: Sequence[Example], target_tokens: int) -> tuple[dict[int, float], float]:
         """Gradients of the step's mean loss; this rank's examples' summed losses, and seconds spent padding."""
         lengths = [len(ids) for ids, _ in examples]
-        groups = group_by_length(lengths, padded_tokens=self.micro_batch_tokens)
+        groups = self._shape.groups(lengths, self.micro_batch_tokens)
         sizes = [len(group) * max(lengths[member] for member in group) for group in groups]
         mine = deal(sizes, world())[rank()]
         sums: dict[int, float] = {}
@@ -149,18 +195,18 @@ class Stepper:
         for place, group in enumerate(mine):
             members = groups[group] if group >= 0 else [min(range(len(lengths)), key=lengths.__getitem__)]
             began = time.perf_counter()
-            batch = collate([examples[member] for member in members], self._device)
+            batch = self._shape.collate([examples[member] for member in members], self._device)
             padded += time.perf_counter() - began
             last = place == len(mine) - 1
             waiting = nullcontext() if last or world() == 1 else self._accelerator.no_sync(self._model)
-            with waiting:
+            with waiting, laid_out(batch):
                 with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
-                    losses = target_loss(self._model, batch)
+                    total, losses = target_loss(self._model, batch, self._shape.head)
                 weight = world() / target_tokens if group >= 0 else 0.0
-                self._accelerator.backward(losses.sum() * weight)
+                self._accelerator.backward(total * weight)
             if group >= 0:
                 each = torch.zeros(len(members), device=losses.device)
-                each.index_add_(0, batch.positions[0], losses.detach())
+                each.index_add_(0, batch.members, losses)
                 sums.update(zip(members, each.tolist(), strict=True))
         return sums, padded
 
@@ -190,7 +236,7 @@ class Stepper:
         return found
 
     def _by_task(
-        self, tasks: Sequence[str], examples: Sequence[tuple[NDArray[Any], int]], sums: dict[int, float]
+        self, tasks: Sequence[str], examples: Sequence[Example], sums: dict[int, float]
     ) -> dict[str, tuple[float, int]]:
         """Summed loss and target tokens of each task, of all ranks."""
         totals: dict[str, float] = defaultdict(float)

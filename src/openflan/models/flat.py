@@ -1,0 +1,160 @@
+"""Examples end to end in one row, each attending to itself alone: no padding, and no mask over the row.
+
+    ids        a a a b b c c c c        borders 0 3 5 9
+    positions  0 1 2 0 1 0 1 2 3        attention within [0,3) [3,5) [5,9)
+
+On CUDA torch's variable-length kernel does a row at once; elsewhere, and where a family bends its scores (Gemma 2),
+each example goes through on its own. The kernel is registered with transformers, so every family that lets its
+attention be chosen can take it; `can_be_flat` tries, and others are trained in padded batches.
+
+Invariant: equal to each example alone. Cost on CPU: a call an example and layer, which padded batches of like lengths
+save (training/stepping.py chooses). Rejected: a block mask over the row, quadratic in its length.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openflan.models.attention import FLAT, flat_rows, obeys_mask
+from openflan.models.head import logits_at
+
+__all__ = ["can_be_flat", "flat_row"]
+
+
+@contextmanager
+def flat_row(borders: Sequence[int]) -> Iterator[None]:
+    """While a row goes forward and back.
+
+    Args:
+        borders: where examples begin, and the end of the last.
+    """
+    _register()
+    flat_rows.append(list(borders))
+    try:
+        yield
+    finally:
+        flat_rows.pop()
+
+
+def can_be_flat(model: Any) -> bool:
+    """Whether a model computes examples end to end as it does each alone; tried on a few tokens.
+
+    Args:
+        model: a transformers model, which is left as it was.
+    """
+    if model.config.is_encoder_decoder or not getattr(model, "_supports_attention_backend", False):
+        return False
+    if not obeys_mask(model, 1):
+        return False
+    lengths = (3, 7, 2)
+    words = min(int(model.config.get_text_config().vocab_size), 1_000)
+    examples = [torch.arange(1, size + 1, device=model.device) * (7 + size) % words for size in lengths]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            alone = torch.cat([logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0)) for ids in examples])
+            ids = torch.cat(examples)
+            places = torch.cat([torch.arange(size, device=model.device) for size in lengths]).unsqueeze(0)
+            with flat_row([0, 3, 10, 12]):
+                row = logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0), position_ids=places)
+    except (TypeError, ValueError, KeyError):
+        return False
+    finally:
+        model.train(was_training)
+    return torch.allclose(row, alone, rtol=1e-3, atol=1e-3)
+
+
+def _all_of(ids: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.zeros_like(ids), torch.arange(len(ids), device=ids.device)
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention of one row, (1, heads, T, size) to (1, T, heads, size)."""
+    (borders,) = flat_rows[-1:]
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    window = sliding_window if sliding_window is not None else getattr(module, "sliding_window", None)
+    plain = softcap is None and dropout == 0 and query.dtype in (torch.bfloat16, torch.float16)
+    if query.device.type == "cuda" and plain:
+        return _at_once(query, key, value, borders, scale, window), None
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = (side.repeat_interleave(groups, dim=1) for side in (key, value))
+    parts = [
+        _one(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, window, softcap, dropout)
+        for a, b in pairwise(borders)
+    ]
+    return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def _at_once(query: Tensor, key: Tensor, value: Tensor, borders: list[int], scale: float, window: int | None) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends = torch.tensor(borders, device=query.device, dtype=torch.int32)
+    longest = max(b - a for a, b in pairwise(borders))
+    query, key, value = (side.squeeze(0).transpose(0, 1).contiguous() for side in (query, key, value))
+    found: Any = varlen_attn(
+        query,
+        key,
+        value,
+        ends,
+        ends,
+        longest,
+        longest,
+        scale=scale,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    done: Tensor = found.unsqueeze(0)
+    return done
+
+
+def _one(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    window: int | None,
+    softcap: float | None,
+    dropout: float,
+) -> Tensor:
+    size = query.shape[2]
+    bounded = window is not None and window < size
+    if softcap is None and not bounded and (size > 192 or query.device.type != "cpu"):
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=dropout, is_causal=True, scale=scale
+        )
+    scores = (query @ key.transpose(2, 3)) * scale
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    seen = torch.ones(size, size, dtype=torch.bool, device=query.device).tril()
+    if bounded and window is not None:
+        seen &= ~torch.ones_like(seen).tril(-window)
+    weights = scores.masked_fill(~seen, torch.finfo(scores.dtype).min).float().softmax(-1).to(value.dtype)
+    if dropout:
+        weights = torch.nn.functional.dropout(weights, dropout)
+    done: Tensor = weights @ value
+    return done
+
+
+def _register() -> None:
+    from transformers import AttentionInterface
+
+    if FLAT not in AttentionInterface._global_mapping:
+        AttentionInterface.register(FLAT, _attend)

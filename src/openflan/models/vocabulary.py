@@ -1,0 +1,167 @@
+"""Cross-entropy over a large vocabulary, a few target tokens at a time.
+
+16,384 targets over 256,000 words are 16.8 GB of float32 logits, and as much again for their gradient. Here the logits
+of some targets are made, their loss and gradient taken, and dropped, so only the head's own gradient is ever whole:
+
+    states (N, H) ─► some of them × head (V, H) ─► cap ─► loss and its gradient ─► into d states, d head ─► next
+
+The gradient is taken on the way forward, for the sum of all losses; the way back only scales it.
+
+Legend: N target tokens, H width, V vocabulary.
+Invariant: equal to `cross_entropy` of the model's own logits. `Head.of` makes sure: it compares with what the model
+makes of the same states, and says None where a family does more after its head than is known here.
+Cost: three products as ever; besides gradients, four tensors of `_CHUNK` bytes.
+Rejected: computing chunks again on the way back, a fourth product; a kernel for one maker's devices.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from openflan.models.head import states_at
+
+__all__ = ["Head"]
+
+_CHUNK = {"cpu": 64 << 20, "cuda": 256 << 20}
+"""Bytes of float32 logits at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """What a model does to hidden states before they are logits: a linear layer, a scale, a soft cap."""
+
+    linear: nn.Linear
+    scale: float = 1.0
+    cap: float | None = None
+    """Logits x become cap·tanh(x / cap) (Gemma 2)."""
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "Head | None":
+        """The head of a model; None where its logits are made in another way."""
+        inner: Any = getattr(model, "module", model)
+        linear = inner.get_output_embeddings()
+        if type(linear) is not nn.Linear:
+            return None
+        config = inner.config.get_text_config()
+        found = cls(
+            linear=linear,
+            scale=float(getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)),
+            cap=getattr(config, "final_logit_softcapping", None),
+        )
+        device = linear.weight.device
+        ids = torch.arange(1, 5, device=device).unsqueeze(0)
+        inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if inner.config.is_encoder_decoder else {})
+        was_training = inner.training
+        inner.eval()
+        with torch.no_grad():
+            last = (torch.tensor([0], device=device), torch.tensor([3], device=device))
+            states, logits = states_at(inner, last, **inputs)
+            same = torch.allclose(found.logits(states), logits, rtol=1e-3, atol=1e-3)
+        inner.train(was_training)
+        return found if same else None
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(N, H) states to (N, V) float32 logits."""
+        raw = torch.nn.functional.linear(states, self.linear.weight, self.linear.bias).float()
+        scaled = raw * self.scale if self.scale != 1 else raw
+        return scaled if self.cap is None else self.cap * torch.tanh(scaled / self.cap)
+
+    def loss(self, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of target tokens.
+
+        Args:
+            states: (N, H).
+            targets: (N,) token ids.
+
+        Returns:
+            The sum over the targets, which gradients flow through, and each target's own loss (N,), detached; in nats.
+        """
+        total, each = _Loss.apply(  # type: ignore[no-untyped-call]
+            states, self.linear.weight, self.linear.bias, targets, self.scale, self.cap
+        )
+        return total, each.detach()
+
+
+class _Loss(torch.autograd.Function):
+    """Sum of cross-entropies, with its gradient made on the way forward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        scale: float,
+        cap: float | None,
+    ) -> tuple[Tensor, Tensor]:
+        kind = states.device.type
+        reduced = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        with torch.autocast(kind, enabled=False):
+            return _forward(ctx, states, weight, bias, targets, scale, cap, reduced)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _each: Tensor) -> tuple[Tensor | None, ...]:
+        by_states, by_weight, by_bias = ctx.made
+        ctx.made = (None, None, None)
+        found = [None if made is None else made.mul_(grad) for made in (by_states, by_weight, by_bias)]
+        if found[0] is not None:
+            found[0] = found[0].to(ctx.states_dtype)
+        return (*found, None, None, None)
+
+
+def _forward(
+    ctx: Any,
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    scale: float,
+    cap: float | None,
+    reduced: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    wanted = [
+        needed and torch.is_tensor(value)
+        for needed, value in zip(ctx.needs_input_grad, (states, weight, bias), strict=False)
+    ]
+    words = weight.detach().to(reduced)
+    held = states.detach().to(reduced)
+    by_states = torch.empty_like(held, dtype=torch.float32) if wanted[0] else None
+    by_weight = torch.zeros_like(weight) if wanted[1] else None
+    by_bias = torch.zeros_like(bias) if wanted[2] and bias is not None else None
+    each = torch.empty(len(targets), device=states.device)
+    rows = max(1, _CHUNK.get(states.device.type, 256 << 20) // (4 * len(weight)))
+    for start in range(0, len(targets), rows):
+        some, own = held[start : start + rows], targets[start : start + rows].unsqueeze(1)
+        logits = torch.nn.functional.linear(some, words, None if bias is None else bias.to(reduced)).float()
+        if scale != 1:
+            logits.mul_(scale)
+        if cap is not None:
+            logits.div_(cap).tanh_().mul_(cap)
+        whole = logits.logsumexp(-1, keepdim=True)
+        each[start : start + rows] = (whole - logits.gather(1, own)).squeeze(1)
+        if not any(wanted):
+            continue
+        bent = None if cap is None else (logits / cap).square_().neg_().add_(1)
+        slope = logits.sub_(whole).exp_()
+        slope.scatter_add_(1, own, slope.new_full(own.shape, -1.0))
+        if bent is not None:
+            slope.mul_(bent)
+        if scale != 1:
+            slope.mul_(scale)
+        if by_bias is not None:
+            by_bias += slope.sum(0)
+        small = slope.to(reduced)
+        if by_states is not None:
+            by_states[start : start + rows] = small @ words
+        if by_weight is not None:
+            if reduced == by_weight.dtype:
+                by_weight.addmm_(small.T, some)
+            else:
+                by_weight += small.T @ some
+    ctx.made = (by_states, by_weight, by_bias)
+    ctx.states_dtype = states.dtype
+    ctx.mark_non_differentiable(each)
+    return each.sum(), each
