@@ -47,7 +47,7 @@ from openflan.tasks.sources import load_rows
 from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
 
 _LEARNING_RATE = 1e-3
-_PROBE_STEPS = 3
+_PROBE_STEPS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -415,6 +415,7 @@ def _recipe(settings: Settings, source: ModelSource) -> Recipe:
         mixture=MixturePart(rows_per_task=2_000),
         training=TrainingPart(
             steps=settings.size,
+            tokens_per_batch=2_560 if settings.quick else 8_192,
             precision=settings.precision,
             checkpoint_every=1_000_000,
             optimizer=OptimizerPart(name="adamw", learning_rate=_LEARNING_RATE),

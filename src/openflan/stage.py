@@ -29,6 +29,7 @@ __all__ = [
     "free_bytes",
     "hash_file",
     "link_or_copy",
+    "new_folder",
     "partial_folder",
     "read_manifest",
     "user_file_errors",
@@ -160,6 +161,30 @@ def commit_folder(partial: Path, folder: Path, *, key: str, facts: dict[str, Any
         shutil.rmtree(doomed, ignore_errors=True)
     partial.rename(folder)
     _sync_folder(folder.parent)
+
+
+@contextmanager
+def new_folder(target: Path, *, option: str) -> Iterator[Path]:
+    """A folder to fill, which takes the target's name when it is whole.
+
+    Args:
+        option: what names the target, for the message.
+
+    Raises:
+        UserError: the target exists or can't be written.
+    """
+    if target.exists():
+        raise UserError("there is something already", where=str(target), how=f"choose another {option}")
+    partial = target.with_name(f".{target.name}.partial")
+    with user_file_errors(target):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 def adopt_twin(folder: Path, *, key: str, runs: Path, place: Path) -> Path | None:

@@ -10,9 +10,10 @@ from little_models import write_model
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.mixture.store import TokenStore
+from openflan.models.adapters import add_adapter
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import ModelPart, Recipe
+from openflan.recipe import LoraPart, ModelPart, Recipe
 from openflan.tasks.catalog import open_catalog
 from openflan.training.loop import tune
 
@@ -80,7 +81,7 @@ def tuned(folder, model_at, store, part, *, stop_after=None, seed=0):
 def numbers(folder):
     """The log without its clock."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in ("seconds", "waited")} for line in lines]
+    return [{name: value for name, value in line.items() if name not in ("seconds", "waited", "mfu")} for line in lines]
 
 
 def same(one, two):
@@ -297,3 +298,66 @@ def test_tasks_are_looked_at_while_training_and_nothing_else_changes(tmp_path, g
 def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_path, tiny_llama, store):
     with pytest.raises(UserError, match=r"mlflow is not installed.*pip install mlflow"):
         tune(loaded(tiny_llama), store, training(trackers=("mlflow",)), tmp_path, seed=0, report=lambda _line: None)
+
+
+def test_activations_computed_again_give_the_same_weights(tmp_path, gpt2_with_dropout, store):
+    plain = tuned(tmp_path / "plain", gpt2_with_dropout, store, training())
+    again = tuned(tmp_path / "again", gpt2_with_dropout, store, training(gradient_checkpointing=True))
+    for name, value in again.items():
+        torch.testing.assert_close(value, plain[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_compiled_blocks_give_the_same_weights(tmp_path, tiny_llama, store):
+    plain = tuned(tmp_path / "plain", tiny_llama, store, training())
+    made = tuned(tmp_path / "made", tiny_llama, store, training(compile=True))
+    for name, value in made.items():
+        torch.testing.assert_close(value, plain[name], rtol=0, atol=1e-4)
+
+
+def test_an_encoder_decoder_learns_and_the_cut_into_micro_batches_changes_nothing(tmp_path, model_folder, store):
+    whole = tuned(tmp_path / "whole", model_folder("t5"), store, training(micro_batch_tokens=4_096))
+    parts = tuned(tmp_path / "parts", model_folder("t5"), store, training(micro_batch_tokens=1))
+    for name, value in parts.items():
+        torch.testing.assert_close(value, whole[name], rtol=0, atol=1e-4)
+    losses = [line["loss"] for line in numbers(tmp_path / "whole")]
+    assert losses[-1] < losses[0]
+
+
+def test_a_killed_adapter_goes_on_bit_for_bit(tmp_path, tiny_llama, store):
+    part = LoraPart(kind="lora", rank=2, dropout=0.1)
+
+    def run(folder, stop=None):
+        def report(line):
+            if line.step == stop:
+                raise KilledError
+
+        made = add_adapter(loaded(tiny_llama), part, seed=3, base="x", words=lambda _text: [])
+        folder.mkdir(exist_ok=True)
+        try:
+            tune(made.model, store, training(), folder, seed=0, report=report)
+        except KilledError:
+            return None
+        return {name: value.clone() for name, value in made.model.state_dict().items()}
+
+    straight = run(tmp_path / "straight")
+    assert run(tmp_path / "killed", stop=5) is None
+    assert same(run(tmp_path / "killed"), straight)
+    before = loaded(tiny_llama).state_dict()
+    assert torch.equal(straight["model.embed_tokens.weight"], before["model.embed_tokens.weight"])
+
+
+def test_the_share_of_the_peak_is_told(tmp_path, tiny_llama, store):
+    tuned(tmp_path / "run", tiny_llama, store, training())
+    for line in map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()):
+        assert 0 < line["mfu"] < 1
+
+
+def test_metrics_go_to_tensorboard_too(tmp_path, tiny_llama, store):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    tuned(tmp_path / "run", tiny_llama, store, training(trackers=("tensorboard",)))
+    files = [accumulator.EventAccumulator(str(path)).Reload() for path in (tmp_path / "run").rglob("events.out.*")]
+    (seen,) = (file for file in files if "loss" in file.Tags()["scalars"])
+    known = numbers(tmp_path / "run")
+    assert [point.step for point in seen.Scalars("loss")] == [line["step"] for line in known]
+    assert [point.value for point in seen.Scalars("loss")] == pytest.approx([line["loss"] for line in known])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openflan.cli.groups import with_default
-from openflan.cli.options import DataOption, JsonOption, QuietOption, SetOption, recipe_path, settings
+from openflan.cli.options import DataOption, FoldersOption, JsonOption, QuietOption, SetOption, recipe_path, settings
 
 if TYPE_CHECKING:
     from openflan.plan import Plan
@@ -104,6 +104,61 @@ def model(
         sys.stdout.write(json.dumps({"path": str(to), "seed": chosen, "merged": merge}) + "\n")
     elif not quiet:
         sys.stdout.write(f"{to}\n")
+
+
+@app.command("tasks")
+def tasks(
+    words: Annotated[list[str], typer.Argument(help="Tasks or clusters.")],
+    to: Annotated[Path, typer.Option("--to", "--out", help="The folder to write.")],
+    format_: Annotated[str, typer.Option("--format", help="lm-eval.")] = "lm-eval",
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Test rows a task.")] = 200,
+    separator: Annotated[str, typer.Option("--separator", help="What stands between prompt and answer.")] = "\n",
+    tokenizer: Annotated[
+        str | None, typer.Option("--tokenizer", help="A model for whose tokens answers are to be the same as here.")
+    ] = None,
+    folder: FoldersOption = None,
+    data: DataOption = None,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Write tasks for lm-evaluation-harness: the prompts and options that openflan would score, under each template."""
+    from dataclasses import asdict
+
+    from openflan.errors import UserError
+    from openflan.evaluation.harness import pick_delimiter, write_tasks
+    from openflan.evaluation.protocol import ask_prompts
+    from openflan.models.load import find_model, load_rules
+    from openflan.prompts.encoding import TextEncoder
+    from openflan.recipe import ModelPart, PromptsPart
+    from openflan.stage import new_folder
+    from openflan.tasks.catalog import open_catalog
+    from openflan.tasks.sources import find_data
+
+    if format_ != "lm-eval":
+        raise UserError(f"no format '{format_}'", where="--format", how="lm-eval")
+    place = find_data(data)
+    part = PromptsPart(separator=separator)
+    source = find_model(ModelPart(path=tokenizer or "starter"), Path(tokenizer or "starter").expanduser())
+    encoder = TextEncoder(load_rules(source, part), part)
+    entries = open_catalog(folder or []).select(words, where="export tasks")
+    asked = {e.spec.name: (e, ask_prompts(e, encoder, limit=rows, data=place)) for e in entries}
+    prompts = [prompt for _, own in asked.values() for prompt in own]
+    delimiter = pick_delimiter(encoder, prompts, separator) if tokenizer else ""
+    with new_folder(to, option="--to") as partial:
+        written = write_tasks(
+            partial, asked, separator=separator, delimiter=delimiter, encoder=encoder if tokenizer else None
+        )
+    if json_:
+        sys.stdout.write(json.dumps({"path": str(to), "tasks": [asdict(one) for one in written]}) + "\n")
+        return
+    if quiet:
+        return
+    for one in written:
+        apart = f", {one.differ:,} of {one.pairs:,} options are other tokens there" if one.differ else ""
+        sys.stdout.write(f"openflan_{one.name}: {one.rows:,} rows, {len(one.templates)} templates{apart}\n")
+    first = written[0].name if written else "…"
+    bos = " and add_bos_token=True among --model_args" if encoder.rules.start else ""
+    sys.stdout.write(f"run with: lm_eval --include_path {to} --tasks openflan_{first}{bos}\n")
 
 
 def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: object) -> "tuple[Path, Plan]":

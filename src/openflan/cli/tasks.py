@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openflan.cli import tasks_check, tasks_holdout, tasks_import, tasks_new
+from openflan.cli import tasks_audit, tasks_check, tasks_holdout, tasks_import, tasks_new
 from openflan.cli.options import DataOption, FoldersOption, JsonOption, fidelity_errata
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Look at the tasks, check them, make your own.", rich_markup_mode=None)
+app.command("audit")(tasks_audit.audit)
 app.command("check")(tasks_check.check)
 app.command("holdout")(tasks_holdout.holdout)
 app.command("new")(tasks_new.new)

@@ -97,9 +97,9 @@ class TextEncoder:
     def prompts(self, prompts: Sequence[Prompt]) -> list[Encoded]:
         """Inputs and targets of prompts, for training: [BOS] input separator target EOS."""
         limit = self._part.max_input_tokens
-        inputs = self._raw([prompt.input + self._part.separator for prompt in prompts])
+        inputs = self.raw([prompt.input + self._part.separator for prompt in prompts])
         known = dict.fromkeys(prompt.target for prompt in prompts)  # a classification has few
-        ids_of = dict(zip(known, self._raw(list(known)), strict=True))
+        ids_of = dict(zip(known, self.raw(list(known)), strict=True))
         tail = [self.eos] if self.eos is not None else []
         room = self._part.max_target_tokens - len(tail)
         found = []
@@ -117,7 +117,7 @@ class TextEncoder:
         limit = self._part.max_input_tokens
         found = []
         for prompt, text, ids in zip(
-            prompts, texts, self._raw([text + self._part.separator for text in texts]), strict=True
+            prompts, texts, self.raw([text + self._part.separator for text in texts]), strict=True
         ):
             cut = len(self._start) + len(ids) + len(self._end) > limit
             fields = {} if isinstance(prompt, str) else prompt.fields
@@ -128,17 +128,22 @@ class TextEncoder:
         """Token ids of target texts, with EOS where `end`; cut at the end where too long."""
         tail = [self.eos] if end and self.eos is not None else []
         limit = self._part.max_target_tokens - len(tail)
-        return [ids[:limit] + tail for ids in self._raw(texts)]
+        return [ids[:limit] + tail for ids in self.raw(texts)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has on its own."""
-        return [len(ids) for ids in self._raw(texts)]
+        return [len(ids) for ids in self.raw(texts)]
 
     def text(self, ids: Sequence[int]) -> str:
         """Generated token ids as text."""
         return str(self._backend.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _raw(self, texts: Sequence[str]) -> list[list[int]]:
+    def words(self, ids: Sequence[int]) -> list[str]:
+        """Tokens as the vocabulary spells them."""
+        return [self._backend.id_to_token(token) or "?" for token in ids]
+
+    def raw(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts alone: nothing before, nothing after, nothing cut."""
         if not texts:
             return []
         return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]

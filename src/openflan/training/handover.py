@@ -9,8 +9,7 @@ Invariant: the card's figures are the mixture's own ledger and certificate, noth
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from openflan.models.adapters import Adapter, add_adapter, soft_prompt
 from openflan.models.load import ModelSource, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import Recipe
-from openflan.stage import user_file_errors, write_atomically
+from openflan.stage import new_folder, write_atomically
 
 __all__ = ["Provenance", "copy_model", "make_trainable", "merge_model", "save_model"]
 
@@ -77,7 +76,7 @@ def copy_model(model: Path, target: Path) -> None:
     Raises:
         UserError: the target exists or can't be written.
     """
-    with _new_folder(target) as partial:
+    with new_folder(target, option="--to") as partial:
         shutil.copytree(model, partial, dirs_exist_ok=True)
 
 
@@ -94,30 +93,13 @@ def merge_model(model: Path, source: ModelSource, target: Path) -> None:
     if soft_prompt(whole):
         how = "export it without --merge: peft puts it before every input"
         raise UserError("a soft prompt is no weight of a plain model", where=str(model), how=how)
-    with _new_folder(target) as partial:
+    with new_folder(target, option="--to") as partial:
         for path in model.iterdir():
             if not path.name.startswith("adapter_"):
                 shutil.copy2(path, partial / path.name)
         whole.save_pretrained(partial)
         card = (partial / "README.md").read_text(encoding="utf-8")
         write_atomically(partial / "README.md", card.replace("library_name: peft", "library_name: transformers"))
-
-
-@contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the target's name when it is whole."""
-    if target.exists():
-        raise UserError("there is something already", where=str(target), how="choose another --to")
-    partial = target.with_name(f".{target.name}.partial")
-    with user_file_errors(target):
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-            partial.rename(target)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
 
 
 def _card(made: Provenance, *, halves: bool) -> str:

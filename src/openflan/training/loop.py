@@ -25,7 +25,7 @@ from openflan.models.load import pick_precision
 from openflan.recipe import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
 from openflan.training.optimizer import learning_rate, make_optimizer
-from openflan.training.peak import device_peak, flops_per_token
+from openflan.training.peak import Work, device_peak
 from openflan.training.prepare import prepare_model
 from openflan.training.ranks import is_first, spread, wait
 from openflan.training.stepping import Shape, Stepper, StepReport
@@ -69,11 +69,11 @@ def tune(
     accelerator = Accelerator(
         cpu=model.device.type == "cpu", log_with=list(part.trackers) or None, project_dir=str(folder)
     )
-    flops = flops_per_token(model, float(store.lengths.mean()))
     inner = getattr(model, "module", model)
     check_isolation(inner)
     shape = Shape.of(inner)
     prepare_model(inner, part)
+    work = Work.of(inner)
     whole = spread(model, accelerator, part.sharding)
     optimizer = make_optimizer(whole, part.optimizer)
     known = identity or {}
@@ -88,8 +88,8 @@ def tune(
         seed=seed,
         autocast=autocast,
         micro_batch_tokens=progress.micro_batch_tokens or part.micro_batch_tokens,
-        flops=flops,
-        peak=device_peak(accelerator.device) if autocast else None,
+        work=work,
+        peak=device_peak(accelerator.device, reduced=autocast),
         say=say,
     )
     steps = store.steps(seed)

@@ -28,6 +28,7 @@ from openflan.models.flat import can_be_flat
 from openflan.models.vocabulary import Head
 from openflan.recipe import TrainingPart
 from openflan.training.loss import Example, Layout, MicroBatch, collate, collate_halves, laid_out, target_loss
+from openflan.training.peak import Work
 from openflan.training.ranks import deal, everyones, rank, world
 
 __all__ = ["Shape", "StepReport", "Stepper"]
@@ -51,8 +52,8 @@ class StepReport:
     seconds: float
     waited: float
     """Of these, seconds spent fetching and padding examples."""
-    mfu: float | None
-    """Share of the device's peak that the step's arithmetic needed; None where the peak is not known."""
+    mfu: float
+    """Share of the device's peak that the step's arithmetic needed (training/peak.py)."""
     task_loss: dict[str, float]
     """Mean loss a target token, by task."""
     evaluation: dict[str, float]
@@ -102,8 +103,8 @@ class Stepper:
         model: as ranks train it (`ranks.spread`).
         shape: how examples go through it.
         micro_batch_tokens: padded tokens that go through the model at once.
-        flops: floating-point operations a token of a step costs, forward and backward.
-        peak: the device's floating-point operations a second, where known.
+        work: operations that training the model costs.
+        peak: operations a second that the device does at most.
         say: told when memory ran out.
     """
 
@@ -119,8 +120,8 @@ class Stepper:
         seed: int,
         autocast: bool,
         micro_batch_tokens: int,
-        flops: float,
-        peak: float | None,
+        work: Work,
+        peak: float,
         say: Callable[[str], None],
     ) -> None:
         self._model = model
@@ -131,7 +132,7 @@ class Stepper:
         self._shape = shape
         self._seed = seed
         self._autocast = autocast
-        self._flops = flops
+        self._work = work
         self._peak = peak
         self._say = say
         self._device = accelerator.device
@@ -174,7 +175,8 @@ class Stepper:
             fill=tokens / self._part.tokens_per_batch,
             seconds=seconds,
             waited=fetched + padded,
-            mfu=None if self._peak is None else tokens * self._flops / seconds / (self._peak * world()),
+            mfu=self._work.of_step([(start, len(ids) - start) for ids, start in examples])
+            / (seconds * self._peak * world()),
             task_loss={task: total / count for task, (total, count) in sorted(by_task.items())},
             evaluation={},
         )

@@ -1,0 +1,132 @@
+"""Does a step cost more in a larger mixture, or later in a longer run? It should not.
+
+Two token stores are written as `openflan mix` lays them out, of 1 thousand and of 10 million examples (lengths as real
+prompts have them), and the shipped base model takes the same number of steps from each, turn about, at the start of
+the order and at its end. Goal: the medians differ by no more than noise (10 %).
+
+    python benchmarks/step_time.py [--quick]
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+PIECE, CAPACITY, WORDS = 16_384, 4_096, 4_000
+
+
+def write_store(folder: Path, examples: int) -> None:
+    """A token store of random tokens: pieces, lengths and one seed's order."""
+    import pyarrow as pa
+
+    random = np.random.default_rng(0)
+    (folder / "order").mkdir(parents=True)
+    lengths = np.clip(random.lognormal(4.2, 0.6, size=examples), 8, 190).astype(np.int32)
+    names = []
+    for start in range(0, examples, PIECE):
+        held = lengths[start : start + PIECE]
+        ends = np.concatenate([[0], np.cumsum(held)]).astype(np.int32)
+        ids = pa.ListArray.from_arrays(pa.array(ends), pa.array(random.integers(2, WORDS, ends[-1], dtype=np.int32)))
+        targets = pa.array((held - np.minimum(held - 1, 6)).astype(np.int32))
+        table = pa.table({"input_ids": ids, "target_start": targets, "task": pa.array(["made"] * len(held))})
+        names.append(f"piece-{start // PIECE:05d}.arrow")
+        with pa.OSFile(str(folder / names[-1]), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    np.save(folder / "lengths.npy", lengths)
+    order = random.permutation(examples)
+    filled = np.cumsum(lengths[order])
+    first = [0]
+    while first[-1] < examples:  # whole examples until a step is full
+        done = filled[first[-1] - 1] if first[-1] else 0
+        first.append(int(np.searchsorted(filled, done + CAPACITY, side="right")))
+        if first[-1] == first[-2]:
+            first[-1] += 1
+    np.savez(folder / "order" / "seed-0.npz", prompt=order, first=np.array([*first[:-1], examples]))
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
+
+
+def stepper_of(folder: Path) -> tuple[Any, Any]:
+    """What takes steps from a store, and the store's steps."""
+    import torch
+    from accelerate import Accelerator
+
+    from openflan.mixture.store import TokenStore
+    from openflan.models.load import find_model, load_model, pick_device, pick_precision
+    from openflan.recipe import ModelPart, TrainingPart
+    from openflan.training.optimizer import make_optimizer
+    from openflan.training.peak import Work
+    from openflan.training.stepping import Shape, Stepper
+
+    store = TokenStore.open(folder)
+    part = TrainingPart(tokens_per_batch=CAPACITY)
+    model = load_model(find_model(ModelPart(), Path("starter")), device=pick_device()).train()
+    stepper = Stepper(
+        model,
+        Accelerator(cpu=not torch.cuda.is_available()),
+        make_optimizer(model, part.optimizer),
+        store,
+        part,
+        shape=Shape.of(model),
+        seed=0,
+        autocast=pick_precision("auto", model.device) == "bfloat16",
+        micro_batch_tokens=part.micro_batch_tokens,
+        work=Work.of(model),
+        peak=1.0,
+        say=lambda _text: None,
+    )
+    return stepper, store.steps(0)
+
+
+def main() -> int:
+    """Measure and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="1 million examples in place of 10")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    said = parser.parse_args()
+    many, turns, at_once = (1_000_000 if said.quick else 10_000_000), (3 if said.quick else 8), 5
+    seconds: dict[str, list[float]] = {"small": [], "large, start": [], "large, end": []}
+    waited: dict[str, list[float]] = {name: [] for name in seconds}
+    with tempfile.TemporaryDirectory() as work:
+        for name, examples in (("small", 1_000), ("large", many)):
+            write_store(Path(work) / name, examples)
+        small, few = stepper_of(Path(work) / "small")
+        large, steps = stepper_of(Path(work) / "large")
+        last = len(steps) - turns * at_once - 2
+        for turn in range(turns + 1):
+            for name, stepper, order, first in (
+                ("small", small, few, 0),
+                ("large, start", large, steps, 0),
+                ("large, end", large, steps, last),
+            ):
+                for place in range(at_once):
+                    number = first + turn * at_once + place
+                    line = stepper.step(number, order[number % (len(order) - 1)], 1e-4)
+                    if turn:  # the first warms up
+                        seconds[name].append(line.seconds * CAPACITY / line.tokens)
+                        waited[name].append(line.waited)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    record = {
+        "benchmark": "step_time",
+        "date": datetime.now(UTC).date().isoformat(),
+        "examples": {"small": 1_000, "large": many},
+        "steps_in_order": {"small": len(few), "large": len(steps)},
+        "median_seconds_a_full_step": {name: round(value, 4) for name, value in medians.items()},
+        "median_seconds_waited_for_data": {name: round(statistics.median(v), 5) for name, v in waited.items()},
+        "large_over_small": round(medians["large, start"] / medians["small"], 3),
+        "end_over_start": round(medians["large, end"] / medians["large, start"], 3),
+    }
+    name = f"{record['date']}-step-time{'-quick' if said.quick else ''}.json"
+    (said.out / name).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps(record) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
