@@ -1,6 +1,7 @@
 """Ranking speed: openflan's one pass over prompts and options against lm-evaluation-harness, on the same prompts.
 
-Both sides score every option of the same multiple-choice prompts, token for token, with the same float32 weights.
+Both sides score every option of the same multiple-choice prompts, token for token, with the same float32 weights,
+products in float32 or (`--precision bfloat16`) by both sides' own autocast.
 The rate is prompts (row and template, with all options) a second of scoring alone; imports, loading and tokenising
 are outside, and tokenising is timed apart. Each task is timed apart, too, and held against three goals:
 
@@ -30,7 +31,9 @@ templates of a task cost beside one, and the peak memory of a vocabulary of 256,
 import importlib
 import json
 import logging
+import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,6 +77,8 @@ def compare(work: Path, settings: Settings) -> Facts:
     say(f"fastest: batch size {probe['batch_size']}, {probe['attention']}; of {probe['prompts_per_probe_second']}")
     facts = alternate(script, ("ours", "lm_eval"), work, settings.repeats, shown="prompts_per_second")
     agreement = _agreement(work)
+    say("whole commands")
+    whole = _whole_commands(work, settings, probe["batch_size"])
     by_task = {
         task: round(_median(facts["ours"], task) / _median(facts["lm_eval"], task), 3)
         for task in facts["ours"][0]["prompts_per_second_by_task"]
@@ -84,6 +89,7 @@ def compare(work: Path, settings: Settings) -> Facts:
         "unit": "prompts/s",
         "ratio_by_task": by_task,
         "goals": goals,
+        "whole_command": whole,
         **agreement,
         "templates_cost": facts["ours"][-1]["templates_cost"],
         "memory_256k_mb": turn(script, "memory", work)["memory_above_start_mb"],
@@ -149,14 +155,15 @@ def ours(this: Turn) -> Facts:
     questions = [Question(prompt=one["prompt"], options=one["options"], texts=one["texts"]) for one in asked]
     model = load_model(_source(this), device=pick_device())
     batch_tokens = scoring_tokens(model.device.type)
-    rank_options(model, questions[:8], batch_tokens=batch_tokens)
+    reduced = this.settings.precision == "bfloat16"
+    rank_options(model, questions[:8], batch_tokens=batch_tokens, autocast=reduced)
     scores: list[tuple[float, ...]] = [()] * len(asked)
     clock = Clock()
     rates = {}
     cost = {}
     for task, numbers in _by_task(asked).items():
         began = time.perf_counter()
-        ranked = rank_options(model, [questions[n] for n in numbers], batch_tokens=batch_tokens)
+        ranked = rank_options(model, [questions[n] for n in numbers], batch_tokens=batch_tokens, autocast=reduced)
         rates[task] = round(len(numbers) / (time.perf_counter() - began), 2)
         for number, found in zip(numbers, ranked, strict=True):
             scores[number] = found.logprob
@@ -166,7 +173,7 @@ def ours(this: Turn) -> Facts:
         seconds = []
         for chosen in (one, [questions[n] for n in numbers]):
             began = time.process_time()
-            rank_options(model, chosen, batch_tokens=batch_tokens)
+            rank_options(model, chosen, batch_tokens=batch_tokens, autocast=reduced)
             seconds.append(time.process_time() - began)
         cost[task] = [len({asked[n]["template"] for n in numbers}), round(seconds[1] / seconds[0], 2)]
     _keep(this, [value for found in scores for value in found])
@@ -224,6 +231,37 @@ def probe_lm_eval(this: Turn) -> Facts:
     }
 
 
+def _whole_commands(work: Path, settings: Settings, batch_size: int) -> Facts:
+    """Seconds of both whole commands on the same prompts, turn about: start, loading, tokenising, scoring, results."""
+    model = str(work / "model") if settings.model == MADE else settings.model
+    names = settings.tasks or _TASKS
+    data = str(settings.data_folder or "twins")
+    out = work / "whole"
+    openflan = [sys.executable, "-m", "openflan"]
+    rows = ("--rows", str(settings.size), "--data", data)
+    _command([*openflan, "export", "tasks", *names, *rows, "--tokenizer", model, "--to", str(out / "tasks"), "-q"])
+    groups = ",".join(f"openflan_{name}" for name in names)
+    args = f"pretrained={model},dtype={settings.precision}"
+    theirs = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", args, "--tasks", groups]
+    theirs += ["--include_path", str(out / "tasks"), "--batch_size", str(batch_size), "--device", "cpu"]
+    seconds: dict[str, list[float]] = {"ours": [], "lm_eval": []}
+    for repeat in range(settings.repeats):
+        place = str(out / f"ours-{repeat}")
+        mine = [*openflan, "eval", "--model", model, "--tasks", ",".join(names), *rows, "--validation-rows", "0"]
+        mine += ["--precision", settings.precision, "--out", place, "--quiet"]
+        seconds["ours"].append(_command(mine))
+        seconds["lm_eval"].append(_command(theirs))
+    medians = {side: statistics.median(found) for side, found in seconds.items()}
+    return {"seconds": seconds, "ratio": round(medians["lm_eval"] / medians["ours"], 3)}
+
+
+def _command(words: list[str]) -> float:
+    began = time.perf_counter()
+    quiet = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1", **os.environ}
+    subprocess.run(words, check=True, capture_output=True, env=quiet)
+    return round(time.perf_counter() - began, 2)
+
+
 def _harness_tokenising(this: Turn, sample: Asked) -> Facts:
     """Time the harness's own tokenising of the same strings, and compare its tokens with ours."""
     harness = _harness(this, batch_size=1, attention="sdpa")
@@ -251,7 +289,12 @@ def _harness(this: Turn, *, batch_size: int, attention: str) -> Any:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     back_end = importlib.import_module("lm_eval.models.huggingface")
     return back_end.HFLM(
-        pretrained=model, tokenizer=load_tokenizer(source), batch_size=batch_size, device=str(device), dtype="float32"
+        pretrained=model,
+        tokenizer=load_tokenizer(source),
+        batch_size=batch_size,
+        device=str(device),
+        dtype="float32",
+        mixed_precision_dtype="bfloat16" if this.settings.precision == "bfloat16" else None,
     )
 
 
@@ -372,7 +415,7 @@ if __name__ == "__main__":
             peer="lm_eval",
             description="Score the same multiple-choice prompts with openflan and with lm-evaluation-harness.",
             size=("rows", 2, 20),
-            precisions=("float32",),
+            precisions=("float32", "bfloat16"),
             turns={"prepare": prepare, "probe": probe_lm_eval, "ours": ours, "lm_eval": lm_eval, "memory": memory},
             compare=compare,
             model=MADE,

@@ -152,6 +152,9 @@ class PromptsPart(StylePart):
     """Prompts that turn a task around for each one that does not; None draws from all of a task's templates alike."""
     separator: str = "\n"
     """Stands between input and target; part of the input's tokens."""
+    chat: bool = False
+    """Put an input into the tokenizer's chat template, as what the user says; `separator` then stands in solved
+    examples alone."""
     max_input_tokens: int = Field(default=1024, ge=8)
     max_target_tokens: int = Field(default=256, ge=1)
     exemplar_tokens: int | None = Field(default=None, ge=1)
@@ -288,10 +291,22 @@ class EvaluationPart(_Part):
     """Padded tokens of one forward; by default what suits the device."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     max_new_tokens: int = Field(default=32, ge=1)
+    stop: tuple[str, ...] = ("\n\n",)
+    """Texts that end a generated answer, as EOS does."""
+    beams: int = Field(default=1, ge=1)
+    """Continuations that generation follows at once; 1 is greedy."""
     generate: bool = True
     """Whether tasks without options are evaluated too (greedy decoding)."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What generates; options are ranked by transformers either way."""
     bootstrap: int = Field(default=1_000, ge=100)
     """Resamples behind each 95 % interval."""
+
+    @model_validator(mode="after")
+    def _no_dead_evaluation(self) -> Self:
+        if self.engine == "vllm" and self.beams > 1:
+            raise ValueError("engine: vllm is greedy; leave out beams")
+        return self
 
 
 class Recipe(_Part):

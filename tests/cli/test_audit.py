@@ -28,12 +28,14 @@ def test_a_join_differs_exactly_where_the_tokens_do():
     from openflan.recipe import ModelPart
 
     encoder = TextEncoder(load_rules(find_model(ModelPart(), Path("starter")), PromptsPart()), PromptsPart())
-    same, space, word = joins(encoder, [("Is it?\n", "yes"), ("Is it? ", "yes"), ("Is it tr", "ue")])
+    same, space, word = joins(encoder, [("Is it?\n", "yes"), ("Is it? ", "yes"), ("Is it sm", "all")])
     assert not same.differs
     assert same.apart == same.together == ()
     assert space.differs
     assert any("Ġ" in token for token in space.together)
-    assert word.differs == (encoder.raw(["Is it true"])[0] != [*encoder.raw(["Is it tr"])[0], *encoder.raw(["ue"])[0]])
+    assert word.differs == (
+        encoder.raw(["Is it small"])[0] != [*encoder.raw(["Is it sm"])[0], *encoder.raw(["all"])[0]]
+    )
 
 
 def test_an_unknown_tokenizer_is_one_line(openflan, tmp_path):

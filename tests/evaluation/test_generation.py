@@ -1,24 +1,36 @@
 """Batched greedy answers are the answers of one prompt at a time."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
 
+from openflan.errors import UserError
+from openflan.evaluation.answering import evaluate
 from openflan.evaluation.generation import generate
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import ModelPart, PromptsPart
+from openflan.recipe import EvaluationPart, ModelPart, PromptsPart
 
 PROMPTS = [np.random.default_rng(n).integers(2, 300, 1 + n * 3 % 37).tolist() for n in range(14)]
 LONGEST = 8
 
 
-def loaded(folder):
+def talkative(folder):
+    """A model whose head is its own and random, so that an encoder-decoder does not repeat its start token."""
+    model, encoder = loaded(folder, louder=1)
+    torch.manual_seed(0)
+    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+    return model, encoder
+
+
+def loaded(folder, louder=6):
     source = find_model(ModelPart(path=str(folder)), folder)
     model = load_model(source, device=torch.device("cpu"))
     encoder = TextEncoder(load_tokenizer(source), PromptsPart())
     with torch.no_grad():  # so that some answers end early
-        model.get_output_embeddings().weight[encoder.eos] *= 6
+        model.get_output_embeddings().weight[encoder.eos] *= louder
     return model, encoder
 
 
@@ -78,10 +90,61 @@ def test_what_a_models_folder_says_about_sampling_is_not_obeyed(tiny_llama):
 
 def test_an_answer_ends_at_a_blank_line(tiny_llama, monkeypatch):
     model, encoder = loaded(tiny_llama)
-    monkeypatch.setattr(type(encoder), "text", lambda _self, _ids: "an answer \n\nand more talk")
+    monkeypatch.setattr(type(encoder), "text", lambda _self, _ids, **_: "an answer \n\nand more talk")
     assert set(answers(model, encoder)) == {"an answer"}
 
 
 def test_nothing_to_answer_gives_nothing(tiny_llama):
     model, encoder = loaded(tiny_llama)
     assert generate(model, encoder, [], max_new_tokens=3, batch_tokens=100) == []
+
+
+@pytest.mark.parametrize("family", ["llama", "t5"])
+def test_an_answer_ends_before_the_first_stop_string(model_folder, family):
+    model, encoder = talkative(model_folder(family))
+    whole = answers(model, encoder, stop=())
+    longest = max(whole, key=len)
+    mark = longest[len(longest) // 2]
+    assert any(mark in answer for answer in whole)
+    assert answers(model, encoder, stop=(mark, "never there")) == [answer.split(mark)[0].strip() for answer in whole]
+
+
+@pytest.mark.parametrize("family", ["t5", "t5-gated"])
+def test_an_encoder_decoder_answers_as_it_does_one_prompt_at_a_time(model_folder, family):
+    model, encoder = talkative(model_folder(family))
+    tokens = []
+    for prompt in PROMPTS:
+        found = [model.config.decoder_start_token_id]
+        for _ in range(LONGEST):
+            with torch.inference_mode():
+                logits = model(input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([found])).logits
+            found.append(int(logits[0, -1].argmax()))
+            if found[-1] == encoder.eos:
+                break
+        tokens.append(found[1:])
+    assert len({tuple(found) for found in tokens}) > 1
+    assert answers(model, encoder) == [cut(encoder.text(found)) for found in tokens]
+
+
+def test_beams_find_answers_at_least_as_likely(tiny_llama):
+    model, encoder = loaded(tiny_llama)
+
+    def likelihood(prompt, answer):
+        ids = [*prompt, *encoder.targets([answer], end=False)[0]]
+        with torch.inference_mode():
+            logprobs = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        return sum(float(logprobs[place - 1, ids[place]]) for place in range(len(prompt), len(ids)))
+
+    one, four = (answers(model, encoder, beams=count, stop=()) for count in (1, 4))
+    changed = [(p, a, b) for p, a, b in zip(PROMPTS, one, four, strict=True) if a != b]
+    assert changed
+    gains = [likelihood(p, b) / max(1, len(b)) - likelihood(p, a) / max(1, len(a)) for p, a, b in changed]
+    assert sum(gain > -0.5 for gain in gains) > len(gains) / 2
+
+
+def test_vllm_that_is_not_there_is_told_with_the_remedy(tiny_llama):
+    if find_spec("vllm") is not None:
+        pytest.skip("vllm is installed")
+    model, encoder = loaded(tiny_llama)
+    with pytest.raises(UserError, match=r'vllm is not installed; pip install "openflan\[vllm\]"'):
+        evaluate(model, encoder, [], EvaluationPart(engine="vllm"), report=lambda _d, _t: None)

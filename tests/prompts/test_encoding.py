@@ -1,10 +1,12 @@
 """One encoder of text for teaching and asking."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 import openflan
+from openflan.errors import UserError
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import ModelPart, PromptsPart
@@ -145,3 +147,30 @@ def test_too_long_a_prompt_loses_the_end_of_its_longest_field_and_keeps_question
         assert kept.startswith("read.\nthe boat came late")
         assert kept.endswith("did it sink?\noptions:\n- yes\n- no")
         assert "sank" not in kept
+
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def test_a_chat_template_stands_around_what_the_user_says(tokenizer):
+    tokenizer = deepcopy(tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|user|>", "<|assistant|>"]})
+    tokenizer.chat_template = TEMPLATE
+    encoder = TextEncoder(tokenizer, PromptsPart(chat=True))
+    known = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Is it so?"}], tokenize=True, add_generation_prompt=True, return_dict=False
+    )
+    assert encoder.inputs(["Is it so?"]) == [known]
+    long = encoder.rules.part.model_copy(update={"max_input_tokens": 12})
+    (short,) = TextEncoder(tokenizer, long).inputs(["Is it so that it is as it is and was as it was?"])
+    assert len(short) == 12
+    assert short[0] == known[0]
+    assert short[-2:] == known[-2:]
+
+
+def test_a_tokenizer_without_a_chat_template_is_told(tokenizer):
+    with pytest.raises(UserError, match="no chat template"):
+        TextEncoder(tokenizer, PromptsPart(chat=True))

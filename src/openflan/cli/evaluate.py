@@ -23,7 +23,8 @@ def evaluate(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe; or leave it out and name a model and tasks.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="A run folder, a model folder or a hub id.")] = None,
     tasks: Annotated[
-        str | None, typer.Option("--tasks", help="Tasks, clusters or task files (.yaml), separated by commas.")
+        str | None,
+        typer.Option("--tasks", help="Tasks, clusters, `bbh` (BIG-bench Hard) or task files, by commas."),
     ] = None,
     rows: Annotated[int | None, typer.Option("--rows", min=1, help="Test rows a task.", show_default="200")] = None,
     templates: Annotated[
@@ -43,6 +44,7 @@ def evaluate(
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Ask each task's text to continue too, for untuned models.")
     ] = False,
+    chat: Annotated[bool, typer.Option("--chat", help="Put prompts into the tokenizer's chat template.")] = False,
     folder: FoldersOption = None,
     set_: SetOption = None,
     data: DataOption = None,
@@ -64,9 +66,10 @@ def evaluate(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     if recipe is not None:
-        if chosen or tasks or folder:
-            name = next(iter(chosen), "tasks" if tasks else "folder").replace("_", "-")
-            how = f"put it in the recipe, or --set evaluation.{name.replace('-', '_')}=…"
+        if chosen or tasks or folder or chat:
+            name = next(iter(chosen), "tasks" if tasks else "chat" if chat else "folder").replace("_", "-")
+            part = "prompts" if name == "chat" else "evaluation"
+            how = f"put it in the recipe, or --set {part}.{name.replace('-', '_')}=…"
             raise UserError(f"--{name} goes with --model, not with a recipe", how=how)
         run_until("evaluation", recipe, set_, data, out, quiet=quiet, json_=json_)
         return
@@ -74,7 +77,7 @@ def evaluate(
         raise UserError("--set changes a recipe, and there is none", where="--set", how="see `openflan eval --help`")
     if not tasks:
         raise UserError("--model needs --tasks", how="e.g. --tasks rte,cb or --tasks natural_language_inference")
-    _measure(str(model), tasks, chosen, folder or [], data, out, quiet=quiet, json_=json_)
+    _measure(str(model), tasks, chosen, folder or [], data, out, chat=chat, quiet=quiet, json_=json_)
 
 
 def _measure(
@@ -85,6 +88,7 @@ def _measure(
     data: str | None,
     out: Path,
     *,
+    chat: bool,
     quiet: bool,
     json_: bool,
 ) -> None:
@@ -107,7 +111,7 @@ def _measure(
         raise strict_error(error, "openflan eval", EvaluationPart) from None
     place = find_data(data)
     entries = _entries(tasks, folders)
-    opened = open_model(model)
+    opened = open_model(model, chat=chat)
     asked = [ask_task(entry, opened.encoder, part, limit=part.rows, data=place) for entry in entries]
     with watcher(quiet=quiet or json_) as watch:
         watch(Event(stage="evaluation", kind="started"))
@@ -158,14 +162,19 @@ def print_tasks(tasks: Sequence["TaskResult"]) -> None:
 
 def _entries(words: str, folders: Sequence[Path]) -> list["Entry"]:
     """The tasks that names and files stand for."""
+    from openflan.tasks.bbh import BBH, bbh_entry
     from openflan.tasks.catalog import Entry, open_catalog
     from openflan.tasks.spec import load_task
 
     named = [word.strip() for word in words.split(",") if word.strip()]
     files = [Path(word) for word in named if word.endswith((".yaml", ".yml"))]
     entries = [Entry(spec=load_task(path), path=path, collection="mine") for path in files]
+    hard = [word for word in named if word == "bbh" or word.startswith("bbh_")]
+    entries += [
+        bbh_entry(name) for word in hard for name in ([f"bbh_{kind}" for kind in BBH] if word == "bbh" else [word])
+    ]
     known = {entry.spec.name for entry in entries}
-    names = [word for word in named if not word.endswith((".yaml", ".yml"))]
+    names = [word for word in named if not word.endswith((".yaml", ".yml")) and word not in hard]
     catalog = open_catalog(folders) if names else None
     return entries + [
         entry for entry in (catalog.select(names, where="--tasks") if catalog else []) if entry.spec.name not in known

@@ -22,11 +22,14 @@ class OpenedModel:
     prompts: PromptsPart
 
 
-def open_model(name: str) -> OpenedModel:
+def open_model(name: str, *, chat: bool = False) -> OpenedModel:
     """Open a run folder (its first tuned model), a model folder, a hub id or `starter`.
 
     A model is asked in the format that its `openflan.json` names (tuned models and the starter base have one),
     another in the default one.
+
+    Args:
+        chat: put inputs into the tokenizer's chat template.
 
     Raises:
         UserError: there is no such model, or a run folder has no tuned model yet.
@@ -45,6 +48,7 @@ def open_model(name: str) -> OpenedModel:
         positions = source.positions or 1280
         target = min(256, positions // 4)
         prompts = PromptsPart(max_input_tokens=min(1024, positions - target), max_target_tokens=target)
+    prompts = prompts.model_copy(update={"chat": True}) if chat else prompts
     rules = load_rules(source, prompts)
     model = load_model(source, device=pick_device())
     return OpenedModel(model=model, encoder=TextEncoder(rules, prompts), prompts=prompts)

@@ -22,8 +22,10 @@ from openflan.evaluation.metrics import METRICS
 from openflan.evaluation.protocol import Asked, hash_of_row
 from openflan.evaluation.ranking import Question, rank_options
 from openflan.evaluation.scores import OptionScores
+from openflan.evaluation.vllm import check_vllm, generate_by_vllm
 from openflan.models.batching import scoring_tokens
 from openflan.models.load import pick_precision
+from openflan.models.vocabulary import check_vocabulary
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
 from openflan.recipe import EvaluationPart
@@ -78,8 +80,12 @@ def evaluate(
         keep: where each task's answers are written, and read from if they are already there.
 
     Raises:
-        UserError: an option has no tokens, options of a row can't be told apart, or a kept file is damaged.
+        UserError: an option has no tokens, options of a row can't be told apart, a kept file is damaged, or the model
+            has fewer words than its tokenizer.
     """
+    check_vocabulary(model, encoder)
+    if part.engine == "vllm":
+        check_vllm()
     wanted = [asked for asked in tasks if asked.entry.spec.is_classification or part.generate]
     total = sum(len(asked.everything) for asked in wanted)
     done = 0
@@ -136,15 +142,7 @@ def _ask(
         scored, noise = _score(model, encoder, prompts, inputs, part, autocast, count)
         values = [_ranked(scores) for scores in scored]
     else:
-        texts = generate(
-            model,
-            encoder,
-            inputs,
-            max_new_tokens=part.max_new_tokens,
-            batch_tokens=part.batch_tokens or _GENERATION_TOKENS,
-            autocast=autocast,
-            report=count,
-        )
+        texts = _generate(model, encoder, inputs, part, autocast, count)
         noise = 0.0
         values = [_generated(asked.entry, p, text) for p, text in zip(prompts, texts, strict=True)]
     marked = None if dirty is None else frozenset(dirty.get(asked.entry.spec.name, ()))
@@ -231,10 +229,35 @@ def _noise(model: Any, questions: Sequence[Question], scored: Sequence[OptionSco
     return max((max(differences) - min(differences) for differences in off), default=0.0)
 
 
+def _generate(
+    model: Any,
+    encoder: TextEncoder,
+    inputs: Sequence[list[int]],
+    part: EvaluationPart,
+    autocast: bool,
+    count: Callable[[int], None],
+) -> list[str]:
+    if part.engine == "vllm":
+        return generate_by_vllm(
+            model, encoder, inputs, max_new_tokens=part.max_new_tokens, stop=part.stop, report=count
+        )
+    return generate(
+        model,
+        encoder,
+        inputs,
+        max_new_tokens=part.max_new_tokens,
+        stop=part.stop,
+        beams=part.beams,
+        batch_tokens=part.batch_tokens or _GENERATION_TOKENS,
+        autocast=autocast,
+        report=count,
+    )
+
+
 def _cut(encoder: TextEncoder, prompts: Sequence[Prompt], inputs: Sequence[Sequence[int]]) -> list[bool]:
     """Which prompts lost a part because they were too long."""
-    whole = encoder.lengths([prompt.input + encoder.rules.part.separator for prompt in prompts])
-    start = len(encoder.rules.start)
+    whole = encoder.lengths([prompt.input + encoder.separator for prompt in prompts])
+    start = len(encoder.rules.start) + len(encoder.rules.end)
     return [start + size > len(ids) for size, ids in zip(whole, inputs, strict=True)]
 
 

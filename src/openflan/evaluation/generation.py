@@ -1,8 +1,8 @@
-"""Greedy generation for tasks without options, in batches of like lengths.
+"""Generation for tasks without options, greedy or by beams, in batches of like lengths.
 
 Prompts of a decoder are padded on the left so that all continue at once, those of an encoder on the right; an answer
-ends at EOS or, since an untuned model rarely gives one, at the first blank line. Cost: one forward a new token and
-batch.
+ends at EOS or at a stop string (a blank line by default, since an untuned model rarely gives EOS). Cost: one forward a
+new token and batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from openflan.models.adapters import soft_prompt
 from openflan.models.batching import group_by_length
 from openflan.prompts.encoding import TextEncoder
 
-__all__ = ["generate"]
+__all__ = ["cut_answer", "generate"]
 
 _AT_ONCE = 64
 
@@ -26,6 +26,8 @@ def generate(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
+    stop: Sequence[str] = ("\n\n",),
+    beams: int = 1,
     batch_tokens: int,
     autocast: bool = False,
     report: Callable[[int], None] = lambda _done: None,
@@ -34,6 +36,8 @@ def generate(
 
     Args:
         prompts: token ids as `TextEncoder.inputs` makes them.
+        stop: texts that end an answer and are no part of it.
+        beams: how many continuations are followed at once; 1 is greedy.
         batch_tokens: padded tokens of one batch, answers included.
         report: told how many prompts each batch finished.
     """
@@ -61,16 +65,36 @@ def generate(
                     attention_mask=torch.tensor(mask, device=model.device),
                     max_new_tokens=max_new_tokens,
                     do_sample=False,
-                    num_beams=1,
+                    num_beams=beams,
+                    stopping_criteria=_stops(encoder, stop, 1 if halves else longest),
                     use_cache=True,
                     pad_token_id=padding,
                     eos_token_id=encoder.eos,
                     **({"decoder_start_token_id": model.config.decoder_start_token_id} if halves else {}),
                 )
             for number, row in zip(group, output[:, 1 if halves else longest :].tolist(), strict=True):
-                answers[number] = encoder.text(row).split("\n\n")[0].strip()
+                answers[number] = cut_answer(encoder.text(row), stop)
             report(len(group))
     return answers
+
+
+def cut_answer(text: str, stop: Sequence[str]) -> str:
+    """A text up to the first stop string."""
+    ends = [place for place in (text.find(mark) for mark in stop) if place >= 0]
+    return text[: min(ends, default=len(text))].strip()
+
+
+def _stops(encoder: TextEncoder, stop: Sequence[str], start: int) -> Any:
+    """What tells transformers which answers hold a stop string already, so that a batch ends with its last."""
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class Stops(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            texts = [encoder.text(row, strip=False) for row in input_ids[:, start:].tolist()]
+            done = [any(mark in text for mark in stop) for text in texts]
+            return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+    return StoppingCriteriaList([Stops()] if stop else [])
 
 
 @contextmanager

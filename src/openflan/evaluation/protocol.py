@@ -117,7 +117,7 @@ def ask_prompts(
         renderer,
         _solved_rows(entry, data),
         count=encoder.lengths,
-        budget=part.exemplar_budget - len(encoder.rules.start),
+        budget=part.exemplar_budget - len(encoder.rules.start) - len(encoder.rules.end),
         separator=part.separator,
     )
     return [prompt for prompt, _ in solved.add(questions)]

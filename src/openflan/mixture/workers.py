@@ -123,7 +123,7 @@ class Kitchen:
             rules.part,
             self._work.examples,
             count=count or self.encoder.lengths,
-            start=len(rules.start),
+            start=len(rules.start) + len(rules.end),
         )
 
 

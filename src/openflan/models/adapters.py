@@ -144,6 +144,7 @@ def attach_adapter(model: Any, folder: Path) -> Any:
                 merged = peft.PeftModel.from_pretrained(model, folder).merge_and_unload()
             for parameter in merged.parameters():
                 parameter.requires_grad_(True)
+            merged.openflan_merged = True  # its folder holds other weights (evaluation/vllm.py)
             return merged
         if kind == peft.PeftType.PROMPT_TUNING:
             from safetensors.torch import load_file

@@ -20,9 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from openflan.errors import UserError
 from openflan.models.head import states_at
+from openflan.prompts.encoding import TextEncoder
 
-__all__ = ["Head"]
+__all__ = ["Head", "check_vocabulary"]
 
 _CHUNK = {"cpu": 64 << 20, "cuda": 256 << 20}
 """Bytes of float32 logits at once."""
@@ -82,6 +84,21 @@ class Head:
             states, self.linear.weight, self.linear.bias, targets, self.scale, self.cap
         )
         return total, each.detach()
+
+
+def check_vocabulary(model: Any, encoder: TextEncoder) -> None:
+    """See to it that the model knows every token of its tokenizer.
+
+    Raises:
+        UserError: it has fewer rows of embeddings.
+    """
+    rows = int(model.get_input_embeddings().weight.shape[0])
+    if encoder.largest >= rows:
+        raise UserError(
+            f"the tokenizer's ids go up to {encoder.largest:,}, and the model has {rows:,} embeddings",
+            where=str(getattr(model, "name_or_path", "") or type(model).__name__),
+            how="put the tokenizer that belongs to the model beside it",
+        )
 
 
 class _Loss(torch.autograd.Function):

@@ -17,6 +17,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from openflan.errors import UserError
 from openflan.prompts.render import Prompt
 from openflan.recipe import PromptsPart
 from openflan.stage import fingerprint_of
@@ -49,10 +50,10 @@ class EncoderRules:
     vocabulary: str
     """The fast tokenizer's own JSON."""
     start: tuple[int, ...]
-    """BOS, where the tokenizer's rule starts a text with it."""
+    """BOS, where the tokenizer's rule starts a text with it; what a chat template puts before a user's turn."""
     eos: int | None
     end: tuple[int, ...] = ()
-    """EOS, where the model's encoder is used to texts that end with it (T5)."""
+    """EOS, where the model's encoder is used to texts that end with it (T5); what a chat template puts after a turn."""
     part: PromptsPart
 
     @classmethod
@@ -61,7 +62,19 @@ class EncoderRules:
 
         Args:
             two_texts: whether input and target are texts of their own, as an encoder-decoder model has them.
+
+        Raises:
+            UserError: chat is wanted and the tokenizer has no template for it.
         """
+        if part.chat:
+            start, end = _chat(tokenizer)
+            return cls(
+                vocabulary=tokenizer.backend_tokenizer.to_str(),
+                start=start,
+                eos=tokenizer.eos_token_id,
+                end=end,
+                part=part,
+            )
         bos = tokenizer.bos_token_id
         return cls(
             vocabulary=tokenizer.backend_tokenizer.to_str(),
@@ -83,6 +96,8 @@ class TextEncoder:
         rules = tokenizer if isinstance(tokenizer, EncoderRules) else EncoderRules.of(tokenizer, part)
         self.rules = rules
         self._part = part
+        self.separator = "" if part.chat else part.separator
+        """What an input ends with."""
         self._start = list(rules.start)
         self._end = list(rules.end)
         self.eos = rules.eos
@@ -97,7 +112,7 @@ class TextEncoder:
     def prompts(self, prompts: Sequence[Prompt]) -> list[Encoded]:
         """Inputs and targets of prompts, for training: [BOS] input separator target EOS."""
         limit = self._part.max_input_tokens
-        inputs = self.raw([prompt.input + self._part.separator for prompt in prompts])
+        inputs = self.raw([prompt.input + self.separator for prompt in prompts])
         known = dict.fromkeys(prompt.target for prompt in prompts)  # a classification has few
         ids_of = dict(zip(known, self.raw(list(known)), strict=True))
         tail = [self.eos] if self.eos is not None else []
@@ -116,9 +131,7 @@ class TextEncoder:
         texts = [prompt if isinstance(prompt, str) else prompt.input for prompt in prompts]
         limit = self._part.max_input_tokens
         found = []
-        for prompt, text, ids in zip(
-            prompts, texts, self.raw([text + self._part.separator for text in texts]), strict=True
-        ):
+        for prompt, text, ids in zip(prompts, texts, self.raw([text + self.separator for text in texts]), strict=True):
             cut = len(self._start) + len(ids) + len(self._end) > limit
             fields = {} if isinstance(prompt, str) else prompt.fields
             found.append(self._start + (self._shortened(text, ids, fields) if cut else ids) + self._end)
@@ -134,9 +147,15 @@ class TextEncoder:
         """How many tokens each text has on its own."""
         return [len(ids) for ids in self.raw(texts)]
 
-    def text(self, ids: Sequence[int]) -> str:
+    def text(self, ids: Sequence[int], *, strip: bool = True) -> str:
         """Generated token ids as text."""
-        return str(self._backend.decode(list(ids), skip_special_tokens=True)).strip()
+        found = str(self._backend.decode(list(ids), skip_special_tokens=True))
+        return found.strip() if strip else found
+
+    @property
+    def largest(self) -> int:
+        """The largest token id there is."""
+        return max(self._backend.get_vocab(with_added_tokens=True).values())
 
     def words(self, ids: Sequence[int]) -> list[str]:
         """Tokens as the vocabulary spells them."""
@@ -154,7 +173,7 @@ class TextEncoder:
         How many characters must go is guessed from the tokens that are too many, and guessed again until it fits.
         """
         limit = self._part.max_input_tokens - len(self._start) - len(self._end)
-        whole = text + self._part.separator
+        whole = text + self.separator
         for start, stop in _spans(text, fields):
             kept, size = whole, len(ids)
             gone = 0
@@ -186,6 +205,22 @@ def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
 def _format(part: PromptsPart) -> dict[str, Any]:
     """The settings that decide how a text becomes tokens."""
     return part.model_dump(mode="json")
+
+
+def _chat(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tokens that a chat template puts before what a user says, and from there to what the assistant says."""
+    if not getattr(tokenizer, "chat_template", None):
+        how = "set prompts.chat=false, or take a model that was tuned for chat"
+        raise UserError("the tokenizer has no chat template", where="prompts.chat", how=how)
+    said = "SAID-BY-THE-USER"
+    turn = [{"role": "user", "content": said}]
+    whole = str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+    before, found, after = whole.partition(said)
+    if not found:
+        how = "set prompts.chat=false"
+        raise UserError("the chat template changes what a user says", where="prompts.chat", how=how)
+    start, end = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before, after))
+    return tuple(start), tuple(end)
 
 
 def _adds(tokenizer: Any) -> list[int]:

@@ -21,6 +21,7 @@ from openflan.errors import UserError
 from openflan.mixture.leakage import read_leakage
 from openflan.models.adapters import Adapter, add_adapter, soft_prompt
 from openflan.models.load import ModelSource, load_model, load_tokenizer
+from openflan.models.vocabulary import check_vocabulary
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import Recipe
 from openflan.stage import new_folder, write_atomically
@@ -43,8 +44,9 @@ def make_trainable(model: Any, source: ModelSource, recipe: Recipe, encoder: Tex
     """The model as the recipe tunes it: all its weights, or an adapter.
 
     Raises:
-        UserError: the adapter does not fit the model.
+        UserError: the adapter does not fit the model, or the tokenizer has more words than it.
     """
+    check_vocabulary(model, encoder)
     part = recipe.model.adapter
     if part is None:
         return Adapter(model=model, save=model.save_pretrained)
