@@ -69,6 +69,23 @@ def test_lora_leaves_an_adapter_that_peft_loads_and_that_merges_into_a_plain_mod
     assert openflan("export", "model", str(folder), "--merge", "--to", tmp_path / "merged", "--quiet")[0] == 2
 
 
+def test_a_run_is_published_whole_into_a_folder_and_the_hub_is_told_in_one_line(finished, tmp_path, openflan):
+    from transformers import AutoModelForSeq2SeqLM
+
+    folder = finished("t5")
+    assert openflan("publish", folder, "--to", tmp_path / "out", "--quiet")[0] == 0
+    _, found = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not found["missing_keys"]
+    for name in ("README.md", "results.json", "report.html", "recipe.yaml", "mixture/lock.json", "openflan.json"):
+        assert (tmp_path / "out" / name).is_file()
+    assert openflan("publish", folder, "--to", tmp_path / "out")[0] == 2
+    assert openflan("publish", folder, "--to", tmp_path / "other", "--seed", 7)[0] == 2
+    code, _, said = openflan("publish", folder, "--to", "nobody/nothing")
+    assert code == 2
+    assert "the hub did not take it" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_soft_prompt_is_loaded_by_peft_and_can_not_be_merged(finished, tmp_path, openflan):
     folder = finished("prompt-tuning")
     theirs = peft.AutoPeftModelForCausalLM.from_pretrained(model_of(folder)).eval()

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from openflan.cli import ask, compare, evaluate, export, mix, plan, replay, report, run, starter, tasks, train
+from openflan.cli import ask, compare, evaluate, export, mix, plan, publish, replay, report, run, starter, tasks, train
 from openflan.errors import UserError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("rescore")(compare.rescore)
 app.command("report")(report.report)
+app.command("publish")(publish.publish)
 app.command("ask")(ask.ask)
 app.command("replay")(replay.replay)
 app.command("trace")(replay.trace)
