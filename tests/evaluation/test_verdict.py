@@ -48,6 +48,29 @@ def test_one_task_by_hand():
     assert found.gain_ci95[0] <= found.gain <= found.gain_ci95[1]
 
 
+def test_the_untuned_model_counts_with_its_text_to_continue_where_that_is_better():
+    from dataclasses import replace
+
+    asked = replace(BASE, baseline=np.array([1.0, 1.0, 0.0, 1.0]))
+    (found,) = verdicts([asked], {0: [BETTER]})
+    assert (found.base, found.base_templates, found.base_baseline) == (0.75, 0.25, 0.75)
+    assert found.gain == pytest.approx(0)
+    worse = replace(BASE, baseline=np.zeros(4))
+    (found,) = verdicts([worse], {0: [BETTER]})
+    assert (found.base, found.base_templates, found.base_baseline) == (0.25, 0.25, 0.0)
+
+
+def test_p_values_are_adjusted_over_the_clusters_of_a_verdict():
+    rng = np.random.default_rng(0)
+    low, high = rng.random((60, 4)) < 0.45, rng.random((60, 4)) < 0.62
+    alone = verdicts([matrix("a", low)], {0: [matrix("a", high)]}, samples=2_000)[0].by_seed[0]
+    crowd = [matrix(name, low, cluster=name) for name in "abcdef"]
+    tuned = [matrix(name, high if name == "a" else low, cluster=name) for name in "abcdef"]
+    together = verdicts(crowd, {0: tuned}, samples=2_000)[0].by_seed[0]
+    assert together.gain_p == pytest.approx(min(1.0, 6 * alone.gain_p))
+    assert together.gain_ci95 == alone.gain_ci95
+
+
 def test_a_cluster_weighs_its_tasks_alike():
     other = matrix("b", np.ones((40, 3)), options=4, expected=["x", "y"] * 20)
     (found,) = verdicts([BASE, other], {0: [BETTER, other]})

@@ -68,8 +68,8 @@ class TaskMatrix:
     validation: Mapping[int, float] | None = None
     """Mean on the validation rows by template, where some were asked."""
     validation_rows: int = 0
-    baseline: float | None = None
-    """Mean under the task's baseline, where it was asked."""
+    baseline: NDArray[np.float64] | None = None
+    """(R,) Scores under the task's baseline, where it was asked; NaN where it does not fit a row."""
     ties: int = 0
     """Answers that another option equalled."""
     close: int = 0
@@ -167,7 +167,10 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
         values[rows[answer.row], templates[answer.template]] = answer.value
         first.setdefault(answer.row, answer)
     chooses = [answer for answer in every if answer.split == "validation"]
-    baseline = [answer.value for answer in every if answer.split == "test" and answer.template < 0]
+    baseline = np.full(len(rows), np.nan)
+    for answer in every:
+        if answer.split == "test" and answer.template < 0 and answer.row in rows:
+            baseline[rows[answer.row]] = answer.value
     return TaskMatrix(
         task=answers[0].task,
         cluster=answers[0].cluster,
@@ -187,7 +190,7 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
         }
         or None,
         validation_rows=len({answer.row for answer in chooses}),
-        baseline=float(np.mean(baseline)) if baseline else None,
+        baseline=None if np.isnan(baseline).all() else baseline,
         ties=sum(answer.tied for answer in answers),
         close=sum(answer.close for answer in answers),
         cut=sum(answer.cut for answer in answers),

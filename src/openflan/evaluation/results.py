@@ -2,7 +2,9 @@
 
 The verdict compares the untuned model with the tuned ones (mean over seeds, and seed by seed) on whole clusters:
 `held_out`, which tuning never saw, and `seen`, fresh rows of the clusters it was tuned on. A cluster's score is the
-mean over its tasks of the mean over rows and templates. A cluster that gains nothing stays in the table.
+mean over its tasks of the mean over rows and templates. An untuned model that was asked a task's baseline too, a text
+to continue without options, counts with that where it does better (section 3 of Wei et al. gives untuned models such
+prompts). A cluster that gains nothing stays in the table.
 
 Invariant: numbers depend on the matrices alone. Cost: a second or two for 25 tasks.
 """
@@ -17,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.spread import Pair, TaskResult, chance, interval_of, majority
-from openflan.evaluation.statistics import resample_tasks
+from openflan.evaluation.statistics import bootstrap_p, holm, resample_tasks
 
 __all__ = [
     "SCHEMA",
@@ -25,12 +27,16 @@ __all__ = [
     "Results",
     "SeedVerdict",
     "Verdict",
+    "adjusted",
     "cluster_verdicts",
     "verdict_sentence",
 ]
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the results schema; raised when a key changes its meaning or goes."""
+
+
+_LEVEL = 0.05
 
 
 class _Record(BaseModel):
@@ -45,6 +51,10 @@ class SeedVerdict(_Record):
     gain: float
     tuned_ci95: Pair
     gain_ci95: Pair
+    gain_p: float
+    """Two-sided p-value that the gain is zero, adjusted by Holm's method over the clusters it was reported with."""
+    chance_p: float
+    """The same that the tuned model's score is chance."""
 
 
 class ClusterVerdict(_Record):
@@ -55,8 +65,13 @@ class ClusterVerdict(_Record):
     metric: str
     """`accuracy` where the cluster has tasks with options; else the metric of its generated answers."""
     base: float
+    """The untuned model, on each task under its templates or under its baseline, whichever is larger."""
+    base_templates: float
+    """The untuned model under the templates."""
+    base_baseline: float | None
+    """The untuned model under the baselines; None where they were not asked of every task."""
     tuned: float
-    """Mean over seeds."""
+    """Mean over seeds, under the templates."""
     gain: float
     base_ci95: Pair
     tuned_ci95: Pair
@@ -139,18 +154,39 @@ def cluster_verdicts(
             base=base, tuned={seed: [matrices[m.task] for m in base] for seed, matrices in tuned.items()}
         )
         verdicts.append(_verdict(name, cluster, samples))
-    return sorted(verdicts, key=lambda verdict: verdict.cluster)
+    return adjusted(sorted(verdicts, key=lambda verdict: verdict.cluster))
+
+
+def adjusted(verdicts: Sequence[ClusterVerdict]) -> list[ClusterVerdict]:
+    """The verdicts with every seed's p-values adjusted over these clusters (Holm 1979); give plain ones, once."""
+    columns: dict[tuple[int, str], list[float]] = {}
+    for seed in range(len(verdicts[0].by_seed) if verdicts else 0):
+        for name in ("gain_p", "chance_p"):
+            columns[seed, name] = holm([getattr(verdict.by_seed[seed], name) for verdict in verdicts])
+    return [
+        verdict.model_copy(
+            update={
+                "by_seed": [
+                    one.model_copy(update={name: columns[seed, name][place] for name in ("gain_p", "chance_p")})
+                    for seed, one in enumerate(verdict.by_seed)
+                ]
+            }
+        )
+        for place, verdict in enumerate(verdicts)
+    ]
 
 
 def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
     seeds = list(cluster.tuned)
+    best = [_best_of(matrix) for matrix in cluster.base]
     per_task = [
-        [base.values, *(cluster.tuned[seed][number].values for seed in seeds)]
-        for number, base in enumerate(cluster.base)
+        [best[number], *(cluster.tuned[seed][number].values for seed in seeds)] for number in range(len(cluster.base))
     ]
     means = resample_tasks(per_task, samples=samples).means
     base_means, seed_means = means[0], means[1:]
-    base = _mean([matrix.values for matrix in cluster.base])
+    base = _mean(best)
+    guess = float(np.mean([chance(matrix) for matrix in cluster.base]))
+    baselines = [matrix.baseline for matrix in cluster.base if matrix.baseline is not None]
     by_seed = []
     for place, seed in enumerate(seeds):
         score = _mean([matrix.values for matrix in cluster.tuned[seed]])
@@ -161,6 +197,8 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
                 gain=score - base,
                 tuned_ci95=interval_of(seed_means[place]),
                 gain_ci95=interval_of(seed_means[place] - base_means),
+                gain_p=bootstrap_p(seed_means[place] - base_means),
+                chance_p=bootstrap_p(seed_means[place] - guess),
             )
         )
     tuned = float(np.mean([verdict.tuned for verdict in by_seed]))
@@ -169,12 +207,14 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
         tasks=[matrix.task for matrix in cluster.base],
         metric=" + ".join(sorted({matrix.metric for matrix in cluster.base})),
         base=base,
+        base_templates=_mean([matrix.values for matrix in cluster.base]),
+        base_baseline=_mean(baselines) if len(baselines) == len(cluster.base) else None,
         tuned=tuned,
         gain=tuned - base,
         base_ci95=interval_of(base_means),
         tuned_ci95=interval_of(seed_means.mean(axis=0)),
         gain_ci95=interval_of(seed_means.mean(axis=0) - base_means),
-        chance=float(np.mean([chance(matrix) for matrix in cluster.base])),
+        chance=guess,
         majority=float(np.mean([majority(matrix) for matrix in cluster.base])),
         n_rows=sum(len(matrix.values) for matrix in cluster.base),
         n_templates=sum(len(matrix.templates) for matrix in cluster.base),
@@ -182,11 +222,21 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
     )
 
 
+def _best_of(matrix: TaskMatrix) -> NDArray[np.float64]:
+    """(R, P) An untuned model's scores under the templates, or under its baseline in each column."""
+    if matrix.baseline is None or np.nanmean(matrix.baseline) <= np.nanmean(matrix.values):
+        return matrix.values
+    return np.where(np.isnan(matrix.values), np.nan, matrix.baseline[:, None])
+
+
 def verdict_sentence(held_out: Sequence[ClusterVerdict]) -> str:
-    """What the held-out clusters show, in words; a gain counts where every seed's interval lies above zero."""
+    """What the held-out clusters show, in words.
+
+    A gain counts where every seed's interval lies above zero and its p-value, adjusted over the clusters, below 0.05.
+    """
     if not held_out:
         return "No cluster was held out, so this run says nothing about new kinds of task."
-    gained = [v.cluster for v in held_out if all(seed.gain_ci95[0] > 0 for seed in v.by_seed)]
+    gained = [v.cluster for v in held_out if all(s.gain_ci95[0] > 0 and s.gain_p < _LEVEL for s in v.by_seed)]
     lost = [v.cluster for v in held_out if all(seed.gain_ci95[1] < 0 for seed in v.by_seed)]
     many = "cluster" if len(held_out) == 1 else "clusters"
     every = "" if len(held_out[0].by_seed) == 1 else f", with each of {len(held_out[0].by_seed)} seeds"

@@ -148,7 +148,7 @@ def spread_of(matrix: TaskMatrix, *, samples: int = 1_000) -> TemplateSpread:
         max=float(by_template.max()),
         by_template={str(n): float(v) for n, v in zip(matrix.templates, by_template, strict=True)},
         best_on_validation=_best(matrix, by_template),
-        baseline=matrix.baseline,
+        baseline=None if matrix.baseline is None else float(np.nanmean(matrix.baseline)),
         other_metrics=dict(matrix.others),
         answers=int((~np.isnan(matrix.values)).sum()),
         ties=matrix.ties,

@@ -12,6 +12,7 @@ from openflan.starter.chance import Chance
 from openflan.starter.drills import hearing, litany, roll, roll_backwards
 from openflan.starter.episodes import cause_prose, day_prose, mood_prose
 from openflan.starter.knowledge import knowledge_prose
+from openflan.starter.pages import page, quarrel
 from openflan.starter.reviews import review_prose
 from openflan.starter.stories import dense_retelling, retelling
 from openflan.starter.talk import card_prose, essay, meant_prose, sum_prose, word_prose
@@ -49,6 +50,20 @@ SCHEDULE: tuple[tuple[int, tuple[tuple[float, Write], ...]], ...] = (
             (0.22, hearing),
             (0.16, dense_retelling),
             (0.10, retelling),
+            *_REST,
+        ),
+    ),
+    (
+        1_200_000,
+        (
+            (0.38, page),
+            (0.04, quarrel),
+            (0.08, hearing),
+            (0.08, dense_retelling),
+            (0.06, retelling),
+            (0.04, litany),
+            (0.03, roll),
+            (0.03, roll_backwards),
             *_REST,
         ),
     ),

@@ -18,6 +18,7 @@ from typing import Any
 
 from openflan.errors import UserError, did_you_mean
 from openflan.starter.chance import Chance, Domain
+from openflan.starter.check_rows import CHECKS
 from openflan.starter.language_rows import LANGUAGE
 from openflan.starter.making import Maker
 from openflan.starter.reading_rows import READING
@@ -33,7 +34,7 @@ _IN_PROSE = re.compile(r"\w+ felt \w+\.")
 """A context that the prose about moods may hold too, whatever the domain of the feeling."""
 
 _DOMAINS: dict[str, Domain] = {"train": "train", "validation": "validation", "test": "test"}
-_MAKERS: dict[str, Maker] = {**READING, **SENSE, **LANGUAGE}
+_MAKERS: dict[str, Maker] = {**READING, **SENSE, **LANGUAGE, **CHECKS}
 
 TASKS: tuple[str, ...] = tuple(_MAKERS)
 """Names of the row generators."""
