@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pyarrow.parquet as pq
+import numpy as np
 import pytest
 import torch
 
