@@ -9,8 +9,8 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-import pyarrow.parquet as pq
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -205,7 +205,12 @@ def test_validation_rows_and_baseline_do_not_make_the_score(kept, tmp_path):
     assert (found.values == plain.values).all()
     assert found.validation == {0: 0, 1: 0, 2: 1}
     assert found.baseline is not None
-    assert (found.validation_rows, np.nanmean(found.baseline), plain.validation, plain.baseline) == (4, 0.25, None, None)
+    assert (found.validation_rows, np.nanmean(found.baseline), plain.validation, plain.baseline) == (
+        4,
+        0.25,
+        None,
+        None,
+    )
 
 
 def test_decisions_within_the_noise_are_told(kept):
