@@ -1,12 +1,21 @@
 """Pretraining: budgets in tokens, a log, and a kill that changes nothing."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from openflan.training.pretrain import Pretraining, new_model, pretrain, rank_continuations, rate_at, shard_rows
+from openflan.training.pretrain import (
+    Pretraining,
+    new_model,
+    old_model,
+    pretrain,
+    rank_continuations,
+    rate_at,
+    shard_rows,
+)
 
 _TINY = {"vocabulary": 64, "hidden": 32, "layers": 2, "heads": 2, "seed": 1, "eos": 2, "bos": 1, "pad": 0}
 _PLAN = Pretraining(
@@ -87,3 +96,24 @@ def test_ranking_prefers_what_the_model_was_taught(row, tmp_path):
     start = [int(t) for t in row(0)[:6]]
     right, wrong = [int(row(0)[6])], [int(row(0)[6]) - 3]
     assert rank_continuations(model, [(start, [right, wrong]), (start, [wrong, right])]) == [0, 1]
+
+
+def test_going_on_from_a_model_starts_with_its_weights_and_the_named_document(tmp_path):
+    from transformers import AutoTokenizer
+    from typer.testing import CliRunner
+
+    import openflan.starter
+    from openflan.cli.main import app
+    from openflan.starter.prose import document
+
+    base = Path(openflan.starter.__file__).parent / "base"
+    words = ["starter", "pretrain", "--from", str(base), "--out", str(tmp_path / "out"), "--work", str(tmp_path / "w")]
+    words += ["--tokens", "400", "--rows", "2", "--length", "64", "--first-document", "1200000", "--muon-rate", "1e-9"]
+    done = CliRunner().invoke(app, [*words, "--learning-rate", "1e-9"])
+    assert done.exit_code == 0, done.output
+    before, after = old_model(base), old_model(tmp_path / "out")
+    for a, b in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+    known = AutoTokenizer.from_pretrained(base)
+    first = known(document(0, 1_200_000), add_special_tokens=False)["input_ids"]
+    assert list(shard_rows(tmp_path / "w" / "shards")(0)[: len(first)]) == first[:64]

@@ -81,13 +81,13 @@ def shards(
     _echo(f"{_write(out, seed, tokenizer_folder, tokens, length)} tokens in {out}")
 
 
-def _write(out: Path, seed: int, tokenizer_folder: Path, tokens: int, length: int) -> int:
+def _write(out: Path, seed: int, tokenizer_folder: Path, tokens: int, length: int, first: int = 0) -> int:
     from transformers import AutoTokenizer
 
     from openflan.starter.shards import write_shards
 
     known = AutoTokenizer.from_pretrained(tokenizer_folder)
-    return write_shards(out, seed=seed, tokenizer=known, tokens=tokens, length=length)
+    return write_shards(out, seed=seed, tokenizer=known, tokens=tokens, length=length, first=first)
 
 
 @app.command()
@@ -105,7 +105,12 @@ def pretrain(
     rows: Annotated[int, typer.Option(help="Rows in a step.")] = 20,
     learning_rate: Annotated[float, typer.Option(help="Of embeddings and norms (AdamW).")] = 3e-3,
     muon_rate: Annotated[float, typer.Option(help="Of the blocks' matrices (Muon).")] = 4e-3,
+    warmup_tokens: Annotated[int, typer.Option(help="Tokens over which the rates rise.")] = 500_000,
     decay_share: Annotated[float, typer.Option(help="Last share of the tokens, over which the rate falls.")] = 0.2,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="A model to go on from, with its tokenizer; sizes are then its own.")
+    ] = None,
+    first_document: Annotated[int, typer.Option(help="Index of the first document of the prose.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of prose and weights.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads; 0 leaves it to torch.")] = 0,
 ) -> None:
@@ -116,6 +121,7 @@ def pretrain(
     import torch
     from transformers import AutoTokenizer
 
+    from openflan.models.load import pick_precision
     from openflan.recipe import PromptsPart
     from openflan.training import pretrain as pretraining
 
@@ -123,14 +129,14 @@ def pretrain(
         raise UserError(f"--hidden {hidden} is not a multiple of --heads {heads}", how="choose another number of heads")
     if threads:
         torch.set_num_threads(threads)
-    words = tokenizer_folder or work / "tokenizer"
-    if tokenizer_folder is None and not (words / "tokenizer.json").exists():
+    words = tokenizer_folder or start_from or work / "tokenizer"
+    if words == work / "tokenizer" and not (words / "tokenizer.json").exists():
         tokenizer(out=words, seed=seed)
     if not (words / "tokenizer.json").exists():
         raise UserError("no tokenizer there", where=str(words), how="give a folder with a tokenizer.json")
     known = AutoTokenizer.from_pretrained(words)
     writer = multiprocessing.get_context("spawn").Process(
-        target=_write, args=(work / "shards", seed, words, tokens + 1, length), daemon=True
+        target=_write, args=(work / "shards", seed, words, tokens + 1, length, first_document), daemon=True
     )
     writer.start()
     plan = pretraining.Pretraining(
@@ -138,18 +144,24 @@ def pretrain(
         rows_per_step=rows,
         learning_rate=learning_rate,
         muon_rate=muon_rate,
+        warmup_tokens=warmup_tokens,
         decay_share=decay_share,
+        bfloat16=pick_precision("auto", torch.device("cpu")) == "bfloat16",
         seed=seed,
     )
-    model = pretraining.new_model(
-        vocabulary=len(known),
-        hidden=hidden,
-        layers=layers,
-        heads=heads,
-        seed=seed,
-        eos=known.eos_token_id,
-        bos=known.bos_token_id,
-        pad=known.pad_token_id,
+    model = (
+        pretraining.old_model(start_from)
+        if start_from is not None
+        else pretraining.new_model(
+            vocabulary=len(known),
+            hidden=hidden,
+            layers=layers,
+            heads=heads,
+            seed=seed,
+            eos=known.eos_token_id,
+            bos=known.bos_token_id,
+            pad=known.pad_token_id,
+        )
     )
     started = time.monotonic()
 

@@ -1,8 +1,8 @@
 """The prose as token shards: uint16 rows of one length, each starting at the start of a document.
 
 A row holds whole documents, each ended by the end token, and the last one cut at the row's end: no padding, and
-no story whose beginning is in another row. Invariant: shard i depends on (seed, i, sizes) alone, so shards can
-be written in any order and a folder half written goes on where it stopped.
+no story whose beginning is in another row. Invariant: a shard depends on (seed, sizes, its first document) alone, so
+shards can be written in any order and a folder half written goes on where it stopped.
 Cost: about 250,000 tokens a second and core.
 """
 
@@ -19,12 +19,12 @@ __all__ = ["DOCUMENTS_PER_SHARD", "write_shards"]
 DOCUMENTS_PER_SHARD = 40_000
 
 
-def _rows(seed: int, shard: int, tokenizer: Any, length: int, documents: int) -> list[list[int]]:
+def _rows(seed: int, first: int, tokenizer: Any, length: int, documents: int) -> list[list[int]]:
     rows: list[list[int]] = []
     row: list[int] = []
     batch = 1_000
-    for start in range(shard * documents, (shard + 1) * documents, batch):
-        stop = min(start + batch, (shard + 1) * documents)
+    for start in range(first, first + documents, batch):
+        stop = min(start + batch, first + documents)
         texts = [document(seed, index) for index in range(start, stop)]
         for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]:
             row += [*ids, tokenizer.eos_token_id]
@@ -35,9 +35,21 @@ def _rows(seed: int, shard: int, tokenizer: Any, length: int, documents: int) ->
 
 
 def write_shards(
-    folder: Path, *, seed: int, tokenizer: Any, tokens: int, length: int, documents: int = DOCUMENTS_PER_SHARD
+    folder: Path,
+    *,
+    seed: int,
+    tokenizer: Any,
+    tokens: int,
+    length: int,
+    documents: int = DOCUMENTS_PER_SHARD,
+    first: int = 0,
 ) -> int:
-    """Write the shards that are missing until there are at least so many tokens; returns how many there are."""
+    """Write the shards that are missing until there are at least so many tokens; returns how many there are.
+
+    Args:
+        documents: of a shard.
+        first: the document that the first shard starts with.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     total, shard = 0, 0
     while total < tokens:
@@ -45,7 +57,10 @@ def write_shards(
         if not path.exists():
             temporary = path.with_suffix(f".{os.getpid()}.tmp")
             with temporary.open("wb") as handle:
-                np.save(handle, np.array(_rows(seed, shard, tokenizer, length, documents), dtype=np.uint16))
+                np.save(
+                    handle,
+                    np.array(_rows(seed, first + shard * documents, tokenizer, length, documents), dtype=np.uint16),
+                )
             temporary.replace(path)
         total += int(np.load(path, mmap_mode="r").size)
         shard += 1

@@ -27,7 +27,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Pretraining", "new_model", "pretrain", "rank_continuations", "rate_at", "save_model", "shard_rows"]
+from openflan.errors import UserError
+from openflan.training.muon import Muon
+
+__all__ = [
+    "Pretraining",
+    "new_model",
+    "old_model",
+    "pretrain",
+    "rank_continuations",
+    "rate_at",
+    "save_model",
+    "shard_rows",
+]
 
 Probe = Callable[[torch.nn.Module], Mapping[str, float]]
 
@@ -78,6 +90,19 @@ def new_model(*, vocabulary: int, hidden: int, layers: int, heads: int, seed: in
     return LlamaForCausalLM(config)
 
 
+def old_model(folder: Path) -> Any:
+    """A model to go on from, its weights in float32.
+
+    Raises:
+        UserError: there is no model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    if not (folder / "config.json").is_file():
+        raise UserError("no model there", where=str(folder), how="give a folder that `openflan starter pretrain` made")
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+
+
 def shard_rows(folder: Path, *, wait: float = 0.0) -> Callable[[int], NDArray[np.uint16]]:
     """Row `i` over all shards in the folder, in the order of their names.
 
@@ -117,9 +142,8 @@ def rate_at(tokens: int, plan: Pretraining) -> float:
 def _optimizers(model: torch.nn.Module, plan: Pretraining) -> list[torch.optim.Optimizer]:
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." in n]
     rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and ".layers." in n)]
-    muon = torch.optim.Muon(
-        matrices, lr=plan.muon_rate, weight_decay=plan.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
-    )
+    dtype = torch.bfloat16 if plan.bfloat16 else torch.float32
+    muon = Muon(matrices, lr=plan.muon_rate, weight_decay=plan.weight_decay, dtype=dtype)
     adamw = torch.optim.AdamW(rest, lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     for optimizer in (muon, adamw):
         for group in optimizer.param_groups:
