@@ -1,4 +1,4 @@
-"""Rows that ask whether something proposed is right: an answer, an effect, a title, a translation, a sum, a name.
+"""Rows that ask whether something proposed is right: an answer, an effect, a title, a translation, a sort, a name.
 
 Each is made from the row of a task that has options, with the right option or a wrong one in place of the list, so
 it needs the same knowledge and another form: a judgement where plain prose has a continuation. They stand in seven
@@ -37,5 +37,5 @@ CHECKS: dict[str, Maker] = {
     "pronoun_check": _proposed(READING["pronoun_who"], "person"),
     "velan_check": _proposed(LANGUAGE["velan_pick"], "english"),
     "title_check": _proposed(LANGUAGE["title_pick"], "title"),
-    "sum_check": _proposed(LANGUAGE["sum_pick"], "number"),
+    "question_check": _proposed(LANGUAGE["question_sort"], "sort"),
 }
