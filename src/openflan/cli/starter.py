@@ -39,15 +39,17 @@ def sample(
 def check(
     documents: Annotated[int, typer.Option(help="How many documents to search.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed of the prose.")] = 0,
+    start: Annotated[int, typer.Option(help="Index of the first document.")] = 0,
 ) -> None:
     """Search the prose for evaluation rows; exit code 1 if there are any."""
     from openflan.starter.freshness import check_freshness, evaluation_texts
     from openflan.starter.prose import document
 
-    found = check_freshness((document(seed, index) for index in range(documents)), evaluation_texts())
+    texts = (document(seed, index) for index in range(start, start + documents))
+    found = check_freshness(texts, evaluation_texts())
     for hit in found.hits[:20]:
         at = hit.found
-        _echo(f"{at.task} {at.split} row {at.row + 1} is in document {hit.document}: {at.text}")
+        _echo(f"{at.task} {at.split} row {at.row + 1} is in document {start + hit.document}: {at.text}")
     _echo(f"{len(found.hits)} hits of {found.texts} evaluation rows in {found.documents} documents")
     if found.hits:
         raise typer.Exit(1)
