@@ -19,6 +19,7 @@ from openflan.evaluation.matrix import read_matrix, task_matrices
 from openflan.evaluation.protocol import Asked
 from openflan.evaluation.scores import Score
 from openflan.evaluation.spread import TaskResult, task_results
+from openflan.evaluation.team import ALONE, Team
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import EvaluationPart
 from openflan.stage import fingerprint_of, user_file_errors, write_atomically
@@ -60,34 +61,37 @@ def measure(
     report: Report,
     machine: Mapping[str, str],
     versions: Mapping[str, str],
+    team: Team = ALONE,
 ) -> tuple[Path, EvaluationResults]:
     """Ask a model some tasks and account for all tasks in its folder.
 
     Args:
         name: how the user calls the model.
         out: folder that holds the folders of results.
+        team: processes that call this together and share the work; the first writes.
 
     Raises:
         UserError: a task, the disk or a kept file is at fault.
     """
     content = hash_of_model(model)
-    settings = part.model_dump(mode="json", exclude={"tasks", "seen_rows", "bootstrap", "batch_tokens", "score"})
+    settings = part.model_dump(mode="json", exclude={"tasks", "seen_rows", "bootstrap", "batch_tokens", "score", "too_long"})
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
     folder = out / f"eval-{plain}-{fingerprint_of([content, encoder.fingerprint, settings])[:8]}"
     with user_file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        evaluate(model, encoder, tasks, part, report=report, keep=Keep(folder=folder, model=content))
+        evaluate(model, encoder, tasks, part, report=report, keep=Keep(folder=folder, model=content), team=team)
         results = EvaluationResults(
             schema_version=EVALUATION_SCHEMA,
             model=name,
             model_hash=content,
             format=encoder.fingerprint,
             settings={**settings, "score": part.score},
-            tasks=results_of(folder, part.score, samples=part.bootstrap),
+            tasks=team.told(lambda: results_of(folder, part.score, samples=part.bootstrap)),
             versions=dict(versions),
             machine=dict(machine),
         )
-        write_atomically(folder / "results.json", results.model_dump_json(indent=1))
+        if team.leads:
+            write_atomically(folder / "results.json", results.model_dump_json(indent=1))
     return folder, results
 
 
