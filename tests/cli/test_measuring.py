@@ -138,7 +138,7 @@ def test_solved_examples_stand_before_each_question(measured, tiny_llama):
     zero, _ = measured()
     two, told = measured(tiny_llama, "--shots", 2)
     assert zero != two
-    assert told["settings"]["shots"] == 2
+    assert told["prompts"]["shots"] == 2
     for bare, solved in zip(prompts(zero), prompts(two), strict=True):
         assert solved.endswith(bare)
         assert len(solved) > 1.5 * len(bare)

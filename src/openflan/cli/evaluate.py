@@ -31,7 +31,8 @@ def evaluate(
         typer.Option("--rows", "--limit", min=1, help="Test rows a task, the same for all models.", show_default="200"),
     ] = None,
     shots: Annotated[
-        int | None, typer.Option("--shots", "--num-fewshot", min=0, max=16, help="Solved examples before each question.")
+        int | None,
+        typer.Option("--shots", "--num-fewshot", min=0, max=16, help="Solved examples before each question."),
     ] = None,
     templates: Annotated[
         str | None, typer.Option("--templates", help="How many templates a task: all, or the first n.")

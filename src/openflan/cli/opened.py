@@ -46,7 +46,7 @@ def open_model(name: str, *, changes: Mapping[str, Any] | None = None) -> Opened
         folder = tuned[0]
     source = find_model(ModelPart(path=name), folder)
     card = source.folder / "openflan.json" if source.folder else None
-    # what a hub model allows is known once it is here; of a folder, the tokenizer is checked before the weights are read
+    # a hub model's positions are known once it is here; of a folder, the tokenizer is checked before weights are read
     model = load_model(source, device=pick_device()) if source.folder is None else None
     if card is not None and card.is_file():
         said = json.loads(card.read_text(encoding="utf-8"))["prompts"]

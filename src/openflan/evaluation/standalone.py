@@ -45,6 +45,8 @@ class EvaluationResults(BaseModel):
     """Hash of the text format and tokenizer."""
     settings: dict[str, Any]
     """The evaluation's settings, as a recipe names them."""
+    prompts: dict[str, Any]
+    """The text format: how rows become prompts, as a recipe names it."""
     tasks: list[TaskResult]
     versions: dict[str, str]
     machine: dict[str, str]
@@ -74,7 +76,8 @@ def measure(
         UserError: a task, the disk or a kept file is at fault.
     """
     content = hash_of_model(model)
-    settings = part.model_dump(mode="json", exclude={"tasks", "seen_rows", "bootstrap", "batch_tokens", "score", "too_long"})
+    elsewhere = {"tasks", "seen_rows", "bootstrap", "batch_tokens", "score", "too_long"}
+    settings = part.model_dump(mode="json", exclude=elsewhere)
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
     folder = out / f"eval-{plain}-{fingerprint_of([content, encoder.fingerprint, settings])[:8]}"
     with user_file_errors(folder):
@@ -86,6 +89,7 @@ def measure(
             model_hash=content,
             format=encoder.fingerprint,
             settings={**settings, "score": part.score},
+            prompts=encoder.rules.part.model_dump(mode="json"),
             tasks=team.told(lambda: results_of(folder, part.score, samples=part.bootstrap)),
             versions=dict(versions),
             machine=dict(machine),
