@@ -157,3 +157,12 @@ def test_any_setting_of_evaluation_and_prompts_can_be_set(measured, tiny_llama, 
 
 def test_the_same_rows_are_asked_under_either_name_of_the_limit(measured, tiny_llama):
     assert measured(tiny_llama, "--limit", 3)[1]["tasks"] == measured(tiny_llama, "--rows", 3)[1]["tasks"]
+
+
+def test_an_encoder_decoder_is_measured_and_signatures_are_recorded(openflan, my_tasks, model_folder, tmp_path):
+    where = ("--folder", my_tasks, "--out", tmp_path, "--rows", 2, "--set", "evaluation.max_new_tokens=3", "--json")
+    code, out, err = openflan("eval", "--model", model_folder("t5"), "--tasks", "cafe_review,card_sentence", *where)
+    assert code == 0, err
+    signatures = {task["task"]: task["signatures"] for task in json.loads(out)["tasks"]}
+    assert signatures["cafe_review"] == {}
+    assert "tok:intl|smooth:exp|version:" in signatures["card_sentence"]["bleu"]

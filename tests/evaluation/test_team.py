@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,29 @@ def test_a_command_that_two_processes_share_gives_one_processes_results(tmp_path
     one = json.loads(out)
     assert Path(one["folder"]).name == Path(two["folder"]).name
     assert one["tasks"] == two["tasks"]
+
+
+def test_a_run_is_finished_by_two_processes(tmp_path, my_tasks, tiny_llama, openflan):
+    recipe = {
+        "name": "mine",
+        "model": {"path": str(tiny_llama)},
+        "tasks": {"use": ["mine"], "folders": [str(my_tasks)], "hold_out": ["natural_language_inference"]},
+        "prompts": {"max_input_tokens": 128, "max_target_tokens": 32},
+        "training": {"steps": 2, "tokens_per_batch": 512},
+        "evaluation": {"rows": 4, "bootstrap": 100},
+    }
+    (tmp_path / "mine.yaml").write_text(json.dumps(recipe))
+    assert openflan("train", tmp_path / "mine.yaml", "--out", tmp_path / "one", "--quiet")[0] == 0
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    code, out, _ = openflan("run", tmp_path / "mine.yaml", "--out", tmp_path / "one", "--json")
+    assert code == 0
+    done = torchrun("-m", "openflan", "run", tmp_path / "mine.yaml", "--out", tmp_path / "two", "--json")
+    assert done.returncode == 0, done.stderr[-3_000:]
+    one, two = json.loads(out), json.loads(done.stdout)
+    assert one["tasks"] == two["tasks"]
+    assert one["verdict"] == two["verdict"]
+    assert (Path(two["run"]) / "report.html").is_file()
+    assert openflan("run", tmp_path / "mine.yaml", "--out", tmp_path / "two", "--quiet")[0] == 0
 
 
 def test_one_process_shares_with_nobody():
