@@ -25,6 +25,8 @@ SHARES = 0.2
 """Share of the tokens from which on ten templates can cost less than 8 times one: 10 · (1 - .2) = 8."""
 
 _BELOW = 8.0
+_LONGEST = 768
+"""Tokens of a joined sequence, as ranking joins them."""
 _PASSAGE = 1 / 3
 """Share of a prompt's characters that its longest field must have to be a passage."""
 
@@ -77,4 +79,6 @@ def reached(costs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _tokens(questions: Sequence[Question], *, joined: bool) -> int:
     prompts, options = [q.prompt for q in questions], [q.options for q in questions]
-    return sum(len(bundle.tokens) for bundle in bundle_questions(prompts, options, longest=768 if joined else None))
+    return sum(
+        len(bundle.tokens) for bundle in bundle_questions(prompts, options, longest=_LONGEST if joined else None)
+    )
