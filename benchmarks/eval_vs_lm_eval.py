@@ -1,7 +1,8 @@
 """Ranking speed: openflan's one pass over prompts and options against lm-evaluation-harness, on the same prompts.
 
-Both sides score every option of the same multiple-choice prompts, token for token, with the same float32 weights,
-products in float32 or (`--precision bfloat16`) by both sides' own autocast.
+Both sides score every option of the same multiple-choice prompts, token for token, with the same weights. With
+`--precision bfloat16` each computes in bfloat16 in its own way: the harness with weights in bfloat16, as its `dtype`
+makes them, openflan by autocast over float32 weights. A hook sees what each multiplied in; that is recorded (`dtypes`).
 The rate is prompts (row and template, with all options) a second of scoring alone; imports, loading and tokenising
 are outside, and tokenising is timed apart. Each task is timed apart, too, and held against three goals:
 
@@ -16,6 +17,9 @@ By default the model is made here, with random weights, which cost what trained 
 trained on the rows so that texts have as many tokens as real ones. The share matters: the harness multiplies the head
 at every position, openflan where an option is predicted. It was chosen after a head of 30 % had missed the goal for
 one token (1.3 to 1.6 times, docs/lab-notes.md), so that ratio speaks for large heads alone. `--model` takes any other.
+`--quick --precision bfloat16` makes a tiny one in its place (two layers, 64 wide, 2,048 words), for many a CPU has no
+bfloat16 products and does a thousandth of its float32 speed: that record shows that both sides run and agree, not how
+fast they are (`model_made`).
 
 What the harness is given: its own Hugging Face back end (`HFLM`), its own sorting, batching and one-token shortcut
 (`logits_cache`). Requests enter at `_loglikelihood_tokens` with token ids, because `loglikelihood` moves white space
@@ -25,34 +29,56 @@ torch's fused attention and with plain products, which are the faster ones on CP
 goes by processor time, which other programs on the machine disturb least.
 
 The record holds the largest difference of any option's log-likelihood, the share of equal decisions, what all
-templates of a task cost beside one, and the peak memory of a vocabulary of 256,000 over 64 rows of 512 tokens.
+templates of a task cost beside one and how much they share (`template_cost.py`), and the peak memory of a vocabulary of
+256,000 over 64 rows of 512 tokens.
 """
 
 import importlib
 import json
 import logging
-import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from made_model import MADE, make_model
 from openflan.models.batching import scoring_tokens
 from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device
+from openflan.prompts.render import Prompt
 from openflan.recipe import ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import TWINS
 from side_by_side import Clock, Facts, Settings, Turn, alternate, main, say, summary, turn
+from template_cost import measure_templates, passages_first, reached
+from whole_commands import whole_commands
+
+if TYPE_CHECKING:
+    from openflan.prompts.encoding import TextEncoder
 
 _BATCH_SIZES = (1, 4, 16, 64)
 _PROBE_PROMPTS = 24
+
+_SIZES = {
+    "vocabulary": 24_576,
+    "hidden_size": 256,
+    "intermediate_size": 688,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 8,
+}
+_TINY = {
+    "vocabulary": 2_048,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+_TEMPLATE_ROWS = 12
+"""Rows of a task that say what its templates cost: with fewer, one template does not fill a batch."""
 
 _TASKS = ("hellaswag", "cosmos_qa", "openbookqa", "arc_easy", "copa", "rte", "wnli", "bool_q")
 
@@ -77,8 +103,11 @@ def compare(work: Path, settings: Settings) -> Facts:
     say(f"fastest: batch size {probe['batch_size']}, {probe['attention']}; of {probe['prompts_per_probe_second']}")
     facts = alternate(script, ("ours", "lm_eval"), work, settings.repeats, shown="prompts_per_second")
     agreement = _agreement(work)
+    say("templates beside one another")
+    costs = turn(script, "templates", work)
     say("whole commands")
-    whole = _whole_commands(work, settings, probe["batch_size"])
+    model = str(work / "model") if settings.model == MADE else settings.model
+    whole = whole_commands(work / "whole", settings, model, settings.tasks or _TASKS, batch_size=probe["batch_size"])
     by_task = {
         task: round(_median(facts["ours"], task) / _median(facts["lm_eval"], task), 3)
         for task in facts["ours"][0]["prompts_per_second_by_task"]
@@ -91,7 +120,10 @@ def compare(work: Path, settings: Settings) -> Facts:
         "goals": goals,
         "whole_command": whole,
         **agreement,
-        "templates_cost": facts["ours"][-1]["templates_cost"],
+        "dtypes": {side: facts[side][-1]["dtypes"] for side in ("ours", "lm_eval")},
+        "model_made": prepared["model_made"],
+        "templates_cost": costs,
+        "templates_goal": reached(costs),
         "memory_256k_mb": turn(script, "memory", work)["memory_above_start_mb"],
         "peer_setting": {"batch_size": probe["batch_size"], "attention": probe["attention"]},
         "ratio": min((goal["measured"] / goal["goal"] for goal in goals.values()), default=0.0),
@@ -110,8 +142,9 @@ def prepare(this: Turn) -> Facts:
     data = settings.data_folder or TWINS
     catalog = open_catalog(collections=["catalog"])
     entries = [e for e in catalog.select(settings.tasks or _TASKS, where="--tasks") if e.spec.is_classification]
+    sizes = _TINY if settings.quick and settings.precision == "bfloat16" else _SIZES
     if settings.model == MADE:
-        _make_model(this.work / "model", entries, data)
+        _make_model(this.work / "model", entries, data, sizes)
     source = _source(this)
     room = min(source.positions or 1_280, 1_280)
     part = PromptsPart(max_input_tokens=room * 4 // 5, max_target_tokens=room // 5)
@@ -119,21 +152,15 @@ def prepare(this: Turn) -> Facts:
     prompts = [p for e in entries for p in ask_prompts(e, encoder, limit=settings.size, data=data)]
     began = time.perf_counter()
     inputs = encoder.inputs([prompt.input for prompt in prompts])
-    options = iter(encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False))
+    options = encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False)
     seconds = time.perf_counter() - began
-    asked: Asked = [
-        {
-            "prompt": ids,
-            "options": [next(options) for _ in prompt.answer.options],
-            "texts": list(prompt.answer.options),
-            "text": prompt.input + part.separator,
-            "task": prompt.task,
-            "template": prompt.template,
-        }
-        for ids, prompt in zip(inputs, prompts, strict=True)
-    ]
+    asked = _records(prompts, inputs, options, encoder)
     (this.work / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
+    rows = settings.size if settings.precision == "bfloat16" else max(settings.size, _TEMPLATE_ROWS)
+    compared = [own for e in entries for own in _both_ways(ask_prompts(e, encoder, limit=rows, data=data), encoder)]
+    (this.work / "templates.json").write_text(json.dumps(compared), encoding="utf-8")
     return {
+        "model_made": sizes if settings.model == MADE else None,
         "tasks": len(entries),
         "rows_from": "twins" if data == TWINS else data.name,
         "prompts": len(asked),
@@ -143,6 +170,36 @@ def prepare(this: Turn) -> Facts:
         "longest_prompt_tokens": max(map(len, inputs)),
         "tokenising": {"seconds": round(seconds, 3), "prompts": len(asked)},
     }
+
+
+def _records(
+    prompts: Sequence[Prompt], inputs: Sequence[list[int]], options: Sequence[list[int]], encoder: "TextEncoder"
+) -> Asked:
+    """Prompts as the work folder holds them."""
+    left = iter(options)
+    return [
+        {
+            "prompt": ids,
+            "options": [next(left) for _ in prompt.answer.options],
+            "texts": list(prompt.answer.options),
+            "text": prompt.input + encoder.separator,
+            "task": prompt.task,
+            "template": prompt.template,
+        }
+        for ids, prompt in zip(inputs, prompts, strict=True)
+    ]
+
+
+def _both_ways(prompts: Sequence[Prompt], encoder: "TextEncoder") -> Asked:
+    """A task's prompts as they are and, where they hold a passage, with the passage first."""
+    options = encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False)
+    found = _records(prompts, encoder.inputs(prompts), options, encoder)
+    turned = passages_first(prompts)
+    if turned is None:
+        return found
+    name = f"{prompts[0].task} (passage first)"
+    ids = encoder.inputs(turned)
+    return found + [{**one, "prompt": own, "task": name} for one, own in zip(found, ids, strict=True)]
 
 
 def ours(this: Turn) -> Facts:
@@ -160,7 +217,6 @@ def ours(this: Turn) -> Facts:
     scores: list[tuple[float, ...]] = [()] * len(asked)
     clock = Clock()
     rates = {}
-    cost = {}
     for task, numbers in _by_task(asked).items():
         began = time.perf_counter()
         ranked = rank_options(model, [questions[n] for n in numbers], batch_tokens=batch_tokens, autocast=reduced)
@@ -168,17 +224,21 @@ def ours(this: Turn) -> Facts:
         for number, found in zip(numbers, ranked, strict=True):
             scores[number] = found.logprob
     facts = clock.read()
-    for task, numbers in _by_task(asked).items():
-        one = [questions[n] for n in numbers if asked[n]["template"] == asked[numbers[0]]["template"]]
-        seconds = []
-        for chosen in (one, [questions[n] for n in numbers]):
-            began = time.process_time()
-            rank_options(model, chosen, batch_tokens=batch_tokens, autocast=reduced)
-            seconds.append(time.process_time() - began)
-        cost[task] = [len({asked[n]["template"] for n in numbers}), round(seconds[1] / seconds[0], 2)]
+    dtypes = _dtypes(model, lambda: rank_options(model, questions[:1], batch_tokens=batch_tokens, autocast=reduced))
     _keep(this, [value for found in scores for value in found])
-    more = {"device": model.device.type, "threads": torch.get_num_threads(), "templates_cost": cost}
+    more = {"device": model.device.type, "threads": torch.get_num_threads(), "dtypes": dtypes}
     return _facts(asked, rates, facts, **more)
+
+
+def templates(this: Turn) -> Facts:
+    """What all templates of a task cost beside one, as they are and with the passage first."""
+    model = load_model(_source(this), device=pick_device())
+    return measure_templates(
+        model,
+        json.loads((this.work / "templates.json").read_text(encoding="utf-8")),
+        batch_tokens=scoring_tokens(model.device.type),
+        autocast=this.settings.precision == "bfloat16",
+    )
 
 
 def lm_eval(this: Turn) -> Facts:
@@ -200,8 +260,10 @@ def lm_eval(this: Turn) -> Facts:
         for number in numbers:
             scores[number] = [float(next(answers)[0]) for _ in asked[number]["options"]]
     facts = clock.read()
+    first = _requests(asked[:1])
+    dtypes = _dtypes(harness.model, lambda: harness._loglikelihood_tokens(first, disable_tqdm=True))
     _keep(this, [value for found in scores for value in found])
-    return _facts(asked, rates, facts, device=harness.device.type, threads=torch.get_num_threads())
+    return _facts(asked, rates, facts, device=harness.device.type, threads=torch.get_num_threads(), dtypes=dtypes)
 
 
 def probe_lm_eval(this: Turn) -> Facts:
@@ -231,37 +293,6 @@ def probe_lm_eval(this: Turn) -> Facts:
     }
 
 
-def _whole_commands(work: Path, settings: Settings, batch_size: int) -> Facts:
-    """Seconds of both whole commands on the same prompts, turn about: start, loading, tokenising, scoring, results."""
-    model = str(work / "model") if settings.model == MADE else settings.model
-    names = settings.tasks or _TASKS
-    data = str(settings.data_folder or "twins")
-    out = work / "whole"
-    openflan = [sys.executable, "-m", "openflan"]
-    rows = ("--rows", str(settings.size), "--data", data)
-    _command([*openflan, "export", "tasks", *names, *rows, "--tokenizer", model, "--to", str(out / "tasks"), "-q"])
-    groups = ",".join(f"openflan_{name}" for name in names)
-    args = f"pretrained={model},dtype={settings.precision}"
-    theirs = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", args, "--tasks", groups]
-    theirs += ["--include_path", str(out / "tasks"), "--batch_size", str(batch_size), "--device", "cpu"]
-    seconds: dict[str, list[float]] = {"ours": [], "lm_eval": []}
-    for repeat in range(settings.repeats):
-        place = str(out / f"ours-{repeat}")
-        mine = [*openflan, "eval", "--model", model, "--tasks", ",".join(names), *rows, "--validation-rows", "0"]
-        mine += ["--precision", settings.precision, "--out", place, "--quiet"]
-        seconds["ours"].append(_command(mine))
-        seconds["lm_eval"].append(_command(theirs))
-    medians = {side: statistics.median(found) for side, found in seconds.items()}
-    return {"seconds": seconds, "ratio": round(medians["lm_eval"] / medians["ours"], 3)}
-
-
-def _command(words: list[str]) -> float:
-    began = time.perf_counter()
-    quiet = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1", **os.environ}
-    subprocess.run(words, check=True, capture_output=True, env=quiet)
-    return round(time.perf_counter() - began, 2)
-
-
 def _harness_tokenising(this: Turn, sample: Asked) -> Facts:
     """Time the harness's own tokenising of the same strings, and compare its tokens with ours."""
     harness = _harness(this, batch_size=1, attention="sdpa")
@@ -286,6 +317,8 @@ def _harness(this: Turn, *, batch_size: int, attention: str) -> Any:
     device = pick_device()
     model = load_model(source, device=device)
     model.set_attn_implementation(attention)
+    if this.settings.precision == "bfloat16":
+        model.to(importlib.import_module("torch").bfloat16)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     back_end = importlib.import_module("lm_eval.models.huggingface")
     return back_end.HFLM(
@@ -293,9 +326,22 @@ def _harness(this: Turn, *, batch_size: int, attention: str) -> Any:
         tokenizer=load_tokenizer(source),
         batch_size=batch_size,
         device=str(device),
-        dtype="float32",
-        mixed_precision_dtype="bfloat16" if this.settings.precision == "bfloat16" else None,
+        dtype=this.settings.precision,
     )
+
+
+def _dtypes(model: Any, score: Callable[[], object]) -> dict[str, str]:
+    """What weights are held in and what comes out of products, as seen at the first block's first matrix."""
+    import torch
+
+    matrix = next(
+        part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear) and "layers" in name
+    )
+    seen: list[str] = []
+    handle = matrix.register_forward_hook(lambda _m, _a, out: seen.append(str(out.dtype)))
+    score()
+    handle.remove()
+    return {"weights": str(matrix.weight.dtype).removeprefix("torch."), "products": seen[0].removeprefix("torch.")}
 
 
 def _requests(asked: Asked) -> list[tuple[tuple[str, str], list[int], list[int]]]:
@@ -334,16 +380,15 @@ def memory(this: Turn) -> Facts:
     return clock.read()
 
 
-def _make_model(folder: Path, entries: Sequence[Entry], data: Path) -> None:
-    """A Llama of six layers with random weights, and a vocabulary of the tasks' own texts."""
+def _make_model(folder: Path, entries: Sequence[Entry], data: Path, sizes: Mapping[str, int]) -> None:
+    """A Llama with random weights, and a vocabulary of the tasks' own texts."""
     from openflan.evaluation.protocol import ask_prompts
     from openflan.prompts.encoding import TextEncoder
 
     encoder = TextEncoder(load_tokenizer(find_model(ModelPart(), Path("starter"))), PromptsPart())
     prompts = [p for e in entries for p in ask_prompts(e, encoder, limit=400, data=data, templates=[0, 1])]
     texts = [text for p in prompts for text in (p.input, *p.answer.options)]
-    sizes = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, "num_attention_heads": 8}
-    make_model(folder, texts, vocabulary=24_576, **sizes)
+    make_model(folder, texts, **sizes)
 
 
 def _reached(by_task: Mapping[str, float]) -> Facts:
@@ -416,7 +461,14 @@ if __name__ == "__main__":
             description="Score the same multiple-choice prompts with openflan and with lm-evaluation-harness.",
             size=("rows", 2, 20),
             precisions=("float32", "bfloat16"),
-            turns={"prepare": prepare, "probe": probe_lm_eval, "ours": ours, "lm_eval": lm_eval, "memory": memory},
+            turns={
+                "prepare": prepare,
+                "probe": probe_lm_eval,
+                "ours": ours,
+                "lm_eval": lm_eval,
+                "templates": templates,
+                "memory": memory,
+            },
             compare=compare,
             model=MADE,
         )

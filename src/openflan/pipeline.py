@@ -186,12 +186,10 @@ class _Pipeline:
         if last >= 1:
             for seed, key in self._plan.training_keys.items():
                 self._stage(f"training/seed-{seed}", key, partial(self._training, seed=seed))
-        if not ranks.is_first():
-            return
         if last >= 2:
             for model, key in self._plan.evaluation_keys.items():
                 self._stage(f"evaluation/{model}", key, partial(self._evaluation, name=model))
-        if last >= 3:
+        if last >= 3 and ranks.is_first():
             self._report()
             write_atomically(
                 self._folder / "run.json", json.dumps({**head, "results": self._plan.results_key}, indent=1)
@@ -361,6 +359,7 @@ class _Pipeline:
     def _evaluation(self, place: Path, name: str) -> dict[str, Any]:
         from openflan.evaluation.answering import Keep, evaluate
         from openflan.evaluation.identity import hash_of_model
+        from openflan.evaluation.team import Team
         from openflan.mixture.leakage import read_leakage
         from openflan.models.load import load_model, pick_device
 
@@ -390,7 +389,8 @@ class _Pipeline:
             dirty=None if untuned else read_leakage(self._folder / "mixture").dirty,
         )
         questions = self._questions if untuned else [replace(asked, baseline=()) for asked in self._questions]
-        answers = evaluate(model, self._encoder, questions, self._recipe.evaluation, report=report, keep=keep)
+        part, team = self._recipe.evaluation, Team.gathered()
+        answers = evaluate(model, self._encoder, questions, part, report=report, keep=keep, team=team)
         return {"prompts": len(answers), "format": self._encoder.fingerprint, "model": keep.model}
 
     def _report(self) -> None:

@@ -193,7 +193,7 @@ def make_plan(recipe: Recipe) -> Plan:
         _content(seen, "test", data),
         _content(chooses, "validation", data),
         recipe.prompts.model_dump(mode="json"),
-        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks"}),
+        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks", "too_long"}),
         [FORMAT, openflan.__version__],
     ]
     models = {UNTUNED: model.fingerprint, **{f"seed-{seed}": key for seed, key in training_keys.items()}}

@@ -287,6 +287,9 @@ class EvaluationPart(_Part):
     """Whether the untuned model is asked each task's baseline too, a text to continue."""
     score: Literal["sum", "mean_token", "per_character", "per_byte", "pmi"] = "sum"
     """How an option's log-likelihood is normalised before ranking; another one needs no new evaluation."""
+    too_long: Literal["cut", "refuse"] = "cut"
+    """Prompts of more than `prompts.max_input_tokens` tokens lose the end of their longest field and are counted, or
+    are an error."""
     batch_tokens: int | None = Field(default=None, ge=16)
     """Padded tokens of one forward; by default what suits the device."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
@@ -373,7 +376,7 @@ def load_recipe(path: Path, settings: Sequence[str] = (), *, folder: Path | None
     """
     data = read_yaml(path, kind="recipe", how="`ls recipes/` shows the ready ones")
     for setting in settings:
-        _apply(data, setting)
+        apply_setting(data, setting)
     try:
         recipe = Recipe.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
@@ -382,8 +385,12 @@ def load_recipe(path: Path, settings: Sequence[str] = (), *, folder: Path | None
     return recipe
 
 
-def _apply(data: dict[str, Any], setting: str) -> None:
-    """Set one dotted key in place."""
+def apply_setting(data: dict[str, Any], setting: str) -> None:
+    """Set one dotted key in place.
+
+    Raises:
+        UserError: it is not of the form a.b=value.
+    """
     key, equals, value = setting.partition("=")
     if not equals or not key:
         raise UserError(f"'{setting}' is not of the form a.b=value", where="--set")

@@ -116,3 +116,29 @@ def test_an_import_of_nothing_says_why_and_fails(tmp_path):
     assert "template 'n': has no '|||'" in result.output
     assert "nothing could be imported" in str(result.exception)
     assert not (tmp_path / "mine").exists()
+
+
+def test_imported_tasks_are_measured_like_ones_own(openflan, templates, tmp_path, tiny_llama):
+    (tmp_path / "data" / "ferries").mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        (tmp_path / "data" / "ferries" / f"{split}.jsonl").write_text(DATA * 3)
+    (tmp_path / "harness.yaml").write_text(
+        "task: harbour\ndataset_path: example/harbour\noutput_type: multiple_choice\ntest_split: test\n"
+        "training_split: train\ndoc_to_text: '{{text}} Sad or glad?'\n"
+        "doc_to_choice: [sad, glad]\ndoc_to_target: label\n"
+    )
+    (tmp_path / "data" / "harbour").mkdir()
+    (tmp_path / "data" / "harbour" / "test.jsonl").write_text(DATA * 3)
+    (tmp_path / "data" / "harbour" / "train.jsonl").write_text(DATA * 3)
+    mine = tmp_path / "mine"
+    for kind, file in (("promptsource", templates), ("lm-eval", tmp_path / "harness.yaml")):
+        done = run(kind, file, "--out", mine / kind, "--cluster", "sentiment")
+        assert done.exit_code == 0, done.output
+    names = "ferries,harbour"
+    folders = ("--folder", mine / "promptsource", "--folder", mine / "lm-eval")
+    where = ("--model", tiny_llama, "--data", tmp_path / "data", "--out", tmp_path / "runs", "--json")
+    code, out, err = openflan("eval", "--tasks", names, *folders, *where)
+    assert code == 0, err
+    assert [(task["task"], task["chance"]) for task in json.loads(out)["tasks"]] == [("ferries", 0.5), ("harbour", 0.5)]
+    file = next((mine / "lm-eval").glob("*.yaml"))
+    assert openflan("eval", "--tasks", file, *where)[0] == 0

@@ -100,7 +100,7 @@ def test_a_baseline_stands_beside_the_mean_and_validation_rows_choose(openflan, 
         (["--tasks", "does_it_folow"], "did you mean 'does_it_follow'?"),
         (["--tasks", "does_it_follow", "--templates", "some"], "templates"),
         (["--tasks", "does_it_follow", "--score", "summ"], "score"),
-        (["--tasks", "does_it_follow", "--set", "x=1"], "--set changes a recipe"),
+        (["--tasks", "does_it_follow", "--set", "x=1"], "'x' changes nothing here"),
         (["--tasks", "nowhere.yaml"], "nowhere.yaml"),
         ([], "--model needs --tasks"),
     ],
@@ -127,3 +127,42 @@ def test_what_can_not_be_compared_is_one_line(measured, openflan, tmp_path):
     code, _, err = openflan("compare", folder, folder, "--score", "pim")
     assert code == 2
     assert "did you mean 'pmi'" in err
+
+
+def test_solved_examples_stand_before_each_question(measured, tiny_llama):
+    import pyarrow.parquet as pq
+
+    def prompts(folder):
+        return pq.read_table(folder / "cafe_review.parquet")["prompt"].to_pylist()
+
+    zero, _ = measured()
+    two, told = measured(tiny_llama, "--shots", 2)
+    assert zero != two
+    assert told["prompts"]["shots"] == 2
+    for bare, solved in zip(prompts(zero), prompts(two), strict=True):
+        assert solved.endswith(bare)
+        assert len(solved) > 1.5 * len(bare)
+
+
+def test_any_setting_of_evaluation_and_prompts_can_be_set(measured, tiny_llama, openflan, my_tasks, tmp_path):
+    folder, told = measured(tiny_llama, "--set", "evaluation.beams=3", "--set", "evaluation.max_new_tokens=4")
+    assert (told["settings"]["beams"], told["settings"]["max_new_tokens"]) == (3, 4)
+    assert measured(tiny_llama, "--set", "prompts.max_input_tokens=96")[0] != folder
+    where = ("--folder", my_tasks, "--out", tmp_path / "o", "--tasks", "cafe_review")
+    for setting, says in (("evaluation.beam=2", "did you mean 'beams'?"), ("prompts.shots=99", "shots is 99")):
+        code, _, err = openflan("eval", "--model", tiny_llama, *where, "--set", setting)
+        assert (code, err.count("\n")) == (2, 1)
+        assert says in err
+
+
+def test_the_same_rows_are_asked_under_either_name_of_the_limit(measured, tiny_llama):
+    assert measured(tiny_llama, "--limit", 3)[1]["tasks"] == measured(tiny_llama, "--rows", 3)[1]["tasks"]
+
+
+def test_an_encoder_decoder_is_measured_and_signatures_are_recorded(openflan, my_tasks, model_folder, tmp_path):
+    where = ("--folder", my_tasks, "--out", tmp_path, "--rows", 2, "--set", "evaluation.max_new_tokens=3", "--json")
+    code, out, err = openflan("eval", "--model", model_folder("t5"), "--tasks", "cafe_review,card_sentence", *where)
+    assert code == 0, err
+    signatures = {task["task"]: task["signatures"] for task in json.loads(out)["tasks"]}
+    assert signatures["cafe_review"] == {}
+    assert "tok:intl|smooth:exp|version:" in signatures["card_sentence"]["bleu"]

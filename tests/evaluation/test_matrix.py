@@ -188,6 +188,20 @@ def test_a_damaged_file_is_named_and_costs_no_other_task(kept, llama, asked, tmp
     assert worked > 0
 
 
+def test_a_changed_byte_is_found_wherever_it_is(kept, tmp_path):
+    whole = (kept[0] / "cafe_review.parquet").read_bytes()
+    straight = read_answers(kept[0] / "cafe_review.parquet")
+    path = tmp_path / "cafe_review.parquet"
+    found = 0
+    for place in range(4, len(whole), 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            assert read_answers(path) == straight  # what no reader looks at
+        except UserError as error:
+            found += "cafe_review.parquet" in str(error)
+    assert found > 20
+
+
 def test_a_file_of_another_version_is_refused(kept, tmp_path):
     table = pq.read_table(kept[0] / "cafe_review.parquet")
     pq.write_table(table.replace_schema_metadata({"openflan.schema": "99"}), tmp_path / "cafe_review.parquet")

@@ -7,6 +7,7 @@ from openflan.evaluation.metrics import (
     METRICS,
     Choices,
     bleu,
+    bleu_signature,
     edit_distance,
     exact_match,
     f1,
@@ -101,6 +102,16 @@ def test_bleu_is_sacrebleus_sentence_score():
     # precisions 4/5, 3/4, 2/3, 1/2 and no brevity penalty: the fourth root of their product
     answer, reference = "ada has a red boat", "ada has a red kite"
     assert bleu(answer, [reference]) == pytest.approx((4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25)
+
+
+def test_bleus_signature_is_sacrebleus_own():
+    from sacrebleu.metrics import BLEU
+
+    own = BLEU(tokenize="intl", effective_order=True)
+    own.sentence_score("a red boat", ["a red kite"])
+    assert bleu_signature() == f"mean of sentences|{own.get_signature()}".replace("nrefs:1", "nrefs:var")
+    # only the international tokeniser takes marks of other scripts apart
+    assert bleu("a b c d«e»", ["a b c d « e »"]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

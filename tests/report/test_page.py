@@ -211,3 +211,15 @@ def test_the_leak_certificate_and_active_errata_stand_at_the_top():
     head = page.partition("</header>")[0]
     assert "Leak certificate: Clean: none of 9 held-out items shares a text." in head
     assert "released code: ascii lower case." in head
+
+
+def test_the_page_counts_answers_to_be_read_with_care(material):
+    from openflan.report.sections import doubts
+
+    assert doubts(material.results) == ""
+    task = material.results.tasks[0]
+    models = {name: spread.model_copy(update={"close": 2, "cut": 3}) for name, spread in task.models.items()}
+    results = material.results.model_copy(update={"tasks": [task.model_copy(update={"models": models})]})
+    said = f"answers {2 * len(models)} were decided within bfloat16's noise, {3 * len(models)} were to prompts too long"
+    assert said in doubts(results)
+    assert "within bfloat16&#39;s noise" in render_page(replace(material, results=results))

@@ -26,7 +26,14 @@ def evaluate(
         str | None,
         typer.Option("--tasks", help="Tasks, clusters, `bbh` (BIG-bench Hard) or task files, by commas."),
     ] = None,
-    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Test rows a task.", show_default="200")] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", "--limit", min=1, help="Test rows a task, the same for all models.", show_default="200"),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option("--shots", "--num-fewshot", min=0, max=16, help="Solved examples before each question."),
+    ] = None,
     templates: Annotated[
         str | None, typer.Option("--templates", help="How many templates a task: all, or the first n.")
     ] = None,
@@ -52,7 +59,10 @@ def evaluate(
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure a model under every template of the tasks; a killed evaluation goes on with the next task."""
+    """Measure a model under every template of the tasks; a killed evaluation goes on with the next task.
+
+    Several processes share the work: torchrun --nproc_per_node 8 -m openflan eval …
+    """
     if (recipe is None) == (model is None):
         raise UserError("needs a recipe, or --model with --tasks", how="see `openflan eval --help`")
     given = {
@@ -65,30 +75,41 @@ def evaluate(
         "baseline": baseline or None,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
+    format_ = {**({} if shots is None else {"shots": shots}), **({"chat": True} if chat else {})}
     if recipe is not None:
-        if chosen or tasks or folder or chat:
-            name = next(iter(chosen), "tasks" if tasks else "chat" if chat else "folder").replace("_", "-")
-            part = "prompts" if name == "chat" else "evaluation"
+        if chosen or tasks or folder or format_:
+            name = next(iter([*chosen, *format_]), "tasks" if tasks else "folder").replace("_", "-")
+            part = "prompts" if name in format_ else "evaluation"
             how = f"put it in the recipe, or --set {part}.{name.replace('-', '_')}=…"
             raise UserError(f"--{name} goes with --model, not with a recipe", how=how)
         run_until("evaluation", recipe, set_, data, out, quiet=quiet, json_=json_)
         return
-    if set_:
-        raise UserError("--set changes a recipe, and there is none", where="--set", how="see `openflan eval --help`")
     if not tasks:
         raise UserError("--model needs --tasks", how="e.g. --tasks rte,cb or --tasks natural_language_inference")
-    _measure(str(model), tasks, chosen, folder or [], data, out, chat=chat, quiet=quiet, json_=json_)
+    said = _settings({"evaluation": chosen, "prompts": format_}, set_ or [])
+    _measure(str(model), tasks, said, folder or [], data, out, quiet=quiet, json_=json_)
+
+
+def _settings(given: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """What the options say, with what `--set` says besides."""
+    from openflan.recipe import apply_setting
+
+    for change in changes:
+        if not change.startswith(("evaluation.", "prompts.")):
+            how = "name an evaluation.… or prompts.… setting; the rest belongs to a recipe"
+            raise UserError(f"'{change.partition('=')[0]}' changes nothing here", where="--set", how=how)
+        apply_setting(given, change)
+    return given
 
 
 def _measure(
     model: str,
     tasks: str,
-    chosen: dict[str, Any],
+    said: dict[str, Any],
     folders: Sequence[Path],
     data: str | None,
     out: Path,
     *,
-    chat: bool,
     quiet: bool,
     json_: bool,
 ) -> None:
@@ -99,10 +120,12 @@ def _measure(
     from openflan.errors import strict_error
     from openflan.evaluation.protocol import ask_task
     from openflan.evaluation.standalone import measure
+    from openflan.evaluation.team import Team
     from openflan.pipeline import Event, machine_facts, version_facts
     from openflan.recipe import EvaluationPart
     from openflan.tasks.sources import find_data
 
+    chosen = said["evaluation"]
     if str(chosen.get("templates", "0")).isdigit():
         chosen = {**chosen, **({"templates": int(chosen["templates"])} if "templates" in chosen else {})}
     try:
@@ -111,9 +134,10 @@ def _measure(
         raise strict_error(error, "openflan eval", EvaluationPart) from None
     place = find_data(data)
     entries = _entries(tasks, folders)
-    opened = open_model(model, chat=chat)
+    team = Team.gathered()
+    opened = open_model(model, changes=said["prompts"])
     asked = [ask_task(entry, opened.encoder, part, limit=part.rows, data=place) for entry in entries]
-    with watcher(quiet=quiet or json_) as watch:
+    with watcher(quiet=quiet or json_ or not team.leads) as watch:
         watch(Event(stage="evaluation", kind="started"))
         folder, results = measure(
             opened.model,
@@ -127,8 +151,11 @@ def _measure(
             ),
             machine=machine_facts(),
             versions=version_facts(),
+            team=team,
         )
         watch(Event(stage="evaluation", kind="done"))
+    if not team.leads:
+        return
     if json_:
         sys.stdout.write(json.dumps({"folder": str(folder), **results.model_dump(mode="json")}) + "\n")
     elif not quiet:

@@ -31,10 +31,13 @@ def run(
     from openflan.cli.verdict import print_verdict
     from openflan.pipeline import run as run_recipe
     from openflan.recipe import load_recipe
+    from openflan.training import ranks
 
     loaded = load_recipe(recipe_path(recipe), settings(set_, data))
-    with watcher(quiet=quiet or json_) as watch:
+    with watcher(quiet=quiet or json_ or not ranks.is_first()) as watch:
         outcome = run_recipe(loaded, runs=out, watch=watch)
+    if not ranks.is_first():
+        return
     results = json.loads((outcome.folder / "results.json").read_text(encoding="utf-8"))
     if json_:
         sys.stdout.write(json.dumps({"run": str(outcome.folder), "worked": outcome.worked, **results}) + "\n")

@@ -29,10 +29,13 @@ def run_until(
     from openflan.cli.progress import watcher
     from openflan.pipeline import run as run_recipe
     from openflan.recipe import load_recipe
+    from openflan.training import ranks
 
     loaded = load_recipe(recipe_path(recipe), settings(set_, data))
-    with watcher(quiet=quiet or json_) as watch:
+    with watcher(quiet=quiet or json_ or not ranks.is_first()) as watch:
         outcome = run_recipe(loaded, runs=out, until=until, workers=workers, engine=engine, watch=watch)
+    if not ranks.is_first():
+        return
     folder = outcome.folder / until
     if json_:
         sys.stdout.write(json.dumps({"folder": str(folder), "worked": outcome.worked}) + "\n")

@@ -9,7 +9,7 @@ on two CPU cores. Rejected: a key of the model's name or of some of its weights 
 one model's answers as another's).
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ from typing import Any
 from openflan.errors import UserError
 from openflan.evaluation.answered import Answered, rescored
 from openflan.evaluation.generation import generate
+from openflan.evaluation.likelihoods import score_options
 from openflan.evaluation.matrix import read_answers, read_key, write_answers
 from openflan.evaluation.metrics import METRICS
 from openflan.evaluation.protocol import Asked, hash_of_row
-from openflan.evaluation.ranking import Question, rank_options
 from openflan.evaluation.scores import OptionScores
+from openflan.evaluation.team import ALONE, Team
 from openflan.evaluation.vllm import check_vllm, generate_by_vllm
-from openflan.models.batching import scoring_tokens
 from openflan.models.load import pick_precision
+from openflan.models.positions import check_positions
 from openflan.models.vocabulary import check_vocabulary
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
@@ -37,10 +38,7 @@ __all__ = ["Keep", "evaluate"]
 _GENERATION_TOKENS = 16_384
 """Padded tokens of a batch that is generated: its cost is the number of batches, not their size."""
 
-_PROBES = 48
-"""Questions a task that are scored twice to see how far bfloat16 is off."""
-
-_UNSEEN = {"batch_tokens", "bootstrap", "rows", "seen_rows", "score", "tasks"}
+_UNSEEN = {"batch_tokens", "bootstrap", "rows", "seen_rows", "score", "tasks", "too_long"}
 """Settings that change no answer to a given prompt."""
 
 Report = Callable[[int, int], None]
@@ -73,42 +71,62 @@ def evaluate(
     *,
     report: Report,
     keep: Keep | None = None,
+    team: Team = ALONE,
 ) -> list[Answered]:
     """Ask a model everything.
 
     Args:
         keep: where each task's answers are written, and read from if they are already there.
+        team: processes that call this together and share the work.
 
     Raises:
-        UserError: an option has no tokens, options of a row can't be told apart, a kept file is damaged, or the model
-            has fewer words than its tokenizer.
+        UserError: an option has no tokens, options of a row can't be told apart, a prompt is too long and must not be
+            cut, a kept file is damaged, or the model has fewer words or positions than prompts need.
     """
     check_vocabulary(model, encoder)
     if part.engine == "vllm":
-        check_vllm()
+        check_vllm(team)
     wanted = [asked for asked in tasks if asked.entry.spec.is_classification or part.generate]
     total = sum(len(asked.everything) for asked in wanted)
     done = 0
+    ends = 0
 
     def count(more: int) -> None:
         nonlocal done
-        done += more
+        done = min(done + more * team.size, ends)
         report(done, total)
 
     answers: list[Answered] = []
     for asked in wanted:
-        path, key = (None, "") if keep is None else (keep.folder / f"{asked.entry.spec.name}.parquet", "")
-        if keep is not None and path is not None:
-            key = _key(keep, encoder, asked, part)
-            if read_key(path) == key:
-                answers += read_answers(path, score=part.score)
-                count(len(asked.everything))
-                continue
-        found = _ask(model, encoder, asked, part, count, keep.dirty if keep is not None else None)
-        if keep is not None and path is not None:
-            write_answers(path, found.answers, key=key, facts={"noise": found.noise, "model": keep.model})
-        answers += found.answers
+        ends += len(asked.everything)
+        dirty = None if keep is None else keep.dirty
+        if keep is None:
+            answers += _ask(model, encoder, asked, part, count, dirty, team).answers
+        else:
+            answers += _kept(model, encoder, asked, part, count, keep, team)
+        if done < ends:
+            count(ends - done)
     return answers
+
+
+def _kept(
+    model: Any,
+    encoder: TextEncoder,
+    asked: Asked,
+    part: EvaluationPart,
+    count: Callable[[int], None],
+    keep: Keep,
+    team: Team,
+) -> list[Answered]:
+    """One task's answers from its file, or asked for and put there."""
+    path = keep.folder / f"{asked.entry.spec.name}.parquet"
+    key = _key(keep, encoder, asked, part)
+    if team.told(lambda: read_key(path) == key):
+        return read_answers(path, score=part.score)
+    found = _ask(model, encoder, asked, part, count, keep.dirty, team)
+    if team.leads:
+        write_answers(path, found.answers, key=key, facts={"noise": found.noise, "model": keep.model})
+    return found.answers
 
 
 def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -> str:
@@ -132,17 +150,35 @@ def _ask(
     part: EvaluationPart,
     count: Callable[[int], None],
     dirty: Mapping[str, Collection[int]] | None,
+    team: Team,
 ) -> _Ranked:
     """One task's answers."""
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
     prompts = [prompt for prompt, _ in asked.everything]
     inputs = encoder.inputs(prompts)
     cut = _cut(encoder, prompts, inputs)
+    if part.too_long == "refuse":
+        _refuse_cut(asked.entry, prompts, cut, encoder.rules.part.max_input_tokens)
     if asked.entry.spec.is_classification:
-        scored, noise = _score(model, encoder, prompts, inputs, part, autocast, count)
-        values = [_ranked(scores) for scores in scored]
+        found = score_options(
+            model,
+            encoder,
+            prompts,
+            inputs,
+            batch_tokens=part.batch_tokens,
+            autocast=autocast,
+            team=team,
+            count=count,
+        )
+        noise = found.noise
+        values = [_ranked(scores) for scores in found.options]
     else:
-        texts = _generate(model, encoder, inputs, part, autocast, count)
+        check_positions(model, max(map(len, inputs)), part.max_new_tokens, task=asked.entry.spec.name)
+
+        def write(numbers: Sequence[int]) -> list[str]:
+            return _generate(model, encoder, [inputs[number] for number in numbers], part, autocast, count)
+
+        texts = team.shared(range(len(inputs)), [len(ids) for ids in inputs], write)
         noise = 0.0
         values = [_generated(asked.entry, p, text) for p, text in zip(prompts, texts, strict=True)]
     marked = None if dirty is None else frozenset(dirty.get(asked.entry.spec.name, ()))
@@ -169,64 +205,6 @@ def _ask(
         for (prompt, split), lost, value in zip(asked.everything, cut, values, strict=True)
     ]
     return _Ranked(answers=rescored(answers, part.score, noise=noise), noise=noise)
-
-
-def _score(
-    model: Any,
-    encoder: TextEncoder,
-    prompts: Sequence[Prompt],
-    inputs: Sequence[Sequence[int]],
-    part: EvaluationPart,
-    autocast: bool,
-    count: Callable[[int], None],
-) -> tuple[list[OptionScores], float]:
-    """Options scored given the prompt and alone, and how far the arithmetic is off."""
-    tokens = _option_tokens(encoder, prompts)
-    questions = [
-        Question(prompt=ids, options=options, texts=prompt.answer.options)
-        for ids, options, prompt in zip(inputs, tokens, prompts, strict=True)
-    ]
-    # many rows and all templates of a row share their options: each set is asked without a prompt once
-    alone: dict[tuple[tuple[int, ...], ...], Question] = {}
-    nothing = encoder.inputs([""])[0] or [encoder.eos or 0]
-    for question in questions:
-        options = tuple(map(tuple, question.options))
-        alone.setdefault(options, Question(prompt=nothing, options=options, texts=question.texts))
-    batch_tokens = part.batch_tokens or scoring_tokens(model.device.type)
-
-    left = len(questions)
-
-    def told(more: int) -> None:
-        nonlocal left
-        count(min(more, left))
-        left -= min(more, left)
-
-    scored = rank_options(
-        model, [*questions, *alone.values()], batch_tokens=batch_tokens, autocast=autocast, report=told
-    )
-    unconditional = dict(zip(alone, (found.logprob for found in scored[len(questions) :]), strict=True))
-    found = [
-        OptionScores(
-            logprob=scores.logprob,
-            tokens=scores.tokens,
-            texts=scores.texts,
-            unconditional=unconditional[tuple(map(tuple, question.options))],
-        )
-        for question, scores in zip(questions, scored, strict=False)
-    ]
-    noise = _noise(model, questions, found, batch_tokens) if autocast else 0.0
-    return found, noise
-
-
-def _noise(model: Any, questions: Sequence[Question], scored: Sequence[OptionScores], batch_tokens: int) -> float:
-    """Largest difference, in nats, that float32 makes between two options of some of the questions."""
-    probes = range(0, len(questions), max(1, len(questions) // _PROBES))
-    exact = rank_options(model, [questions[number] for number in probes], batch_tokens=batch_tokens)
-    off = [
-        [a - b for a, b in zip(scored[number].logprob, one.logprob, strict=True)]
-        for number, one in zip(probes, exact, strict=True)
-    ]
-    return max((max(differences) - min(differences) for differences in off), default=0.0)
 
 
 def _generate(
@@ -261,24 +239,15 @@ def _cut(encoder: TextEncoder, prompts: Sequence[Prompt], inputs: Sequence[Seque
     return [start + size > len(ids) for size, ids in zip(whole, inputs, strict=True)]
 
 
-def _option_tokens(encoder: TextEncoder, prompts: Sequence[Prompt]) -> list[list[list[int]]]:
-    ids: Iterator[list[int]] = iter(
-        encoder.targets([option for prompt in prompts for option in prompt.answer.options], end=False)
-    )
-    found = []
-    for prompt in prompts:
-        tokens = [next(ids) for _ in prompt.answer.options]
-        seen: dict[tuple[int, ...], str] = {}
-        for text, option in zip(prompt.answer.options, tokens, strict=True):
-            where = f"{prompt.task}, row {prompt.row + 1}"
-            if not option:
-                what = f"the option {text!r} has no tokens in this model's vocabulary"
-                raise UserError(what, where=where, how="reword the option")
-            if (other := seen.setdefault(tuple(option), text)) != text:
-                what = f"the options {other[:60]!r} and {text[:60]!r} are the same tokens to this model"
-                raise UserError(what, where=where, how="reword them, or raise prompts.max_target_tokens")
-        found.append(tokens)
-    return found
+def _refuse_cut(entry: Entry, prompts: Sequence[Prompt], cut: Sequence[bool], limit: int) -> None:
+    long = [prompt for prompt, lost in zip(prompts, cut, strict=True) if lost]
+    if long:
+        first = f"row {long[0].row + 1}, template {long[0].template}"
+        raise UserError(
+            f"{len(long):,} of {len(prompts):,} prompts have more than {limit:,} tokens, the first is {first}",
+            where=entry.spec.name,
+            how="raise prompts.max_input_tokens, or let them be cut and counted: evaluation.too_long=cut",
+        )
 
 
 def _ranked(scores: OptionScores) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Answers on disk, one Parquet file a task, and as arrays.
 
 Everything that is reported comes from these files, offline: means, spreads, intervals, comparisons. A file appears
-whole or not at all and carries the key of what it answers: model, format, task, prompts and settings.
+whole or not at all and carries the key of what it answers: model, format, task, prompts and settings. Its pages have
+checksums, so a changed byte is an error and never another number.
 
     <folder>/<task>.parquet     a row of the table = a test or validation row under a template
                                 columns = the fields of `Answered`, and the option scores under every normalisation
@@ -97,7 +98,7 @@ def write_answers(path: Path, answers: Sequence[Answered], *, key: str, facts: M
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.partial")
     try:
-        pq.write_table(table, unfinished)
+        pq.write_table(table, unfinished, write_page_checksum=True)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -111,7 +112,7 @@ def read_key(path: Path) -> str | None:
     Raises:
         UserError: the file is damaged.
     """
-    return _told(path)["key"] if path.is_file() else None
+    return _told(path).key if path.is_file() else None
 
 
 def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
@@ -128,13 +129,14 @@ def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
 
     told = _told(path)
     try:
-        records: list[dict[str, Any]] = pq.read_table(path, columns=[f.name for f in fields(Answered)]).to_pylist()
-    except (pa.ArrowException, OSError) as error:
+        whole = pq.read_table(path, page_checksum_verification=True)  # damage to what others read of it counts, too
+        records: list[dict[str, Any]] = whole.select([f.name for f in fields(Answered)]).to_pylist()
+    except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
         raise _damaged(path, error) from None
     for record in records:
         record.update({name: tuple(record[name]) for name in _LISTS})
     answers = [Answered(**record) for record in records]
-    return answers if score is None else rescored(answers, score, noise=float(json.loads(told["facts"])["noise"]))
+    return answers if score is None else rescored(answers, score, noise=told.noise)
 
 
 def read_matrix(folder: Path, *, score: Score | None = None) -> list[Answered]:
@@ -237,19 +239,30 @@ def _type(pa: Any, name: str) -> Any:
     return plain["bool"] if name == "dirty" else plain[_TYPES.get(name, "string")]
 
 
-def _told(path: Path) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Told:
+    """What a file says of itself."""
+
+    key: str
+    noise: float
+
+
+def _told(path: Path) -> _Told:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError) as error:
+        told = {name.decode().removeprefix("openflan."): text.decode() for name, text in metadata.items()}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from None
-    told = {name.decode().removeprefix("openflan."): text.decode() for name, text in metadata.items()}
     if told.get("schema") != str(MATRIX_SCHEMA):
         what = f"answers of version {told.get('schema', 'unknown')}; this openflan reads version {MATRIX_SCHEMA}"
         raise UserError(what, where=str(path), how="move the file away and measure again")
-    return told
+    try:
+        return _Told(key=told["key"], noise=float(json.loads(told["facts"])["noise"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

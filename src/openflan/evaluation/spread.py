@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from openflan.evaluation.matrix import TaskMatrix
+from openflan.evaluation.metrics import SIGNATURES
 from openflan.evaluation.statistics import interval, resample_tasks
 
 __all__ = [
@@ -98,6 +99,8 @@ class TaskResult(_Record):
     majority: float
     models: dict[str, TemplateSpread]
     """By model: `untuned`, `seed-0`, …"""
+    signatures: dict[str, str] = {}
+    """Settings and library version behind metrics whose value depends on them, by metric (BLEU, ROUGE)."""
     leakage: dict[str, CleanSplit] = {}
     """By model, where the leak certificate found items of the task in the tuning set and left them there."""
 
@@ -127,6 +130,7 @@ def task_results(
             chance=chance(matrix),
             majority=majority(matrix),
             models={name: spread_of(matrices[task], samples=samples) for name, matrices in models.items()},
+            signatures={name: SIGNATURES[name]() for name in (matrix.metric, *matrix.others) if name in SIGNATURES},
             leakage={name: _apart(matrices[task], found[task]) for name, matrices in models.items()}
             if found.get(task)
             else {},

@@ -19,6 +19,7 @@ from openflan.evaluation.matrix import read_matrix, task_matrices
 from openflan.evaluation.protocol import Asked
 from openflan.evaluation.scores import Score
 from openflan.evaluation.spread import TaskResult, task_results
+from openflan.evaluation.team import ALONE, Team
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import EvaluationPart
 from openflan.stage import fingerprint_of, user_file_errors, write_atomically
@@ -44,6 +45,8 @@ class EvaluationResults(BaseModel):
     """Hash of the text format and tokenizer."""
     settings: dict[str, Any]
     """The evaluation's settings, as a recipe names them."""
+    prompts: dict[str, Any]
+    """The text format: how rows become prompts, as a recipe names it."""
     tasks: list[TaskResult]
     versions: dict[str, str]
     machine: dict[str, str]
@@ -60,34 +63,39 @@ def measure(
     report: Report,
     machine: Mapping[str, str],
     versions: Mapping[str, str],
+    team: Team = ALONE,
 ) -> tuple[Path, EvaluationResults]:
     """Ask a model some tasks and account for all tasks in its folder.
 
     Args:
         name: how the user calls the model.
         out: folder that holds the folders of results.
+        team: processes that call this together and share the work; the first writes.
 
     Raises:
         UserError: a task, the disk or a kept file is at fault.
     """
     content = hash_of_model(model)
-    settings = part.model_dump(mode="json", exclude={"tasks", "seen_rows", "bootstrap", "batch_tokens", "score"})
+    elsewhere = {"tasks", "seen_rows", "bootstrap", "batch_tokens", "score", "too_long"}
+    settings = part.model_dump(mode="json", exclude=elsewhere)
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
     folder = out / f"eval-{plain}-{fingerprint_of([content, encoder.fingerprint, settings])[:8]}"
     with user_file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        evaluate(model, encoder, tasks, part, report=report, keep=Keep(folder=folder, model=content))
+        evaluate(model, encoder, tasks, part, report=report, keep=Keep(folder=folder, model=content), team=team)
         results = EvaluationResults(
             schema_version=EVALUATION_SCHEMA,
             model=name,
             model_hash=content,
             format=encoder.fingerprint,
             settings={**settings, "score": part.score},
-            tasks=results_of(folder, part.score, samples=part.bootstrap),
+            prompts=encoder.rules.part.model_dump(mode="json"),
+            tasks=team.told(lambda: results_of(folder, part.score, samples=part.bootstrap)),
             versions=dict(versions),
             machine=dict(machine),
         )
-        write_atomically(folder / "results.json", results.model_dump_json(indent=1))
+        if team.leads:
+            write_atomically(folder / "results.json", results.model_dump_json(indent=1))
     return folder, results
 
 

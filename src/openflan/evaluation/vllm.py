@@ -13,18 +13,22 @@ from typing import Any
 
 from openflan.errors import UserError
 from openflan.evaluation.generation import cut_answer
+from openflan.evaluation.team import ALONE, Team
 from openflan.models.adapters import soft_prompt
 from openflan.prompts.encoding import TextEncoder
 
 __all__ = ["check_vllm", "generate_by_vllm"]
 
 
-def check_vllm() -> None:
-    """See to it that vLLM is installed.
+def check_vllm(team: Team = ALONE) -> None:
+    """See to it that vLLM is installed, and that it is asked by one process: it starts its own for more devices.
 
     Raises:
         UserError: it is not.
     """
+    if team.size > 1:
+        how = "start one process, or evaluation.engine=transformers"
+        raise UserError("vLLM divides its work itself", where="evaluation.engine: vllm", how=how)
     if find_spec("vllm") is None:
         raise UserError("vllm is not installed", where="evaluation.engine: vllm", how='pip install "openflan[vllm]"')
 

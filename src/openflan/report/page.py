@@ -21,7 +21,7 @@ from openflan.plan import UNTUNED
 from openflan.report import numbers
 from openflan.report.examples import choose_examples
 from openflan.report.plots import cluster_plot, loss_plot
-from openflan.report.sections import loss_lines, mixture_clusters, task_lines
+from openflan.report.sections import doubts, loss_lines, mixture_clusters, task_lines
 
 __all__ = ["ReportMaterial", "render_page"]
 
@@ -63,6 +63,7 @@ def render_page(material: ReportMaterial) -> str:
                 ("held-out", HELD_OUT, [line for line in lines if line.result.role == "held_out"]),
                 ("seen", SEEN, [line for line in lines if line.result.role == "seen"]),
             ],
+            doubts=doubts(results),
             loss_plots=_both(loss_plot, losses) if losses else [],
             losses=loss_lines(material.losses),
             mixture=mixture,

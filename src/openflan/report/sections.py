@@ -23,6 +23,7 @@ __all__ = [
     "MixtureTask",
     "Spread",
     "TaskLine",
+    "doubts",
     "loss_lines",
     "mixture_clusters",
     "task_lines",
@@ -98,6 +99,18 @@ class LossLine:
 def task_lines(results: Results) -> list[TaskLine]:
     """Every task's line, in the results' order."""
     return [_task_line(number, task) for number, task in enumerate(results.tasks)]
+
+
+def doubts(results: Results) -> str:
+    """How many answers of all models are to be read with care, and why; empty where none is."""
+    spreads = [spread for task in results.tasks for spread in task.models.values()]
+    counts = {
+        "had an equal option": sum(spread.ties for spread in spreads),
+        "were decided within bfloat16's noise": sum(spread.close for spread in spreads),
+        "were to prompts too long for the model, which were cut": sum(spread.cut for spread in spreads),
+    }
+    said = [f"{count:,} {what}" for what, count in counts.items() if count]
+    return f"Of {sum(spread.answers for spread in spreads):,} answers {', '.join(said)}." if said else ""
 
 
 def _task_line(number: int, task: TaskResult) -> TaskLine:

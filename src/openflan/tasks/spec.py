@@ -110,6 +110,9 @@ class Answer(_Strict):
             raise ValueError("has both options and options_field; keep one")
         if self.options is not None and len(self.options) < 2:
             raise ValueError("options needs at least two entries")
+        if self.options is not None and len(set(self.options)) < len(self.options):
+            twice = next(option for option in self.options if self.options.count(option) > 1)
+            raise ValueError(f"options has {twice!r} twice")
         if self.keys is not None and self.options is not None and len(self.keys) != len(self.options):
             raise ValueError(f"keys has {len(self.keys)} entries for {len(self.options)} options")
         if (self.keys is not None or self.keys_field is not None) and not self.is_classification:

@@ -8,7 +8,7 @@ Rejected: corpus BLEU as a row metric; it is no mean over rows, so it has no pai
 
 from collections.abc import Callable, Mapping, Sequence
 
-from openflan.evaluation.metrics.bleu import bleu
+from openflan.evaluation.metrics.bleu import bleu, bleu_signature
 from openflan.evaluation.metrics.choices import Choices
 from openflan.evaluation.metrics.correlation import pearson, spearman
 from openflan.evaluation.metrics.edit_distance import edit_distance
@@ -18,11 +18,12 @@ from openflan.evaluation.metrics.f1_classes import f1_binary, f1_macro
 from openflan.evaluation.metrics.groups import exact_match_groups
 from openflan.evaluation.metrics.matthews import matthews
 from openflan.evaluation.metrics.normal import normalise, normalise_trivia
-from openflan.evaluation.metrics.rouge import rouge
+from openflan.evaluation.metrics.rouge import rouge, rouge_signature
 
 __all__ = [
     "AGGREGATES",
     "METRICS",
+    "SIGNATURES",
     "Choices",
     "bleu",
     "edit_distance",
@@ -51,6 +52,9 @@ METRICS: Mapping[str, Callable[[str, Sequence[str]], float]] = {
     "edit_distance": edit_distance,
 }
 """Metrics of one generated answer by the name a task uses."""
+
+SIGNATURES: Mapping[str, Callable[[], str]] = {"bleu": bleu_signature, "rouge": rouge_signature}
+"""Settings and version of the libraries that compute a metric, for metrics whose value depends on them."""
 
 AGGREGATES: Mapping[str, Callable[[Choices], float]] = {
     "f1_binary": f1_binary,

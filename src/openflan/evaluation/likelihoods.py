@@ -1,0 +1,129 @@
+"""A task's options as log-likelihoods: given their prompts, without them, and how far bfloat16 is off.
+
+Many rows and all templates of a row have the same options: each set is asked without a prompt once. In bfloat16 some
+questions are scored in float32 too; the largest change between two options of one is the noise.
+
+Invariant: options of a row are told apart by their tokens. Cost: the forward passes of `rank_options`; 48 of them again
+in bfloat16. Rejected: PMI against a domain string of the task, which every task would have to name.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from openflan.errors import UserError
+from openflan.evaluation.ranking import Question, rank_options
+from openflan.evaluation.scores import OptionScores
+from openflan.evaluation.team import Team
+from openflan.models.batching import scoring_tokens
+from openflan.models.positions import check_positions
+from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.render import Prompt
+
+__all__ = ["Likelihoods", "score_options"]
+
+_PROBES = 48
+"""Questions a task that are scored twice to see how far bfloat16 is off."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Likelihoods:
+    """The options of every prompt."""
+
+    options: list[OptionScores]
+    noise: float
+    """How many nats a log-likelihood may be off."""
+
+
+def score_options(
+    model: Any,
+    encoder: TextEncoder,
+    prompts: Sequence[Prompt],
+    inputs: Sequence[Sequence[int]],
+    *,
+    batch_tokens: int | None,
+    autocast: bool,
+    team: Team,
+    count: Callable[[int], None],
+) -> Likelihoods:
+    """Score every prompt's options.
+
+    Args:
+        inputs: the prompts as tokens.
+        batch_tokens: padded tokens of one forward; None for what suits the device.
+        autocast: compute products in bfloat16.
+        count: told how many prompts more are done.
+
+    Raises:
+        UserError: an option has no tokens, or two of a row have the same.
+    """
+    questions = [
+        Question(prompt=ids, options=options, texts=prompt.answer.options)
+        for ids, options, prompt in zip(inputs, _option_tokens(encoder, prompts), prompts, strict=True)
+    ]
+    alone: dict[tuple[tuple[int, ...], ...], Question] = {}
+    nothing = encoder.inputs([""])[0] or [encoder.eos or 0]
+    for question in questions:
+        options = tuple(map(tuple, question.options))
+        alone.setdefault(options, Question(prompt=nothing, options=options, texts=question.texts))
+    every = [*questions, *alone.values()]
+    kin = [*(prompt.row for prompt in prompts), *(-1 - number for number in range(len(alone)))]
+    sizes = [len(question.prompt) + sum(map(len, question.options)) for question in every]
+    answers = max(len(option) for question in questions for option in question.options)
+    check_positions(model, max(map(len, inputs)), answers, task=prompts[0].task)
+    budget = batch_tokens or scoring_tokens(model.device.type)
+
+    def rank(numbers: Sequence[int]) -> list[OptionScores]:
+        asked = [every[number] for number in numbers]
+        return rank_options(model, asked, batch_tokens=budget, autocast=autocast, report=count)
+
+    scored = team.shared(kin, sizes, rank)
+    unconditional = dict(zip(alone, (found.logprob for found in scored[len(questions) :]), strict=True))
+    found = [
+        OptionScores(
+            logprob=scores.logprob,
+            tokens=scores.tokens,
+            texts=scores.texts,
+            unconditional=unconditional[tuple(map(tuple, question.options))],
+        )
+        for question, scores in zip(questions, scored, strict=False)
+    ]
+    return Likelihoods(options=found, noise=_noise(model, questions, found, budget, team) if autocast else 0.0)
+
+
+def _noise(
+    model: Any, questions: Sequence[Question], scored: Sequence[OptionScores], batch_tokens: int, team: Team
+) -> float:
+    """Largest difference, in nats, that float32 makes between two options of some of the questions."""
+    probes = range(0, len(questions), max(1, len(questions) // _PROBES))
+    sizes = [len(questions[number].prompt) for number in probes]
+    exact = team.shared(
+        probes,
+        sizes,
+        lambda places: rank_options(model, [questions[probes[n]] for n in places], batch_tokens=batch_tokens),
+    )
+    off = [
+        [a - b for a, b in zip(scored[number].logprob, one.logprob, strict=True)]
+        for number, one in zip(probes, exact, strict=True)
+    ]
+    return max((max(differences) - min(differences) for differences in off), default=0.0)
+
+
+def _option_tokens(encoder: TextEncoder, prompts: Sequence[Prompt]) -> list[list[list[int]]]:
+    ids: Iterator[list[int]] = iter(
+        encoder.targets([option for prompt in prompts for option in prompt.answer.options], end=False)
+    )
+    found = []
+    for prompt in prompts:
+        tokens = [next(ids) for _ in prompt.answer.options]
+        seen: dict[tuple[int, ...], str] = {}
+        for text, option in zip(prompt.answer.options, tokens, strict=True):
+            where = f"{prompt.task}, row {prompt.row + 1}"
+            if not option:
+                what = f"the option {text!r} has no tokens in this model's vocabulary"
+                raise UserError(what, where=where, how="reword the option")
+            if (other := seen.setdefault(tuple(option), text)) != text:
+                what = f"the options {other[:60]!r} and {text[:60]!r} are the same tokens to this model"
+                raise UserError(what, where=where, how="reword them, or raise prompts.max_target_tokens")
+        found.append(tokens)
+    return found
