@@ -62,7 +62,10 @@ def page(material: ReportMaterial) -> str:
 
 def test_it_opens_with_the_verdict_and_what_was_tuned_and_held_out(page, material):
     text = " ".join(Reader(page).text.split())
-    assert text.index(material.results.verdict.sentence) < text.index("Tuned: starter, for 400 steps") < 500
+    first = material.results.verdict.held_out[0]
+    scores = f"{100 * first.tuned:.1f} tuned against {100 * first.base:.1f} untuned"
+    assert text.index(f"Held out of tuning, natural language inference scores {scores}") < 200
+    assert text.index("the tuning set is clean.") < text.index("Tuned: starter, for 400 steps") < 500
     assert "Held out of tuning: natural language inference and paraphrase." in text
 
 
@@ -109,14 +112,15 @@ def test_a_task_shows_its_spread_over_templates_averaged_over_seeds(page, materi
 
 def test_generated_tasks_name_their_metrics_and_claim_no_chance(page):
     row = Reader(page).row("retell")
-    assert row.startswith("retell rouge bleu ")
-    assert row.endswith("– – 60 × 6")
+    assert row.startswith("retell rouge, 60 × 6 bleu ")
+    assert row.endswith("– –")
 
 
 def test_markup_in_data_is_shown_not_obeyed(material):
     evil = "<script>alert(1)</script><img src=http://example.org/x.png>"
+    options = {"options": (evil, evil + "2"), "scores": (-1.0, -2.0), "option_tokens": (1, 1)}
     spoilt = {
-        model: [replace(a, prompt=evil, answer=evil, expected=evil, options=(evil, evil + "2")) for a in held]
+        model: [replace(a, prompt=evil, answer=evil, expected=evil, **options) for a in held if a.kind == "ranked"]
         for model, held in material.examples.items()
     }
     results = material.results.model_copy(update={"machine": {"cpu": evil}, "name": evil})

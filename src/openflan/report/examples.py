@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openflan.evaluation.answered import Answered
+from openflan.evaluation.calibration import option_probabilities
+from openflan.evaluation.scores import Score
 from openflan.stage import fingerprint_of
 
 __all__ = ["ClusterExamples", "Example", "Option", "choose_examples"]
@@ -33,6 +35,9 @@ class Option:
     expected: bool
     untuned: bool
     tuned: bool
+    untuned_probability: float
+    """Given that one of the options is the answer."""
+    tuned_probability: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,13 +63,14 @@ class ClusterExamples:
 
 
 def choose_examples(
-    untuned: Sequence[Answered], tuned: Sequence[Answered], *, first: Sequence[str] = ()
+    untuned: Sequence[Answered], tuned: Sequence[Answered], *, score: Score, first: Sequence[str] = ()
 ) -> list[ClusterExamples]:
     """Sort every prompt by what tuning did to it, and choose one of each kind for every cluster.
 
     Args:
         untuned: the untuned model's answers.
         tuned: one tuned model's answers to the same prompts.
+        score: the normalisation that decided the answers.
         first: clusters that come first, in this order; the others follow by name.
     """
     after = {(answer.task, answer.row, answer.template): answer for answer in tuned}
@@ -75,23 +81,32 @@ def choose_examples(
             kinds = clusters.setdefault(before.cluster, {})
             kinds.setdefault(_kind(before, answer), []).append((before, answer))
     order = sorted(clusters, key=lambda name: (first.index(name) if name in first else len(first), name))
-    return [_cluster(name, clusters[name]) for name in order]
+    return [_cluster(name, clusters[name], score) for name in order]
 
 
-def _cluster(name: str, kinds: dict[str, list[tuple[Answered, Answered]]]) -> ClusterExamples:
+def _cluster(name: str, kinds: dict[str, list[tuple[Answered, Answered]]], score: Score) -> ClusterExamples:
     told = [kind for kind in (*_KINDS.values(), "right both times", "wrong both times") if kind in kinds]
     tally = {kind: len(kinds[kind]) for kind in told}
     shown = []
     for kind in told:
         before, after = min(kinds[kind], key=lambda pair: _lot(pair[0]))
-        options = tuple(
-            Option(
-                text=text, expected=text == before.expected, untuned=text == before.answer, tuned=text == after.answer
-            )
-            for text in before.options
-        )
-        shown.append(Example(kind=kind, untuned=before, tuned=after, options=options))
+        shown.append(Example(kind=kind, untuned=before, tuned=after, options=_options(before, after, score)))
     return ClusterExamples(cluster=name, tally=tally, total=sum(tally.values()), shown=shown)
+
+
+def _options(before: Answered, after: Answered, score: Score) -> tuple[Option, ...]:
+    probabilities = [option_probabilities(answer, score) for answer in (before, after)]
+    return tuple(
+        Option(
+            text=text,
+            expected=text == before.expected,
+            untuned=text == before.answer,
+            tuned=text == after.answer,
+            untuned_probability=sure_before,
+            tuned_probability=sure_after,
+        )
+        for text, sure_before, sure_after in zip(before.options, *probabilities, strict=True)
+    )
 
 
 def _kind(before: Answered, after: Answered) -> str:

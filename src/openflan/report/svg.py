@@ -18,7 +18,10 @@ import matplotlib.style
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-__all__ = ["Ink", "canvas", "to_svg"]
+__all__ = ["NARROW", "WIDE", "Ink", "canvas", "to_svg"]
+
+WIDE, NARROW = 940, 350
+"""Width of figures for screens and paper, and for phones, in CSS pixels."""
 
 
 class Ink:
