@@ -177,6 +177,18 @@ class PromptsPart(StylePart):
         """The styles of tuning prompts."""
         return self.styles or (self,)
 
+    @property
+    def tuning_settings(self) -> dict[str, Any]:
+        """What tuning prompts depend on: with `styles`, not how questions are asked."""
+        style = set(StylePart.model_fields)
+        styles = [one.model_dump(mode="json", include={*style, "weight"}) for one in self.tuning_styles]
+        return {**self.model_dump(mode="json", exclude={*style, "styles"}), "styles": styles}
+
+    @property
+    def asking_settings(self) -> dict[str, Any]:
+        """What questions depend on: not how tuning prompts are made."""
+        return self.model_dump(mode="json", exclude={"styles", "inversion_rate"})
+
 
 class MixingRule(_Part):
     """How some tasks divide the draws among them (openflan.mixture.rates)."""
@@ -212,6 +224,11 @@ class MixturePart(MixingRule):
     """Named groups of tasks; what they leave goes to the tasks of no group, by the rule above."""
     rows_per_task: int = Field(default=30_000, ge=1)
     """At most this many training rows a task are used."""
+    templates_per_task: int | None = Field(default=None, ge=1)
+    """Tuning prompts take so many of a task's templates, the first that fit a row, so that fewer are a part of more;
+    all if None. Questions are asked under all of theirs (`evaluation.templates`)."""
+    tasks_per_cluster: int | None = Field(default=None, ge=1)
+    """So many tasks of a cluster are tuned on, the first by name; all if None."""
     leakage: Literal["rows", "strict", "warn"] = "rows"
     """What happens to training rows whose text stands in a held-out task: `rows` drops them, `strict` drops their
     whole task, `warn` keeps them and says so in the certificate."""

@@ -126,7 +126,8 @@ class PlotRecord(_Record):
 
     kind: Literal["line", "bar"]
     x: str
-    """Axis along x, or `cluster` where each measured cluster is a place."""
+    """Axis along x, whose values are drawn with the cells' means; or `cluster`: each measured cluster is a place, drawn
+    with the points."""
     x_title: str
     log_x: bool
     y: list[Measure]
@@ -188,6 +189,9 @@ class StudyOutcome(_Record):
     """The recipe that all cells start from."""
     cells: list[CellRecord]
     points: list[Point]
+    """One for each measured cluster of each cell."""
+    means: list[Point]
+    """One a cell: the mean over its measured clusters, each of which counts alike; `cluster` is empty."""
     plot: PlotRecord
     findings: list[Finding]
     sentence: str
