@@ -126,7 +126,7 @@ class PlotRecord(_Record):
 
     kind: Literal["line", "bar"]
     x: str
-    """Axis along x, or `cluster` where each measured cluster is a place."""
+    """Axis along x, or `cluster`: each measured cluster is a place."""
     x_title: str
     log_x: bool
     y: list[Measure]
@@ -188,6 +188,12 @@ class StudyOutcome(_Record):
     """The recipe that all cells start from."""
     cells: list[CellRecord]
     points: list[Point]
+    """One for each measured cluster of each cell."""
+    means: list[Point]
+    """One a cell: the mean over its measured clusters, each of which counts alike; `cluster` is empty."""
+    drawn: list[Point]
+    """What the plot shows: one for each series and place on x, a mean over the cells that stand there and, but where x
+    is `cluster`, over their measured clusters; `cell` says what these cells have in common."""
     plot: PlotRecord
     findings: list[Finding]
     sentence: str
