@@ -1,8 +1,8 @@
 """Pages in headless Chromium: how wide they are, what the console says, and how they look.
 
-A page is put into a frame of the wanted width, because a headless window is never narrower than some 500 pixels; the
-page around it reads the frame's measures and writes them into its own text, which `--dump-dom` prints. The page itself
-is as users get it: its content policy lets no script in.
+A page is put into a frame of each wanted width, because a headless window is never narrower than some 500 pixels; the
+page around reads the frames' measures and writes them into its own text, which `--dump-dom` prints. The page itself is
+as users get it: its content policy lets no script in.
 """
 
 import json
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -32,16 +33,18 @@ _FLAGS = (
     "--allow-file-access-from-files",
     "--enable-logging=stderr",
 )
-_AROUND = """<!doctype html><meta charset="utf-8"><body style="margin:0"><iframe id="page" src="{address}"
- style="border:0;width:{width}px;height:{height}px"></iframe><script>
+_FRAME = '<iframe src="{address}" style="border:0;display:block;width:{width}px;height:{height}px"></iframe>'
+_AROUND = """<!doctype html><meta charset="utf-8"><body style="margin:0">{frames}<script>
 addEventListener("load", () => {{
-  const frame = document.getElementById("page").contentDocument, root = frame.documentElement
-  for (const closed of frame.querySelectorAll("details")) closed.open = {opened} || closed.open
-  const inside = (element) => element.closest(".wide-table") !== null
-  const wide = [...frame.body.querySelectorAll("*")].filter((element) =>
-    !inside(element) && element.getBoundingClientRect().right > root.clientWidth + 0.5)
-  const told = {{scroll: root.scrollWidth, client: root.clientWidth, height: root.scrollHeight,
-    wide: wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120))}}
+  const told = [...document.querySelectorAll("iframe")].map((holder) => {{
+    const page = holder.contentDocument, root = page.documentElement
+    for (const folded of page.querySelectorAll("details")) folded.open = {opened} || folded.open
+    const scrolls = (element) => element.closest(".wide-table") !== null
+    const wide = [...page.body.querySelectorAll("*")].filter((element) =>
+      !scrolls(element) && element.getBoundingClientRect().right > root.clientWidth + 0.5)
+    return {{page: holder.getAttribute("src"), width: root.clientWidth, scroll: root.scrollWidth,
+      height: root.scrollHeight, wide: wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120))}}
+  }})
   const text = document.createElement("pre")
   text.id = "told"; text.hidden = true; text.textContent = JSON.stringify(told)
   document.body.append(text)
@@ -53,8 +56,8 @@ addEventListener("load", () => {{
 class Visit:
     """What a reader's browser makes of a page."""
 
+    width: int
     scroll_width: int
-    client_width: int
     height: int
     wide: list[str]
     """Elements that reach beyond the page's edge; tables that scroll in a frame of their own are allowed to."""
@@ -66,46 +69,52 @@ def find_chromium() -> str | None:
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
 
-def visit(browser: str, page: Path, *, width: int, height: int = 1000, opened: bool = True) -> Visit:
-    """Open a page at some width, with what is folded away opened.
+def visit(
+    browser: str, pages: Sequence[Path], widths: Sequence[int], *, opened: bool = True
+) -> dict[Path, list[Visit]]:
+    """Open pages, each at every width, with what is folded away opened.
 
     Args:
-        page: the file; a file for the frame is written beside it.
+        pages: files of one folder; a file for the frames is written beside them.
     """
-    around = _around(page, width, height, opened)
-    done = _run(browser, ["--dump-dom", f"--window-size={max(width, 600)},{height}"], around)
+    around = _around([(page, width) for page in pages for width in widths], 1000, opened)
+    done = _run(browser, ["--dump-dom", f"--window-size={max(widths)},1000"], around)
     found = re.search(r'<pre id="told"[^>]*>(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, f"the browser told nothing: {done.stderr[-2000:]}"
-    told = json.loads(unescape(found[1]))
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return Visit(
-        scroll_width=told["scroll"],
-        client_width=told["client"],
-        height=told["height"],
-        wide=told["wide"],
-        console=console,
-    )
+    visits: dict[Path, list[Visit]] = {page: [] for page in pages}
+    for told in json.loads(unescape(found[1])):
+        page = next(page for page in pages if page.name == told["page"])
+        visits[page].append(
+            Visit(
+                width=told["width"],
+                scroll_width=told["scroll"],
+                height=told["height"],
+                wide=told["wide"],
+                console=[line for line in console if f"/{page.name}" in line],
+            )
+        )
+    return visits
 
 
 def photograph(browser: str, page: Path, picture: Path, *, width: int, dark: bool, opened: bool = False) -> None:
     """A picture of a whole page."""
-    height = visit(browser, page, width=width, opened=opened).height
-    around = _around(page, width, height, opened)
+    ((seen,),) = visit(browser, [page], [width], opened=opened).values()
+    around = _around([(page, width)], seen.height, opened)
     scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
-    size = f"--window-size={max(width, 500)},{height}"
-    _run(browser, [f"--screenshot={picture}", scheme, size], around)
+    _run(browser, [f"--screenshot={picture}", scheme, f"--window-size={max(width, 500)},{seen.height}"], around)
 
 
-def _around(page: Path, width: int, height: int, opened: bool) -> Path:
-    around = page.with_name(f".{page.stem}-{width}.html")
-    text = _AROUND.format(address=page.name, width=width, height=height, opened="true" if opened else "false")
-    around.write_text(text, encoding="utf-8")
+def _around(shown: Sequence[tuple[Path, int]], height: int, opened: bool) -> Path:
+    around = shown[0][0].with_name(".around.html")
+    frames = "".join(_FRAME.format(address=page.name, width=width, height=height) for page, width in shown)
+    around.write_text(_AROUND.format(frames=frames, opened=str(opened).lower()), encoding="utf-8")
     return around
 
 
 def _run(browser: str, arguments: list[str], page: Path) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [browser, *_FLAGS, f"--user-data-dir={profile}", "--virtual-time-budget=4000", *arguments]
+        command = [browser, *_FLAGS, f"--user-data-dir={profile}", *arguments]
         return subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
 
 

@@ -70,7 +70,8 @@ def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> 
                         task=task.name, cluster=task.cluster, row=row, template=template, prompt=prompt,
                         kind="ranked" if options else "generated", metric="accuracy" if options else "rouge",
                         value=value, answer=answer, expected=expected, options=options,
-                        scores=tuple(-1.0 if option == answer else -2.0 for option in options), others=() if options else (value / 2,),
+                        scores=tuple(-1.0 if option == answer else -2.0 for option in options),
+                        others=() if options else (value / 2,),
                         option_tokens=(1,) * len(options), further=() if options else ("bleu",), group="",
                     )
                 )  # fmt: skip

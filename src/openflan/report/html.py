@@ -1,6 +1,6 @@
 """Templates of pages: all text escaped, an unknown name an error.
 
-Rejected: templates of users' own; a page that looks the same everywhere is read faster, and data never picks a template.
+Rejected: templates of users' own: a page that looks the same everywhere is read faster.
 """
 
 from functools import cache

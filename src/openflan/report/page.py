@@ -1,7 +1,7 @@
 """The page of one run: a single HTML file to send to a colleague.
 
 No script, nothing fetched (a content policy in the page forbids both), light and dark, phone and paper. It opens with
-the verdict, and a cluster without a gain keeps its place and says so. The numbers behind each figure are in the page too.
+the verdict, and a cluster without a gain keeps its place and says so. The numbers behind each figure are in it too.
 
 Invariant: the same material gives the same bytes; all text from data is escaped.
 Cost: 2 s and some 600 kB for 25 tasks, most of it figures.

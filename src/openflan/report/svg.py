@@ -34,6 +34,8 @@ class Ink:
     UNTUNED = "#8b867a"
     TUNED = "#1f5c99"
     LOSS = "#a3481a"
+    THIRD = "#2f7a4d"
+    FOURTH = "#7a4b98"
 
 
 _VARIABLES = {value: f"var(--{name.lower()}, {value})" for name, value in vars(Ink).items() if name.isupper()}
