@@ -22,7 +22,7 @@ __all__ = ["cluster_data", "finding_sentence", "render_study"]
 
 _TONES = {"confirmed": "gain", "reversed": "loss", "not seen": "none", "not tested": "none"}
 """Classes of the page by verdict."""
-_MEASURES = {"tuned": "the tuned score", "untuned": "the untuned score", "gain": "the gain of tuning"}
+_MEASURES = {"tuned": "tuned score", "untuned": "untuned score", "gain": "gain of tuning"}
 
 
 def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
@@ -32,7 +32,9 @@ def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
         "study.html.j2",
         study=outcome,
         headline=finding_sentence(outcome.findings[0]) if len(outcome.findings) == 1 else outcome.sentence,
-        findings=[(finding, _TONES[finding.verdict], finding_sentence(finding)) for finding in outcome.findings],
+        findings=[
+            (finding, _TONES[finding.verdict], finding_sentence(finding, verdict=False)) for finding in outcome.findings
+        ],
         failed=failed,
         waiting=[cell.name for cell in outcome.cells if cell.status == "waiting"],
         drawing=drawing,
@@ -46,17 +48,23 @@ def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
     )
 
 
-def finding_sentence(finding: Finding) -> str:
-    """What the cells say of a claim, with numbers in points and the interval."""
+def finding_sentence(finding: Finding, *, verdict: bool = True) -> str:
+    """What the cells say of a claim, with numbers in points and the interval.
+
+    Args:
+        verdict: begin with it.
+    """
     if finding.difference is None or finding.ci95 is None:
-        return finding.sentence
+        told = finding.sentence if verdict else finding.sentence.removeprefix("Not tested: ")
+        return told[:1].upper() + told[1:]
     against = "" if finding.against == "no change" else f" against {finding.against}"
     seeds = ""
     if len(finding.by_seed) > 1:
         seeds = f"; by seed {listed([signed(value) for value in finding.by_seed.values()])}"
     expected = "no difference" if finding.expect == "same" else f"it {finding.expect}"
+    begin = f"{finding.verdict.capitalize()}: the" if verdict else "The"
     return (
-        f"{finding.verdict.capitalize()}: {_MEASURES[finding.measure]} with {finding.of}{against} differs by "
+        f"{begin} {_MEASURES[finding.measure]} with {finding.of}{against} differs by "
         f"{signed(finding.difference)} points (95 % interval {span(finding.ci95, sign=True)}{seeds}); "
         f"the paper has {expected}."
     )
