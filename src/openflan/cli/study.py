@@ -45,7 +45,8 @@ def study(
 ) -> None:
     """Run the cells of a study, those not done yet, and tell what they show; 1 is returned where a cell failed.
 
-    `--set axes.NAME=VALUES` and `--set resources.cpus=N` change the study; other keys change the recipe of every cell.
+    `--set axes.NAME=VALUES`, `before.NAME.KEY=VALUE` (a model tuned before) and `resources.cpus=N` change the study;
+    other keys change the recipe of every cell.
     """
     from openflan.errors import UserError
     from openflan.study.grid import make_grid
@@ -116,10 +117,11 @@ def _tell(loaded: "Study", grid: "Grid", pace: float | None, *, json_: bool) -> 
     out = sys.stdout
     cells = sum(cell.tuned for cell in found.cells)
     trainings = sum(cell.trainings for cell in found.cells)
-    before = f" and {len(found.cells) - cells} models before them" if cells < len(found.cells) else ""
+    first = len(found.cells) - cells
+    before = f" and {_many(first, 'model')} tuned before" if first else ""
     out.write(
-        f"\n{cells} cells{before}, {trainings} tuning runs, {found.tokens:,} tokens, at most {found.prompts:,} prompts"
-        " to answer\n"
+        f"\n{_many(cells, 'cell')}{before}, {_many(trainings, 'tuning run')}, {found.tokens:,} tokens,"
+        f" at most {found.prompts:,} prompts to answer\n"
     )
     if found.seconds is not None:
         told = f"at {pace:,.0f} tokens a second" if pace else f"({PACE.source}; other models by their parameters)"
@@ -145,6 +147,10 @@ def _print_forecast(loaded: "Study", found: "Forecast") -> None:
 def _shared(places: tuple[str, ...]) -> str:
     names = dict.fromkeys(place.split("/")[0] if place != "evaluation/untuned" else "untuned" for place in places)
     return ", ".join(names)
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _hours(seconds: float) -> str:

@@ -71,10 +71,10 @@ def write_plot(outcome: StudyOutcome, folder: Path) -> None:
 
 def draw(figure: Any, outcome: StudyOutcome) -> None:
     """Draw a study into an empty figure."""
-    axes = figure.add_axes((0.09, 0.15, 0.88, 0.76))
+    axes = figure.add_axes((0.09, 0.14, 0.88, 0.7))
     curves = curves_of(outcome)
     plot = outcome.plot
-    axes.set_title(outcome.title, loc="left", fontsize=14, color=Ink.INK)
+    figure.text(0.09, 0.94, outcome.title, fontsize=14, color=Ink.INK)
     axes.set_xlabel(plot.x_title)
     axes.set_ylabel(plot.y_title)
     axes.grid(axis="y", color=Ink.RULE, lw=0.6)
@@ -85,8 +85,11 @@ def draw(figure: Any, outcome: StudyOutcome) -> None:
         axes.set_yticks([])
         return
     places = _places(outcome, curves)
+    reach = max(places.at.values()) - min(places.at.values())
     for number, curve in enumerate(curves):
-        _draw_curve(axes, curve, number, len(curves), places, bars=plot.kind == "bar")
+        tone = sum(other.measure != "untuned" for other in curves[:number])
+        slot = _Slot(number=number, of=len(curves), tone=tone, step=0.006 * reach if not plot.log_x else 0.0)
+        _draw_curve(axes, curve, slot, places, bars=plot.kind == "bar")
     _draw_chance(axes, curves, places)
     if plot.log_x:
         axes.set_xscale("log")
@@ -97,14 +100,16 @@ def draw(figure: Any, outcome: StudyOutcome) -> None:
         if long:
             for tick in axes.get_xticklabels():
                 tick.set_ha("right")
-            axes.set_position((0.09, 0.3, 0.88, 0.61))
+            axes.set_position((0.09, 0.29, 0.88, 0.55))
     elif len(places.labels) <= 10:
         axes.set_xticks([places.at[label] for label in places.labels], places.labels)
         axes.minorticks_off()
     if "gain" in plot.y:
         axes.axhline(0, color=Ink.INK, lw=0.8)
-    if len(curves) > 1:
-        axes.legend(frameon=False, labelcolor=Ink.MUTED, fontsize=11, ncols=min(3, len(curves)))
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(
+            frameon=False, labelcolor=Ink.MUTED, fontsize=11, ncols=5, loc="lower left", bbox_to_anchor=(-0.01, 1.0)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,23 +130,40 @@ def _places(outcome: StudyOutcome, curves: Sequence[Curve]) -> _Places:
     return _Places(labels=labels, at=at, quantity=quantity)
 
 
-def _draw_curve(axes: Any, curve: Curve, number: int, of: int, places: _Places, *, bars: bool) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Slot:
+    """A curve's place among the others."""
+
+    number: int
+    of: int
+    tone: int
+    """Which colour and marker."""
+    step: float
+    """How far curves stand apart on an axis of quantities, so that no interval hides another."""
+
+    @property
+    def off(self) -> float:
+        """Steps from the middle."""
+        return self.number - (self.of - 1) / 2
+
+
+def _draw_curve(axes: Any, curve: Curve, slot: _Slot, places: _Places, *, bars: bool) -> None:
     xs = np.array([places.at[point.x_label] for point in curve.points])
     values = np.array([getattr(point, curve.measure) for point in curve.points])
     ends = np.array([getattr(point, f"{curve.measure}_ci95") for point in curve.points])
     reach = np.abs(np.stack([values - ends[:, 0], ends[:, 1] - values]))
     untuned = curve.measure == "untuned"
-    colour = Ink.UNTUNED if untuned else _COLOURS[number % len(_COLOURS)]
+    colour = Ink.UNTUNED if untuned else _COLOURS[slot.tone % len(_COLOURS)]
     fill = Ink.PAPER if untuned else colour
     if bars:
-        width = 0.8 / of
-        middle = xs + (number - (of - 1) / 2) * width
+        width = 0.8 / slot.of
+        middle = xs + slot.off * width
         axes.bar(middle, values, width * 0.92, color=fill, edgecolor=colour, lw=1.2, label=curve.label)
         axes.errorbar(middle, values, yerr=reach, fmt="none", ecolor=Ink.INK, elinewidth=1.1, capsize=2)
         return
-    shift = 0.0 if places.quantity else (number - (of - 1) / 2) * 0.08
+    shift = slot.off * (slot.step if places.quantity else 0.08)
     style = "-" if not untuned else (0, (4, 2))
-    marker = _MARKERS[number % len(_MARKERS)]
+    marker = "o" if untuned else _MARKERS[slot.tone % len(_MARKERS)]
     axes.errorbar(
         xs + shift, values, yerr=reach, color=colour, ls=style, lw=1.6, elinewidth=1.1, capsize=2,
         marker=marker, ms=7, mfc=fill, mec=colour, mew=1.5, label=curve.label,

@@ -174,7 +174,8 @@ def _seconds(recipe: Recipe, tokens: int, prompts: int, mixed: int, pace: float 
         if size is None:
             return None
         pace = PACE.tokens * PACE.parameters / size
-    return tokens / pace + prompts / (PACE.prompts * pace / PACE.tokens) + mixed / SPEED.alone
+    longer = 1 + max(recipe.prompts.all_shots)  # solved examples are read with every question
+    return tokens / pace + longer * prompts / (PACE.prompts * pace / PACE.tokens) + mixed / SPEED.alone
 
 
 def weights_of(cells: Sequence[CellForecast]) -> dict[str, float]:

@@ -9,6 +9,7 @@ paired.
 Legend: S resamples. Invariant: pure functions of the matrices. Cost: 20 ms a task and cell at 1,000 resamples.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
-from openflan.evaluation.results import ClusterVerdict, cluster_verdicts
+from openflan.evaluation.results import ClusterVerdict, Results, cluster_verdicts
 from openflan.evaluation.statistics import interval, resample_tasks
-from openflan.pipeline import plan_of
 from openflan.plan import UNTUNED
+from openflan.recipe import EvaluationPart
 from openflan.study.outcome import Measure
 
 __all__ = ["Difference", "Measured", "difference_of", "measure_run"]
@@ -66,22 +68,24 @@ class Difference:
 
 
 def measure_run(run: Path) -> Measured:
-    """Read what a finished run stored.
+    """Read what a finished run stored: its answers, and from its results which task plays which role.
 
     Raises:
-        UserError: the run is not finished, or a file is damaged.
+        UserError: a file is damaged, or of another version.
     """
-    plan = plan_of(run)
-    part = plan.recipe.evaluation
+    try:
+        told = Results.model_validate_json((run / "results.json").read_text(encoding="utf-8"))
+    except ValueError:
+        how = "make it again with `openflan report`"
+        raise UserError("not the results of this version", where=str(run / "results.json"), how=how) from None
+    part = EvaluationPart.model_validate_json(json.dumps(told.recipe["evaluation"]))
+    names_of = {f"seed-{seed}": seed for seed in told.seeds}
     matrices = {
-        name: task_matrices(read_matrix(run / "evaluation" / name, score=part.score)) for name in plan.evaluation_keys
+        name: task_matrices(read_matrix(run / "evaluation" / name, score=part.score)) for name in (UNTUNED, *names_of)
     }
     untuned = matrices[UNTUNED]
-    tuned = {seed: matrices[f"seed-{seed}"] for seed in plan.recipe.seeds}
-    roles: dict[str, Role] = {
-        **{entry.spec.name: "seen" for entry in plan.measured_seen},
-        **{entry.spec.name: "held_out" for entry in plan.measured_held_out},
-    }
+    tuned = {seed: matrices[name] for name, seed in names_of.items()}
+    roles: dict[str, Role] = {task.task: task.role for task in told.tasks if task.role != "asked"}
     names: tuple[Role, Role] = ("held_out", "seen")
     verdicts = {
         role: cluster_verdicts(untuned, tuned, [t for t, r in roles.items() if r == role], samples=part.bootstrap)

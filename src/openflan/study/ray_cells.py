@@ -11,7 +11,7 @@ Invariant: the same stages as without Ray, whatever dies on the way. Rejected: R
 checkpoints that the pipeline owns already.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class RayCells:
         with ray_cluster(cpus=None):
             import ray
 
-            self._check(ray.cluster_resources())
+            self.refuse(ray.cluster_resources())
             work = ray.remote(num_cpus=self._resources.cpus, num_gpus=self._resources.gpus, max_retries=_RETRIES)(
                 run_cell
             )
@@ -75,7 +75,15 @@ class RayCells:
                 watch(ended(result))
                 yield result
 
-    def _check(self, there: dict[str, float]) -> None:
+    def refuse(self, there: Mapping[str, float]) -> None:
+        """Refuse what could never be run.
+
+        Args:
+            there: the cluster's resources, in Ray's words.
+
+        Raises:
+            UserError: a cell needs more than there is.
+        """
         for name, key, wanted in (("cpus", "CPU", self._resources.cpus), ("gpus", "GPU", self._resources.gpus)):
             if wanted > there.get(key, 0.0):
                 how = "lower it in the study, or start larger machines"

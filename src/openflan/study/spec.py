@@ -30,7 +30,7 @@ __all__ = ["AxisPart", "ClaimPart", "PlotPart", "ResourcesPart", "SettingPart", 
 
 _NAME = r"^[a-z0-9][a-z0-9-]*$"
 _DEFAULT = "starter"
-_STUDYS_OWN = ("axes", "resources")
+_STUDYS_OWN = ("axes", "before", "resources")
 """What `--set` may change of a study itself; every other key is a recipe's."""
 
 
@@ -144,7 +144,7 @@ class SettingPart(_Part):
     change: dict[str, Any] = {}
     """Settings of every cell, by dotted key."""
     before: dict[str, dict[str, Any]] = {}
-    """Models to tune first, by name: what their recipe sets beside `change`."""
+    """Models to tune first, by name: what their recipe sets after `change`."""
     axes: tuple[AxisPart, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Repeats: tuning runs of each cell."""
@@ -189,7 +189,8 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
 
     Args:
         setting: which of its settings; `starter`, or its only one, by default.
-        settings: as after `--set`: `axes.NAME=VALUES` and `resources.…` change the study, other keys its recipes.
+        settings: as after `--set`: `axes.NAME=VALUES`, `before.NAME.KEY=VALUE` and `resources.…` change the study,
+            other keys its recipes.
 
     Raises:
         UserError: the file is missing, a key is unknown, a value is not allowed, or axes, claims and plot don't fit.
@@ -222,6 +223,12 @@ def _changed(part: SettingPart, settings: Sequence[str], *, where: str) -> Setti
             recipes[key] = value
         elif first == "resources":
             said["resources"][rest] = value
+        elif first == "before":
+            name, _, own = rest.partition(".")
+            if name not in said["before"] or not own:
+                how = did_you_mean(name, said["before"]) or f"before.NAME.KEY=VALUE, of {list(said['before'])}"
+                raise UserError(f"no model '{name}' is tuned before", where=f"--set {key}", how=how)
+            said["before"][name][own] = value
         elif rest in axes:
             key_of = axes[rest].pop("key", None)
             axes[rest].update({"values": value, **({"key": key_of} if isinstance(value, list) else {})})
