@@ -98,7 +98,7 @@ def _print(outcome: "StudyOutcome", folder: Path) -> None:
         console.print(f"{finding.claim} ({finding.figure})", highlight=False, markup=False)
         console.print(f"  {finding.sentence}", highlight=False, markup=False)
     console.print(outcome.sentence, style="bold", highlight=False, markup=False)
-    for what, name in (("account", "study.json"), ("plot", "plot.svg"), ("numbers", "plot.csv")):
+    for what, name in (("account", "study.json"), ("plot", "plot.svg"), ("report", "report.html")):
         console.print(f"{what:<8} {folder / name}", highlight=False, soft_wrap=True, markup=False)
 
 

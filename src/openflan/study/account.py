@@ -3,6 +3,7 @@
     runs/study-<name>-<hash>/  study.json   the account (openflan.study.outcome)
                                plot.csv     what is drawn, a line a point
                                plot.svg, plot.png
+                               report.html  the page, with report/*.csv
                                study.yaml   the study's own file, as it was run
 
 Invariant: made from stored answers and manifests, so it can be made again at any time; a cell that is not whole is in
@@ -17,6 +18,7 @@ import yaml
 
 from openflan.errors import UserError
 from openflan.pipeline import machine_facts, version_facts
+from openflan.report.write_study import write_study_page
 from openflan.stage import read_manifest, user_file_errors, write_atomically
 from openflan.study.drawing import write_plot
 from openflan.study.findings import findings_of, study_sentence
@@ -53,7 +55,7 @@ def read_account(folder: Path) -> StudyOutcome:
 
 
 def write_account(study: Study, grid: Grid, runs: Path, messages: Mapping[str, str]) -> StudyOutcome:
-    """Compute a study's account from what its runs stored and write it with its plot.
+    """Compute a study's account from what its runs stored and write it with its plot and page.
 
     Args:
         messages: why cells failed, by name.
@@ -98,7 +100,7 @@ def write_account(study: Study, grid: Grid, runs: Path, messages: Mapping[str, s
         write_atomically(folder / "study.yaml", yaml.safe_dump(study.file.model_dump(mode="json"), sort_keys=False))
         write_plot(outcome, folder)
         write_atomically(folder / "study.json", outcome.model_dump_json(indent=1))
-    return outcome
+    return write_study_page(folder)
 
 
 def _run_of(cell: Cell, runs: Path) -> Path | None:
