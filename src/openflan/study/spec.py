@@ -241,13 +241,12 @@ def _changed(part: SettingPart, settings: Sequence[str], *, where: str) -> Setti
         made = SettingPart.model_validate_json(json.dumps(said, default=str))
     except ValidationError as error:
         raise strict_error(error, where if not settings else f"{where} with --set", SettingPart) from None
-    own = [key for axis in made.axes for sets in axis.settings.values() for key in sets]
-    for key in recipes:
-        for other in own:
-            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
-                axis = next(a.name for a in made.axes if any(other in sets for sets in a.settings.values()))
-                how = f"set the axis instead: --set axes.{axis}=…"
-                raise UserError(f"an axis sets '{other}' in each cell", where=f"--set {key}", how=how)
+    for axis in made.axes:
+        for other in {key for sets in axis.settings.values() for key in sets}:
+            for key in recipes:
+                if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                    how = f"set the axis instead: --set axes.{axis.name}=…"
+                    raise UserError(f"an axis sets '{other}' in each cell", where=f"--set {key}", how=how)
     return made
 
 
