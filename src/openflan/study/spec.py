@@ -175,6 +175,8 @@ class Study:
     """Where relative paths in it start."""
     where: str
     """What it was read from, for messages."""
+    said: str
+    """How the user named it: a file, or a ready study."""
     changed: tuple[str, ...] = ()
     """What the user set, as written."""
 
@@ -195,7 +197,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
     Raises:
         UserError: the file is missing, a key is unknown, a value is not allowed, or axes, claims and plot don't fit.
     """
-    path = ready_file("study", path)
+    said, path = str(path), ready_file("study", path)
     data = read_yaml(path, kind="study", how="`ls studies/` shows the ready ones")
     try:
         file = StudyFile.model_validate_json(json.dumps(data, default=str))
@@ -206,7 +208,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
         how = did_you_mean(name, file.settings) or f"one of: {', '.join(file.settings)}"
         raise UserError(f"no setting '{name}'", where=str(path), how=how)
     where = f"{path}: settings.{name}"
-    study = Study(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where)
+    study = Study(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where, said=said)
     _check(study)  # as written: with other values of an axis a claim may go untested
     part = _changed(study.part, settings, where=where)
     return replace(study, part=part, changed=tuple(settings))
