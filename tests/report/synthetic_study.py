@@ -43,7 +43,9 @@ def finding(verdict: str, difference: float | None) -> Finding:
     )  # fmt: skip
 
 
-def make_study(*, categories: bool = False, findings: list[Finding] | None = None) -> StudyOutcome:
+def make_study(
+    *, categories: bool = False, findings: list[Finding] | None = None, certificate: str = "Clean"
+) -> StudyOutcome:
     labels = ("sentiment", "reading_comprehension_with_commonsense") if categories else ("1", "3", "7")
     xs = dict(zip(labels, (1.0, 3.0, 7.0), strict=False))
     first = AxisRecord(
@@ -62,7 +64,7 @@ def make_study(*, categories: bool = False, findings: list[Finding] | None = Non
             run="" if (a, b) == failed else f"more-clusters-{a}-{b}-1a2b3c4d", seeds=[0, 1, 2],
             status="failed" if (a, b) == failed else "ok",
             message="tasks.use: no rows left in retell; check its split" if (a, b) == failed else "",
-            seconds=41.5, shared=[] if (a, b) == grid[0] else ["evaluation/untuned"],
+            certificate="" if (a, b) == failed else f"{certificate}: 3 of 60 held-out items.", seconds=41.5, shared=[] if (a, b) == grid[0] else ["evaluation/untuned"],
         )
         for a, b in grid
     ]  # fmt: skip

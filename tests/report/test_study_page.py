@@ -44,6 +44,13 @@ def test_failed_cells_are_named_with_their_message():
     )
 
 
+def test_cells_whose_tuning_set_leaks_are_named():
+    clean, leaking = (" ".join(read(make_study(certificate=word)).text.split()) for word in ("Clean", "Leaking"))
+    assert "The tuning set of every cell is clean." in clean
+    assert "The tuning set of 5 cells is leaking: clusters=1,tasks=1, " in leaking
+    assert "Leaking: 3 of 60 held-out items." in leaking
+
+
 @pytest.mark.parametrize("categories", [False, True])
 def test_the_figure_draws_every_series_with_its_intervals(categories):
     study = make_study(categories=categories)

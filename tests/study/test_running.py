@@ -120,6 +120,22 @@ def test_killed_it_goes_on_with_the_cells_that_are_left(finished, tmp_path):
     assert again.outcome.findings[0].verdict == "not tested"
 
 
+def test_stopped_by_the_user_it_tells_what_is_whole_and_what_waits(finished, tmp_path):
+    study = load_study(finished[0], settings=["axes.steps=[1]"])
+
+    def stop(told):
+        if told.kind == "done":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, runs=tmp_path, watch=stop)
+    (folder,) = tmp_path.glob("study-*")
+    outcome = read_account(folder)
+    assert [cell.status for cell in outcome.cells] == ["ok", "waiting"]
+    assert {point.cell for point in outcome.points} == {"steps=1,asked=shown"}
+    assert outcome.cells[0].certificate
+
+
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory, my_tasks, tiny_llama):
     """A study with a model that can't be tuned, and two cells of which one starts from it."""

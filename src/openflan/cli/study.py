@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openflan.cli.durations import rough_time
 from openflan.cli.options import DataOption, JsonOption, QuietOption, SetOption, settings
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _tell(loaded: "Study", grid: "Grid", pace: float | None, *, json_: bool) -> 
     )
     if found.seconds is not None:
         told = f"at {pace:,.0f} tokens a second" if pace else f"({PACE.source}; other models by their parameters)"
-        out.write(f"about {_hours(found.seconds)} {told}\n")
+        out.write(f"about {rough_time(found.seconds)} {told}\n")
     out.write("".join(f"warning: {text}\n" for text in found.concerns))
 
 
@@ -137,7 +138,7 @@ def _print_forecast(loaded: "Study", found: "Forecast") -> None:
     for column in ("cell", "tasks", "tuning runs", "tokens", "prompts", "time", "taken from cells before"):
         table.add_column(column, justify="left" if column[0] == "c" or column.startswith("taken") else "right")
     for cell in found.cells:
-        time = "?" if cell.seconds is None else _hours(cell.seconds)
+        time = "?" if cell.seconds is None else rough_time(cell.seconds)
         counts = (str(cell.tuned_tasks), str(cell.trainings), f"{cell.tokens:,}", f"{cell.prompts:,}", time)
         table.add_row(cell.cell, *counts, _shared(cell.shared))
     console = Console(width=max(_WIDE, Console().width if sys.stdout.isatty() else 0), soft_wrap=True)
@@ -151,9 +152,3 @@ def _shared(places: tuple[str, ...]) -> str:
 
 def _many(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
-
-
-def _hours(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:,.1f} h"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from openflan.cli.durations import rough_time
 from openflan.pipeline import Event
 from openflan.study.running import CellEvent
 
@@ -171,11 +172,5 @@ def _ended(told: CellEvent) -> str:
 def _count(progress: GridProgress) -> str:
     failed = f", {progress.failed} failed" if progress.failed else ""
     left = progress.left
-    time_left = "" if left is None or progress.through == progress.cells else f", about {_time(left)} left"
+    time_left = "" if left is None or progress.through == progress.cells else f", about {rough_time(left)} left"
     return f"{progress.through} of {progress.cells} done{failed}{time_left}"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"

@@ -36,6 +36,8 @@ def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
             (finding, _TONES[finding.verdict], finding_sentence(finding, verdict=False)) for finding in outcome.findings
         ],
         failed=failed,
+        leaking=[cell.name for cell in outcome.cells if cell.certificate.startswith("Leaking")],
+        certified=all(cell.certificate.startswith("Clean") for cell in outcome.cells if cell.status == "ok"),
         waiting=[cell.name for cell in outcome.cells if cell.status == "waiting"],
         drawing=drawing,
         curves=curves_of(outcome),

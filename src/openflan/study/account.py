@@ -141,6 +141,7 @@ def _cells(
                 seeds=list(cell.data["seeds"]),
                 status="failed" if failed else "ok" if cell.name in measured else "waiting",
                 message=messages.get(cell.name, ""),
+                certificate=measured[cell.name].certificate if cell.name in measured else "",
                 seconds=round(sum(_number(manifest) for manifest in stages.values()), 2),
                 shared=shared,
             )
@@ -179,7 +180,7 @@ def _plot(study: Study, *, findings_text: Sequence[str]) -> PlotRecord:
 
 
 def _command(study: Study) -> str:
-    words = ["openflan", "study", study.file.name, "--setting", study.setting]
+    words = ["openflan", "study", study.said, "--setting", study.setting]
     for setting in study.changed:
         words += ["--set", setting]
     return shlex.join(words)

@@ -45,6 +45,8 @@ class Measured:
     """By task."""
     verdicts: Mapping[Role, Sequence[ClusterVerdict]]
     samples: int
+    certificate: str = ""
+    """The leak certificate's verdict on the tuning set."""
 
     @property
     def role(self) -> Role:
@@ -91,7 +93,14 @@ def measure_run(run: Path) -> Measured:
         role: cluster_verdicts(untuned, tuned, [t for t, r in roles.items() if r == role], samples=part.bootstrap)
         for role in names
     }
-    return Measured(untuned=untuned, tuned=tuned, roles=roles, verdicts=verdicts, samples=part.bootstrap)
+    return Measured(
+        untuned=untuned,
+        tuned=tuned,
+        roles=roles,
+        verdicts=verdicts,
+        samples=part.bootstrap,
+        certificate=told.certificate,
+    )
 
 
 def difference_of(

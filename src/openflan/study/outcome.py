@@ -77,6 +77,8 @@ class CellRecord(_Record):
     """`waiting`: not run yet, in an account that was written before the study was through."""
     message: str = ""
     """Why it failed, in one line."""
+    certificate: str = ""
+    """The leak certificate's verdict on its tuning set; empty where it is not whole."""
     seconds: float = 0.0
     """Computing time of its stages, those that were taken over from other cells included."""
     shared: list[str] = []

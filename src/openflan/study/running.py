@@ -87,8 +87,10 @@ def run_study(study: Study, *, runs: Path, engine: str = "local", watch: Watch =
         for result in cells.run(grid, runs, watch):
             if result.message is not None:
                 messages[result.cell] = result.message
-    finally:  # what is whole is accounted for when the user stops it, too
-        outcome = write_account(study, grid, runs, messages)
+    except KeyboardInterrupt:  # what is whole is accounted for, too
+        write_account(study, grid, runs, messages)
+        raise
+    outcome = write_account(study, grid, runs, messages)
     return StudyRun(outcome=outcome, folder=account_folder(study, grid, runs))
 
 

@@ -175,6 +175,8 @@ class Study:
     """Where relative paths in it start."""
     where: str
     """What it was read from, for messages."""
+    said: str
+    """How the user named it: a file, or a ready study."""
     changed: tuple[str, ...] = ()
     """What the user set, as written."""
 
@@ -195,7 +197,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
     Raises:
         UserError: the file is missing, a key is unknown, a value is not allowed, or axes, claims and plot don't fit.
     """
-    path = ready_file("study", path)
+    said, path = str(path), ready_file("study", path)
     data = read_yaml(path, kind="study", how="`ls studies/` shows the ready ones")
     try:
         file = StudyFile.model_validate_json(json.dumps(data, default=str))
@@ -206,7 +208,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
         how = did_you_mean(name, file.settings) or f"one of: {', '.join(file.settings)}"
         raise UserError(f"no setting '{name}'", where=str(path), how=how)
     where = f"{path}: settings.{name}"
-    study = Study(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where)
+    study = Study(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where, said=said)
     _check(study)  # as written: with other values of an axis a claim may go untested
     part = _changed(study.part, settings, where=where)
     return replace(study, part=part, changed=tuple(settings))
@@ -241,13 +243,12 @@ def _changed(part: SettingPart, settings: Sequence[str], *, where: str) -> Setti
         made = SettingPart.model_validate_json(json.dumps(said, default=str))
     except ValidationError as error:
         raise strict_error(error, where if not settings else f"{where} with --set", SettingPart) from None
-    own = [key for axis in made.axes for sets in axis.settings.values() for key in sets]
-    for key in recipes:
-        for other in own:
-            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
-                axis = next(a.name for a in made.axes if any(other in sets for sets in a.settings.values()))
-                how = f"set the axis instead: --set axes.{axis}=…"
-                raise UserError(f"an axis sets '{other}' in each cell", where=f"--set {key}", how=how)
+    for axis in made.axes:
+        for other in {key for sets in axis.settings.values() for key in sets}:
+            for key in recipes:
+                if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                    how = f"set the axis instead: --set axes.{axis.name}=…"
+                    raise UserError(f"an axis sets '{other}' in each cell", where=f"--set {key}", how=how)
     return made
 
 

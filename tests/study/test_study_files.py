@@ -74,11 +74,11 @@ def test_templates_and_shots_reach_the_recipe():
         ({"axes": [{"name": "s", "x": "number", "values": {"a": {}}}]}, r"x: number needs labels that are numbers"),
         ({"axes": [{"name": "steps", "key": "training.stebs", "values": [1, 2]}]}, r"unknown key 'training\.stebs'"),
         ({"before": {"first": {}}}, r"no cell starts from 'first'"),
-        ({"axes": [{"name": "m", "values": {"a": {"model.path": {"run_of": "frist"}}}}], "before": {"first": {}}},
-         r"no model 'frist' is tuned before; did you mean 'first'"),
+        ({"axes": [{"name": "m", "values": {"a": {"model.path": {"run_of": "firstt"}}}}], "before": {"first": {}}},
+         r"no model 'firstt' is tuned before; did you mean 'first'"),
         ({"base": "starterr"}, r"no recipe 'starterr'; did you mean 'starter'"),
         ({"resources": {"cpus": 0}}, r"resources\.cpus: Input should be greater than 0"),
-        ({"chnage": {}}, r"unknown key .*chnage"),
+        ({"changed": {}}, r"unknown key .*changed"),
     ],
 )  # fmt: skip
 def test_a_bad_study_is_one_clear_line(tmp_path, change, message):
