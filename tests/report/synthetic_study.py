@@ -64,7 +64,8 @@ def make_study(
             run="" if (a, b) == failed else f"more-clusters-{a}-{b}-1a2b3c4d", seeds=[0, 1, 2],
             status="failed" if (a, b) == failed else "ok",
             message="tasks.use: no rows left in retell; check its split" if (a, b) == failed else "",
-            certificate="" if (a, b) == failed else f"{certificate}: 3 of 60 held-out items.", seconds=41.5, shared=[] if (a, b) == grid[0] else ["evaluation/untuned"],
+            certificate="" if (a, b) == failed else f"{certificate}: 3 of 60 held-out items.",
+            seconds=41.5, shared=[] if (a, b) == grid[0] else ["evaluation/untuned"],
         )
         for a, b in grid
     ]  # fmt: skip

@@ -28,6 +28,7 @@ _MEASURES = {"tuned": "tuned score", "untuned": "untuned score", "gain": "gain o
 def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
     """The page as HTML."""
     failed = [cell for cell in outcome.cells if cell.status == "failed"]
+    whole = [cell for cell in outcome.cells if cell.status == "ok"]
     return render(
         "study.html.j2",
         study=outcome,
@@ -37,7 +38,7 @@ def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
         ],
         failed=failed,
         leaking=[cell.name for cell in outcome.cells if cell.certificate.startswith("Leaking")],
-        certified=all(cell.certificate.startswith("Clean") for cell in outcome.cells if cell.status == "ok"),
+        certified=bool(whole) and all(cell.certificate.startswith("Clean") for cell in whole),
         waiting=[cell.name for cell in outcome.cells if cell.status == "waiting"],
         drawing=drawing,
         curves=curves_of(outcome),
