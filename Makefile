@@ -20,7 +20,7 @@ check: $(STAMP)  ## style, types, one-way imports, spelling
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell src tests docs recipes examples benchmarks README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell src tests docs recipes studies examples benchmarks README.md CONTRIBUTING.md CHANGELOG.md
 
 bench: $(STAMP)  ## quick benchmarks against the peers
 	$(BIN)/pip install -q -c constraints.txt -e ".[bench]"

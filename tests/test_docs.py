@@ -72,3 +72,18 @@ def test_the_page_on_mixtures_shows_what_plan_prints(run, monkeypatch):
     printed = {line.rstrip() for line in run(f"{command.removeprefix('$ ')} --workers 2").splitlines()}
     assert len(lines) > 20
     assert [line for line in lines if line not in printed] == ["  …"]
+
+
+def test_the_study_on_the_page_on_studies_can_be_forecast(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (study,) = blocks("studies.md", "yaml")
+    (tmp_path / "rates.yaml").write_text(study, encoding="utf-8")
+    said = run("openflan study rates.yaml --dry-run --set axes.rate=[1.0e-3,3.0e-3]")
+    assert "2 cells, 4 tuning runs, 1,638,400 tokens" in said
+    assert "rate=0.003" in said
+
+
+def test_the_page_on_studies_names_the_ready_ones():
+    page = (DOCS / "studies.md").read_text(encoding="utf-8")
+    ready = {path.stem for path in (DOCS.parent / "studies").glob("*.yaml")}
+    assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) & ready == ready

@@ -69,7 +69,7 @@ def weights(folder: Path) -> dict[str, str]:
 
 def numbers(folder: Path) -> dict:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return {key: value for key, value in results.items() if key not in ("wall_seconds", "peak_memory_mb")}
+    return {key: value for key, value in results.items() if key not in ("wall_seconds", "peak_memory_mb", "costs")}
 
 
 def test_the_verdict_tells_held_out_clusters_from_tuned_ones(finished):
@@ -87,6 +87,12 @@ def test_the_verdict_tells_held_out_clusters_from_tuned_ones(finished):
     assert held["natural_language_inference"]["chance"] == pytest.approx(1 / 3)
     assert set(results["wall_seconds"]) >= {"mixture", "training/seed-0", "evaluation/untuned"}
     assert results["peak_memory_mb"] > 50
+    costs = results["costs"]
+    assert set(costs) == set(results["wall_seconds"])
+    log = (finished[2] / "training" / "seed-0" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert costs["training/seed-0"]["tokens"] == sum(json.loads(line)["tokens"] for line in log)
+    assert costs["evaluation/untuned"]["prompts"] > 0
+    assert costs["training/seed-0"]["energy_joules"] is None or costs["training/seed-0"]["energy_joules"] > 0
     assert "torch" in results["versions"]
 
 
@@ -156,8 +162,14 @@ def test_a_changed_row_of_data_redoes_everything_it_touches(tmp_path, tiny_llama
 def test_the_report_can_be_made_again_from_stored_answers(finished):
     folder = finished[2]
     before = numbers(folder)
+    tables = {path.name: path.read_bytes() for path in (folder / "report").iterdir()}
+    assert set(tables) == {"clusters.csv", "loss.csv", "loss-by-task.csv", "reliability.csv", "templates.csv"}
+    page = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
+    (folder / "report" / "loss.csv").unlink()
     report_again(folder)
+    assert (folder / "report.html").read_bytes() == page
+    assert {path.name: path.read_bytes() for path in (folder / "report").iterdir()} == tables
     assert numbers(folder) == before
     assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from openflan.prompts.encoding import TextEncoder
     from openflan.prompts.render import Prompt, TaskRenderer
     from openflan.recipe import Recipe, load_recipe
+    from openflan.study.running import run_study
+    from openflan.study.spec import load_study
     from openflan.tasks.catalog import open_catalog
     from openflan.tasks.sources import load_rows
     from openflan.tasks.spec import TaskSpec, load_task
@@ -39,10 +41,12 @@ _HOME = {
     "hold_out": "openflan.mixture.holdout",
     "load_recipe": "openflan.recipe",
     "load_rows": "openflan.tasks.sources",
+    "load_study": "openflan.study.spec",
     "load_task": "openflan.tasks.spec",
     "open_catalog": "openflan.tasks.catalog",
     "rank_options": "openflan.evaluation.ranking",
     "run": "openflan.pipeline",
+    "run_study": "openflan.study.running",
 }
 
 __all__ = [
@@ -59,10 +63,12 @@ __all__ = [
     "hold_out",
     "load_recipe",
     "load_rows",
+    "load_study",
     "load_task",
     "open_catalog",
     "rank_options",
     "run",
+    "run_study",
 ]
 
 

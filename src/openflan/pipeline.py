@@ -13,10 +13,7 @@ whole piece. Rejected: a workflow engine; four stages in a line need none.
 import json
 import os
 import platform
-import resource
 import shutil
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import openflan
+from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.plan import UNTUNED, Plan, make_plan
 from openflan.recipe import Recipe
@@ -234,7 +232,7 @@ class _Pipeline:
             self._watch(there)
             return
         self._watch(Event(stage=name, kind="started"))
-        began = time.perf_counter()
+        meter = Meter(device=place != "mixture", alone=ranks.world() == 1)
         place_in_work = folder.with_name(f".{folder.name}.partial")
         try:
             with user_file_errors(place_in_work):
@@ -244,13 +242,13 @@ class _Pipeline:
             if not any(place_in_work.rglob("manifest.json")) and not any(place_in_work.glob("*.parquet")):
                 shutil.rmtree(place_in_work, ignore_errors=True)
             raise
-        seconds = facts.pop("seconds", time.perf_counter() - began)
+        cost = meter.facts(seconds=facts.pop("seconds", None))
         ranks.wait()
         if ranks.is_first():
-            about = {"seconds": seconds, "peak_memory_mb": _peak_memory(), **facts}
+            about = {**cost, **facts}
             commit_folder(place_in_work, folder, key=key, facts=about)
         ranks.wait()
-        self._watch(Event(stage=name, kind="done", note=f"{seconds:.0f} s"))
+        self._watch(Event(stage=name, kind="done", note=f"{cost['seconds']:.0f} s"))
 
     def _begin_stage(self, place: str, key: str) -> Event | None:
         """What says that a stage is there already, here or in a sibling run; else its folder is made."""
@@ -465,12 +463,6 @@ def _workers(recipe: Recipe) -> int:
     part = recipe.training
     large = part.steps * part.tokens_per_batch * len(recipe.seeds) > _LARGE_STORE
     return (os.cpu_count() or 1) if large else 1
-
-
-def _peak_memory() -> float:
-    """Largest resident size of this process so far, in MB."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(size / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
 
 
 def version_facts() -> dict[str, str]:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 import openflan
 from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.evaluation.protocol import has_rows
-from openflan.mixture.holdout import HoldOut, hold_out
+from openflan.mixture.holdout import HoldOut, first_of_clusters, hold_out
 from openflan.mixture.leakage import read_leakage
 from openflan.mixture.workers import MixWork, example_rules
 from openflan.models.load import ModelSource, find_model
@@ -141,6 +141,7 @@ def resolve(recipe: Recipe) -> Resolved:
     if not entries:
         raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
     division = hold_out(entries, wanted.hold_out, kin=wanted.kin, lineage=wanted.lineage)
+    division = first_of_clusters(division, recipe.mixture.tasks_per_cluster)
     model = find_model(recipe.model, recipe.find(recipe.model.path))
     if model.adapter is not None:
         how = "merge it first (`openflan export model --merge`), or name its base"
@@ -175,7 +176,7 @@ def make_plan(recipe: Recipe) -> Plan:
         _content(division.tuned, "train", data),
         _content(held, "test", data),
         sorted(errata),
-        recipe.prompts.model_dump(mode="json"),
+        recipe.prompts.tuning_settings,
         recipe.mixture.model_dump(mode="json"),
         [recipe.training.steps, recipe.training.tokens_per_batch],
         model.tokenizer_fingerprint,
@@ -192,7 +193,7 @@ def make_plan(recipe: Recipe) -> Plan:
         _content(held, "test", data),
         _content(seen, "test", data),
         _content(chooses, "validation", data),
-        recipe.prompts.model_dump(mode="json"),
+        recipe.prompts.asking_settings,
         recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks", "too_long"}),
         [FORMAT, openflan.__version__],
     ]

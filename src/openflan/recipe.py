@@ -8,15 +8,16 @@ Rejected: Python configuration files, which can't be compared, hashed or trusted
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from openflan.errors import UserError, strict_error
-from openflan.safe_yaml import parse_yaml, read_yaml
+from openflan.errors import strict_error
+from openflan.safe_yaml import read_yaml
+from openflan.settings import parse_setting, set_key
 from openflan.stage import fingerprint_of
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "TasksPart",
     "TrainingPart",
     "load_recipe",
+    "make_recipe",
 ]
 
 
@@ -177,6 +179,18 @@ class PromptsPart(StylePart):
         """The styles of tuning prompts."""
         return self.styles or (self,)
 
+    @property
+    def tuning_settings(self) -> dict[str, Any]:
+        """What tuning prompts depend on: with `styles`, not how questions are asked."""
+        style = set(StylePart.model_fields)
+        styles = [one.model_dump(mode="json", include={*style, "weight"}) for one in self.tuning_styles]
+        return {**self.model_dump(mode="json", exclude={*style, "styles"}), "styles": styles}
+
+    @property
+    def asking_settings(self) -> dict[str, Any]:
+        """What questions depend on: not how tuning prompts are made."""
+        return self.model_dump(mode="json", exclude={"styles", "inversion_rate"})
+
 
 class MixingRule(_Part):
     """How some tasks divide the draws among them (openflan.mixture.rates)."""
@@ -212,6 +226,11 @@ class MixturePart(MixingRule):
     """Named groups of tasks; what they leave goes to the tasks of no group, by the rule above."""
     rows_per_task: int = Field(default=30_000, ge=1)
     """At most this many training rows a task are used."""
+    templates_per_task: int | None = Field(default=None, ge=1)
+    """Tuning prompts take so many of a task's templates, the first that fit a row, so that fewer are a part of more;
+    all if None. Questions are asked under all of theirs (`evaluation.templates`)."""
+    tasks_per_cluster: int | None = Field(default=None, ge=1)
+    """So many tasks of a cluster are tuned on, the first by name; all if None."""
     leakage: Literal["rows", "strict", "warn"] = "rows"
     """What happens to training rows whose text stands in a held-out task: `rows` drops them, `strict` drops their
     whole task, `warn` keeps them and says so in the certificate."""
@@ -376,32 +395,23 @@ def load_recipe(path: Path, settings: Sequence[str] = (), *, folder: Path | None
     """
     data = read_yaml(path, kind="recipe", how="`ls recipes/` shows the ready ones")
     for setting in settings:
-        apply_setting(data, setting)
+        set_key(data, *parse_setting(setting))
+    return make_recipe(data, where=str(path), folder=folder or path.parent)
+
+
+def make_recipe(data: Mapping[str, Any], *, where: str, folder: Path) -> Recipe:
+    """Plain data as a recipe.
+
+    Args:
+        where: what the data are from, for messages.
+        folder: where relative paths in it start.
+
+    Raises:
+        UserError: a key is unknown or a value is not allowed.
+    """
     try:
         recipe = Recipe.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
-        raise strict_error(error, str(path), Recipe) from None
-    recipe._folder = (folder or path.parent).resolve()
+        raise strict_error(error, where, Recipe) from None
+    recipe._folder = folder.resolve()
     return recipe
-
-
-def apply_setting(data: dict[str, Any], setting: str) -> None:
-    """Set one dotted key in place.
-
-    Raises:
-        UserError: it is not of the form a.b=value.
-    """
-    key, equals, value = setting.partition("=")
-    if not equals or not key:
-        raise UserError(f"'{setting}' is not of the form a.b=value", where="--set")
-    *path, last = key.strip().split(".")
-    here = data
-    for part in path:
-        below = here.setdefault(part, {})
-        if not isinstance(below, dict):
-            raise UserError(f"'{part}' in '{key}' holds a value, not keys", where="--set")
-        here = below
-    try:
-        here[last] = parse_yaml(value)
-    except ValueError:
-        raise UserError(f"the value of '{setting}' is not valid YAML", where="--set", how="quote it") from None

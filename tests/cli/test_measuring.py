@@ -166,3 +166,37 @@ def test_an_encoder_decoder_is_measured_and_signatures_are_recorded(openflan, my
     signatures = {task["task"]: task["signatures"] for task in json.loads(out)["tasks"]}
     assert signatures["cafe_review"] == {}
     assert "tok:intl|smooth:exp|version:" in signatures["card_sentence"]["bleu"]
+
+
+def test_two_models_have_a_page(measured, model_folder, openflan, tmp_path):
+    one, _ = measured()
+    two, _ = measured(model_folder("qwen2"))
+    ask = ["report", "--compare", one, two, "--samples", 100, "--out", tmp_path / "pages"]
+    code, out, err = openflan(*ask, "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    folder = Path(told.pop("folder"))
+    assert json.loads((folder / "comparison.json").read_text(encoding="utf-8")) == told
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "does_it_follow" in page
+    assert one.name in page
+    assert {path.name for path in (folder / "report").iterdir()} == {"differences.csv", "reliability.csv"}
+    code, out, _ = openflan(*ask)
+    assert code == 0
+    assert out.splitlines()[-1] == f"report   {folder / 'report.html'}"
+    assert (folder / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_what_has_no_page_is_one_line(measured, openflan, tmp_path):
+    folder, _ = measured()
+    for arguments, says in (
+        ([], "name a run or study folder, or two to compare"),
+        ([folder, "--compare", folder, folder], "name a run or study folder, or two to compare"),
+        ([folder, "--out", tmp_path], "--out, --score and --samples belong to --compare"),
+        ([folder], "not a run or study folder (no recipe.yaml, no study.json)"),
+        (["--compare", folder, tmp_path / "nowhere"], "no such folder"),
+        (["--compare", folder, folder, "--score", "pim"], "did you mean 'pmi'"),
+    ):
+        code, _, err = openflan("report", *arguments)
+        assert (code, err.count("\n")) == (2, 1), err
+        assert says in err

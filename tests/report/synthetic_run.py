@@ -7,8 +7,9 @@ import numpy as np
 
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import task_matrices
-from openflan.evaluation.results import SCHEMA, Results, Verdict, cluster_verdicts
+from openflan.evaluation.results import SCHEMA, Results, StageCost, Verdict, cluster_verdicts
 from openflan.evaluation.spread import task_results
+from openflan.mixture.leakage import Leakage
 from openflan.recipe import Recipe
 from openflan.report.page import ReportMaterial
 
@@ -69,8 +70,9 @@ def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> 
                         task=task.name, cluster=task.cluster, row=row, template=template, prompt=prompt,
                         kind="ranked" if options else "generated", metric="accuracy" if options else "rouge",
                         value=value, answer=answer, expected=expected, options=options,
-                        scores=tuple(-1.0 for _ in options), others=() if options else (value / 2,),
-                        further=() if options else ("bleu",), group="",
+                        scores=tuple(-1.0 if option == answer else -2.0 for option in options),
+                        others=() if options else (value / 2,),
+                        option_tokens=(1,) * len(options), further=() if options else ("bleu",), group="",
                     )
                 )  # fmt: skip
     return found
@@ -103,11 +105,18 @@ def make_material(
             sentence="On natural language inference, which tuning never saw, accuracy rose from 42.1 to 50.6"
             " (gain +8.5, 95 % interval +4.4 to +12.3); on paraphrase no gain is shown.",
         ),
-        tasks=task_results(matrices, {task.name: task.role for task in suite}),
+        tasks=task_results(matrices, {task.name: task.role for task in suite}, untuned="untuned", samples=200),
         held_out_clusters=held,
         tuned_tasks=[task.name for task in suite if task.role == "seen"],
         wall_seconds={"mixture": 12.4, "training": 205.0, "evaluation": 81.2},
         peak_memory_mb=1312.0,
+        costs={
+            "mixture": StageCost(seconds=12.4, peak_memory_mb=512.0, tokens=3_240_000),
+            "training/seed-0": StageCost(
+                seconds=205.0, peak_memory_mb=1300.0, device_memory_mb=2100.0, energy_joules=54_000.0, tokens=3_240_000
+            ),
+            "evaluation/untuned": StageCost(seconds=81.2, peak_memory_mb=1312.0, energy_joules=9_000.0, prompts=3_240),
+        },
         versions={"openflan": "0.1.0", "torch": "2.13.0", "transformers": "5.20.1", "python": "3.11.9"},
         machine={"cpu": "x86_64", "cores": "2", "device": "cpu", "memory": "8 GB"},
         format="5e6f7a8b9c0d",
@@ -124,6 +133,7 @@ def make_material(
                 "rows": 1500 + 250 * place,
                 "rate": 1 / 6,
                 "drawn": {str(seed): 2400 + 7 * seed + place for seed in seeds},
+                "tokens": {str(seed): 90_000 + 7 * seed + place for seed in seeds},
             }
             for place, task in enumerate(task for task in suite if task.role == "seen")
         },
@@ -131,14 +141,33 @@ def make_material(
     return ReportMaterial(
         results=results,
         ledger=ledger,
-        losses={seed: losses(seed) for seed in seeds},
+        losses={seed: losses(seed, suite) for seed in seeds},
         examples=models,
+        leakage=leakage(suite),
     )
 
 
-def losses(seed: int) -> list[dict[str, object]]:
+def losses(seed: int, suite: Sequence[Task]) -> list[dict[str, object]]:
+    """Every task is in two steps of three."""
     noise = np.random.default_rng(seed).normal(0, 0.12, 400)
+    names = [task.name for task in suite if task.role == "seen"]
     return [
-        {"step": n + 1, "loss": float(0.9 + 3 * np.exp(-n / 60) + noise[n]), "tokens": 8100, "examples": 40}
+        {
+            "step": n + 1, "loss": float(0.9 + 3 * np.exp(-n / 60) + noise[n]), "tokens": 8100, "examples": 40,
+            "seconds": 0.5, "mfu": 0.25,
+            "task_loss": {name: 0.5 + at + 2 / (1 + n / 40) for at, name in enumerate(names) if (n + at) % 3},
+        }
         for n in range(400)
-    ]
+    ]  # fmt: skip
+
+
+def leakage(suite: Sequence[Task], *, dirty: int = 0) -> Leakage:
+    """A certificate that found an item of each held-out task, and left `dirty` ones in."""
+    held = [task.name for task in suite if task.role == "held_out"]
+    return Leakage(
+        mode="warn" if dirty else "rows",
+        items={name: {"total": 60, "exact": 1, "ngram": max(1, dirty), "dirty": dirty} for name in held},
+        edges=[{"task": "retell", "held_out": name, "items": 1, "rows": 3} for name in held],
+        pairs=[],
+        dirty={name: list(range(dirty)) for name in held},
+    )

@@ -1,14 +1,22 @@
 """The page, as its reader meets it."""
 
+import base64
+import csv
+import io
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from synthetic_run import SUITE, Task, make_material
+import yaml
+from synthetic_run import SUITE, Task, leakage, make_material
 
-from openflan.report.page import ReportMaterial, render_page
+from openflan.evaluation.spread import BestOnValidation
+from openflan.recipe import Recipe
+from openflan.report.page import ReportMaterial, RunFigures, render_page
+from openflan.report.plot_data import PlotData, write_plot_data
 
 
 class Reader(HTMLParser):
@@ -55,6 +63,10 @@ class Reader(HTMLParser):
         return next(" ".join(row.split()) for row in self.rows if row.strip().startswith(start))
 
 
+def figures_of(page: str) -> list[dict[str, str | None]]:
+    return [found for tag, found in Reader(page).tags if tag == "svg"]
+
+
 @pytest.fixture(scope="module")
 def page(material: ReportMaterial) -> str:
     return render_page(material)
@@ -62,7 +74,10 @@ def page(material: ReportMaterial) -> str:
 
 def test_it_opens_with_the_verdict_and_what_was_tuned_and_held_out(page, material):
     text = " ".join(Reader(page).text.split())
-    assert text.index(material.results.verdict.sentence) < text.index("Tuned: starter, for 400 steps") < 500
+    first = material.results.verdict.held_out[0]
+    scores = f"{100 * first.tuned:.1f} tuned against {100 * first.base:.1f} untuned"
+    assert text.index(f"Held out of tuning, natural language inference scores {scores}") < 200
+    assert text.index("the tuning set is clean.") < text.index("Tuned: starter, for 400 steps") < 500
     assert "Held out of tuning: natural language inference and paraphrase." in text
 
 
@@ -109,14 +124,15 @@ def test_a_task_shows_its_spread_over_templates_averaged_over_seeds(page, materi
 
 def test_generated_tasks_name_their_metrics_and_claim_no_chance(page):
     row = Reader(page).row("retell")
-    assert row.startswith("retell rouge bleu ")
-    assert row.endswith("– – 60 × 6")
+    assert row.startswith("retell rouge, 60 × 6 bleu ")
+    assert row.endswith("– –")
 
 
 def test_markup_in_data_is_shown_not_obeyed(material):
     evil = "<script>alert(1)</script><img src=http://example.org/x.png>"
+    options = {"options": (evil, evil + "2"), "scores": (-1.0, -2.0), "option_tokens": (1, 1)}
     spoilt = {
-        model: [replace(a, prompt=evil, answer=evil, expected=evil, options=(evil, evil + "2")) for a in held]
+        model: [replace(a, prompt=evil, answer=evil, expected=evil, **options) for a in held if a.kind == "ranked"]
         for model, held in material.examples.items()
     }
     results = material.results.model_copy(update={"machine": {"cpu": evil}, "name": evil})
@@ -124,6 +140,94 @@ def test_markup_in_data_is_shown_not_obeyed(material):
     reader = Reader(page)
     assert not [tag for tag, _ in reader.tags if tag in ("script", "img")]
     assert evil in reader.text
+
+
+def test_a_task_shows_interval_gain_and_the_template_that_validation_rows_choose(material):
+    task = next(task for task in material.results.tasks if task.task == "follows")
+    assert task.gain is not None
+    best = BestOnValidation(template=2, score=0.625, validation_score=0.7, validation_rows=40)
+    models = {name: m.model_copy(update={"best_on_validation": best}) for name, m in task.models.items()}
+    chosen = [t.model_copy(update={"models": models}) if t.task == "follows" else t for t in material.results.tasks]
+    page = render_page(replace(material, results=material.results.model_copy(update={"tasks": chosen})))
+    row = Reader(page).row("follows accuracy")
+    low, high = task.gain.tuned_ci95
+    assert f"{100 * task.gain.tuned:.1f} ± " in row
+    assert f"{100 * low:.1f} to {100 * high:.1f}" in row
+    assert "62.5 → 62.5" in row
+
+
+def test_options_carry_each_models_probability(page):
+    assert re.search(r"○ </span>73 %", page)  # scores of -1 and -2: 1 / (1 + 1/e)
+    assert re.search(r'class="tuned" style="--p: 26.9%">', page)
+
+
+def test_reliability_is_told_for_untuned_and_tuned_on_held_out_and_seen_clusters(page):
+    rows = [row.split() for row in Reader(page).rows]
+    told = [row for row in rows if row[:1] in (["untuned"], ["tuned"]) and len(row) == 5]
+    assert [row[0] for row in told] == ["untuned", "tuned"] * 2
+    probability, right, error = map(float, told[0][1:4])
+    assert (probability, error) == (pytest.approx(67.4, abs=6), pytest.approx(abs(probability - right), abs=6))
+    assert "calibration error" in next(f["aria-label"] for f in figures_of(page) if "probability" in f["aria-label"])
+
+
+def test_every_tuned_task_has_its_loss(page, material):
+    told = next(found["aria-label"] for found in figures_of(page) if "loss of each task" in (found["aria-label"] or ""))
+    assert [name for name in material.results.tuned_tasks if f"{name} " in told] == material.results.tuned_tasks
+
+
+def test_the_certificate_names_what_was_hit_and_by_what(page):
+    row = [row.split() for row in Reader(page).rows if row.split()[:1] == ["contradicts"]][-1]
+    assert row == ["contradicts", "60", "1", "1", "0", "retell", "(3)"]
+
+
+def test_a_leaking_mixture_is_told_in_the_first_sentence(material):
+    page = render_page(replace(material, leakage=leakage(SUITE, dirty=2)))
+    assert "the tuning set is leaking (6 of 180 held-out items stand in it)" in page.partition("</h1>")[2][:900]
+    assert "This mixture keeps such rows" in page
+
+
+def test_cost_is_told_by_stage_and_energy_where_it_is_known(page):
+    reader = Reader(page)
+    assert (
+        reader.row("training seed-0")
+        == "training seed-0 3 min 25 s 3,240,000 tokens 15,805 1,300 MB device 2,100 MB 15.0 Wh"
+    )
+    assert reader.row("mixture 12").endswith("512 MB –")
+    assert reader.row("In all").endswith("17.5 Wh")
+
+
+def test_it_says_how_to_repeat_the_run(page, material):
+    commands = re.search(r'<pre class="commands">(.*?)</pre>', page, re.DOTALL)
+    assert commands is not None
+    assert commands[1].splitlines() == [
+        "pip install openflan==0.1.0 torch==2.13.0 transformers==5.20.1",
+        "openflan run starter.yaml",
+    ]
+    address = re.search(r'download="starter.yaml" href="data:application/yaml;charset=utf-8;base64,([^"]+)"', page)
+    assert address is not None
+    recipe = yaml.safe_load(base64.b64decode(address[1]))
+    assert Recipe.model_validate_json(json.dumps(recipe)).model_dump(mode="json") == material.results.recipe
+
+
+def test_every_figure_has_its_numbers_as_csv_in_the_page_and_beside_it(material, page, tmp_path):
+    figures = RunFigures(material)
+    write_plot_data(tmp_path / "report", figures.data)
+    files = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "report").iterdir()}
+    assert set(files) == {"clusters.csv", "loss.csv", "loss-by-task.csv", "reliability.csv", "templates.csv"}
+    found = dict(re.findall(r'download="([\w-]+\.csv)" href="data:text/csv;charset=utf-8;base64,([^"]+)"', page))
+    assert {name: base64.b64decode(text).decode() for name, text in found.items()} == files
+    rows = list(csv.DictReader(io.StringIO(files["clusters.csv"])))
+    first = material.results.verdict.held_out[0]
+    assert [row["cluster"] for row in rows][:2] == ["natural_language_inference", "paraphrase"]
+    assert float(rows[0]["gain_high"]) == pytest.approx(first.gain_ci95[1], abs=1e-5)
+
+
+def test_files_of_figures_that_are_gone_are_removed(tmp_path):
+    old = PlotData(name="old", columns=("a",), rows=[(1,), (None,), (float("nan"),)])
+    write_plot_data(tmp_path, [old])
+    assert (tmp_path / "old.csv").read_text() == 'a\n1\n""\n""\n'
+    write_plot_data(tmp_path, [replace(old, name="new")])
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 
 
 def test_nothing_is_fetched_and_no_script_runs(page):

@@ -11,12 +11,12 @@ from openflan.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from openflan.evaluation.comparison import Comparison
-    from openflan.evaluation.matrix import TaskMatrix
     from openflan.evaluation.scores import Score
 
-__all__ = ["compare", "rescore"]
+__all__ = ["SamplesOption", "ScoreOption", "chosen_score", "compare", "print_comparison", "rescore"]
 
 _FOLDER = "A run folder, a model's folder in it (RUN/evaluation/untuned), or a folder of `openflan eval`."
+SamplesOption = Annotated[int, typer.Option("--samples", min=100, help="Bootstrap resamples.")]
 ScoreOption = Annotated[str, typer.Option("--score", help="sum, mean_token, per_character, per_byte or pmi.")]
 
 
@@ -24,19 +24,20 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="RUN_A", help=_FOLDER)],
     b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, compared with the first.")],
     score: ScoreOption = "sum",
-    samples: Annotated[int, typer.Option("--samples", min=100, help="Bootstrap resamples.")] = 2_000,
+    samples: SamplesOption = 2_000,
     json_: JsonOption = False,
 ) -> None:
     """Test on the same rows whether two models differ, task by task."""
     from openflan.evaluation.comparison import compare_models
+    from openflan.report.sides import read_models
 
-    rule = _score(score)
+    rule = chosen_score(score)
     names = (str(a), str(b))
-    found = compare_models(_models(a, rule), _models(b, rule), names=names, samples=samples)
+    found = compare_models(read_models(a, rule), read_models(b, rule), names=names, samples=samples)
     if json_:
         sys.stdout.write(found.model_dump_json() + "\n")
     else:
-        _print(found)
+        print_comparison(found)
 
 
 def rescore(
@@ -49,8 +50,9 @@ def rescore(
 
     from openflan.cli.evaluate import print_tasks
     from openflan.evaluation.spread import task_results
+    from openflan.report.sides import read_models
 
-    models = _models(folder, _score(score), untuned=True)
+    models = read_models(folder, chosen_score(score), untuned=True)
     results = task_results(models, dict.fromkeys(next(iter(models.values())), "asked"))
     if json_:
         records = [result.model_dump(mode="json") for result in results]
@@ -59,23 +61,12 @@ def rescore(
         print_tasks(results)
 
 
-def _models(folder: Path, score: "Score", *, untuned: bool = False) -> dict[str, dict[str, "TaskMatrix"]]:
-    """Matrices by model of what a folder holds: a run's tuned models, or one model."""
-    from openflan.evaluation.matrix import read_matrix, task_matrices
+def chosen_score(word: str) -> "Score":
+    """The normalisation that `--score` names.
 
-    if not folder.is_dir():
-        raise UserError("no such folder", where=str(folder), how="check the path")
-    places = {"model": folder}
-    if (folder / "run.json").is_file():
-        places = {place.name: place for place in sorted((folder / "evaluation").glob("seed-*"))}
-        if untuned:
-            places = {"untuned": folder / "evaluation" / "untuned", **places}
-        if not places:
-            raise UserError("no tuned model was evaluated yet", where=str(folder), how="finish it with `openflan run`")
-    return {name: task_matrices(read_matrix(place, score=score)) for name, place in places.items()}
-
-
-def _score(word: str) -> "Score":
+    Raises:
+        UserError: there is none of that name.
+    """
     from openflan.evaluation.scores import Score
 
     for known in get_args(Score):
@@ -85,7 +76,8 @@ def _score(word: str) -> "Score":
     raise UserError(f"no score '{word}'", where="--score", how=how)
 
 
-def _print(found: "Comparison") -> None:
+def print_comparison(found: "Comparison") -> None:
+    """Print each task's difference and what the tests show."""
     from rich.console import Console
     from rich.table import Table
 

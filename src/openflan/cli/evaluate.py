@@ -92,13 +92,13 @@ def evaluate(
 
 def _settings(given: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """What the options say, with what `--set` says besides."""
-    from openflan.recipe import apply_setting
+    from openflan.settings import parse_setting, set_key
 
     for change in changes:
         if not change.startswith(("evaluation.", "prompts.")):
             how = "name an evaluation.… or prompts.… setting; the rest belongs to a recipe"
             raise UserError(f"'{change.partition('=')[0]}' changes nothing here", where="--set", how=how)
-        apply_setting(given, change)
+        set_key(given, *parse_setting(change))
     return given
 
 

@@ -9,7 +9,22 @@ import sys
 
 import typer
 
-from openflan.cli import ask, compare, evaluate, export, mix, plan, publish, replay, report, run, starter, tasks, train
+from openflan.cli import (
+    ask,
+    compare,
+    evaluate,
+    export,
+    mix,
+    plan,
+    publish,
+    replay,
+    report,
+    run,
+    starter,
+    study,
+    tasks,
+    train,
+)
 from openflan.errors import UserError
 
 __all__ = ["app", "main"]
@@ -26,6 +41,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
+app.command("study")(study.study)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-import openflan
 from openflan.errors import UserError
+from openflan.ready import ready_file
 
 __all__ = [
     "DataOption",
@@ -34,18 +34,10 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds the ru
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
-_READY = (Path(openflan.__file__).parent / "recipes", Path(openflan.__file__).parents[2] / "recipes")
-
 
 def recipe_path(recipe: Path) -> Path:
     """A recipe file as given, or the ready recipe of that name."""
-    if recipe.exists() or recipe.suffix:
-        return recipe
-    for folder in _READY:
-        if (found := folder / f"{recipe.name}.yaml").is_file():
-            return found
-    ready = sorted(path.stem for folder in _READY for path in folder.glob("*.yaml"))
-    raise UserError(f"no recipe '{recipe}'", how=f"give a file, or one of: {', '.join(ready)}")
+    return ready_file("recipe", recipe)
 
 
 def fidelity_errata(fidelity: str) -> frozenset[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from openflan.cli.durations import rough_time
 from openflan.cli.options import DataOption, JsonOption, RecipeArgument, SetOption, recipe_path, settings
 
 if TYPE_CHECKING:
@@ -171,19 +172,13 @@ def _summary(made: "MixPlan") -> list[str]:
         f"{of.steps:,} steps of {of.tokens_per_step:,} tokens{times}: {of.tokens:,} tokens and {of.examples:,} examples"
         f"{each}, {of.tokens_per_example:.0f} tokens each, {_share(of.cut) or 'none'} of them cut",
         f"token store: {of.made_prompts:,} prompts in whole pieces, {_size(of.disk_bytes)}",
-        f"mixing: {_time(of.seconds)} with {processes} once the rows are there, at {rate:,.0f} tokens a second",
+        f"mixing: {rough_time(of.seconds)} with {processes} once the rows are there, at {rate:,.0f} tokens a second",
         f"  ({SPEED.source})",
     ]
 
 
 def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
 def _remarks(known: "Survey") -> list[tuple[str, str, tuple[str, ...]]]:

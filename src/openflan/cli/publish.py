@@ -75,6 +75,8 @@ def _gather(run: Path, target: Path, seed: int | None, *, merge: bool) -> None:
         for source, name in _BESIDE.items():
             (partial / name).parent.mkdir(exist_ok=True)
             shutil.copy2(run / source, partial / name)
+        if (run / "report").is_dir():
+            shutil.copytree(run / "report", partial / "report")
 
 
 def _upload(folder: Path, name: str, *, public: bool) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "ClusterVerdict",
     "Results",
     "SeedVerdict",
+    "StageCost",
     "Verdict",
     "adjusted",
     "cluster_verdicts",
@@ -94,6 +95,22 @@ class Verdict(_Record):
     """The verdict on the held-out clusters in words."""
 
 
+class StageCost(_Record):
+    """What a stage took when it was computed."""
+
+    seconds: float
+    peak_memory_mb: float
+    """Largest resident size that the process had had by its end."""
+    device_memory_mb: float | None = None
+    """Largest allocation on the accelerator; None where there was none."""
+    energy_joules: float | None = None
+    """Of the accelerator, by its own counter; None where it has none, and where the stage was interrupted."""
+    tokens: int | None = None
+    """Tokens rendered into the mixture, or trained on."""
+    prompts: int | None = None
+    """Prompts answered."""
+
+
 class Results(_Record):
     """The account of one run."""
 
@@ -109,6 +126,8 @@ class Results(_Record):
     wall_seconds: dict[str, float]
     """By stage, of the time it was computed."""
     peak_memory_mb: float
+    costs: dict[str, StageCost] = {}
+    """By stage."""
     versions: dict[str, str]
     machine: dict[str, str]
     format: str

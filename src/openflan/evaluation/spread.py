@@ -22,6 +22,7 @@ __all__ = [
     "BestOnValidation",
     "CleanSplit",
     "Pair",
+    "TaskGain",
     "TaskResult",
     "TemplateSpread",
     "chance",
@@ -86,6 +87,16 @@ class CleanSplit(_Record):
     dirty_rows: int
 
 
+class TaskGain(_Record):
+    """The tuned models, mean over seeds, against the untuned one; intervals over rows and templates."""
+
+    tuned: float
+    gain: float
+    tuned_ci95: Pair
+    gain_ci95: Pair
+    """Paired."""
+
+
 class TaskResult(_Record):
     """One task under all its templates."""
 
@@ -101,6 +112,8 @@ class TaskResult(_Record):
     """By model: `untuned`, `seed-0`, …"""
     signatures: dict[str, str] = {}
     """Settings and library version behind metrics whose value depends on them, by metric (BLEU, ROUGE)."""
+    gain: TaskGain | None = None
+    """None where there is no untuned or no tuned model."""
     leakage: dict[str, CleanSplit] = {}
     """By model, where the leak certificate found items of the task in the tuning set and left them there."""
 
@@ -110,12 +123,14 @@ def task_results(
     roles: Mapping[str, Literal["held_out", "seen", "asked"]],
     dirty: Mapping[str, Sequence[int]] | None = None,
     *,
+    untuned: str | None = None,
     samples: int = 1_000,
 ) -> list[TaskResult]:
     """Every task's spread over templates, for every model.
 
     Args:
         dirty: by task, places in the source split of the items that the tuning set holds.
+        untuned: which model the others were tuned from.
         samples: bootstrap resamples.
     """
     found = dirty or {}
@@ -131,6 +146,13 @@ def task_results(
             majority=majority(matrix),
             models={name: spread_of(matrices[task], samples=samples) for name, matrices in models.items()},
             signatures={name: SIGNATURES[name]() for name in (matrix.metric, *matrix.others) if name in SIGNATURES},
+            gain=None
+            if untuned is None or len(models) < 2
+            else _gain(
+                models[untuned][task],
+                [matrices[task] for name, matrices in models.items() if name != untuned],
+                samples,
+            ),
             leakage={name: _apart(matrices[task], found[task]) for name, matrices in models.items()}
             if found.get(task)
             else {},
@@ -142,7 +164,7 @@ def task_results(
 def spread_of(matrix: TaskMatrix, *, samples: int = 1_000) -> TemplateSpread:
     """One model's numbers on a task."""
     by_template = np.nanmean(matrix.values, axis=0)
-    groups = matrix.groups if len(set(matrix.groups)) < len(matrix.groups) else None
+    groups = _groups(matrix)
     return TemplateSpread(
         mean=float(by_template.mean()),
         ci95=interval_of(resample_tasks([[matrix.values]], samples=samples, groups=[groups]).means[0]),
@@ -175,6 +197,28 @@ def interval_of(values: NDArray[np.float64]) -> Pair:
     """The middle 95 % of resampled values."""
     found = interval(values)
     return found.low, found.high
+
+
+def _gain(untuned: TaskMatrix, tuned: Sequence[TaskMatrix], samples: int) -> TaskGain:
+    matrices = [untuned.values, *(matrix.values for matrix in tuned)]
+    means = resample_tasks([matrices], samples=samples, groups=[_groups(untuned)]).means
+    after = means[1:].mean(axis=0)
+    score = float(np.mean([_mean_over_templates(values) for values in matrices[1:]]))
+    return TaskGain(
+        tuned=score,
+        gain=score - _mean_over_templates(untuned.values),
+        tuned_ci95=interval_of(after),
+        gain_ci95=interval_of(after - means[0]),
+    )
+
+
+def _mean_over_templates(values: NDArray[np.float64]) -> float:
+    return float(np.nanmean(values, axis=0).mean())
+
+
+def _groups(matrix: TaskMatrix) -> tuple[str, ...] | None:
+    """The rows' groups, where any has several rows."""
+    return matrix.groups if len(set(matrix.groups)) < len(matrix.groups) else None
 
 
 def _best(matrix: TaskMatrix, by_template: NDArray[np.float64]) -> BestOnValidation | None:

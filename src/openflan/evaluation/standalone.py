@@ -79,7 +79,8 @@ def measure(
     elsewhere = {"tasks", "seen_rows", "bootstrap", "batch_tokens", "score", "too_long"}
     settings = part.model_dump(mode="json", exclude=elsewhere)
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
-    folder = out / f"eval-{plain}-{fingerprint_of([content, encoder.fingerprint, settings])[:8]}"
+    asked = [content, encoder.fingerprint, encoder.rules.part.asking_settings, settings]
+    folder = out / f"eval-{plain}-{fingerprint_of(asked)[:8]}"
     with user_file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         evaluate(model, encoder, tasks, part, report=report, keep=Keep(folder=folder, model=content), team=team)

@@ -10,7 +10,7 @@ holding out single tasks, which leaves their siblings in tuning and measures mem
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from openflan.errors import UserError, did_you_mean
@@ -18,7 +18,7 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.clusters import CLUSTERS, KIN, SUBCLUSTERS
 from openflan.tasks.lineage import Descent, shared_source
 
-__all__ = ["Condemned", "HoldOut", "hold_out"]
+__all__ = ["Condemned", "HoldOut", "first_of_clusters", "hold_out"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +85,17 @@ def hold_out(
         held_out=held,
         condemned=condemned,
     )
+
+
+def first_of_clusters(division: HoldOut, most: int | None) -> HoldOut:
+    """The division with at most so many tuned tasks a cluster, the first by name; the others are not tuned on."""
+    if most is None:
+        return division
+    members: dict[str, list[Entry]] = {}
+    for entry in sorted(division.tuned, key=lambda entry: entry.spec.name):
+        members.setdefault(entry.spec.code_cluster, []).append(entry)
+    kept = {entry.spec.name for inside in members.values() for entry in inside[:most]}
+    return replace(division, tuned=tuple(entry for entry in division.tuned if entry.spec.name in kept))
 
 
 def _clusters_of(entry: Entry) -> set[str]:

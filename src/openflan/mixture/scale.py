@@ -12,6 +12,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,42 @@ from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, read_facts
 from openflan.mixture.workers import Job, Kitchen, MixWork
 
-__all__ = ["RayEngine"]
+__all__ = ["RayEngine", "ray_cluster"]
 
 _NOWHERE = Path("piece.arrow")
 _HOW = 'pip install "openflan[ray]"'
+
+
+@contextmanager
+def ray_cluster(*, cpus: int | None) -> Iterator[None]:
+    """The running Ray cluster that RAY_ADDRESS names, or one on this machine as long as it is needed.
+
+    Args:
+        cpus: of a cluster on this machine; all that there are if None.
+
+    Raises:
+        UserError: Ray is not installed or can't be reached.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise UserError("Ray is not installed", where="--engine ray", how=_HOW) from None
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    settings: dict[str, Any] = {"address": address} if address else {"num_cpus": cpus}
+    try:
+        ray.init(log_to_driver=False, include_dashboard=False if not address else None, **settings)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = (str(error).splitlines() or ["unreachable"])[0]
+        where = f"RAY_ADDRESS={address}" if address else "--engine ray"
+        raise UserError(f"no Ray cluster ({first})", where=where, how="start one with `ray start`") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 class RayEngine:
@@ -40,31 +73,14 @@ class RayEngine:
     def __init__(self, work: MixWork, *, workers: int) -> None:
         self._work = work
         self._workers = workers
-        self._began = False
+        self._cluster = ray_cluster(cpus=workers)
 
     def __enter__(self) -> "RayEngine":
-        try:
-            import ray
-            import ray.data
-        except ImportError:
-            raise UserError("Ray is not installed", where="--engine ray", how=_HOW) from None
-        if not ray.is_initialized():
-            address = os.environ.get("RAY_ADDRESS")
-            settings: dict[str, Any] = {"address": address} if address else {"num_cpus": self._workers}
-            try:
-                ray.init(log_to_driver=False, include_dashboard=False if not address else None, **settings)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                first = (str(error).splitlines() or ["unreachable"])[0]
-                where = f"RAY_ADDRESS={address}" if address else "--engine ray"
-                raise UserError(f"no Ray cluster ({first})", where=where, how="start one with `ray start`") from None
-            self._began = True
+        self._cluster.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        import ray
-
-        if self._began:
-            ray.shutdown()
+    def __exit__(self, *error: Any) -> None:
+        self._cluster.__exit__(*error)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces; they are written here as they come back, in any order."""

@@ -133,6 +133,7 @@ def example_rules(errata: frozenset[str], part: MixturePart) -> ExampleRules:
         cyclic="cyclic_templates" in errata,
         self_exemplars="self_exemplars" in errata,
         skip_faulty=part.faulty_rows == "skip",
+        templates=part.templates_per_task,
     )
 
 

@@ -203,8 +203,8 @@ def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 def _format(part: PromptsPart) -> dict[str, Any]:
-    """The settings that decide how a text becomes tokens."""
-    return part.model_dump(mode="json")
+    """The settings that decide how a text becomes tokens; what the text is (styles) is told by the prompts."""
+    return part.model_dump(mode="json", include={"separator", "chat", "max_input_tokens", "max_target_tokens"})
 
 
 def _chat(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -46,6 +46,8 @@ class ExampleRules:
     """A row may stand among its own solved examples."""
     skip_faulty: bool = False
     """Leave out a row that can't be rendered."""
+    templates: int | None = None
+    """So many templates of a task are used, the first that fit a row; all if None."""
 
 
 class ExampleMaker:
@@ -69,13 +71,13 @@ class ExampleMaker:
     ) -> None:
         self.entry = entry
         self.rows = rows
-        self.renderer = TaskRenderer(entry)
+        self.renderer = TaskRenderer(entry, templates=rules.templates)
         self._part = part
         self._rules = rules
         self._count = count
         self._budget = part.exemplar_budget - start
         self._conditional = any(template.when is not None for template in entry.spec.templates)
-        self._everything = list(range(len(entry.spec.templates)))
+        self._everything = list(range(len(entry.spec.templates)))[: rules.templates]
 
     def examples(self, rows: NDArray[np.int64], tickets: Integers, *, pool: NDArray[np.int64]) -> list[Example | None]:
         """The examples that some draws' rows and tickets stand for; None where a faulty row is left out.

@@ -56,15 +56,17 @@ class TaskRenderer:
 
     Args:
         style: how prompts are made where `render` is not told otherwise.
+        templates: how many templates are applicable to a row, the first that fit it; by default all that do.
 
     Raises:
         UserError: a template is no Jinja or uses a name that is no field of the task.
     """
 
-    def __init__(self, entry: Entry, *, style: StylePart = _PLAIN) -> None:
+    def __init__(self, entry: Entry, *, style: StylePart = _PLAIN, templates: int | None = None) -> None:
         self.spec = entry.spec
         self._path = entry.path
         self._style = style
+        self._limit = templates
         known = {*self.spec.names, *self.spec.constants, *_RESERVED}
         self._templates = list(self.spec.templates)
         if self.spec.baseline is not None:
@@ -115,7 +117,10 @@ class TaskRenderer:
         return options is not None and not any("{" in text for text in options) and answer.group is None
 
     def applicable(self, row: SourceRow) -> list[int]:
-        """Numbers of the templates whose `when` holds for the row."""
+        """Numbers of the templates whose `when` holds for the row, as far as the limit."""
+        return self._fitting(row)[: self._limit]
+
+    def _fitting(self, row: SourceRow) -> list[int]:
         return [
             number
             for number, template in enumerate(self.spec.templates)
@@ -128,7 +133,7 @@ class TaskRenderer:
 
     def asking(self, row: SourceRow, style: StylePart | None = None) -> list[int]:
         """Templates that ask for a row's answer: those that are not inverted, or one where a style uses none."""
-        fitting = self.applicable(row)
+        fitting = self._fitting(row)
         found = [number for number in fitting if not self._templates[number].inverted]
         return found if (style or self._style).form == "instruction" else found[:1]
 

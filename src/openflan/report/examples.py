@@ -12,17 +12,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openflan.evaluation.answered import Answered
+from openflan.evaluation.calibration import option_probabilities
+from openflan.evaluation.scores import Score
 from openflan.stage import fingerprint_of
 
-__all__ = ["ClusterExamples", "Example", "Option", "choose_examples"]
+__all__ = ["SIDES", "TUNING", "ClusterExamples", "Example", "KindWords", "Option", "choose_examples"]
 
-_KINDS = {
-    (1, True): "newly right",
-    (-1, True): "newly wrong",
-    (1, False): "better after tuning",
-    (-1, False): "worse after tuning",
-    (0, False): "same score",
-}
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KindWords:
+    """What the kinds of prompt are called; the page shows them in this order."""
+
+    newly_right: str
+    newly_wrong: str
+    better: str
+    worse: str
+    same: str
+    right: str
+    wrong: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """In order."""
+        return (self.newly_right, self.newly_wrong, self.better, self.worse, self.same, self.right, self.wrong)
+
+
+TUNING = KindWords(
+    newly_right="newly right",
+    newly_wrong="newly wrong",
+    better="better after tuning",
+    worse="worse after tuning",
+    same="same score",
+    right="right both times",
+    wrong="wrong both times",
+)
+SIDES = KindWords(
+    newly_right="right in B alone",
+    newly_wrong="right in A alone",
+    better="better in B",
+    worse="worse in B",
+    same="same score",
+    right="right in both",
+    wrong="wrong in both",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +65,9 @@ class Option:
     expected: bool
     untuned: bool
     tuned: bool
+    untuned_probability: float
+    """Given that one of the options is the answer."""
+    tuned_probability: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,14 +93,21 @@ class ClusterExamples:
 
 
 def choose_examples(
-    untuned: Sequence[Answered], tuned: Sequence[Answered], *, first: Sequence[str] = ()
+    untuned: Sequence[Answered],
+    tuned: Sequence[Answered],
+    *,
+    score: Score,
+    first: Sequence[str] = (),
+    words: KindWords = TUNING,
 ) -> list[ClusterExamples]:
     """Sort every prompt by what tuning did to it, and choose one of each kind for every cluster.
 
     Args:
         untuned: the untuned model's answers.
         tuned: one tuned model's answers to the same prompts.
+        score: the normalisation that decided the answers.
         first: clusters that come first, in this order; the others follow by name.
+        words: what the kinds are called.
     """
     after = {(answer.task, answer.row, answer.template): answer for answer in tuned}
     clusters: dict[str, dict[str, list[tuple[Answered, Answered]]]] = {}
@@ -73,33 +115,47 @@ def choose_examples(
         answer = after.get((before.task, before.row, before.template))
         if answer is not None:
             kinds = clusters.setdefault(before.cluster, {})
-            kinds.setdefault(_kind(before, answer), []).append((before, answer))
+            kinds.setdefault(_kind(before, answer, words), []).append((before, answer))
     order = sorted(clusters, key=lambda name: (first.index(name) if name in first else len(first), name))
-    return [_cluster(name, clusters[name]) for name in order]
+    return [_cluster(name, clusters[name], score, words) for name in order]
 
 
-def _cluster(name: str, kinds: dict[str, list[tuple[Answered, Answered]]]) -> ClusterExamples:
-    told = [kind for kind in (*_KINDS.values(), "right both times", "wrong both times") if kind in kinds]
+def _cluster(
+    name: str, kinds: dict[str, list[tuple[Answered, Answered]]], score: Score, words: KindWords
+) -> ClusterExamples:
+    told = [kind for kind in words.all if kind in kinds]
     tally = {kind: len(kinds[kind]) for kind in told}
     shown = []
     for kind in told:
         before, after = min(kinds[kind], key=lambda pair: _lot(pair[0]))
-        options = tuple(
-            Option(
-                text=text, expected=text == before.expected, untuned=text == before.answer, tuned=text == after.answer
-            )
-            for text in before.options
-        )
-        shown.append(Example(kind=kind, untuned=before, tuned=after, options=options))
+        shown.append(Example(kind=kind, untuned=before, tuned=after, options=_options(before, after, score)))
     return ClusterExamples(cluster=name, tally=tally, total=sum(tally.values()), shown=shown)
 
 
-def _kind(before: Answered, after: Answered) -> str:
+def _options(before: Answered, after: Answered, score: Score) -> tuple[Option, ...]:
+    probabilities = [option_probabilities(answer, score) for answer in (before, after)]
+    return tuple(
+        Option(
+            text=text,
+            expected=text == before.expected,
+            untuned=text == before.answer,
+            tuned=text == after.answer,
+            untuned_probability=sure_before,
+            tuned_probability=sure_after,
+        )
+        for text, sure_before, sure_after in zip(before.options, *probabilities, strict=True)
+    )
+
+
+def _kind(before: Answered, after: Answered, words: KindWords) -> str:
     ranked = before.kind == "ranked"
-    change = (after.value > before.value) - (after.value < before.value)
-    if ranked and not change:
-        return "right both times" if after.value else "wrong both times"
-    return _KINDS[change, ranked]
+    if after.value > before.value:
+        return words.newly_right if ranked else words.better
+    if after.value < before.value:
+        return words.newly_wrong if ranked else words.worse
+    if not ranked:
+        return words.same
+    return words.right if after.value else words.wrong
 
 
 def _lot(answer: Answered) -> str:

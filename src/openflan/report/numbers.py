@@ -16,9 +16,12 @@ FILTERS = (
     "breakable",
     "count",
     "duration",
+    "energy",
     "listed",
     "outcome",
     "outcome_words",
+    "p_value",
+    "percent",
     "plain_name",
     "points",
     "shorten",
@@ -34,9 +37,12 @@ __all__ = [
     "breakable",
     "count",
     "duration",
+    "energy",
     "listed",
     "outcome",
     "outcome_words",
+    "p_value",
+    "percent",
     "plain_name",
     "points",
     "shorten",
@@ -115,6 +121,23 @@ def duration(seconds: float) -> str:
     parts = [(whole // 3600, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
     told = [f"{value} {unit}" for value, unit in parts if value]
     return " ".join(told[:2])
+
+
+def energy(joules: float) -> str:
+    """Energy in watt-hours: 5,400 J → 1.5 Wh."""
+    return f"{joules / 3600:,.1f} Wh"
+
+
+def percent(share: float) -> str:
+    """A share as whole percent; what is neither nothing nor everything never reads as 0 or 100."""
+    if 0 < share < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def p_value(p: float) -> str:
+    """A p-value with two digits that tell: 0.0312, 0.42, <0.001."""
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
 
 
 def shorten(text: str, limit: int = 1_600) -> str:

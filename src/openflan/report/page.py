@@ -1,29 +1,43 @@
 """The page of one run: a single HTML file to send to a colleague.
 
 No script, nothing fetched (a content policy in the page forbids both), light and dark, phone and paper. It opens with
-the verdict, and a cluster without a gain keeps its place and says so.
+the verdict, and a cluster without a gain keeps its place and says so. The numbers behind each figure are in it too.
 
 Invariant: the same material gives the same bytes; all text from data is escaped.
-Cost: 1 to 2 s and some 500 kB for 25 tasks, most of it figures.
+Cost: 2 s and some 600 kB for 25 tasks, most of it figures.
 Rejected: a notebook or a dashboard, which need a program to be read (docs/design/0006-report.md).
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
-
-import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.results import Results
+from openflan.evaluation.scores import Score
+from openflan.mixture.leakage import Leakage
 from openflan.plan import UNTUNED
-from openflan.report import numbers
 from openflan.report.examples import choose_examples
-from openflan.report.plots import cluster_plot, loss_plot
-from openflan.report.sections import doubts, loss_lines, mixture_clusters, task_lines
+from openflan.report.headline import run_headline
+from openflan.report.html import render
+from openflan.report.plot_data import Drawing, PlotData
+from openflan.report.plots import cluster_drawing
+from openflan.report.reliability import ReliabilityGroup, reliability_drawing, reliability_groups
+from openflan.report.reproduce import reproduction_of
+from openflan.report.sections import (
+    certificate_lines,
+    cost_lines,
+    cost_sum,
+    doubts,
+    loss_lines,
+    mean_mfu,
+    mixture_clusters,
+    task_lines,
+    template_data,
+)
+from openflan.report.training_plots import loss_drawing, task_curves, task_loss_drawing
 
-__all__ = ["ReportMaterial", "render_page"]
+__all__ = ["ReportMaterial", "RunFigures", "render_page"]
 
 HELD_OUT, SEEN = "Held out: never tuned on", "Seen: fresh rows of tuned clusters"
 
@@ -39,60 +53,104 @@ class ReportMaterial:
     """Lines of `metrics.jsonl` by seed."""
     examples: dict[str, list[Answered]]
     """Answers by model (`untuned`, `seed-0`, …); the page shows the untuned one beside the first tuned one."""
+    leakage: Leakage | None = None
+    """The leak certificate."""
+
+    @property
+    def score(self) -> Score:
+        """The normalisation that decided ranked answers."""
+        score: Score = self.results.recipe["evaluation"]["score"]
+        return score
 
 
-def render_page(material: ReportMaterial) -> str:
+class RunFigures:
+    """The figures of a run's page, each drawn once."""
+
+    def __init__(self, material: ReportMaterial) -> None:
+        self._material = material
+
+    @cached_property
+    def clusters(self) -> Drawing | None:
+        """Scores by cluster; None where none was measured."""
+        verdict = self._material.results.verdict
+        groups = {HELD_OUT: verdict.held_out, SEEN: verdict.seen}
+        return cluster_drawing(groups) if any(groups.values()) else None
+
+    @cached_property
+    def templates(self) -> PlotData:
+        """The numbers behind the strips of the task table."""
+        return template_data(self._material.results)
+
+    @cached_property
+    def loss(self) -> Drawing | None:
+        """The loss by seed; None without a log."""
+        logs = {seed: log for seed, log in self._material.losses.items() if log}
+        return loss_drawing(logs) if logs else None
+
+    @cached_property
+    def task_loss(self) -> Drawing | None:
+        """The loss by task; None where the log does not tell it."""
+        clusters = {name: held["cluster"] for name, held in self._material.ledger["tasks"].items()}
+        curves = task_curves(self._material.losses, clusters)
+        return task_loss_drawing(curves) if curves else None
+
+    @cached_property
+    def reliability_groups(self) -> list[ReliabilityGroup]:
+        """Calibration on held-out and on seen clusters."""
+        answers = {UNTUNED: self._material.examples.get(UNTUNED, [])}
+        answers["tuned"] = [
+            answer for name, held in self._material.examples.items() if name != UNTUNED for answer in held
+        ]
+        verdict = self._material.results.verdict
+        clusters = {HELD_OUT: [v.cluster for v in verdict.held_out], SEEN: [v.cluster for v in verdict.seen]}
+        return reliability_groups(answers, clusters, self._material.score)
+
+    @cached_property
+    def reliability(self) -> Drawing | None:
+        """Probability against accuracy; None where nothing was ranked."""
+        return reliability_drawing(self.reliability_groups) if self.reliability_groups else None
+
+    @property
+    def data(self) -> list[PlotData]:
+        """The numbers behind every figure."""
+        drawn = (self.clusters, self.loss, self.task_loss, self.reliability)
+        return [self.templates, *(drawing.data for drawing in drawn if drawing is not None)]
+
+
+def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> str:
     """The page as HTML."""
     results = material.results
     verdict = results.verdict
     lines = task_lines(results)
-    groups = {HELD_OUT: verdict.held_out, SEEN: verdict.seen}
-    losses = {seed: [float(line["loss"]) for line in log] for seed, log in material.losses.items() if log}
     tuned = next((f"seed-{seed}" for seed in results.seeds if f"seed-{seed}" in material.examples), None)
     held_out = [entry.cluster for entry in verdict.held_out]
-    mixture = mixture_clusters(material.ledger)
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            results=results,
-            verdict=verdict,
-            tables=[("held-out", HELD_OUT, verdict.held_out), ("seen", SEEN, verdict.seen)],
-            cluster_plots=_both(cluster_plot, groups) if verdict.held_out or verdict.seen else [],
-            tasks=[
-                ("held-out", HELD_OUT, [line for line in lines if line.result.role == "held_out"]),
-                ("seen", SEEN, [line for line in lines if line.result.role == "seen"]),
-            ],
-            doubts=doubts(results),
-            loss_plots=_both(loss_plot, losses) if losses else [],
-            losses=loss_lines(material.losses),
-            mixture=mixture,
-            held_out_tasks=[line.result for line in lines if line.result.role == "held_out"],
-            tuned_model=tuned,
-            examples=choose_examples(material.examples[UNTUNED], material.examples[tuned], first=held_out)
-            if tuned and UNTUNED in material.examples
-            else [],
-            held_out=held_out,
-            recipe_text=yaml.safe_dump(results.recipe, sort_keys=False, allow_unicode=True),
-        )
+    asked = material.examples
+    costs = cost_lines(results)
+    return render(
+        "run.html.j2",
+        results=results,
+        recipe=results.recipe,
+        verdict=verdict,
+        headline=run_headline(verdict.held_out, material.leakage),
+        figures=figures or RunFigures(material),
+        tables=[("held-out", HELD_OUT, verdict.held_out), ("seen", SEEN, verdict.seen)],
+        tasks=[
+            ("held-out", HELD_OUT, [line for line in lines if line.result.role == "held_out"]),
+            ("seen", SEEN, [line for line in lines if line.result.role == "seen"]),
+        ],
+        doubts=doubts(results),
+        losses=loss_lines(material.losses),
+        costs=costs,
+        total=cost_sum(costs),
+        mfu=mean_mfu(material.losses),
+        mixture=mixture_clusters(material.ledger),
+        leakage=material.leakage,
+        certificate=certificate_lines(material.leakage, results) if material.leakage else [],
+        held_out_tasks=[line.result for line in lines if line.result.role == "held_out"],
+        tuned_model=tuned,
+        examples=choose_examples(asked[UNTUNED], asked[tuned], score=material.score, first=held_out)
+        if tuned and UNTUNED in asked
+        else [],
+        held_out=held_out,
+        reproduction=reproduction_of(results),
     )
-
-
-def _both(draw: Any, what: Any) -> list[tuple[str, Any]]:
-    """A figure for wide and for narrow readers."""
-    return [("wide", draw(what, narrow=False)), ("narrow", draw(what, narrow=True))]
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("openflan", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {name: getattr(numbers, name) for name in numbers.FILTERS}
-    environment.globals["dash"] = numbers.NONE
-    return environment

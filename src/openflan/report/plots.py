@@ -1,4 +1,4 @@
-"""The page's figures: scores by cluster, templates of a task, losses.
+"""Figures of scores: by cluster, and by template of a task.
 
 Untuned is a hollow grey dot, tuned a filled blue one, everywhere. A figure comes wide for screens and paper or
 narrow for phones: labels move above their rows, so text keeps its size.
@@ -19,18 +19,37 @@ from matplotlib.ticker import MultipleLocator
 
 from openflan.evaluation.results import ClusterVerdict
 from openflan.report.numbers import Outcome, outcome, outcome_words, plain_name, points, signed, span
-from openflan.report.svg import Ink, canvas, to_svg
+from openflan.report.plot_data import Drawing, PlotData
+from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg
 
-__all__ = ["cluster_plot", "loss_plot", "template_strip"]
+__all__ = ["cluster_drawing", "cluster_plot", "template_strip"]
 
-_WIDE, _NARROW = 940, 350
 _TONE: dict[Outcome, str] = {"gain": Ink.TUNED, "none": Ink.MUTED, "loss": Ink.LOSS}
+
+
+def cluster_drawing(groups: Mapping[str, Sequence[ClusterVerdict]]) -> Drawing:
+    """`cluster_plot` in both layouts, with its numbers."""
+    columns = ("group", "cluster", "untuned", "untuned_low", "untuned_high", "tuned", "tuned_low", "tuned_high", "gain")
+    rows = [
+        (
+            *(title, v.cluster, v.base, *v.base_ci95, v.tuned, *v.tuned_ci95, v.gain, *v.gain_ci95),
+            *(v.chance or None, v.majority if v.chance else None, v.n_rows, v.n_templates),
+        )
+        for title, verdicts in groups.items()
+        for v in verdicts
+    ]
+    more = ("gain_low", "gain_high", "chance", "majority", "rows", "templates")
+    return Drawing(
+        wide=cluster_plot(groups, narrow=False),
+        narrow=cluster_plot(groups, narrow=True),
+        data=PlotData(name="clusters", columns=(*columns, *more), rows=rows),
+    )
 
 
 def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool) -> Markup:
     """Scores of every cluster, untuned and tuned, with 95 % intervals; groups under their titles, in order."""
     left, right, row, title, foot = (8, 8, 72, 40, 44) if narrow else (232, 218, 46, 40, 44)
-    width = _NARROW if narrow else _WIDE
+    width = NARROW if narrow else WIDE
     shown = {name: verdicts for name, verdicts in groups.items() if verdicts}
     body = sum(title + row * len(verdicts) for verdicts in shown.values())
     with canvas(width, body + foot) as figure:
@@ -99,33 +118,6 @@ def template_strip(number: int, untuned: Sequence[float], tuned: Sequence[float]
             draw([float(np.mean(scores))] * 2, [y - 7, y + 7], color=edge, lw=1.8)
         told = f"Templates: untuned {_extent(untuned)}, tuned {_extent(tuned)}"
         return to_svg(figure, name=f"strip-{number}", described=told)
-
-
-def loss_plot(losses: Mapping[int, Sequence[float]], *, narrow: bool) -> Markup:
-    """Training loss by seed: mean over stretches of steps, with the stretch's smallest and largest step behind it."""
-    width, height = (_NARROW, 230) if narrow else (_WIDE, 270)
-    styles = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-    with canvas(width, height) as figure:
-        left = 46
-        axes = figure.add_axes((left / width, 44 / height, 1 - (left + 8) / width, 1 - 56 / height))
-        for place, (seed, values) in enumerate(losses.items()):
-            pieces = np.array_split(np.asarray(values), min(len(values), 60 if narrow else 140))
-            ends = np.cumsum([len(piece) for piece in pieces])
-            means = [float(piece.mean()) for piece in pieces]
-            low, high = [float(piece.min()) for piece in pieces], [float(piece.max()) for piece in pieces]
-            axes.fill_between(ends, low, high, color=Ink.UNTUNED, alpha=0.16, lw=0)
-            axes.plot(ends, means, color=Ink.TUNED, lw=1.5, ls=styles[place % len(styles)], label=f"seed {seed}")
-        axes.set_xlim(left=0)
-        axes.grid(axis="y", color=Ink.RULE, lw=0.6)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=4)
-        axes.set_xlabel("optimizer step")
-        axes.set_ylabel("loss, nats a target token")
-        if len(losses) > 1:
-            axes.legend(frameon=False, labelcolor=Ink.MUTED, fontsize=12, handlelength=3)
-        told = "; ".join(f"seed {seed}: {values[0]:.2f} to {values[-1]:.2f}" for seed, values in losses.items())
-        name = f"loss-{'narrow' if narrow else 'wide'}"
-        return to_svg(figure, name=name, described=f"Training loss from first to last step. {told}.")
 
 
 def _range(verdicts: Sequence[ClusterVerdict]) -> tuple[float, float]:

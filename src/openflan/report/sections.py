@@ -13,20 +13,29 @@ import numpy as np
 from markupsafe import Markup
 
 from openflan.evaluation.results import Results
-from openflan.evaluation.spread import TaskResult
+from openflan.evaluation.spread import TaskGain, TaskResult, TemplateSpread
+from openflan.mixture.leakage import Leakage
 from openflan.plan import UNTUNED
+from openflan.report.plot_data import PlotData
 from openflan.report.plots import template_strip
 
 __all__ = [
+    "CertificateLine",
+    "CostLine",
     "LossLine",
     "MixtureCluster",
     "MixtureTask",
     "Spread",
     "TaskLine",
+    "certificate_lines",
+    "cost_lines",
+    "cost_sum",
     "doubts",
     "loss_lines",
+    "mean_mfu",
     "mixture_clusters",
     "task_lines",
+    "template_data",
 ]
 
 
@@ -48,6 +57,11 @@ class TaskLine:
     templates: int
     untuned: Spread
     tuned: Spread
+    untuned_ci95: tuple[float, float]
+    tuned_ci95: tuple[float, float]
+    gain: TaskGain
+    best: tuple[float, float] | None
+    """Untuned and tuned under the template that validation rows choose (mean over seeds); None without such rows."""
     strip: Markup
     others: list[tuple[str, float, float]]
     """Further metrics: name, untuned, tuned."""
@@ -62,6 +76,8 @@ class MixtureTask:
     rate: float
     drawn: float
     """Mean over seeds."""
+    tokens: float
+    """Of the examples drawn, mean over seeds."""
 
     @property
     def passes(self) -> float:
@@ -96,6 +112,42 @@ class LossLine:
     """Mean loss over the last twentieth."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CertificateLine:
+    """What the leak check found of one held-out task."""
+
+    task: str
+    total: int
+    exact: int
+    shared: int
+    """Items that share 13 words on end with a training row, the exact ones among them."""
+    dirty: int
+    """Items that are in the tuning set still."""
+    hit_by: list[tuple[str, int]]
+    """The tuned tasks that hit it, with how many rows of each."""
+    scores: list[tuple[str, float | None, float | None]]
+    """By model where items are dirty: its score on the clean ones and on the others."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostLine:
+    """What one stage took."""
+
+    stage: str
+    seconds: float
+    work: int | None
+    unit: str
+    """Of the work: `tokens` or `prompts`."""
+    memory_mb: float
+    device_memory_mb: float | None
+    energy_joules: float | None
+
+    @property
+    def rate(self) -> float | None:
+        """Work a second."""
+        return self.work / self.seconds if self.work and self.seconds else None
+
+
 def task_lines(results: Results) -> list[TaskLine]:
     """Every task's line, in the results' order."""
     return [_task_line(number, task) for number, task in enumerate(results.tasks)]
@@ -115,6 +167,7 @@ def doubts(results: Results) -> str:
 
 def _task_line(number: int, task: TaskResult) -> TaskLine:
     untuned = task.models[UNTUNED]
+    assert task.gain is not None
     tuned = [spread for name, spread in task.models.items() if name != UNTUNED]
     templates = list(untuned.by_template)
     before = [untuned.by_template[template] for template in templates]
@@ -128,9 +181,19 @@ def _task_line(number: int, task: TaskResult) -> TaskLine:
         templates=len(templates),
         untuned=_spread(before),
         tuned=_spread(after),
+        untuned_ci95=untuned.ci95,
+        tuned_ci95=task.gain.tuned_ci95,
+        gain=task.gain,
+        best=_best([untuned, *tuned]),
         strip=template_strip(number, before, after, task.chance),
         others=others,
     )
+
+
+def _best(models: Sequence[TemplateSpread]) -> tuple[float, float] | None:
+    found = [spread.best_on_validation for spread in models]
+    scores = [best.score for best in found if best is not None]
+    return (scores[0], float(np.mean(scores[1:]))) if len(scores) == len(models) else None
 
 
 def _spread(scores: Sequence[float]) -> Spread:
@@ -146,8 +209,8 @@ def mixture_clusters(ledger: Mapping[str, Any]) -> list[MixtureCluster]:
     """The ledger's tasks by cluster, clusters and tasks by name."""
     clusters: dict[str, list[MixtureTask]] = {}
     for name, held in sorted(ledger["tasks"].items()):
-        drawn = float(np.mean(list(held["drawn"].values())))
-        line = MixtureTask(task=name, rows=held["rows"], rate=held["rate"], drawn=drawn)
+        drawn, tokens = (float(np.mean(list(held[key].values()))) for key in ("drawn", "tokens"))
+        line = MixtureTask(task=name, rows=held["rows"], rate=held["rate"], drawn=drawn, tokens=tokens)
         clusters.setdefault(held["cluster"], []).append(line)
     return [MixtureCluster(cluster=name, tasks=tasks) for name, tasks in sorted(clusters.items())]
 
@@ -170,3 +233,73 @@ def loss_lines(losses: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[LossLi
                 )
             )
     return lines
+
+
+def template_data(results: Results) -> PlotData:
+    """The numbers behind the strips: each task under each template, by model."""
+    rows = [
+        (task.cluster, task.task, task.role, model, template, score)
+        for task in results.tasks
+        for model, spread in task.models.items()
+        for template, score in spread.by_template.items()
+    ]
+    columns = ("cluster", "task", "role", "model", "template", "score")
+    return PlotData(name="templates", columns=columns, rows=rows)
+
+
+def certificate_lines(leakage: Leakage, results: Results) -> list[CertificateLine]:
+    """Each held-out task that was checked, with what hit it."""
+    tasks = {task.task: task for task in results.tasks}
+    lines = []
+    for name, counts in leakage.items.items():
+        hits = [edge for edge in leakage.edges if edge["held_out"] == name]
+        apart = tasks[name].leakage if name in tasks else {}
+        lines.append(
+            CertificateLine(
+                task=name,
+                total=counts["total"],
+                exact=counts["exact"],
+                shared=counts["ngram"],
+                dirty=counts["dirty"],
+                hit_by=[(edge["task"], edge["rows"]) for edge in hits],
+                scores=[(model, split.clean, split.dirty) for model, split in apart.items()],
+            )
+        )
+    return lines
+
+
+def cost_lines(results: Results) -> list[CostLine]:
+    """Each stage's cost, in the order of the work."""
+    return [
+        CostLine(
+            stage=stage.replace("/", " "),
+            seconds=cost.seconds,
+            work=cost.tokens or cost.prompts,
+            unit="tokens" if cost.tokens else "prompts",
+            memory_mb=cost.peak_memory_mb,
+            device_memory_mb=cost.device_memory_mb,
+            energy_joules=cost.energy_joules,
+        )
+        for stage, cost in results.costs.items()
+    ]
+
+
+def cost_sum(lines: Sequence[CostLine]) -> CostLine:
+    """All stages together; energy is known where it is known of training and evaluation throughout."""
+    known = [line.energy_joules for line in lines if line.stage != "mixture"]
+    return CostLine(
+        stage="all",
+        seconds=sum(line.seconds for line in lines),
+        work=None,
+        unit="",
+        memory_mb=max((line.memory_mb for line in lines), default=0.0),
+        device_memory_mb=max((line.device_memory_mb or 0.0 for line in lines), default=0.0) or None,
+        energy_joules=None if not known or None in known else sum(energy or 0.0 for energy in known),
+    )
+
+
+def mean_mfu(losses: Mapping[int, Sequence[Mapping[str, Any]]]) -> float | None:
+    """Share of the device's peak that training used, by time; None where no step tells it."""
+    steps = [line for log in losses.values() for line in log if line.get("mfu")]
+    seconds = sum(line["seconds"] for line in steps)
+    return sum(line["mfu"] * line["seconds"] for line in steps) / seconds if seconds else None

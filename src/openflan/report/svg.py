@@ -18,7 +18,10 @@ import matplotlib.style
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-__all__ = ["Ink", "canvas", "to_svg"]
+__all__ = ["NARROW", "WIDE", "Ink", "canvas", "to_svg"]
+
+WIDE, NARROW = 940, 350
+"""Width of figures for screens and paper, and for phones, in CSS pixels."""
 
 
 class Ink:
@@ -31,6 +34,8 @@ class Ink:
     UNTUNED = "#8b867a"
     TUNED = "#1f5c99"
     LOSS = "#a3481a"
+    THIRD = "#2f7a4d"
+    FOURTH = "#7a4b98"
 
 
 _VARIABLES = {value: f"var(--{name.lower()}, {value})" for name, value in vars(Ink).items() if name.isupper()}

@@ -1,18 +1,19 @@
-"""Write `results.json` and `report.html` from what the stages left behind.
+"""Write `results.json`, `report.html` and its figures' CSV files from what the stages left behind.
 
 Invariant: reads stored matrices, ledger and logs only; no model is loaded, so a report can be made again at any time.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from openflan.evaluation.answered import of_test
 from openflan.evaluation.matrix import read_matrix, task_matrices
 from openflan.evaluation.results import (
     SCHEMA,
     Results,
+    StageCost,
     Verdict,
     cluster_verdicts,
     verdict_sentence,
@@ -20,7 +21,8 @@ from openflan.evaluation.results import (
 from openflan.evaluation.spread import task_results
 from openflan.mixture.leakage import read_leakage
 from openflan.plan import UNTUNED, Plan
-from openflan.report.page import ReportMaterial, render_page
+from openflan.report.page import ReportMaterial, RunFigures, render_page
+from openflan.report.plot_data import write_plot_data
 from openflan.stage import read_manifest, write_atomically
 
 __all__ = ["write_report"]
@@ -46,6 +48,8 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
         for role in ("held_out", "seen")
     )
     leakage = read_leakage(run / "mixture")
+    ledger = json.loads((run / "mixture" / "ledger.json").read_text(encoding="utf-8"))
+    losses = {seed: _lines(run / "training" / f"seed-{seed}" / "metrics.jsonl") for seed in plan.recipe.seeds}
     stages = {place: read_manifest(run / place) or {} for place in _places(plan)}
     results = Results(
         schema_version=SCHEMA,
@@ -54,26 +58,29 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
         recipe=plan.recipe.model_dump(mode="json"),
         seeds=list(plan.recipe.seeds),
         verdict=Verdict(held_out=held_out, seen=seen, sentence=verdict_sentence(held_out)),
-        tasks=task_results(matrices, roles, leakage.dirty, samples=samples),
+        tasks=task_results(matrices, roles, leakage.dirty, untuned=UNTUNED, samples=samples),
         held_out_clusters=list(plan.division.clusters),
         tuned_tasks=[entry.spec.name for entry in plan.division.tuned],
         wall_seconds={place: round(float(manifest.get("seconds", 0.0)), 2) for place, manifest in stages.items()},
         peak_memory_mb=max(float(manifest.get("peak_memory_mb", 0.0)) for manifest in stages.values()),
+        costs={place: _cost(manifest, _tokens(place, ledger, losses)) for place, manifest in stages.items()},
         versions=dict(versions),
         machine=dict(machine),
         certificate=leakage.verdict,
         errata=sorted(plan.errata),
         format=str(stages[f"evaluation/{UNTUNED}"].get("format", "")),
     )
-    page = render_page(
-        ReportMaterial(
-            results=results,
-            ledger=json.loads((run / "mixture" / "ledger.json").read_text(encoding="utf-8")),
-            losses={seed: _lines(run / "training" / f"seed-{seed}" / "metrics.jsonl") for seed in plan.recipe.seeds},
-            examples={name: of_test(held) for name, held in answers.items()},
-        )
+    material = ReportMaterial(
+        results=results,
+        ledger=ledger,
+        losses=losses,
+        examples={name: of_test(held) for name, held in answers.items()},
+        leakage=leakage,
     )
+    figures = RunFigures(material)
+    page = render_page(material, figures)
     write_atomically(run / "results.json", results.model_dump_json(indent=1))
+    write_plot_data(run / "report", figures.data)
     write_atomically(run / "report.html", page)
     return results
 
@@ -86,5 +93,24 @@ def _places(plan: Plan) -> list[str]:
     ]
 
 
-def _lines(log: Path) -> list[dict[str, float]]:
+def _tokens(place: str, ledger: Mapping[str, Any], losses: Mapping[int, Sequence[Mapping[str, Any]]]) -> int | None:
+    """Tokens that a stage rendered or trained on."""
+    if place == "mixture":
+        return int(sum(sum(task["tokens"].values()) for task in ledger["tasks"].values()))
+    stage, _, name = place.partition("/")
+    return sum(line["tokens"] for line in losses[int(name.removeprefix("seed-"))]) if stage == "training" else None
+
+
+def _cost(manifest: Mapping[str, Any], tokens: int | None) -> StageCost:
+    return StageCost(
+        seconds=round(float(manifest.get("seconds", 0.0)), 2),
+        peak_memory_mb=float(manifest.get("peak_memory_mb", 0.0)),
+        device_memory_mb=manifest.get("device_memory_mb"),
+        energy_joules=manifest.get("energy_joules"),
+        tokens=tokens,
+        prompts=manifest.get("prompts"),
+    )
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]

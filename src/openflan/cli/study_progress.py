@@ -1,0 +1,176 @@
+"""How a study looks while it works: the whole grid with the time left, and the stage at work below it."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from openflan.cli.durations import rough_time
+from openflan.pipeline import Event
+from openflan.study.running import CellEvent
+
+__all__ = ["GridProgress", "study_watcher"]
+
+_EVERY = 30.0
+"""Seconds between two plain lines."""
+_TUNING = 0.7
+"""Of a cell's time, what goes into tuning; the rest into answers. Only for the display."""
+
+Watch = Callable[[CellEvent], None]
+
+
+class GridProgress:
+    """How much of a study is done, and what is left by the pace so far.
+
+    Args:
+        weights: how much of the whole each cell is; they sum to 1.
+        seeds: tuning runs of a cell.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, float], seeds: int, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._weights = dict(weights)
+        self._seeds = seeds
+        self._clock = clock
+        self._began = clock()
+        self._stages: dict[str, dict[str, float]] = {}
+        self._done: dict[str, float] = {}
+        self._free = 0.0
+        """What was there already: it took no time and tells nothing of the pace."""
+        self.through = 0
+        self.failed = 0
+
+    @property
+    def cells(self) -> int:
+        """How many there are."""
+        return len(self._weights)
+
+    @property
+    def done(self) -> float:
+        """Share of the whole that is done."""
+        working = sum(self._weights[cell] * self._share(cell) for cell in self._stages)
+        return min(1.0, sum(self._done.values()) + working)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left; None as long as nothing tells."""
+        worked = self.done - self._free
+        if worked < 1e-4:
+            return None
+        return (self._clock() - self._began) * (1 - self.done) / worked
+
+    def tell(self, told: CellEvent) -> None:
+        """Take an event in."""
+        match told.kind:
+            case "started":
+                self._stages[told.cell] = {}
+            case "working" if told.event is not None:
+                self._work(told.cell, told.event)
+            case "done" | "kept" | "failed":
+                self._stages.pop(told.cell, None)
+                self._done[told.cell] = self._weights[told.cell]
+                self._free += self._weights[told.cell] if told.kind != "done" else 0.0
+                self.through += 1
+                self.failed += told.kind == "failed"
+
+    def _work(self, cell: str, event: Event) -> None:
+        stages = self._stages.setdefault(cell, {})
+        if event.kind == "progress":
+            stages[event.stage] = event.done / max(1, event.total)
+        elif event.kind in ("done", "kept", "linked"):
+            stages[event.stage] = 1.0
+
+    def _share(self, cell: str) -> float:
+        """Of a cell, what is done."""
+        found = 0.0
+        for stage, part in self._stages[cell].items():
+            if stage.startswith("training"):
+                found += part * _TUNING / self._seeds
+            elif stage.startswith("evaluation"):
+                found += part * (1 - _TUNING) / (self._seeds + 1)
+        return min(1.0, found)
+
+
+@contextmanager
+def study_watcher(progress: GridProgress, *, quiet: bool) -> Iterator[Watch]:
+    """What to call with every event of a study."""
+    if quiet:
+        yield lambda _event: None
+    elif sys.stderr.isatty():
+        with _bars(progress) as watch:
+            yield watch
+    else:
+        yield _Lines(progress).watch
+
+
+@contextmanager
+def _bars(progress: GridProgress) -> Iterator[Watch]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        whole = bars.add_task("study", total=1.0, note="")
+        stage = bars.add_task("", total=1.0, note="", visible=False)
+
+        def watch(told: CellEvent) -> None:
+            progress.tell(told)
+            bars.update(whole, completed=progress.done, note=_count(progress))
+            if told.kind == "working" and told.event is not None and told.event.kind == "progress":
+                name = f"{told.cell}: {told.event.stage}"
+                total = told.event.total
+                bars.update(
+                    stage, description=name, completed=told.event.done, total=total, note=told.event.note, visible=True
+                )
+            elif told.kind not in ("working", "started"):
+                bars.update(stage, visible=False)
+                bars.console.print(_ended(told), highlight=False, markup=False)
+
+        yield watch
+
+
+class _Lines:
+    """Plain lines for a log."""
+
+    def __init__(self, progress: GridProgress) -> None:
+        self._progress = progress
+        self._said = time.monotonic()
+
+    def watch(self, told: CellEvent) -> None:
+        """Say what an event means, if it is time to."""
+        self._progress.tell(told)
+        now = time.monotonic()
+        if told.kind == "working":
+            if now - self._said < _EVERY or told.event is None:
+                return
+            text = f"{told.cell}: {told.event.stage} {told.event.note}".rstrip()
+        else:
+            text = f"{told.cell} ..." if told.kind == "started" else _ended(told)
+        self._said = now
+        sys.stderr.write(f"{text}; {_count(self._progress)}\n")
+        sys.stderr.flush()
+
+
+def _ended(told: CellEvent) -> str:
+    match told.kind:
+        case "failed":
+            return f"{told.cell}: failed: {told.message}"
+        case "kept":
+            return f"{told.cell}: already done"
+        case _:
+            return f"{told.cell}: done"
+
+
+def _count(progress: GridProgress) -> str:
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    left = progress.left
+    time_left = "" if left is None or progress.through == progress.cells else f", about {rough_time(left)} left"
+    return f"{progress.through} of {progress.cells} done{failed}{time_left}"

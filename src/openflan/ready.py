@@ -1,0 +1,36 @@
+"""Ready files: the recipes and studies that come with openflan, by name.
+
+They lie beside the package in a clone and inside it in an installation; a file that the user names comes first.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from openflan.errors import UserError, did_you_mean
+
+__all__ = ["ready_file"]
+
+_PACKAGE = Path(__file__).parent
+
+
+def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | None = None) -> Path:
+    """A file as given, else beside another one, else the ready one of that name.
+
+    Args:
+        name: a path, or a word without a suffix.
+
+    Raises:
+        UserError: a word is neither a file nor a ready one.
+    """
+    if name.suffix and beside is not None and (beside / name).exists():
+        return beside / name
+    if name.is_file() or name.suffix:
+        return name
+    plural = {"recipe": "recipes", "study": "studies"}[kind]
+    folders = (_PACKAGE / plural, _PACKAGE.parents[1] / plural)
+    for folder in folders:
+        if (found := folder / f"{name.name}.yaml").is_file():
+            return found
+    ready = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    near = did_you_mean(name.name, ready)
+    raise UserError(f"no {kind} '{name}'", how=near or f"give a file, or one of: {', '.join(ready)}")

@@ -1,0 +1,70 @@
+"""The verdict in a sentence: what was held out, tuned against untuned, how sure, and whether the tuning set is clean.
+
+    Held out of tuning, paraphrase scores 64.7 tuned against 60.6 untuned (+4.1, 95 % interval −2.0 to +10.3: no gain
+    shown); the tuning set is clean.
+
+Invariant: whether a gain counts is read from its interval (`numbers.outcome`), and a gain that some seed does not share
+says so. Up to three clusters each get their numbers; of more, each is named with what it shows, none is left out.
+Rejected: the mean over clusters alone, behind which one cluster's loss disappears.
+"""
+
+from collections.abc import Sequence
+
+from openflan.evaluation.results import ClusterVerdict
+from openflan.mixture.leakage import Leakage
+from openflan.report.numbers import Outcome, listed, outcome, outcome_words, plain_name, points, signed, span
+
+__all__ = ["leak_clause", "run_headline"]
+
+_FEW = 3
+
+
+def run_headline(held_out: Sequence[ClusterVerdict], leakage: Leakage | None) -> str:
+    """The sentence that a run's page opens with."""
+    if not held_out:
+        return f"No held-out cluster was measured, so nothing here is zero-shot; {leak_clause(leakage)}."
+    if len(held_out) <= _FEW:
+        told = listed([_cluster(verdict, first=not place) for place, verdict in enumerate(held_out)])
+        return f"Held out of tuning, {told}; {leak_clause(leakage)}."
+    words: dict[Outcome, str] = {"gain": "better on", "loss": "worse on", "none": "not shown to be better on"}
+    parts = []
+    for kind, text in words.items():
+        names = [plain_name(v.cluster) + _dissent(v) for v in held_out if outcome(v.gain_ci95) == kind]
+        if names:
+            parts.append(f"{text} {listed(names)}")
+    gains = [verdict.gain for verdict in held_out]
+    return (
+        f"Of {len(held_out)} clusters held out of tuning, the tuned model is {listed(parts)} "
+        f"(gains from {signed(min(gains))} to {signed(max(gains))} points, intervals below); {leak_clause(leakage)}."
+    )
+
+
+def leak_clause(leakage: Leakage | None) -> str:
+    """What the certificate says of the tuning set, as part of a sentence."""
+    if leakage is None:
+        return "there is no leak certificate"
+    total = sum(counts["total"] for counts in leakage.items.values())
+    if not total:
+        return "no held-out item was there to be checked for leaks"
+    if leakage.clean:
+        return "the tuning set is clean"
+    dirty = sum(map(len, leakage.dirty.values()))
+    return f"the tuning set is leaking ({dirty:,} of {total:,} held-out items stand in it)"
+
+
+def _cluster(verdict: ClusterVerdict, *, first: bool) -> str:
+    name = plain_name(verdict.cluster)
+    scores = f"{points(verdict.tuned)}{' tuned' if first else ''} against {points(verdict.base)}"
+    sure = f"{'95 % interval ' if first else ''}{span(verdict.gain_ci95, sign=True)}"
+    shown = outcome_words(verdict.gain_ci95) + _dissent(verdict)
+    return f"{name} scores {scores}{' untuned' if first else ''} ({signed(verdict.gain)}, {sure}: {shown})"
+
+
+def _dissent(verdict: ClusterVerdict) -> str:
+    """What is said where not every seed alone shows what their mean shows."""
+    kind = outcome(verdict.gain_ci95)
+    if kind == "none":
+        return ""
+    agree = sum(outcome(seed.gain_ci95) == kind for seed in verdict.by_seed)
+    many = len(verdict.by_seed)
+    return "" if agree == many else f", though with {agree} of {many} seeds alone"

@@ -1,0 +1,119 @@
+"""One side of a comparison: a run's tuned models, one model of a run, or a folder of `openflan eval`.
+
+    runs/NAME-HASH                      the tuned models, a seed each
+    runs/NAME-HASH/evaluation/untuned   one model of a run
+    runs/eval-MODEL-HASH                one model, measured without a recipe
+
+Invariant: reads stored answers and accounts only. Rejected: naming sides by path on the page, which tells a reader of
+another machine nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from openflan.errors import UserError
+from openflan.evaluation.answered import Answered
+from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
+from openflan.evaluation.results import SCHEMA, Results
+from openflan.evaluation.scores import Score
+from openflan.plan import UNTUNED
+
+__all__ = ["Side", "places_of", "read_models", "read_side"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One side, with all that it answered."""
+
+    name: str
+    answers: dict[str, list[Answered]]
+    """By model: a seed each, or one."""
+    results: Results | None
+    """Account of the run it belongs to; None for a model that was measured without a recipe."""
+    tuned: bool | None
+    """Whether it is the run's tuned models; None where that is not known."""
+
+    @property
+    def matrices(self) -> dict[str, dict[str, TaskMatrix]]:
+        """By model and task."""
+        return {model: task_matrices(held) for model, held in self.answers.items()}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The run's recipe; empty where there is none."""
+        return self.results.recipe if self.results else {}
+
+    def tuned_on(self, task: str) -> bool | None:
+        """Whether the side was tuned on a task by this run; None where that is not known."""
+        if self.results is None or self.tuned is None:
+            return None
+        return self.tuned and task in self.results.tuned_tasks
+
+
+def places_of(folder: Path, *, untuned: bool = False) -> dict[str, Path]:
+    """Where the answers of a side's models are, by model.
+
+    Args:
+        untuned: of a run, the untuned model too.
+
+    Raises:
+        UserError: there is no such folder, or nothing was evaluated in it yet.
+    """
+    if not folder.is_dir():
+        raise UserError("no such folder", where=str(folder), how="check the path")
+    if not (folder / "run.json").is_file():
+        return {"model": folder}
+    places = {place.name: place for place in sorted((folder / "evaluation").glob("seed-*"))}
+    if untuned:
+        places = {UNTUNED: folder / "evaluation" / UNTUNED, **places}
+    if not places:
+        raise UserError("no tuned model was evaluated yet", where=str(folder), how="finish it with `openflan run`")
+    return places
+
+
+def read_models(folder: Path, score: Score, *, untuned: bool = False) -> dict[str, dict[str, TaskMatrix]]:
+    """Matrices by model and task of what a folder holds.
+
+    Raises:
+        UserError: as `places_of`, or the answers are missing or damaged.
+    """
+    return {
+        name: task_matrices(read_matrix(place, score=score))
+        for name, place in places_of(folder, untuned=untuned).items()
+    }
+
+
+def read_side(folder: Path, score: Score) -> Side:
+    """A side with its answers and the account of its run.
+
+    Raises:
+        UserError: as `read_models`, or the account is of another version.
+    """
+    answers = {name: read_matrix(place, score=score) for name, place in places_of(folder).items()}
+    whole = folder.resolve()
+    if (whole / "run.json").is_file():
+        return Side(name=whole.name, answers=answers, results=_account(whole), tuned=True)
+    run = whole.parent.parent
+    if (run / "run.json").is_file():
+        return Side(
+            name=f"{run.name} {whole.name}", answers=answers, results=_account(run), tuned=whole.name != UNTUNED
+        )
+    return Side(name=whole.name, answers=answers, results=None, tuned=None)
+
+
+def _account(run: Path) -> Results | None:
+    path = run / "results.json"
+    if not path.is_file():
+        return None
+    try:
+        results = Results.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError:
+        results = None
+    if results is None or results.schema_version != SCHEMA:
+        what = f"no account of schema version {SCHEMA}"
+        raise UserError(what, where=str(path), how=f"make it again: `openflan report {run}`")
+    return results

@@ -1,0 +1,43 @@
+"""Settings by dotted key: `training.steps=100` as a user writes it, and where it goes.
+
+Values are read as YAML, as in a file. Invariant: a key that leads through something which holds no keys is an error,
+never a silent replacement.
+"""
+
+from typing import Any
+
+from openflan.errors import UserError
+from openflan.safe_yaml import parse_yaml
+
+__all__ = ["parse_setting", "set_key"]
+
+
+def parse_setting(setting: str) -> tuple[str, Any]:
+    """Key and value of `a.b=value`.
+
+    Raises:
+        UserError: it is not of that form.
+    """
+    key, equals, value = setting.partition("=")
+    if not equals or not key:
+        raise UserError(f"'{setting}' is not of the form a.b=value", where="--set")
+    try:
+        return key.strip(), parse_yaml(value)
+    except ValueError:
+        raise UserError(f"the value of '{setting}' is not valid YAML", where="--set", how="quote it") from None
+
+
+def set_key(data: dict[str, Any], key: str, value: Any, *, where: str = "--set") -> None:
+    """Set one dotted key in place.
+
+    Raises:
+        UserError: the key leads through a value.
+    """
+    *path, last = key.split(".")
+    here = data
+    for part in path:
+        below = here.setdefault(part, {})
+        if not isinstance(below, dict):
+            raise UserError(f"'{part}' in '{key}' holds a value, not keys", where=where)
+        here = below
+    here[last] = value

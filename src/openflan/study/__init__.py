@@ -1,0 +1,1 @@
+"""Studies: grids of recipes, run cell by cell, and what they show of the paper's claims."""

@@ -1,0 +1,185 @@
+"""The forecast: what a study would run and how long it would take, told before anything is downloaded or written.
+
+Tokens are exact, for a step holds so many; questions are at most so many. Time follows from the pace that the shipped
+base was seen to have on two cores, in proportion to the model's parameters, or from a pace that the user names. What
+cells share is counted once, as the pipeline does it.
+
+Invariant: reads no row and hashes no file. Cost: 60 ms a cell. Rejected: a trial step of each cell, which needs the
+data and the model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openflan.mixture.planning import SPEED
+from openflan.plan import Resolved, resolve
+from openflan.recipe import Recipe
+from openflan.stage import fingerprint_of
+from openflan.study.grid import Cell, Grid
+from openflan.study.sizes import parameters_of
+
+__all__ = ["PACE", "CellForecast", "Forecast", "Pace", "forecast", "weights_of"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How fast a model was seen to be tuned and asked."""
+
+    parameters: int
+    tokens: float
+    """Tuned on a second."""
+    prompts: float
+    """Answered a second."""
+    source: str
+
+
+PACE = Pace(
+    parameters=1_317_248,
+    tokens=16_000,
+    prompts=1_400,
+    source="measured with the shipped base on two cores: benchmarks/results/2026-11-24-starter.json",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellForecast:
+    """What one cell takes; what it shares with cells before it is not counted again."""
+
+    cell: str
+    tuned: bool
+    """Whether it is a cell, or a model that cells start from."""
+    tuned_tasks: int
+    held_out: tuple[str, ...]
+    trainings: int
+    """Tuning runs that no cell before it has."""
+    tokens: int
+    """Tuned on in these."""
+    prompts: int
+    """Asked, of models that no cell before it asked them."""
+    mixed_tokens: int
+    shared: tuple[str, ...]
+    """What it has in common with cells before it."""
+    seconds: float | None
+    """None where the size of the model is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What a study takes."""
+
+    cells: tuple[CellForecast, ...]
+    tokens: int
+    prompts: int
+    seconds: float | None
+    concerns: tuple[str, ...]
+
+
+def forecast(grid: Grid, *, pace: float | None = None) -> Forecast:
+    """Tell what a study takes.
+
+    Args:
+        pace: tokens tuned on a second, where the user knows.
+
+    Raises:
+        UserError: a task, a model or a setting of a cell is at fault.
+    """
+    known: set[str] = set()
+    cells = tuple(_cell(cell, known, pace) for cell in grid.everything)
+    times = [cell.seconds for cell in cells]
+    total = None if None in times else sum(time for time in times if time is not None)
+    concerns = []
+    if total is None:
+        concerns.append("no time is told, for the size of a model is not known here: name a pace with --pace")
+    return Forecast(
+        cells=cells,
+        tokens=sum(cell.tokens for cell in cells),
+        prompts=sum(cell.prompts for cell in cells),
+        seconds=total,
+        concerns=tuple(concerns),
+    )
+
+
+def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
+    recipe = cell.stand_in()
+    found = resolve(recipe)
+    stages = _stages(cell, recipe, found)
+    fresh = {place: key for place, key in stages.items() if key not in known}
+    known |= set(stages.values())
+    training = recipe.training
+    tokens = training.steps * training.tokens_per_batch
+    trainings = sum(place.startswith("training") for place in fresh)
+    asked = _questions(recipe, found) * sum(place.startswith("evaluation") for place in fresh)
+    mixed = tokens * len(recipe.seeds) if "mixture" in fresh else 0
+    return CellForecast(
+        cell=cell.name,
+        tuned=bool(cell.values),
+        tuned_tasks=len(found.division.tuned),
+        held_out=found.division.clusters,
+        trainings=trainings,
+        tokens=tokens * trainings,
+        prompts=asked,
+        mixed_tokens=mixed,
+        shared=tuple(place for place in stages if place not in fresh),
+        seconds=_seconds(recipe, tokens * trainings, asked, mixed, pace),
+    )
+
+
+def _stages(cell: Cell, recipe: Recipe, found: Resolved) -> dict[str, str]:
+    """Stand-ins for the keys of a cell's stages: equal where the keys would be, without a look at rows and weights."""
+    path = cell.data.get("model", {}).get("path", "starter")
+    model = [path, recipe.model.revision]
+    tuned = sorted(entry.spec.name for entry in found.division.tuned)
+    measured = sorted(entry.spec.name for entry in (*found.measured_held_out, *found.measured_seen))
+    mixture = [
+        tuned,
+        sorted(entry.spec.name for entry in found.measured_held_out),
+        recipe.prompts.tuning_settings,
+        recipe.mixture.model_dump(mode="json"),
+        [recipe.training.steps, recipe.training.tokens_per_batch],
+    ]
+    adapter = recipe.model.adapter
+    tuning = [mixture, model, recipe.training.model_dump(mode="json"), adapter and adapter.model_dump(mode="json")]
+    asked = [
+        measured,
+        recipe.prompts.asking_settings,
+        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks"}),
+    ]
+    trainings = {f"training/seed-{seed}": fingerprint_of([tuning, seed]) for seed in recipe.seeds}
+    stages = {"mixture": fingerprint_of([mixture, list(recipe.seeds)]), **trainings}
+    if cell.until == "report":
+        stages["evaluation/untuned"] = fingerprint_of([asked, model])
+        for seed in recipe.seeds:
+            stages[f"evaluation/seed-{seed}"] = fingerprint_of([asked, trainings[f"training/seed-{seed}"]])
+    return stages
+
+
+def _questions(recipe: Recipe, found: Resolved) -> int:
+    """Questions to one model, at most."""
+    part = recipe.evaluation
+    held, seen = found.measured_held_out, found.measured_seen
+    asked = [(entry, part.rows, min(part.validation_rows, part.rows)) for entry in held]
+    asked += [(entry, part.seen_rows, 0) for entry in seen]
+    total = 0
+    for entry, rows, chooses in asked:
+        if entry.spec.is_classification or part.generate:
+            templates = sum(not template.inverted for template in entry.spec.templates)
+            templates = 1 if recipe.prompts.form != "instruction" else min(templates, part.templates or templates)
+            total += (rows + (chooses if templates > 1 and "validation" in entry.spec.splits else 0)) * templates
+    return total
+
+
+def _seconds(recipe: Recipe, tokens: int, prompts: int, mixed: int, pace: float | None) -> float | None:
+    if pace is None:
+        size = parameters_of(recipe)
+        if size is None:
+            return None
+        pace = PACE.tokens * PACE.parameters / size
+    longer = 1 + max(recipe.prompts.all_shots)  # solved examples are read with every question
+    return tokens / pace + longer * prompts / (PACE.prompts * pace / PACE.tokens) + mixed / SPEED.alone
+
+
+def weights_of(cells: Sequence[CellForecast]) -> dict[str, float]:
+    """How much of the whole each cell is, for progress."""
+    costs = {cell.cell: cell.tokens + 10 * cell.prompts + 1 for cell in cells}
+    whole = sum(costs.values())
+    return {name: cost / whole for name, cost in costs.items()}
