@@ -10,7 +10,7 @@ Invariant: numbers depend on the matrices alone. Cost: a second or two for 25 ta
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "StageCost",
     "Verdict",
     "adjusted",
+    "at_its_best",
     "cluster_verdicts",
     "verdict_sentence",
 ]
@@ -197,7 +198,7 @@ def adjusted(verdicts: Sequence[ClusterVerdict]) -> list[ClusterVerdict]:
 
 def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
     seeds = list(cluster.tuned)
-    best = [_best_of(matrix) for matrix in cluster.base]
+    best = [at_its_best(matrix).values for matrix in cluster.base]
     per_task = [
         [best[number], *(cluster.tuned[seed][number].values for seed in seeds)] for number in range(len(cluster.base))
     ]
@@ -241,11 +242,11 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
     )
 
 
-def _best_of(matrix: TaskMatrix) -> NDArray[np.float64]:
-    """(R, P) An untuned model's scores under the templates, or under its baseline in each column."""
+def at_its_best(matrix: TaskMatrix) -> TaskMatrix:
+    """An untuned model's scores under the templates, or under its baseline in each column where that is better."""
     if matrix.baseline is None or np.nanmean(matrix.baseline) <= np.nanmean(matrix.values):
-        return matrix.values
-    return np.where(np.isnan(matrix.values), np.nan, matrix.baseline[:, None])
+        return matrix
+    return replace(matrix, values=np.where(np.isnan(matrix.values), np.nan, matrix.baseline[:, None]))
 
 
 def verdict_sentence(held_out: Sequence[ClusterVerdict]) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
-from openflan.evaluation.results import ClusterVerdict, Results, cluster_verdicts
+from openflan.evaluation.results import ClusterVerdict, Results, at_its_best, cluster_verdicts
 from openflan.evaluation.statistics import interval, resample_tasks
 from openflan.plan import UNTUNED
 from openflan.recipe import EvaluationPart
@@ -94,7 +94,7 @@ def measure_run(run: Path) -> Measured:
         for role in names
     }
     return Measured(
-        untuned=untuned,
+        untuned={task: at_its_best(matrix) for task, matrix in untuned.items()},
         tuned=tuned,
         roles=roles,
         verdicts=verdicts,
