@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.study.findings import verdict_of
+from openflan.study.findings import findings_of, verdict_of
 from openflan.study.measuring import Difference, Measured, difference_of
+from openflan.study.spec import ClaimPart
 
 
 def difference(low, high, *seeds):
@@ -31,6 +32,20 @@ def difference(low, high, *seeds):
 )
 def test_a_verdict_follows_from_the_interval_and_the_seeds(found, expect, verdict):
     assert verdict_of(found, expect, 0.02 if expect == "same" else 0.0) == verdict
+
+
+def claim(**settings):
+    return ClaimPart.model_validate({"says": "x", "measure": "gain", **settings})
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(149, "not tested"), (150, "confirmed")])
+def test_too_few_rows_cannot_show_that_nothing_differs(rows, verdict):
+    cell = SimpleNamespace(name="a=1", values={"a": "1"})
+    study = SimpleNamespace(file=SimpleNamespace(claims=[claim(expect="same", margin=0.02)], figure="F"), axes={})
+    held = measured([constant("a1", 0.5, rows)], [constant("a1", 0.5, rows)])
+    (finding,) = findings_of(study, [cell], {"a=1": held})
+    assert finding.verdict == verdict
+    assert (finding.difference is None) == (verdict == "not tested")
 
 
 def matrix(task, values, rows=None, templates=None):
@@ -58,7 +73,11 @@ def measured(untuned, *tuned):
     clusters = {}
     for one in untuned:
         clusters.setdefault(one.cluster, []).append(one.task)
-    verdicts = [SimpleNamespace(cluster=name, tasks=tasks) for name, tasks in clusters.items()]
+    sizes = {one.task: len(one.rows) for one in untuned}
+    verdicts = [
+        SimpleNamespace(cluster=name, tasks=tasks, n_rows=sum(sizes[task] for task in tasks))
+        for name, tasks in clusters.items()
+    ]
     return Measured(
         untuned={one.task: one for one in untuned},
         tuned={seed: {one.task: one for one in each} for seed, each in enumerate(tuned)},

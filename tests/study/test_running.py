@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from openflan.study.forecast import forecast
 from openflan.study.grid import make_grid
 from openflan.study.running import run_study
 from openflan.study.spec import load_study
+
+HELD = ("natural_language_inference", "paraphrase")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,30 @@ def test_the_plot_has_its_numbers_beside_it(finished):
     assert (folder / "plot.svg").read_text(encoding="utf-8").count("<path") > 5
     assert (folder / "plot.png").stat().st_size > 5_000
     assert load_study(folder / "study.yaml").file == load_study(finished[0]).file
+
+
+@pytest.mark.parametrize(
+    ("plot", "places"),
+    [
+        ({"kind": "bar", "x": "cluster", "y": ["untuned", "tuned"], "series": "steps"},
+         [(s, c) for s in "12" for c in HELD]),
+        ({"kind": "bar", "x": "asked", "y": ["gain"]}, [("", "shown"), ("", "hidden")]),
+        ({"kind": "line", "x": "steps", "y": ["tuned"], "series": "asked", "log_x": True},
+         [(s, x) for s in ("shown", "hidden") for x in "12"]),
+    ],
+)  # fmt: skip
+def test_cells_that_stand_in_one_place_are_drawn_as_their_mean(finished, tmp_path, my_tasks, tiny_llama, plot, places):
+    path = write_study(tmp_path, little_study(my_tasks, tiny_llama) | {"plot": plot})
+    shutil.copytree(finished[1], tmp_path / "runs")
+    events = []
+    outcome = run_study(load_study(path), runs=tmp_path / "runs", watch=events.append).outcome
+    assert {event.kind for event in events} == {"started", "kept"}
+    assert [(point.series, point.x_label) for point in outcome.drawn] == places
+    for point in outcome.drawn:
+        cells = set(point.cell.split(",")) - {""}
+        mine = [p for p in outcome.points if cells <= set(p.cell.split(",")) and point.cluster in ("", p.cluster)]
+        assert point.tuned == pytest.approx(sum(p.tuned for p in mine) / len(mine))
+    assert (tmp_path / "runs" / finished[2].folder.name / "plot.png").stat().st_size > 5_000
 
 
 def test_run_again_it_does_nothing_and_says_the_same(finished, openflan):

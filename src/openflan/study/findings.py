@@ -3,7 +3,8 @@
     higher, lower    confirmed where the whole interval, and the difference under every seed, lies on that side of zero;
                      reversed where all of them lie on the other side; else not seen
     same (± margin)  confirmed where the whole interval lies within the margin; reversed where all of it lies beyond;
-                     else not seen
+                     else not seen; not tested where 3 / rows is above the margin, for what no row shows may still be
+                     so in that share of them (the rule of three), and resampling would not tell
 
 Invariant: a verdict is never written by hand, and one that its cells can't carry is `not tested`.
 """
@@ -19,6 +20,8 @@ from openflan.study.spec import AxisPart, ClaimPart, Study
 __all__ = ["findings_of", "study_sentence", "verdict_of"]
 
 Expect = Literal["higher", "lower", "same"]
+
+_RULE_OF_THREE = 3.0
 
 _MEASURES = {"untuned": "the untuned model's score", "tuned": "the tuned model's score", "gain": "the gain by tuning"}
 
@@ -100,8 +103,17 @@ def _untestable(
         return "the study has no such cells"
     if {cell.name for cell in of} == {cell.name for cell in against}:
         return "both sides are the same cells"
-    gone = [cell.name for cell in (*of, *against) if cell.name not in measured]
-    return f"{gone[0]} is missing" if gone else None
+    if gone := [cell.name for cell in (*of, *against) if cell.name not in measured]:
+        return f"{gone[0]} is missing"
+    rows = min(_rows(measured[cell.name], claim.clusters) for cell in (*of, *against))
+    if claim.expect == "same" and rows * claim.margin < _RULE_OF_THREE:
+        return f"{rows} rows can't show that a difference is no larger than {claim.margin:g}"
+    return None
+
+
+def _rows(measured: Measured, clusters: Sequence[str] | None) -> int:
+    units = measured.units.items()
+    return sum(verdict.n_rows for (cluster, _), verdict in units if clusters is None or cluster in clusters)
 
 
 def _chosen(study: Study, wanted: Mapping[str, str], cells: Sequence[Cell]) -> list[Cell]:
@@ -128,9 +140,9 @@ def _sentence(
         return f"Not tested: {reason}."
     low, high = found.ci95
     seeds = f", seed by seed {', '.join(f'{v:+.3f}' for v in found.by_seed.values())}" if len(found.by_seed) > 1 else ""
-    against = "" if claim.against is None else f" against {words[1]}"
-    wanted = f"within {claim.margin:g} of it" if claim.expect == "same" else claim.expect
+    against = " is" if claim.against is None else f" against {words[1]} differs by"
+    wanted = {"same": f"at most {claim.margin:g} apart", "higher": "above zero", "lower": "below zero"}[claim.expect]
     return (
-        f"{verdict.capitalize()}: {_MEASURES[claim.measure]} with {words[0]}{against} differs by {found.value:+.3f}"
+        f"{verdict.capitalize()}: {_MEASURES[claim.measure]} with {words[0]}{against} {found.value:+.3f}"
         f" (95 % interval {low:+.3f} to {high:+.3f}{seeds}); the paper has it {wanted}."
     )

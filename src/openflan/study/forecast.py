@@ -1,8 +1,8 @@
 """The forecast: what a study would run and how long it would take, told before anything is downloaded or written.
 
 Tokens are exact, for a step holds so many; questions are at most so many. Time follows from the pace that the shipped
-base was seen to have on two cores, in proportion to the model's parameters, or from a pace that the user names. What
-cells share is counted once, as the pipeline does it.
+base was seen to have on two cores, in proportion to the model's parameters, or from a pace that the user names; rows
+are taken to be as many as the starter's. What cells share is counted once, as the pipeline does it.
 
 Invariant: reads no row and hashes no file. Cost: 60 ms a cell. Rejected: a trial step of each cell, which needs the
 data and the model.
@@ -30,6 +30,8 @@ class Pace:
     """Tuned on a second."""
     prompts: float
     """Answered a second."""
+    rows: float
+    """Seconds that a mixture's rows take, to be read and held against held-out ones."""
     source: str
 
 
@@ -37,6 +39,7 @@ PACE = Pace(
     parameters=1_317_248,
     tokens=16_000,
     prompts=1_400,
+    rows=19.0,
     source="measured with the shipped base on two cores: benchmarks/results/2026-11-24-starter.json",
 )
 
@@ -175,7 +178,8 @@ def _seconds(recipe: Recipe, tokens: int, prompts: int, mixed: int, pace: float 
             return None
         pace = PACE.tokens * PACE.parameters / size
     longer = 1 + max(recipe.prompts.all_shots)  # solved examples are read with every question
-    return tokens / pace + longer * prompts / (PACE.prompts * pace / PACE.tokens) + mixed / SPEED.alone
+    mixing = mixed / SPEED.alone + PACE.rows if mixed else 0.0
+    return tokens / pace + longer * prompts / (PACE.prompts * pace / PACE.tokens) + mixing
 
 
 def weights_of(cells: Sequence[CellForecast]) -> dict[str, float]:
