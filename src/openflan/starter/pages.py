@@ -20,7 +20,7 @@ from openflan.starter.stories import no_fact, tell
 from openflan.starter.talk import fill_glue
 from openflan.starter.world import World
 
-__all__ = ["page", "quarrel"]
+__all__ = ["page", "quarrel", "questioned_page"]
 
 _GAPS = (" ", " ", " ", "\n", "\n", "\n\n", "\n\n")
 _CASTS = ("People: ", "Those who were there:", "In this story:", "With", "Names:", "Who is who:", "")
@@ -147,8 +147,12 @@ def _exchange(w: World, chance: Chance, asked: _Asked) -> str:
     return _joined([ask, _aside(w, chance), reply] if chance.maybe(0.45) else [ask, reply], gap)
 
 
-def page(w: World, chance: Chance) -> str:
-    """A story on a page, with a question before it or questions after it."""
+def page(w: World, chance: Chance, *, asked_first: float = 0.45) -> str:
+    """A story on a page, with a question before it or questions after it.
+
+    Args:
+        asked_first: how often a question stands before the story.
+    """
     facts = draw_story(w, chance, "train", 1 + chance.below(4), repeat=0.8)
     gap = chance.pick(_GAPS)
     parts: list[str] = []
@@ -157,7 +161,7 @@ def page(w: World, chance: Chance) -> str:
         parts.append(heading)
     if chance.maybe(0.35):
         parts.append(_cast(w, chance, facts) if chance.maybe(0.7) else _aside(w, chance))
-    first = _ask(w, chance, facts) if chance.maybe(0.45) else None
+    first = _ask(w, chance, facts) if chance.maybe(asked_first) else None
     o = chance.pick(w.people)
     if first is not None:
         parts.append(chance.pick(_BEFORE).format(o=o, q=sentence(first.question, "?")))
@@ -175,6 +179,11 @@ def page(w: World, chance: Chance) -> str:
             parts.append(_aside(w, chance))
         parts.append(_exchange(w, chance, _ask(w, chance, facts)))
     return _joined(parts, gap)
+
+
+def questioned_page(w: World, chance: Chance) -> str:
+    """A page that mostly opens with the question."""
+    return page(w, chance, asked_first=0.8)
 
 
 def quarrel(w: World, chance: Chance) -> str:

@@ -12,7 +12,7 @@ from openflan.starter.chance import Chance
 from openflan.starter.drills import hearing, litany, roll, roll_backwards
 from openflan.starter.episodes import cause_prose, day_prose, mood_prose
 from openflan.starter.knowledge import knowledge_prose
-from openflan.starter.pages import page, quarrel
+from openflan.starter.pages import page, quarrel, questioned_page
 from openflan.starter.reviews import review_prose
 from openflan.starter.stories import dense_retelling, retelling
 from openflan.starter.talk import card_prose, essay, meant_prose, sum_prose, word_prose
@@ -64,6 +64,20 @@ SCHEDULE: tuple[tuple[int, tuple[tuple[float, Write], ...]], ...] = (
             (0.04, litany),
             (0.03, roll),
             (0.03, roll_backwards),
+            *_REST,
+        ),
+    ),
+    (
+        1_480_000,
+        (
+            (0.30, page),
+            (0.20, questioned_page),
+            (0.06, quarrel),
+            (0.06, hearing),
+            (0.06, dense_retelling),
+            (0.03, retelling),
+            (0.02, litany),
+            (0.01, roll_backwards),
             *_REST,
         ),
     ),
