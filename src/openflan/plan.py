@@ -135,8 +135,9 @@ def resolve(recipe: Recipe) -> Resolved:
         raise UserError("templates in turn leave nothing to draw", where="prompts.inversion_rate", how=how)
     catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
     entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.use, where="tasks.use")]
-    if unknown := sorted(set(wanted.splits) - {entry.spec.name for entry in entries}):
-        how = did_you_mean(unknown[0], [entry.spec.name for entry in entries]) or "name a task that tasks.use names"
+    names = {name for entry in entries for name in _names(entry)}
+    if unknown := sorted(set(wanted.splits) - names):
+        how = did_you_mean(unknown[0], sorted(names)) or "name a task, cluster or collection that tasks.use names"
         raise UserError(f"no task '{unknown[0]}'", where="tasks.splits", how=how)
     if not entries:
         raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
@@ -250,9 +251,14 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
     return tuple(found.values())
 
 
+def _names(entry: Entry) -> tuple[str, str, str]:
+    """What a task goes by, its own name last."""
+    return entry.collection, entry.spec.cluster, entry.spec.name
+
+
 def _with_splits(entry: Entry, recipe: Recipe) -> Entry:
     """The task with the splits that the recipe gives it."""
-    other = recipe.tasks.splits.get(entry.spec.name)
+    other = {role: text for name in _names(entry) for role, text in recipe.tasks.splits.get(name, {}).items()}
     if not other:
         return entry
     said = entry.spec.model_dump(mode="json") | {"splits": {**entry.spec.splits, **other}}

@@ -97,7 +97,7 @@ class TasksPart(_Part):
     errata: dict[str, bool] = {}
     """Single switches of that kind."""
     splits: dict[str, dict[Literal["train", "validation", "test"], str]] = {}
-    """By task: other splits or slices than its file names (`{wnli: {train: train}}`)."""
+    """By task, cluster or collection: other splits or slices than a task's file names (`{wnli: {train: train}}`)."""
     folders: tuple[str, ...] = ()
     """Folders of your own task files."""
     data: str | None = None

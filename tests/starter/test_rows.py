@@ -49,6 +49,17 @@ def test_a_whole_split_has_no_row_twice(task):
     assert len(found) == len(set(found)) == count(task, "test") == COUNTS["test"]
 
 
+@pytest.mark.parametrize("task", ["inference_yes_no", "question_sort"])
+def test_rows_to_confirm_by_are_none_of_the_test_rows(task):
+    def plain(row):
+        return str(sorted((k, sorted(v) if isinstance(v, list) else v) for k, v in row.items() if k != "label"))
+
+    known = {plain(row) for row in rows(task, "test")}
+    fresh = {plain(row) for row in rows(task, "confirm")}
+    assert len(fresh) == COUNTS["confirm"]
+    assert not known & fresh
+
+
 def test_an_unknown_name_is_a_user_error_that_names_the_nearest():
     with pytest.raises(UserError, match="inference_yes_no"):
         next(rows("inference_yes_on", "test"))

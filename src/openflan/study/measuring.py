@@ -69,8 +69,11 @@ class Difference:
     by_cluster: dict[str, float]
 
 
-def measure_run(run: Path) -> Measured:
+def measure_run(run: Path, *, at_best: bool = True) -> Measured:
     """Read what a finished run stored: its answers, and from its results which task plays which role.
+
+    Args:
+        at_best: whether the untuned model's answers are those under its better prompts.
 
     Raises:
         UserError: a file is damaged, or of another version.
@@ -94,7 +97,7 @@ def measure_run(run: Path) -> Measured:
         for role in names
     }
     return Measured(
-        untuned={task: at_its_best(matrix) for task, matrix in untuned.items()},
+        untuned={task: at_its_best(matrix) if at_best else matrix for task, matrix in untuned.items()},
         tuned=tuned,
         roles=roles,
         verdicts=verdicts,
