@@ -92,20 +92,19 @@ def _same_meaning(w: World, chance: Chance, domain: Domain, label: int) -> Row |
     return {"sentence1": sentence(" and ".join(first)), "sentence2": sentence(" and ".join(second)), "label": label}
 
 
-def _same_meaning_pick(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
-    facts = draw_story(w, chance, domain, 2, people=2, repeat=1.0)
-    if len(facts) < 2 or facts[0].relation is not facts[1].relation or facts[0].relation.kind == "people":
-        return None
-    a, b = facts
-    crossed = Fact(relation=a.relation, person=a.person, value=b.value, other=a.other)
-    swapped = Fact(relation=a.relation, person=b.person, value=a.value, other=b.other)
-    if not all(near_fits(f, domain) and f.value not in (f.person, f.other) for f in (crossed, swapped)):
-        return None
-    text = wording(w, chance, a)
-    right = wording(w, chance, a, avoid=text)
-    wrong = [sentence(wording(w, chance, f)) for f in chance.shuffled([crossed, swapped])]
-    choices = place(sentence(right), wrong, label)
-    return {"sentence": sentence(text), "choices": choices, "label": label}
+def _same_story(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    """A story told again in another order and other words, or with one thing in it changed."""
+    facts = _story(w, chance, domain, 2, 3)
+    used: dict[Fact, str] = {}
+    first = tell(w, chance, facts, used=used)
+    told = chance.shuffled(facts)
+    if label == 1:
+        i = chance.below(len(told))
+        wrong = no_fact(w, chance, domain, facts, told[i])
+        if wrong is None:
+            return None
+        told[i] = wrong
+    return {"story1": first, "story2": tell(w, chance, told, used=used), "label": label}
 
 
 def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
@@ -161,7 +160,7 @@ READING: dict[str, Maker] = {
     "inference_yes_no": Maker(make=_entailment, classes=2, context="premise"),
     "inference_three_way": Maker(make=_three_way, classes=3, context="premise"),
     "paraphrase_same": Maker(make=_same_meaning, classes=2, context="sentence1"),
-    "paraphrase_pick": Maker(make=_same_meaning_pick, classes=3, context="sentence"),
+    "paraphrase_story": Maker(make=_same_story, classes=2, context="story1"),
     "reading_yes_no": Maker(make=_yes_no, classes=2, context="story"),
     "reading_value": Maker(make=_value, classes=3, context="story"),
     "reading_who": Maker(make=_who, classes=2, context="story"),
