@@ -103,6 +103,7 @@ def test_what_fails_in_one_process_is_said_by_both(work):
     assert first["failed"] == second["failed"]
 
 
+@pytest.mark.slow
 def test_a_command_that_two_processes_share_gives_one_processes_results(tmp_path, my_tasks, tiny_llama, openflan):
     asked = ("--model", tiny_llama, "--folder", my_tasks, "--tasks", "mine", "--rows", 5)
     done = torchrun("-m", "openflan", "eval", *asked, "--out", tmp_path / "two", "--json")

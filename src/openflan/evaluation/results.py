@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.spread import Pair, TaskResult, chance, interval_of, majority
+from openflan.evaluation.spread import Pair, TaskResult, chance, groups_of, interval_of, majority
 from openflan.evaluation.statistics import bootstrap_p, holm, resample_tasks
 
 __all__ = [
@@ -202,7 +202,8 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
     per_task = [
         [best[number], *(cluster.tuned[seed][number].values for seed in seeds)] for number in range(len(cluster.base))
     ]
-    means = resample_tasks(per_task, samples=samples).means
+    groups = [groups_of(matrix) for matrix in cluster.base]
+    means = resample_tasks(per_task, samples=samples, groups=groups).means
     base_means, seed_means = means[0], means[1:]
     base = _mean(best)
     guess = float(np.mean([chance(matrix) for matrix in cluster.base]))

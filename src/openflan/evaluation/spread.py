@@ -26,6 +26,7 @@ __all__ = [
     "TaskResult",
     "TemplateSpread",
     "chance",
+    "groups_of",
     "interval_of",
     "majority",
     "spread_of",
@@ -164,7 +165,7 @@ def task_results(
 def spread_of(matrix: TaskMatrix, *, samples: int = 1_000) -> TemplateSpread:
     """One model's numbers on a task."""
     by_template = np.nanmean(matrix.values, axis=0)
-    groups = _groups(matrix)
+    groups = groups_of(matrix)
     return TemplateSpread(
         mean=float(by_template.mean()),
         ci95=interval_of(resample_tasks([[matrix.values]], samples=samples, groups=[groups]).means[0]),
@@ -201,7 +202,7 @@ def interval_of(values: NDArray[np.float64]) -> Pair:
 
 def _gain(untuned: TaskMatrix, tuned: Sequence[TaskMatrix], samples: int) -> TaskGain:
     matrices = [untuned.values, *(matrix.values for matrix in tuned)]
-    means = resample_tasks([matrices], samples=samples, groups=[_groups(untuned)]).means
+    means = resample_tasks([matrices], samples=samples, groups=[groups_of(untuned)]).means
     after = means[1:].mean(axis=0)
     score = float(np.mean([_mean_over_templates(values) for values in matrices[1:]]))
     return TaskGain(
@@ -216,7 +217,7 @@ def _mean_over_templates(values: NDArray[np.float64]) -> float:
     return float(np.nanmean(values, axis=0).mean())
 
 
-def _groups(matrix: TaskMatrix) -> tuple[str, ...] | None:
+def groups_of(matrix: TaskMatrix) -> tuple[str, ...] | None:
     """The rows' groups, where any has several rows."""
     return matrix.groups if len(set(matrix.groups)) < len(matrix.groups) else None
 
