@@ -155,12 +155,9 @@ def test_a_missing_recipe_names_the_ready_ones(openflan):
 
 def test_ctrl_c_says_how_to_go_on_and_leaves_only_whole_stages(recipe, tmp_path):
     command = [sys.executable, "-m", "openflan", "run", recipe(training__steps=2000), "--out", tmp_path / "runs"]
-    process = subprocess.Popen(
-        list(map(str, command)),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("training"):
