@@ -49,7 +49,7 @@ class Freshness:
 
 
 def evaluation_texts(
-    tasks: Iterable[str] = TASKS, splits: Iterable[str] = ("validation", "test")
+    tasks: Iterable[str] = TASKS, splits: Iterable[str] = ("validation", "test", "confirm")
 ) -> Iterator[EvaluationText]:
     """The contexts of the evaluation rows."""
     chosen = tuple(splits)
