@@ -211,7 +211,7 @@ class _Pipeline:
 
         assert self._encoder is not None
         part = self._recipe.evaluation
-        fresh = part.model_copy(update={"validation_rows": 0})
+        fresh = part.model_copy(update={"validation_rows": 0, "baseline": False})
         chosen = [(entry, part, part.rows) for entry in self._plan.measured_held_out]
         chosen += [(entry, fresh, part.seen_rows) for entry in self._plan.measured_seen]
         rows = self._recipe.training.evaluate_rows

@@ -303,7 +303,8 @@ class EvaluationPart(_Part):
     options: Literal["as_tuned", "shown", "hidden"] = "as_tuned"
     """Whether prompts list the answer options; `as_tuned` does as `prompts.options`."""
     baseline: bool = False
-    """Whether the untuned model is asked each task's baseline too, a text to continue; the better of the two counts."""
+    """Whether the untuned model is asked the baseline of each held-out task too, a text to continue; the better of the
+    two counts."""
     score: Literal["sum", "mean_token", "per_character", "per_byte", "pmi"] = "sum"
     """How an option's log-likelihood is normalised before ranking; another one needs no new evaluation."""
     too_long: Literal["cut", "refuse"] = "cut"
