@@ -10,12 +10,14 @@ instructions (section 4.3 of the paper) and asks in instructions, for the ablati
 
 import argparse
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.results import cluster_verdicts
 from openflan.pipeline import machine_facts, run, version_facts
+from openflan.plan import make_plan
 from openflan.recipe import load_recipe
 from openflan.study.measuring import measure_run
 
@@ -28,6 +30,15 @@ GROUPS = (
     "coreference",
     "closed_book_qa",
 )
+
+
+def _sharing(recipe: Path, groups: Sequence[str]) -> list[list[str]]:
+    """The groups by what leaves tuning with them: those that leave together share their models."""
+    found: dict[frozenset[str], list[str]] = {}
+    for group in groups:
+        held_out = make_plan(load_recipe(recipe, [f"tasks.hold_out=[{group}]"])).division.held_out
+        found.setdefault(frozenset(entry.spec.name for entry in held_out), []).append(group)
+    return list(found.values())
 
 
 def main() -> None:
@@ -46,13 +57,13 @@ def main() -> None:
     tuned: dict[int, dict[str, TaskMatrix]] = {seed: {} for seed in seeds}
     asked.out.mkdir(parents=True, exist_ok=True)
     certificates = {}
-    for group in asked.groups.split(","):
+    for groups in _sharing(asked.recipe, asked.groups.split(",")):
         settings = [
-            f"name=confirm-{group.replace('_', '-')}",
+            f"name=confirm-{groups[0].replace('_', '-')}",
             f"seeds={seeds}",
-            f"tasks.hold_out=[{group}]",
+            f"tasks.hold_out=[{groups[0]}]",
             "tasks.splits={starter: {test: confirm}}",
-            f"evaluation.tasks=[{group}]",
+            f"evaluation.tasks=[{', '.join(groups)}]",
             "evaluation.baseline=true",
             f"evaluation.rows={asked.rows}",
             "evaluation.seen_rows=0",
@@ -62,13 +73,11 @@ def main() -> None:
         ]
         outcome = run(load_recipe(asked.recipe, settings), runs=asked.out)
         held = measure_run(outcome.folder, at_best=False)
-        certificates[group] = held.certificate
-        for task, matrix in held.untuned.items():
-            if matrix.cluster == group:
-                untuned[task] = matrix
-                for seed in seeds:
-                    tuned[seed][task] = held.tuned[seed][task]
-        print(f"{group}: {outcome.folder.name}", flush=True)
+        certificates |= dict.fromkeys(groups, held.certificate)
+        untuned |= held.untuned
+        for seed in seeds:
+            tuned[seed] |= held.tuned[seed]
+        print(f"{', '.join(groups)}: {outcome.folder.name}", flush=True)
     report = {
         "what": f"held-out groups on rows of the split `confirm`, tuned on {asked.form} prompts",
         "recipe": asked.recipe.name,
