@@ -1,6 +1,6 @@
 """The starter's evidence: for each held-out group a model tuned on the other clusters, on rows nothing was chosen by.
 
-    python benchmarks/starter_confirm.py [--groups a,b] [--seeds 11,12,13] [--set key=value …]
+    python benchmarks/starter_confirm.py [--hold-out sentiment] [--seeds 11,12,13] [--set key=value …]
 
 Every choice of the starter (its prose, its suite, its recipe) was made on the rows of `test` and tuning seed 0. This
 measures the split `confirm` with other seeds, once. Runs stay in `--out`, so a killed confirmation goes on. P-values
@@ -10,41 +10,63 @@ instructions (section 4.3 of the paper) and asks in instructions, for the ablati
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.results import cluster_verdicts
+from openflan.evaluation.results import ClusterVerdict, cluster_verdicts
 from openflan.pipeline import machine_facts, run, version_facts
-from openflan.plan import make_plan
 from openflan.recipe import load_recipe
-from openflan.study.measuring import measure_run
+from openflan.study.measuring import Measured, measure_run
+from openflan.tasks.catalog import open_catalog
 
 ROOT = Path(__file__).parents[1]
-GROUPS = (
-    "natural_language_inference",
-    "paraphrase",
-    "sentiment",
-    "reading_comprehension_with_commonsense",
-    "coreference",
-    "closed_book_qa",
-)
+GROUPS: dict[str, tuple[str, ...]] = {
+    "natural_language_inference": ("natural_language_inference", "paraphrase"),
+    "closed_book_qa, fact_verification": ("closed_book_qa", "fact_verification"),
+    "commonsense": (
+        "commonsense, judged",
+        "commonsense, picked",
+        "reading_comprehension_with_commonsense, judged",
+        "reading_comprehension_with_commonsense, picked",
+    ),
+    "coreference": ("coreference",),
+    "sentiment": ("sentiment",),
+}
+"""What leaves tuning (the paper's kin leave with it), and the groups that the model then answers.
+
+Where a cluster has tasks of both forms they are two groups: *judged*, where the words to choose from are the task's
+(yes or no, good or bad), and *picked*, where they are the row's (an effect, a name) and plain text may go on with one.
+"""
 
 
-def _sharing(recipe: Path, groups: Sequence[str]) -> list[list[str]]:
-    """The groups by what leaves tuning with them: those that leave together share their models."""
-    found: dict[frozenset[str], list[str]] = {}
-    for group in groups:
-        held_out = make_plan(load_recipe(recipe, [f"tasks.hold_out=[{group}]"])).division.held_out
-        found.setdefault(frozenset(entry.spec.name for entry in held_out), []).append(group)
-    return list(found.values())
+def _tasks_of(group: str) -> list[str]:
+    """The starter's tasks in a group."""
+    name, _, form = group.partition(", ")
+    fixed = {"": (True, False), "judged": (True,), "picked": (False,)}[form]
+    specs = [entry.spec for entry in open_catalog(collections=["starter"]).entries.values()]
+    return [
+        spec.name for spec in specs if name in (spec.cluster, spec.subcluster) and bool(spec.answer.options) in fixed
+    ]
+
+
+def _verdicts(measured: Mapping[str, Measured], seed: int) -> list[ClusterVerdict]:
+    """A verdict for each group under one seed, with p-values adjusted over all groups."""
+    untuned: dict[str, TaskMatrix] = {}
+    tuned: dict[str, TaskMatrix] = {}
+    for group, held in measured.items():
+        for task in _tasks_of(group):
+            untuned[task] = replace(held.untuned[task], cluster=group)
+            tuned[task] = replace(held.tuned[seed][task], cluster=group)
+    return cluster_verdicts(untuned, {seed: tuned}, list(untuned), samples=2_000)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "starter.yaml")
-    parser.add_argument("--groups", default=",".join(GROUPS))
+    parser.add_argument("--hold-out", action="append", choices=GROUPS, help="all by default")
     parser.add_argument("--seeds", default="11,12,13")
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--form", choices=("instruction", "dataset-name", "none"), default="instruction")
@@ -53,17 +75,16 @@ def main() -> None:
     parser.add_argument("--to", type=Path, help="the file to write")
     asked = parser.parse_args()
     seeds = [int(seed) for seed in asked.seeds.split(",")]
-    untuned: dict[str, TaskMatrix] = {}
-    tuned: dict[int, dict[str, TaskMatrix]] = {seed: {} for seed in seeds}
     asked.out.mkdir(parents=True, exist_ok=True)
-    certificates = {}
-    for groups in _sharing(asked.recipe, asked.groups.split(",")):
+    certificates: dict[str, str] = {}
+    measured: dict[str, Measured] = {}
+    for held_out in asked.hold_out or GROUPS:
         settings = [
-            f"name=confirm-{groups[0].replace('_', '-')}",
+            f"name=confirm-{held_out.split(', ')[0].replace('_', '-')}",
             f"seeds={seeds}",
-            f"tasks.hold_out=[{groups[0]}]",
+            f"tasks.hold_out=[{held_out}]",
             "tasks.splits={starter: {test: confirm}}",
-            f"evaluation.tasks=[{', '.join(groups)}]",
+            f"evaluation.tasks=[{', '.join(dict.fromkeys(group.split(', ')[0] for group in GROUPS[held_out]))}]",
             "evaluation.baseline=true",
             f"evaluation.rows={asked.rows}",
             "evaluation.seen_rows=0",
@@ -73,11 +94,9 @@ def main() -> None:
         ]
         outcome = run(load_recipe(asked.recipe, settings), runs=asked.out)
         held = measure_run(outcome.folder, at_best=False)
-        certificates |= dict.fromkeys(groups, held.certificate)
-        untuned |= held.untuned
-        for seed in seeds:
-            tuned[seed] |= held.tuned[seed]
-        print(f"{', '.join(groups)}: {outcome.folder.name}", flush=True)
+        certificates |= dict.fromkeys(GROUPS[held_out], held.certificate)
+        measured |= dict.fromkeys(GROUPS[held_out], held)
+        print(f"{held_out}: {outcome.folder.name}", flush=True)
     report = {
         "what": f"held-out groups on rows of the split `confirm`, tuned on {asked.form} prompts",
         "recipe": asked.recipe.name,
@@ -85,13 +104,7 @@ def main() -> None:
         "rows_per_task": asked.rows,
         "certificates": certificates,
         "seeds": [
-            {
-                "seed": seed,
-                "held_out": [
-                    verdict.model_dump(mode="json")
-                    for verdict in cluster_verdicts(untuned, {seed: tuned[seed]}, list(untuned), samples=2_000)
-                ],
-            }
+            {"seed": seed, "held_out": [verdict.model_dump(mode="json") for verdict in _verdicts(measured, seed)]}
             for seed in seeds
         ],
         "versions": version_facts(),

@@ -220,9 +220,9 @@ def _measured(recipe: Recipe, division: HoldOut) -> tuple[Entry, ...]:
     if recipe.evaluation.tasks is None:
         return tuple(held.values())
     chosen: dict[str, Entry] = {}
-    tuned = {word for entry in division.tuned for word in (entry.spec.name, entry.spec.cluster)}
+    tuned = {word for entry in division.tuned for word in entry.spec.called}
     for position, word in enumerate(recipe.evaluation.tasks):
-        found = {name: entry for name, entry in held.items() if word in (name, entry.spec.cluster)}
+        found = {name: entry for name, entry in held.items() if word in entry.spec.called}
         if not found:
             reason = "it is tuned on" if word in tuned else "no held-out task or cluster has that name"
             raise UserError(
@@ -240,10 +240,10 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
     held = [(entry, "test") for entry in division.held_out]
     known: list[tuple[Entry, Role]] = [*held, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
     for position, word in enumerate(recipe.training.evaluate_tasks):
-        mine = {e.spec.name: (e, role) for e, role in known if word in (e.spec.name, e.spec.cluster)}
+        mine = {e.spec.name: (e, role) for e, role in known if word in e.spec.called}
         there = {name: pair for name, pair in mine.items() if pair[1] in pair[0].spec.splits}
         if not there:
-            words = {word for e, _ in known for word in (e.spec.name, e.spec.cluster)}
+            words = {word for e, _ in known for word in e.spec.called}
             what = "has no rows for it (a tuned task needs a validation split)" if mine else "is no task of the recipe"
             how = did_you_mean(word, words) or "name held-out tasks, or tuned ones with a validation split"
             raise UserError(f"'{word}' {what}", where=f"training.evaluate_tasks[{position}]", how=how)

@@ -1,10 +1,7 @@
 """Two processes: each asks a part, both have all answers, and the files are one process's."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,24 +17,13 @@ from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipe import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
+from two_processes import torchrun
 
 TURNS = {
     "float32": {"rows": 7, "max_new_tokens": 6, "validation_rows": 0},
     "bfloat16": {"rows": 5, "max_new_tokens": 2, "precision": "bfloat16", "generate": False},
 }
 EXACT = ("task", "row", "row_hash", "template", "prompt_hash", "options", "gold", "answer", "value", "tied")
-
-
-def torchrun(*command: object) -> subprocess.CompletedProcess[str]:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    return subprocess.run(
-        [*launch, *map(str, command)],
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
 
 
 def one_process(model_at, tasks, out, changes):

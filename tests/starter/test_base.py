@@ -71,4 +71,6 @@ def test_the_pretraining_is_on_record():
     lines = [json.loads(line) for line in (_BASE / "loss.jsonl").read_text().splitlines()]
     assert card["tokens_seen"] == lines[-1]["tokens"]
     assert lines[-1]["loss"] < lines[0]["loss"]
-    assert {"tokens", "seed", "learning_rate"} <= set(card["settings"])
+    assert card["tokens_seen"] == sum(part["tokens_seen"] for part in card["parts"])
+    for part in card["parts"]:
+        assert {"tokens", "seed", "learning_rate"} <= set(part["settings"])

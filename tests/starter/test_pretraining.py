@@ -1,6 +1,7 @@
 """Pretraining: budgets in tokens, a log, and a kill that changes nothing."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from openflan.training.pretrain import (
     rate_at,
     shard_rows,
 )
+from two_processes import torchrun
 
+_BASE = Path(openflan.starter.__file__).parent / "base"
 _TINY = {"vocabulary": 64, "hidden": 32, "layers": 2, "heads": 2, "seed": 1, "eos": 2, "bos": 1, "pad": 0}
 _PLAN = Pretraining(
     tokens=4_096, rows_per_step=4, warmup_tokens=512, checkpoint_every=512, log_every=256, probe_every=10**9
@@ -65,6 +68,32 @@ def test_killed_and_resumed_equals_straight(row, tmp_path):
     assert logs[0][-1]["loss"] < logs[0][0]["loss"]
 
 
+def test_two_processes_make_the_model_of_one(row, tmp_path):
+    alone = new_model(**_TINY)
+    plan = replace(_PLAN, bfloat16=False)
+    pretrain(alone, row, plan, work=tmp_path / "alone")
+    np.save(tmp_path / "00000.npy", np.stack([row(i) for i in range(140)]))
+    said = {"shards": str(tmp_path), "work": str(tmp_path / "two"), "model": _TINY, "plan": asdict(plan)}
+    (tmp_path / "settings.json").write_text(json.dumps(said))
+    done = torchrun(Path(__file__).with_name("pretrains_together.py"), tmp_path / "settings.json")
+    assert done.returncode == 0, done.stderr[-3_000:]
+    together = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)
+    assert together["tokens"] == plan.tokens
+    for name, weight in alone.state_dict().items():
+        assert torch.allclose(weight, together["model"][name], atol=1e-4), name
+    logs = [(tmp_path / name / "loss.jsonl").read_text().splitlines() for name in ("alone", "two")]
+    pairs = [(json.loads(a), json.loads(b)) for a, b in zip(*logs, strict=True)]
+    assert [a["tokens"] for a, _ in pairs] == [b["tokens"] for _, b in pairs]
+    assert max(abs(a["loss"] - b["loss"]) for a, b in pairs) < 1e-3
+
+
+def test_rows_that_processes_can_not_share_are_refused(row, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match="4 rows a step can't be shared by 3 processes"):
+        pretrain(new_model(**_TINY), row, _PLAN, work=tmp_path)
+    assert not (tmp_path / "loss.jsonl").exists()
+
+
 def test_the_loss_is_transformers_own(row):
     from openflan.training.pretrain import _loss
 
@@ -104,17 +133,32 @@ def test_ranking_prefers_what_the_model_was_taught(row, tmp_path):
 
 
 def test_a_shard_may_start_at_any_document(tmp_path):
-    base = Path(openflan.starter.__file__).parent / "base"
-    known = AutoTokenizer.from_pretrained(base)
+    known = AutoTokenizer.from_pretrained(_BASE)
     write_shards(tmp_path, seed=0, tokenizer=known, tokens=100, length=64, documents=20, first=1_200_000)
     first = known(document(0, 1_200_000), add_special_tokens=False)["input_ids"]
     assert list(shard_rows(tmp_path)(0)[: len(first)]) == first[:64]
 
 
 def test_a_shipped_model_can_be_gone_on_from():
-    base = Path(openflan.starter.__file__).parent / "base"
-    model = old_model(base)
+    model = old_model(_BASE)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert sum(parameter.numel() for parameter in model.parameters()) == 1_317_248
     with pytest.raises(UserError, match="no model there"):
-        old_model(base.parent / "suite")
+        old_model(_BASE.parent / "suite")
+
+
+def test_a_base_that_went_on_has_the_record_of_both_parts(openflan, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    small = ("--hidden", 32, "--layers", 1, "--heads", 1, "--length", 64, "--rows", 4, "--tokens", 600)
+    new = ("--tokenizer", _BASE, "--out", one, "--work", tmp_path / "w1")
+    code, _, said = openflan("starter", "pretrain", *new, *small)
+    assert code == 0, said
+    more = ("--from", one, "--first-document", 90, "--length", 64, "--rows", 4, "--tokens", 300)
+    code, _, said = openflan("starter", "pretrain", "--out", two, "--work", tmp_path / "w2", *more)
+    assert code == 0, said
+    card = json.loads((two / "pretraining.json").read_text())
+    assert [part["first_document"] for part in card["parts"]] == [0, 90]
+    assert [part["tokens_seen"] for part in card["parts"]] == [768, 512]
+    assert card["tokens_seen"] == 1_280
+    lines = [json.loads(line) for line in (two / "loss.jsonl").read_text().splitlines()]
+    assert [line["tokens"] for line in lines] == [768, 1_280]

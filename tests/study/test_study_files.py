@@ -37,7 +37,7 @@ def test_a_ready_study_can_be_run_and_forecast_without_data(path, setting, monke
     found = forecast(make_grid(study))
     assert found.tokens > 0
     if setting == "starter":
-        assert study.part.seeds == (0, 1, 2)
+        assert len(study.part.seeds) == 3
         assert found.seconds is not None
         assert found.seconds < 35 * 60
     else:
@@ -54,8 +54,9 @@ def test_the_clusters_are_added_in_the_papers_order_and_none_is_lost():
         used = [set(cell.data["tasks"]["use"]) for cell in found]
         assert all(fewer < more for fewer, more in pairwise(used))
     last = set(cells["starter"][-1].data["tasks"]["use"])
-    suite = {path.stem for path in Path(load_recipe.__code__.co_filename).parent.glob("starter/suite/*/*.yaml")}
-    assert {name.split("_")[1] for name in suite - last} == {"paraphrase", "story"}  # kin of the held-out ones
+    suite = Path(load_recipe.__code__.co_filename).parent.glob("starter/suite/*/*.yaml")
+    left_out = {path.parent.name for path in suite if path.stem not in last}
+    assert left_out == {"closed_book_qa", "commonsense", "reading_comprehension_with_commonsense"}
 
 
 def test_templates_and_shots_reach_the_recipe():

@@ -1,9 +1,6 @@
 """Several processes: the same order and the same weights as one, with DDP and with FSDP2, and back again."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from openflan.recipe import ModelPart, Recipe, TrainingPart
 from openflan.tasks.catalog import open_catalog
 from openflan.training.loop import tune
 from openflan.training.ranks import deal
+from two_processes import torchrun
 
 TRAINING = {
     "steps": 6,
@@ -103,15 +101,7 @@ def test_two_processes_do_what_one_does(work):
         Path(turn["folder"]).mkdir(exist_ok=True)
     settings = folder / "turns.json"
     settings.write_text(json.dumps({"model": str(model), "store": str(store), "turns": turns}))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*launch, str(Path(__file__).with_name("two_ranks.py")), str(settings)],
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    done = torchrun(Path(__file__).with_name("two_ranks.py"), settings)
     assert done.returncode == 0, done.stderr[-3_000:]
     assert [path.name for path in (folder / "stopped" / "checkpoints").iterdir()] == ["step-00000003"]
     close(alone(work, "stopped", sharding="full"), straight)

@@ -1,17 +1,14 @@
 """`openflan starter`: the embedded default's own verbs: read its prose, check it, pretrain a base on it."""
 
 import json
-import shutil
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from openflan.errors import UserError
-
-if TYPE_CHECKING:
-    from openflan.training.pretrain import Pretraining
 
 __all__ = ["app"]
 
@@ -116,7 +113,10 @@ def pretrain(
     seed: Annotated[int, typer.Option(help="Seed of prose and weights.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads; 0 leaves it to torch.")] = 0,
 ) -> None:
-    """Pretrain a base model on the prose; killed and called again, it goes on from its last checkpoint."""
+    """Pretrain a base model on the prose; killed and called again, it goes on from its last checkpoint.
+
+    Several processes share the rows of each step: torchrun --nproc_per_node 2 -m openflan starter pretrain …
+    """
     import multiprocessing
     import time
 
@@ -126,21 +126,26 @@ def pretrain(
     from openflan.models.load import pick_precision
     from openflan.recipe import PromptsPart
     from openflan.training import pretrain as pretraining
+    from openflan.training import ranks
 
     if hidden % heads:
         raise UserError(f"--hidden {hidden} is not a multiple of --heads {heads}", how="choose another number of heads")
     if threads:
         torch.set_num_threads(threads)
+    ranks.begin()
+    leads = ranks.is_first()
     words = tokenizer_folder or start_from or work / "tokenizer"
-    if words == work / "tokenizer" and not (words / "tokenizer.json").exists():
+    if leads and words == work / "tokenizer" and not (words / "tokenizer.json").exists():
         tokenizer(out=words, seed=seed)
+    ranks.wait()
     if not (words / "tokenizer.json").exists():
         raise UserError("no tokenizer there", where=str(words), how="give a folder with a tokenizer.json")
     known = AutoTokenizer.from_pretrained(words)
     writer = multiprocessing.get_context("spawn").Process(
         target=_write, args=(work / "shards", seed, words, tokens + 1, length, first_document), daemon=True
     )
-    writer.start()
+    if leads:
+        writer.start()
     plan = pretraining.Pretraining(
         tokens=tokens,
         rows_per_step=rows,
@@ -165,6 +170,7 @@ def pretrain(
             pad=known.pad_token_id,
         )
     )
+    earlier = _Earlier.of(start_from)
     started = time.monotonic()
 
     def ship(current: Any, done: int) -> None:
@@ -172,9 +178,17 @@ def pretrain(
         pretraining.save_model(current, out)
         asked = PromptsPart(separator="", max_input_tokens=256, max_target_tokens=64)  # in prose, answers just follow
         (out / "openflan.json").write_text(json.dumps({"prompts": asked.model_dump(mode="json")}, indent=1) + "\n")
-        shutil.copyfile(work / "loss.jsonl", out / "loss.jsonl")
-        lines = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
-        card = _card(plan, model, done, lines, length=length)
+        own = [json.loads(line) for line in (work / "loss.jsonl").read_text().splitlines()]
+        lines = [*earlier.lines, *({**line, "tokens": line["tokens"] + earlier.tokens} for line in own)]
+        (out / "loss.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        part = {"first_document": first_document, "row_length": length, "tokens_seen": done, "settings": asdict(plan)}
+        card = {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "tokens_seen": earlier.tokens + done,
+            "loss": lines[-1]["loss"] if lines else None,
+            **_probed(lines),
+            "parts": [*earlier.parts, part],
+        }
         (out / "pretraining.json").write_text(json.dumps(card, indent=2) + "\n")
 
     pretraining.pretrain(
@@ -186,6 +200,8 @@ def pretrain(
         on_checkpoint=ship,
         on_line=lambda line: _echo(json.dumps(line)),
     )
+    if not leads:
+        return
     writer.terminate()
     _echo(f"{tokens} tokens in {time.monotonic() - started:.0f} s; the model is in {out}")
 
@@ -212,17 +228,31 @@ def _probe(known: Any) -> Any:
     return measure
 
 
-def _card(plan: "Pretraining", model: Any, done: int, lines: list[dict[str, float]], *, length: int) -> dict[str, Any]:
-    """What `pretraining.json` says."""
-    from dataclasses import asdict
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Earlier:
+    """The pretraining that a base has behind it."""
 
-    probed = [line for line in lines if "probe_yes_no" in line]
+    tokens: int = 0
+    parts: tuple[dict[str, Any], ...] = ()
+    lines: tuple[dict[str, float], ...] = ()
+
+    @classmethod
+    def of(cls, base: Path | None) -> "_Earlier":
+        """What the base's own record says; nothing where it has none."""
+        if base is None or not (base / "pretraining.json").is_file():
+            return cls()
+        card = json.loads((base / "pretraining.json").read_text())
+        log = base / "loss.jsonl"
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+        return cls(tokens=card["tokens_seen"], parts=tuple(card["parts"]), lines=tuple(lines))
+
+
+def _probed(lines: list[dict[str, float]]) -> dict[str, Any]:
+    """The last probes of the log, and when they were taken."""
+    last = next((line for line in reversed(lines) if "probe_yes_no" in line), None)
+    if last is None:
+        return {"probes": {}, "probed_at_tokens": None}
     return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "tokens_seen": done,
-        "row_length": length,
-        "loss": lines[-1]["loss"] if lines else None,
-        "probes": {k: v for k, v in probed[-1].items() if k.startswith("probe_")} if probed else {},
-        "probed_at_tokens": probed[-1]["tokens"] if probed else None,
-        "settings": asdict(plan),
+        "probes": {name: value for name, value in last.items() if name.startswith("probe_")},
+        "probed_at_tokens": last["tokens"],
     }

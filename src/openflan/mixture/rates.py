@@ -88,14 +88,14 @@ def _group_members(entries: Sequence[Entry], mixture: MixturePart) -> dict[str, 
         UserError: a word stands for no task, or a task is in two groups.
     """
     members: dict[str, set[str]] = {}
-    known = {word for entry in entries for word in (*_words(entry), entry.collection)}
+    known = {word for entry in entries for word in (*entry.spec.called, entry.collection)}
     for group, part in mixture.groups.items():
         where = f"mixture.groups.{group}.use"
         names: set[str] = set()
         for position, word in enumerate(part.use):
             if word not in known:
                 raise _unknown(word, known, f"{where}[{position}]", "task, cluster or collection")
-            names |= {entry.spec.name for entry in entries if word in (*_words(entry), entry.collection)}
+            names |= {entry.spec.name for entry in entries if word in (*entry.spec.called, entry.collection)}
         for other, theirs in members.items():
             if both := sorted(names & theirs):
                 how = "leave it out of one"
@@ -110,12 +110,12 @@ def _divide(rows: Mapping[str, int], entries: Sequence[Entry], rule: MixingRule,
     Args:
         entries: every task that the rule may name, tuned on or not.
     """
-    known = {word for entry in entries for word in _words(entry)}
+    known = {word for entry in entries for word in entry.spec.called}
     sets: list[tuple[str, frozenset[str]]] = []
     for word in rule.weights:
         if word not in known:
             raise _unknown(word, known, f"{where}.{word}", "task or cluster")
-        tuned = frozenset(e.spec.name for e in entries if e.spec.name in rows and word in _words(e))
+        tuned = frozenset(e.spec.name for e in entries if e.spec.name in rows and word in e.spec.called)
         if tuned:
             sets.append((word, tuned))
     if not rows:
@@ -183,12 +183,6 @@ def _whole_numbers(shares: Mapping[str, Fraction]) -> dict[str, int]:
     for name in sorted(wanted, key=lambda name: (draws[name] - wanted[name], name))[:short]:
         draws[name] += 1
     return draws
-
-
-def _words(entry: Entry) -> tuple[str, ...]:
-    """What a weight may call a task by: its name, its cluster, within `misc` its subcluster."""
-    spec = entry.spec
-    return (spec.name, spec.cluster) if spec.subcluster is None else (spec.name, spec.cluster, spec.subcluster)
 
 
 def _exact(value: float) -> Fraction:

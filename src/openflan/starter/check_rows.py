@@ -16,8 +16,12 @@ from openflan.starter.world import World
 __all__ = ["CHECKS"]
 
 
-def _proposed(maker: Maker, field: str) -> Maker:
-    """The maker's rows with one option as `field`: the right one for label 0, a wrong one for label 1."""
+def _proposed(maker: Maker, field: str, *, by: str = "") -> Maker:
+    """The maker's rows with one option as `field`: the right one for label 0, a wrong one for label 1.
+
+    Args:
+        by: a field for somebody who proposes it; without one, nobody is named.
+    """
 
     def make(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
         row = maker.make(w, chance, domain, chance.below(maker.classes))
@@ -25,14 +29,18 @@ def _proposed(maker: Maker, field: str) -> Maker:
             return None
         choices, right = row.pop("choices"), row.pop("label")
         number = right if label == 0 else chance.pick([n for n in range(len(choices)) if n != right])
-        return {**row, field: choices[number], "label": label}
+        named = {by: chance.pick(w.people)} if by else {}
+        return {**row, **named, field: choices[number], "label": label}
 
     return Maker(make=make, classes=2, context=maker.context)
 
 
 CHECKS: dict[str, Maker] = {
     "reading_answer_check": _proposed(READING["reading_value"], "proposed"),
+    "world_answer_check": _proposed(SENSE["world_question"], "proposed", by="person"),
     "story_feeling_check": _proposed(SENSE["story_feeling"], "feeling"),
+    "tool_check": _proposed(SENSE["tool_choice"], "tool"),
+    "ending_check": _proposed(SENSE["day_ending"], "ending"),
     "effect_check": _proposed(SENSE["cause_effect"], "effect"),
     "pronoun_check": _proposed(READING["pronoun_who"], "person"),
     "velan_check": _proposed(LANGUAGE["velan_pick"], "english"),

@@ -10,7 +10,16 @@ from openflan.starter.chance import Chance, Domain, until
 from openflan.starter.facts import sentence
 from openflan.starter.world import World, an
 
-__all__ = ["KNOWN", "Known", "draw_known", "knowledge_prose", "known_question", "known_statement", "wrong_value"]
+__all__ = [
+    "KNOWN",
+    "Known",
+    "draw_known",
+    "knowledge_prose",
+    "known_question",
+    "known_statement",
+    "known_yes_no",
+    "wrong_value",
+]
 
 Forms = tuple[str, ...]
 
@@ -177,6 +186,19 @@ KNOWN: dict[str, tuple[Forms, Forms]] = {
 }
 
 
+_YES_NO: dict[str, Forms] = {
+    "eats": ("does {an_k} eat {v}", "do {k}s live on {v}", "would you feed {v} to {an_k}"),
+    "lives_in": ("does the {k} live in the {v}", "would you look for {an_k} in the {v}", "is the {v} home to the {k}"),
+    "works_at": ("does {an_k} work at the {v}", "would you meet {an_k} at the {v}", "do you find {an_k} at the {v}"),
+    "used_for": ("can you {v} with {an_k}", "do people {v} with {an_k}", "does {an_k} help you to {v}"),
+    "tastes": ("does {k} taste {v}", "would you call {k} {v}", "has {k} {an_v} taste"),
+    "made_of": ("is {an_k} made of {v}", "do you need {v} to make {an_k}", "are {k}s made from {v}"),
+    "region_of": ("is {k} in {v}", "does {k} lie in {v}", "is {k} one of the towns of {v}"),
+    "famous_for": ("is {k} famous for its {v}", "do people go to {k} for {v}", "does {k} sell {v}"),
+    "capital_of": ("is {v} the capital of {k}", "does the king of {k} live in {v}", "is {v} the first city of {k}"),
+    "born_in": ("was the poet {k} born in {v}", "did the poet {k} come from {v}", "was {v} the town of the poet {k}"),
+}
+
 _INSIDE_OTHERS = ("{k} is {v}", "{k}s eat {v}")
 """Statements that stand inside other prose ("the taste of {k} is {v}"), so no evaluation row may use them."""
 
@@ -217,6 +239,11 @@ def known_statement(chance: Chance, domain: Domain, known: Known) -> str | None:
 def known_question(chance: Chance, domain: Domain, known: Known) -> str | None:
     """A question for the value, in a wording of this domain; None where it has none."""
     return _in_domain(chance, domain, [_fill(form, known) for form in KNOWN[known.relation][1]])
+
+
+def known_yes_no(chance: Chance, known: Known) -> str:
+    """A question whether the fact is so. No row of the suite is worded so; the prose alone asks it."""
+    return _fill(chance.pick(_YES_NO[known.relation]), known)
 
 
 def _in_domain(chance: Chance, domain: Domain, texts: list[str]) -> str | None:

@@ -20,9 +20,9 @@ from openflan.starter.stories import no_fact, tell
 from openflan.starter.talk import fill_glue
 from openflan.starter.world import World
 
-__all__ = ["page", "quarrel", "questioned_page"]
+__all__ = ["GAPS", "Asked", "aside", "exchange", "joined", "page", "quarrel", "questioned_page"]
 
-_GAPS = (" ", " ", " ", "\n", "\n", "\n\n", "\n\n")
+GAPS = (" ", " ", " ", "\n", "\n", "\n\n", "\n\n")
 _CASTS = ("People: ", "Those who were there:", "In this story:", "With", "Names:", "Who is who:", "")
 _THINGS = ("Things: ", "On the shelf:", "To remember:", "Seen that day:", "The list:", "Words of the day:", "")
 _MUSINGS = (
@@ -64,31 +64,33 @@ _AFTER = ("Now {o} knew.", "So now you know:", "The answer is in these lines.", 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Asked:
+class Asked:
+    """A question and its answer, without capital letters or full stops."""
+
     question: str
     answer: str
 
 
-def _ask(w: World, chance: Chance, facts: Sequence[Fact]) -> _Asked:
+def _ask(w: World, chance: Chance, facts: Sequence[Fact]) -> Asked:
     """A question about the facts and its answer."""
     fact = chance.pick(facts)
     r = fact.relation
     kind = chance.unit()
     if kind < 0.22:
         answer = fact.value if chance.maybe(0.5) else say(w, fact, r.short)
-        return _Asked(question=say(w, fact, r.value), answer=answer)
+        return Asked(question=say(w, fact, r.value), answer=answer)
     if kind < 0.44:
         others = [f.person for f in facts if f.relation is r and f.person != fact.person]
         asked = say(w, fact, r.who)
         if others and chance.maybe(0.3):
             pair = chance.shuffled([fact.person, chance.pick(others)])
             asked += f", {pair[0]} or {pair[1]}"
-        return _Asked(question=asked, answer=fact.person)
+        return Asked(question=asked, answer=fact.person)
     if kind < 0.7 or (wrong := no_fact(w, chance, "train", facts, fact)) is None:
         longer = chance.maybe(0.25)
-        return _Asked(question=say(w, fact, r.asks), answer=f"yes, {say(w, fact, r.again)}" if longer else "yes")
+        return Asked(question=say(w, fact, r.asks), answer=f"yes, {say(w, fact, r.again)}" if longer else "yes")
     answer = f"no, {say(w, fact, r.again)}" if chance.maybe(0.25) else "no"
-    return _Asked(question=say(w, wrong, r.asks), answer=answer)
+    return Asked(question=say(w, wrong, r.asks), answer=answer)
 
 
 def _listed(chance: Chance, heading: str, items: Sequence[str]) -> str:
@@ -109,7 +111,7 @@ def _cast(w: World, chance: Chance, facts: Sequence[Fact]) -> str:
     return _listed(chance, chance.pick(_THINGS), chance.shuffled(list(dict.fromkeys(values))))
 
 
-def _aside(w: World, chance: Chance) -> str:
+def aside(w: World, chance: Chance) -> str:
     """Something that has nothing to do with the story: a remark, a line of other prose, a list of other things."""
     kind = chance.unit()
     if kind < 0.5:
@@ -130,7 +132,7 @@ def _told(w: World, chance: Chance, facts: Sequence[Fact]) -> str:
     return "\n".join(mark + line for line in lines)
 
 
-def _joined(parts: Sequence[str], gap: str) -> str:
+def joined(parts: Sequence[str], gap: str) -> str:
     """The parts with gaps between them; what has lines of its own stands on lines of its own."""
     text = parts[0]
     for before, part in pairwise(parts):
@@ -138,13 +140,13 @@ def _joined(parts: Sequence[str], gap: str) -> str:
     return text
 
 
-def _exchange(w: World, chance: Chance, asked: _Asked) -> str:
+def exchange(w: World, chance: Chance, asked: Asked) -> str:
     """A question and its answer, with or without something between them."""
     o, p = chance.some(w.people, 2)
     ask = chance.pick(_ASKERS).format(o=o, q=sentence(asked.question, "?"))
     reply = chance.pick(_ANSWERS).format(o=p, a=sentence(asked.answer))
-    gap = chance.pick(_GAPS)
-    return _joined([ask, _aside(w, chance), reply] if chance.maybe(0.45) else [ask, reply], gap)
+    gap = chance.pick(GAPS)
+    return joined([ask, aside(w, chance), reply] if chance.maybe(0.45) else [ask, reply], gap)
 
 
 def page(w: World, chance: Chance, *, asked_first: float = 0.45) -> str:
@@ -154,31 +156,31 @@ def page(w: World, chance: Chance, *, asked_first: float = 0.45) -> str:
         asked_first: how often a question stands before the story.
     """
     facts = draw_story(w, chance, "train", 1 + chance.below(4), repeat=0.8)
-    gap = chance.pick(_GAPS)
+    gap = chance.pick(GAPS)
     parts: list[str] = []
     heading = chance.pick(_HEADINGS) if chance.maybe(0.2) else ""
     if heading:
         parts.append(heading)
     if chance.maybe(0.35):
-        parts.append(_cast(w, chance, facts) if chance.maybe(0.7) else _aside(w, chance))
+        parts.append(_cast(w, chance, facts) if chance.maybe(0.7) else aside(w, chance))
     first = _ask(w, chance, facts) if chance.maybe(asked_first) else None
     o = chance.pick(w.people)
     if first is not None:
         parts.append(chance.pick(_BEFORE).format(o=o, q=sentence(first.question, "?")))
         if chance.maybe(0.2):
-            parts.append(_aside(w, chance))
+            parts.append(aside(w, chance))
     parts.append(_told(w, chance, facts))
     if chance.maybe(0.15):
-        parts.append(_cast(w, chance, facts) if first is None and chance.maybe(0.5) else _aside(w, chance))
+        parts.append(_cast(w, chance, facts) if first is None and chance.maybe(0.5) else aside(w, chance))
     if first is not None:
         bridge = chance.pick(_AFTER).format(o=o)
         parts += [bridge] if bridge else []
         parts.append(sentence(first.answer))
     for _ in range(chance.below(3) + (first is None)):
         if chance.maybe(0.2):
-            parts.append(_aside(w, chance))
-        parts.append(_exchange(w, chance, _ask(w, chance, facts)))
-    return _joined(parts, gap)
+            parts.append(aside(w, chance))
+        parts.append(exchange(w, chance, _ask(w, chance, facts)))
+    return joined(parts, gap)
 
 
 def questioned_page(w: World, chance: Chance) -> str:
@@ -191,7 +193,7 @@ def quarrel(w: World, chance: Chance) -> str:
     facts = draw_story(w, chance, "train", 1 + chance.below(3), repeat=0.85)
     fact = chance.pick(facts)
     wrong = no_fact(w, chance, "train", facts, fact)
-    gap = chance.pick(_GAPS)
+    gap = chance.pick(GAPS)
     if wrong is None:
         return tell(w, chance, facts)
     o, p, q = chance.some(w.people, 3)
@@ -204,5 +206,5 @@ def quarrel(w: World, chance: Chance) -> str:
         end = f"{o} had it as it was, and {p} did not."
     parts = [story, *claims] if chance.maybe(0.6) else [*claims, story]
     if chance.maybe(0.3):
-        parts.append(_aside(w, chance))
-    return _joined([*parts, end], gap)
+        parts.append(aside(w, chance))
+    return joined([*parts, end], gap)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from openflan.starter.chance import Chance
 from openflan.starter.drills import hearing, litany, roll, roll_backwards
 from openflan.starter.episodes import cause_prose, day_prose, mood_prose
+from openflan.starter.inquiries import inquiry
 from openflan.starter.knowledge import knowledge_prose
 from openflan.starter.pages import page, quarrel, questioned_page
 from openflan.starter.reviews import review_prose
@@ -78,6 +79,18 @@ SCHEDULE: tuple[tuple[int, tuple[tuple[float, Write], ...]], ...] = (
             (0.03, retelling),
             (0.02, litany),
             (0.01, roll_backwards),
+            *_REST,
+        ),
+    ),
+    (
+        1_760_000,
+        (
+            (0.20, page),
+            (0.15, questioned_page),
+            (0.27, inquiry),
+            (0.04, quarrel),
+            (0.04, hearing),
+            (0.04, dense_retelling),
             *_REST,
         ),
     ),

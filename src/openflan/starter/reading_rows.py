@@ -54,6 +54,15 @@ def _three_way(w: World, chance: Chance, domain: Domain, label: int) -> Row | No
     if label < 2:
         return _entailment(w, chance, domain, label)
     facts = _story(w, chance, domain, 1, 3)
+    unknown = _left_open(w, chance, domain, facts)
+    if unknown is None:
+        return None
+    text = wording(w, chance, unknown)
+    return {"premise": tell(w, chance, facts), "hypothesis": text, "statement": sentence(text), "label": label}
+
+
+def _left_open(w: World, chance: Chance, domain: Domain, facts: list[Fact]) -> Fact | None:
+    """Something of which the story says neither that it is so nor that it is not."""
     fact = chance.pick(facts)
     if fact.relation.kind == "people":
         return None
@@ -64,10 +73,7 @@ def _three_way(w: World, chance: Chance, domain: Domain, label: int) -> Row | No
         told = {f.relation.name for f in facts if f.person == fact.person}
         relation = chance.pick([r for r in w.relations if r.name not in told])
         unknown = draw_fact(w, chance, domain, relation, fact.person, chance.pick(w.people))
-    if unknown is None or unknown.person == unknown.other:
-        return None
-    text = wording(w, chance, unknown)
-    return {"premise": tell(w, chance, facts), "hypothesis": text, "statement": sentence(text), "label": label}
+    return None if unknown is None or unknown.person == unknown.other else unknown
 
 
 def _same_meaning(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
@@ -117,6 +123,18 @@ def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
     return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "label": label}
 
 
+def _answerable(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    """A question with yes or no about a story; the story may not say."""
+    if label < 2:
+        return _yes_no(w, chance, domain, label)
+    facts = _story(w, chance, domain, 2, 4)
+    unknown = _left_open(w, chance, domain, facts)
+    if unknown is None:
+        return None
+    question = sentence(say(w, unknown, unknown.relation.asks), "?")
+    return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "label": label}
+
+
 def _value(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
     facts = _story(w, chance, domain, 2, 4)
     fact = chance.pick(facts)
@@ -162,6 +180,7 @@ READING: dict[str, Maker] = {
     "paraphrase_same": Maker(make=_same_meaning, classes=2, context="sentence1"),
     "paraphrase_story": Maker(make=_same_story, classes=2, context="story1"),
     "reading_yes_no": Maker(make=_yes_no, classes=2, context="story"),
+    "reading_answerable": Maker(make=_answerable, classes=3, context="story"),
     "reading_value": Maker(make=_value, classes=3, context="story"),
     "reading_who": Maker(make=_who, classes=2, context="story"),
     "pronoun_who": Maker(make=_pronoun, classes=2, context="text"),

@@ -1,5 +1,7 @@
 """Rows about what is usual and known: commonsense, stories that need it, closed-book questions, sentiment."""
 
+from dataclasses import replace
+
 from openflan.starter.chance import Chance, Domain, until
 from openflan.starter.episodes import DAY_SENTENCES, draw_cause, draw_day, draw_mood
 from openflan.starter.facts import Fact, draw_story, fits, sentence, wording
@@ -118,9 +120,24 @@ def _world_true(w: World, chance: Chance, domain: Domain, label: int) -> Row | N
     known = draw_known(w, chance)
     if label == 1:
         value = wrong_value(w, chance, known)
-        known = type(known)(relation=known.relation, subject=known.subject, value=value)
+        known = replace(known, value=value)
     said = known_statement(chance, domain, known)
     return None if said is None else {"claim": sentence(said), "label": label}
+
+
+def _world_which(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    """Three claims about the world, one of them right."""
+    said = known_statement(chance, domain, draw_known(w, chance))
+    wrong: list[str | None] = []
+    for _ in range(2):
+        known = draw_known(w, chance)
+        value = wrong_value(w, chance, known)
+        wrong.append(known_statement(chance, "train", replace(known, value=value)))
+    claims = [said, *wrong]
+    if None in claims or len(set(claims)) < 3:
+        return None
+    right, *others = [sentence(claim) for claim in claims if claim]
+    return {"right": right, "choices": place(right, others, label), "label": label}
 
 
 def _review(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
@@ -152,6 +169,7 @@ SENSE: dict[str, Maker] = {
     "story_day": Maker(make=_day_for_one, classes=2, context="story"),
     "story_able": Maker(make=_able, classes=2, context="story"),
     "world_question": Maker(make=_world_question, classes=4, context="question"),
+    "world_which": Maker(make=_world_which, classes=3, context="right"),
     "world_true": Maker(make=_world_true, classes=2, context="claim"),
     "review_positive": Maker(make=_review, classes=2, context="review"),
     "remark_liked": Maker(make=_remark, classes=2, context="remark"),

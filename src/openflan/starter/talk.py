@@ -48,6 +48,19 @@ MEANT: tuple[tuple[str, str], ...] = (
     ("{a} taught {b} to use the {x} because {h} wanted to learn", "b"),
 )
 
+_VERBS = {
+    "had": "have",
+    "needed": "need",
+    "knew": "know",
+    "played": "play",
+    "wanted": "want",
+    "forgot": "forget",
+    "ate": "eat",
+    "waved": "wave",
+    "felt": "feel",
+    "laughed": "laugh",
+}
+
 _CARD = ("job", "lives", "likes", "pet", "hobby", "plays")
 
 
@@ -61,6 +74,18 @@ class Meant:
     not_person: str
     spelled: str
     """The same sentence with the name in place of the pronoun."""
+
+    @property
+    def clause(self) -> str:
+        """What is said of the person whom the pronoun means: "was hungry"."""
+        return self.spelled.rsplit(self.person, 1)[1].strip()
+
+    def asked_of(self, person: str) -> str:
+        """The question whether it is so of this person: "was Ben hungry"."""
+        verb, _, rest = self.clause.partition(" ")
+        if verb in ("was", "could", "did") or (verb == "had" and not rest.startswith(("a ", "an "))):
+            return f"{verb} {person} {rest}"
+        return f"did {person} {_VERBS[verb]} {rest}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,11 +174,10 @@ def meant_prose(w: World, chance: Chance) -> str:
         elif roll < 0.6:
             parts.append(f"{sentence(m.text)} That is, {m.spelled}.")
         else:
-            what = m.spelled.rsplit(m.person, 1)[1]
             parts.append(
-                f"{sentence(m.text)} Who{what}? {m.person}."
+                f"{sentence(m.text)} Who {m.clause}? {m.person}."
                 if roll < 0.8
-                else f"{sentence(m.text)} It was {m.person} who{what}."
+                else f"{sentence(m.text)} It was {m.person} who {m.clause}."
             )
     return " ".join(parts)
 

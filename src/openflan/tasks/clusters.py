@@ -2,7 +2,8 @@
 
 Two views of one catalog. The paper draws twelve clusters (Wei et al. 2022, figure 3), the last of which, `misc`, is
 six unrelated task types; the authors' code counts those apart, seventeen in all. A task names its paper cluster and,
-in `misc`, its `subcluster`; a hold-out may name clusters of either view.
+in `misc`, its `subcluster`; a hold-out may name clusters of either view. Fact verification (FEVER and its like), which
+FLAN does not have, is one more subcluster, and leaves tuning with closed-book QA.
 
 Invariant: no name stands in both views for different tasks. Rejected: a cluster table beside the tasks, which a
 task of your own could not join.
@@ -28,6 +29,7 @@ CLUSTERS: dict[str, str] = {
 
 SUBCLUSTERS: dict[str, str] = {
     "conversational_qa": "questions of a dialogue about a passage",
+    "fact_verification": "is a claim about the world right",
     "formatting": "punctuation, capitals and spaces put right",
     "linguistic_acceptability": "is a sentence good English",
     "math": "arithmetic and algebra",
@@ -36,13 +38,18 @@ SUBCLUSTERS: dict[str, str] = {
 }
 """What `misc` is made of."""
 
-CODE_CLUSTERS: tuple[str, ...] = (*(name for name in CLUSTERS if name != "misc"), *SUBCLUSTERS)
-"""The seventeen clusters of the authors' code."""
+CODE_CLUSTERS: tuple[str, ...] = (
+    *(name for name in CLUSTERS if name != "misc"),
+    *(name for name in SUBCLUSTERS if name != "fact_verification"),
+)
+"""The seventeen clusters of the authors' code, which has no fact verification."""
 
 KIN: dict[str, tuple[str, ...]] = {
     "reading_comprehension": ("reading_comprehension_with_commonsense",),
     "commonsense": ("reading_comprehension_with_commonsense",),
     "reading_comprehension_with_commonsense": ("reading_comprehension", "commonsense"),
+    "closed_book_qa": ("fact_verification",),
+    "fact_verification": ("closed_book_qa",),
     "natural_language_inference": ("paraphrase",),
     "paraphrase": ("natural_language_inference",),
 }

@@ -228,6 +228,11 @@ class TaskSpec(_Strict):
         return self.subcluster or self.cluster
 
     @property
+    def called(self) -> tuple[str, ...]:
+        """What a recipe may call the task by: its name, its cluster, within `misc` its subcluster."""
+        return tuple(word for word in (self.name, self.cluster, self.subcluster) if word is not None)
+
+    @property
     def is_classification(self) -> bool:
         """Whether answers are ranked (True) or generated (False)."""
         return self.answer.is_classification

@@ -24,10 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
 from openflan.errors import UserError
+from openflan.training import ranks
 from openflan.training.muon import Muon
 
 __all__ = [
@@ -235,11 +237,37 @@ def _write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
+def _resume(checkpoint: Path, model: torch.nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+    """Take weights and moments from the checkpoint, where there is one; the tokens done so far."""
+    if not checkpoint.exists():
+        return 0
+    state = torch.load(checkpoint, weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    return int(state["tokens"])
+
+
 def _steps(plan: Pretraining, length: int, done: int) -> Iterator[int]:
     """Index of the first row of each step still to do."""
     per_step = plan.rows_per_step * length
     for step in range(done // per_step, math.ceil(plan.tokens / per_step)):
         yield step * plan.rows_per_step
+
+
+def _averaged(model: torch.nn.Module, loss: Tensor, team: int) -> Tensor:
+    """Average gradients and loss over the processes, in one message."""
+    if team == 1:
+        return loss
+    slopes = [p.grad for p in model.parameters() if p.grad is not None]
+    packed = torch.cat([*(slope.flatten() for slope in slopes), loss.reshape(1)])
+    dist.all_reduce(packed)
+    packed /= team
+    start = 0
+    for slope in slopes:
+        slope.copy_(packed[start : start + slope.numel()].view_as(slope))
+        start += slope.numel()
+    return packed[-1]
 
 
 def pretrain(
@@ -261,32 +289,39 @@ def pretrain(
         on_checkpoint: called with the model and the number of tokens after each checkpoint.
         on_line: called with each line of the log.
 
+    Under `torchrun` (`ranks.begin`) the processes share the rows of each step and their gradients are averaged; the
+    first process alone logs, probes and writes.
+
     Returns:
         The last line of the log.
+
+    Raises:
+        UserError: the rows of a step can't be shared evenly among the processes.
     """
+    rank, team = ranks.rank(), ranks.world()
+    if plan.rows_per_step % team:
+        what = f"{plan.rows_per_step} rows a step can't be shared by {team} processes"
+        raise UserError(what, how="choose a number of rows that the processes divide")
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = work / "checkpoint.pt"
     log = work / "loss.jsonl"
     length = len(row(0))
     optimizers = _optimizers(model, plan)
-    done = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        done = int(state["tokens"])
+    done = _resume(checkpoint, model, optimizers)
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     lines = [line for line in lines if line["tokens"] <= done]  # what a killed run logged beyond its checkpoint
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if rank == 0:
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     last: dict[str, float] = lines[-1] if lines else {"tokens": 0}
     losses: list[float] = []
     since, at = time.monotonic(), done
     model.train()
     for first in _steps(plan, length, done):
-        rows = torch.from_numpy(np.stack([row(first + i) for i in range(plan.rows_per_step)]).astype(np.int64))
+        own = range(rank, plan.rows_per_step, team)
+        rows = torch.from_numpy(np.stack([row(first + i) for i in own]).astype(np.int64))
         loss = _loss(model, rows, plan)
         torch.autograd.backward(loss)
+        loss = _averaged(model, loss.detach(), team)
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
         factor = rate_at(done, plan)
         for optimizer in optimizers:
@@ -294,13 +329,13 @@ def pretrain(
                 group["lr"] = group["peak"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        losses.append(float(loss.detach()))
-        before, done = done, done + rows.numel()
+        losses.append(float(loss))
+        before, done = done, done + rows.numel() * team
 
         def due(every: int, before: int = before, done: int = done) -> bool:
             return done // every > before // every or done >= plan.tokens
 
-        if due(plan.log_every):
+        if rank == 0 and due(plan.log_every):
             last = {"tokens": done, "loss": round(sum(losses) / len(losses), 4), "rate": round(factor, 4)}
             last["tokens_per_second"] = round((done - at) / max(1e-9, time.monotonic() - since))
             if probe is not None and due(plan.probe_every):
@@ -311,7 +346,7 @@ def pretrain(
                 handle.write(json.dumps(last) + "\n")
             if on_line is not None:
                 on_line(last)
-        if due(plan.checkpoint_every):
+        if rank == 0 and due(plan.checkpoint_every):
             state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "tokens": done}
             _write_checkpoint(checkpoint, state)
             if on_checkpoint is not None:

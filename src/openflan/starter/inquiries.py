@@ -1,0 +1,103 @@
+"""Inquiries: talk about what is known, who is meant and how people felt, laid out as pages are.
+
+`pages.py` asks about what a story tells. Here the answer is found in another way: from what is always so in the world,
+from the sense of a sentence with a pronoun, from what usually makes people glad or sad. Questions are asked with a
+verb in front, as people talk ("Does a fox eat berries?"); statements that stand for judgement are left to tuning.
+
+Invariant: contexts and questions are of the `train` domain; no option lists, no headings of the suite. Cost: about
+100 µs a document. Rejected: statements and verdicts ("A fox eats berries. Right."): that is a task, not prose.
+"""
+
+from openflan.starter.chance import Chance, domain_of
+from openflan.starter.episodes import draw_mood
+from openflan.starter.facts import sentence
+from openflan.starter.knowledge import Known, draw_known, known_question, known_statement, known_yes_no, wrong_value
+from openflan.starter.pages import GAPS, Asked, aside, exchange, joined
+from openflan.starter.talk import draw_meant
+from openflan.starter.world import World
+
+__all__ = ["inquiry"]
+
+
+def _known(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
+    """Something constant, asked for or asked about; sometimes behind other things that are known."""
+    known = draw_known(w, chance)
+    for _ in range(chance.below(3)):
+        other = draw_known(w, chance)
+        said = known_statement(chance, "train", other)
+        if said and other.subject != known.subject:
+            parts.append(sentence(said))
+    asked: list[Asked] = []
+    for _ in range(1 + chance.below(3)):
+        kind = chance.unit()
+        question = known_question(chance, "train", known) if kind < 0.35 else None
+        if question is not None:
+            asked.append(Asked(question=question, answer=("to " if known.relation == "used_for" else "") + known.value))
+        elif kind < 0.68:
+            asked.append(_fitting(chance, known, "yes"))
+        else:
+            value = wrong_value(w, chance, known)
+            other = Known(relation=known.relation, subject=known.subject, value=value)
+            asked.append(_fitting(chance, other, "no" if chance.maybe(0.7) else f"no, {known.value}"))
+        if chance.maybe(0.7):
+            known = draw_known(w, chance)
+    return asked
+
+
+def _fitting(chance: Chance, known: Known, answer: str) -> Asked:
+    """The question whether this is so, in a wording of the `train` domain."""
+    for _ in range(20):
+        question = known_yes_no(chance, known)
+        if domain_of("text", question.lower()) == "train":
+            break
+    return Asked(question=question, answer=answer)
+
+
+def _meant(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
+    """A sentence with a pronoun, and of whom it is so."""
+    meant = draw_meant(w, chance, "train")
+    parts.append(sentence(meant.text))
+    asked: list[Asked] = []
+    for _ in range(1 + chance.below(2)):
+        kind = chance.unit()
+        if kind < 0.3:
+            asked.append(Asked(question=f"who {meant.clause}", answer=meant.person))
+        elif kind < 0.65:
+            asked.append(Asked(question=meant.asked_of(meant.person), answer="yes"))
+        else:
+            no = "no" if chance.maybe(0.7) else f"no, {meant.person} {meant.clause}"
+            asked.append(Asked(question=meant.asked_of(meant.not_person), answer=no))
+    return asked
+
+
+def _felt(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
+    """What happened to two people, and how each of them felt."""
+    moods = [draw_mood(w, chance, "train") for _ in range(2)]
+    if moods[0].person == moods[1].person or moods[0].feeling == moods[1].feeling:
+        moods = moods[:1]
+    parts += [sentence(mood.event) for mood in moods]
+    mood = chance.pick(moods)
+    kind = chance.unit()
+    if kind < 0.5:
+        return [Asked(question=f"how did {mood.person} feel", answer=mood.feeling)]
+    if kind < 0.75:
+        return [Asked(question=f"did {mood.person} feel {mood.feeling}", answer="yes")]
+    others = [m.feeling for m in moods if m is not mood] or [f for f in w.events["feelings"] if f != mood.feeling]
+    return [Asked(question=f"did {mood.person} feel {chance.pick(others)}", answer="no")]
+
+
+def inquiry(w: World, chance: Chance) -> str:
+    """A page on which something is asked that no story has told in so many words; the question may stand first."""
+    kind = chance.unit()
+    ask = _known if kind < 0.45 else _meant if kind < 0.85 else _felt
+    gap = chance.pick(GAPS)
+    parts: list[str] = []
+    asked = ask(w, chance, parts)
+    if chance.maybe(0.2):
+        parts.insert(chance.below(len(parts) + 1), aside(w, chance))
+    if parts and chance.maybe(0.35):
+        first = asked.pop(0)
+        parts = [sentence(first.question, "?"), *parts, sentence(first.answer)]
+    for one in asked:
+        parts.append(exchange(w, chance, one))
+    return joined(parts, gap)

@@ -1,0 +1,19 @@
+"""Run by `torchrun`: two processes pretrain one model."""
+
+import json
+import sys
+from pathlib import Path
+
+from openflan.training import ranks
+from openflan.training.pretrain import Pretraining, new_model, pretrain, shard_rows
+
+
+def main(settings: Path) -> None:
+    said = json.loads(settings.read_text())
+    ranks.begin()
+    rows = shard_rows(Path(said["shards"]))
+    pretrain(new_model(**said["model"]), rows, Pretraining(**said["plan"]), work=Path(said["work"]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
