@@ -183,7 +183,8 @@ class PromptsPart(StylePart):
     def tuning_settings(self) -> dict[str, Any]:
         """What tuning prompts depend on: with `styles`, not how questions are asked."""
         style = set(StylePart.model_fields)
-        styles = [one.model_dump(mode="json", include={*style, "weight"}) for one in self.tuning_styles]
+        told = style if len(self.styles) < 2 else {*style, "weight"}  # the weight of an only style says nothing
+        styles = [one.model_dump(mode="json", include=told) for one in self.tuning_styles]
         return {**self.model_dump(mode="json", exclude={*style, "styles"}), "styles": styles}
 
     @property

@@ -199,8 +199,9 @@ _YES_NO: dict[str, Forms] = {
     "born_in": ("was the poet {k} born in {v}", "did the poet {k} come from {v}", "was {v} the town of the poet {k}"),
 }
 
-_INSIDE_OTHERS = ("{k} is {v}", "{k}s eat {v}")
-"""Statements that stand inside other prose ("the taste of {k} is {v}"), so no evaluation row may use them."""
+_INSIDE_OTHERS = ("{k} is {v}", "{k}s eat {v}", "people {v} with {an_k}")
+"""Statements that stand inside other prose ("the taste of {k} is {v}", "Do people cut wood with a saw?"), so no
+evaluation row may use them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
