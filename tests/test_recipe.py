@@ -1,9 +1,12 @@
 """A recipe is plain data: strict, hashable, the same however it was written."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from openflan.errors import UserError
+from openflan.plan import make_plan
 from openflan.recipe import Recipe, load_recipe
 
 
@@ -180,3 +183,25 @@ def test_paths_start_beside_the_recipe_file(tmp_path, monkeypatch):
 def test_a_recipe_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Recipe(name="a").name = "b"  # type: ignore[misc]
+
+
+def test_the_weight_of_an_only_style_changes_no_tuning_prompt(tmp_path):
+    (tmp_path / "a.yaml").write_text("name: a")
+    alone, *others = (
+        load_recipe(tmp_path / "a.yaml", settings).prompts.tuning_settings
+        for settings in ([], ["prompts.styles=[{form: instruction}]"], ["prompts.styles=[{weight: 3}]"])
+    )
+    assert others == [alone, alone]
+    two = [f"prompts.styles=[{{weight: {weight}}}, {{form: none}}]" for weight in (1, 3)]
+    even, uneven = (load_recipe(tmp_path / "a.yaml", [one]).prompts.tuning_settings for one in two)
+    assert even != uneven
+
+
+def test_fact_verification_leaves_with_closed_book_qa_and_is_measured_by_its_name():
+    changes = ["tasks.hold_out=[closed_book_qa]", "evaluation.tasks=[fact_verification]"]
+    plan = make_plan(load_recipe(Path(__file__).parents[1] / "recipes" / "starter.yaml", changes))
+    assert sorted(entry.spec.name for entry in plan.measured_held_out) == [
+        "starter_world_answer_check",
+        "starter_world_true",
+    ]
+    assert not {"closed_book_qa", "fact_verification"} & {e.spec.code_cluster for e in plan.division.tuned}

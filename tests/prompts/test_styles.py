@@ -13,7 +13,7 @@ from openflan.prompts.render import TaskRenderer
 from openflan.prompts.styles import choose_styles, choose_template
 from openflan.recipe import PromptsPart, StylePart
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.sources import load_twin
+from openflan.tasks.sources import load_rows, load_twin
 
 TICKETS = hash_integers(3, np.arange(20_000))
 
@@ -130,6 +130,15 @@ def test_a_bare_input_has_the_options_where_they_are_shown(catalog):
     renderer, row = TaskRenderer(catalog["rte"]), first(catalog["rte"])
     prompt = renderer.render(row, 0, style=StylePart(form="none"))
     assert prompt.input.endswith("OPTIONS:\n" + "\n".join(f"- {option}" for option in prompt.answer.options))
+
+
+def test_a_question_that_is_nothing_but_its_options_is_its_list():
+    entry = open_catalog(collections=["starter"]).entries["starter_world_which"]
+    (row,) = load_rows(entry, "validation", limit=1)
+    prompt = TaskRenderer(entry).render(row, 0, style=StylePart(form="none"))
+    assert prompt.input == "OPTIONS:\n" + "\n".join(f"- {option}" for option in prompt.answer.options)
+    named = TaskRenderer(entry).render(row, 0, style=StylePart(form="dataset-name"))
+    assert named.input.startswith("[closed book qa: starter_world_which]")
 
 
 def test_every_task_can_be_asked_in_every_form(catalog):

@@ -19,7 +19,7 @@ from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
 from openflan.errors import UserError, did_you_mean
 from openflan.prompts.options import RowAnswer, drawn_block, find_answer, options_block
 from openflan.prompts.sandbox import LONGEST, SANDBOX, metered, unfit
-from openflan.prompts.styles import bare_text
+from openflan.prompts.styles import bare_text, label_fields
 from openflan.recipe import StylePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
@@ -220,6 +220,8 @@ class TaskRenderer:
         if style.form == "dataset-name":
             kind = (self.spec.subcluster or self.spec.cluster).replace("_", " ")
             text = f"[{kind}: {self.spec.dataset or self.spec.name}] {text}"
+        if not text and label_fields(self.spec).issuperset(self.spec.names):
+            return block  # a question that is nothing but its options
         return f"{text}\n\n{block}" if block and text else text
 
     def _holds(self, row: SourceRow, number: int) -> bool:
