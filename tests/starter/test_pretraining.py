@@ -162,3 +162,12 @@ def test_a_base_that_went_on_has_the_record_of_both_parts(openflan, tmp_path):
     assert card["tokens_seen"] == 1_280
     lines = [json.loads(line) for line in (two / "loss.jsonl").read_text().splitlines()]
     assert [line["tokens"] for line in lines] == [768, 1_280]
+
+
+def test_sizes_beside_a_model_to_go_on_from_are_refused(openflan, tmp_path):
+    code, out, said = openflan(
+        "starter", "pretrain", "--from", _BASE, "--layers", 2, "--out", tmp_path / "a", "--work", tmp_path / "w"
+    )
+    assert code == 2
+    assert "--from takes the sizes of the model" in said + out
+    assert list(tmp_path.iterdir()) == []

@@ -97,9 +97,9 @@ def pretrain(
         Path | None, typer.Option("--tokenizer", help="A tokenizer to use; without one it is learnt from the prose.")
     ] = None,
     tokens: Annotated[int, typer.Option(help="Tokens to train on.")] = 66_000_000,
-    hidden: Annotated[int, typer.Option(help="Width of the model.")] = 128,
-    layers: Annotated[int, typer.Option(help="Blocks of the model.")] = 4,
-    heads: Annotated[int, typer.Option(help="Attention heads of a block.")] = 4,
+    hidden: Annotated[int | None, typer.Option(help="Width of the model.", show_default="128")] = None,
+    layers: Annotated[int | None, typer.Option(help="Blocks of the model.", show_default="4")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads of a block.", show_default="4")] = None,
     length: Annotated[int, typer.Option(help="Tokens in a row.")] = 192,
     rows: Annotated[int, typer.Option(help="Rows in a step.")] = 20,
     learning_rate: Annotated[float, typer.Option(help="Of embeddings and norms (AdamW).")] = 3e-3,
@@ -107,7 +107,7 @@ def pretrain(
     warmup_tokens: Annotated[int, typer.Option(help="Tokens over which the rates rise.")] = 500_000,
     decay_share: Annotated[float, typer.Option(help="Last share of the tokens, over which the rate falls.")] = 0.2,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="A model to go on from, with its tokenizer; sizes are then its own.")
+        Path | None, typer.Option("--from", help="A model to go on from, with its tokenizer and its sizes.")
     ] = None,
     first_document: Annotated[int, typer.Option(help="Index of the first document of the prose.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of prose and weights.")] = 0,
@@ -128,6 +128,10 @@ def pretrain(
     from openflan.training import pretrain as pretraining
     from openflan.training import ranks
 
+    if start_from is not None and (hidden, layers, heads) != (None, None, None):
+        what = "--from takes the sizes of the model that it goes on from"
+        raise UserError(what, how="leave --hidden, --layers and --heads out")
+    hidden, layers, heads = hidden or 128, layers or 4, heads or 4
     if hidden % heads:
         raise UserError(f"--hidden {hidden} is not a multiple of --heads {heads}", how="choose another number of heads")
     if threads:
