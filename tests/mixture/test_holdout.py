@@ -50,7 +50,8 @@ def clusters(entries):
 @pytest.mark.parametrize("cluster", PAPER)
 def test_kin_leave_tuning_as_in_the_paper(cluster):
     division = hold_out(tasks(), [cluster], kin="paper")
-    assert set(division.clusters) == {cluster} | PAPER[cluster]
+    ours = {"fact_verification"} if cluster == "closed_book_qa" else set()  # which FLAN does not have
+    assert set(division.clusters) == {cluster} | PAPER[cluster] | ours
     assert clusters(division.tuned) == set(CLUSTERS) - {cluster} - PAPER[cluster]
     assert clusters(division.held_out) == {cluster} | PAPER[cluster]
 
