@@ -48,6 +48,19 @@ def test_too_few_rows_cannot_show_that_nothing_differs(rows, verdict):
     assert (finding.difference is None) == (verdict == "not tested")
 
 
+def test_cells_that_do_not_measure_a_claims_cluster_do_not_stand_in_its_way():
+    cells = [SimpleNamespace(name=name, values={"a": name}) for name in ("1", "2")]
+    claims = [claim(expect="same", margin=0.02, clusters=(cluster,)) for cluster in ("a", "b", "c")]
+    study = SimpleNamespace(file=SimpleNamespace(claims=claims, figure="F"), axes={})
+    one = measured([constant("a1", 0.5, 200)], [constant("a1", 0.5, 200)])
+    other = measured([constant("b1", 0.5, 9)], [constant("b1", 0.5, 9)])
+    many, few, none = findings_of(study, cells, {"1": one, "2": other})
+    assert many.verdict == "confirmed"
+    assert few.verdict == "not tested"
+    assert "9 rows" in few.sentence
+    assert none.sentence == "Not tested: these cells have no measured cluster in common."
+
+
 def matrix(task, values, rows=None, templates=None):
     values = np.asarray(values, dtype=float)
     rows = tuple(rows or (f"r{n}" for n in range(len(values))))

@@ -97,9 +97,9 @@ def pretrain(
         Path | None, typer.Option("--tokenizer", help="A tokenizer to use; without one it is learnt from the prose.")
     ] = None,
     tokens: Annotated[int, typer.Option(help="Tokens to train on.")] = 66_000_000,
-    hidden: Annotated[int | None, typer.Option(help="Width of the model.", show_default="128")] = None,
-    layers: Annotated[int | None, typer.Option(help="Blocks of the model.", show_default="4")] = None,
-    heads: Annotated[int | None, typer.Option(help="Attention heads of a block.", show_default="4")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Width of the model.", min=1, show_default="128")] = None,
+    layers: Annotated[int | None, typer.Option(help="Blocks of the model.", min=1, show_default="4")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads of a block.", min=1, show_default="4")] = None,
     length: Annotated[int, typer.Option(help="Tokens in a row.")] = 192,
     rows: Annotated[int, typer.Option(help="Rows in a step.")] = 20,
     learning_rate: Annotated[float, typer.Option(help="Of embeddings and norms (AdamW).")] = 3e-3,

@@ -42,10 +42,7 @@ def list_(
 
     entries = open_catalog(folder or []).select(words or [*COLLECTIONS, "mine"], where="tasks list")
     if clusters:
-        counts = {
-            name: sum(name in (entry.spec.cluster, entry.spec.subcluster) for entry in entries)
-            for name in (*CLUSTERS, *SUBCLUSTERS)
-        }
+        counts = {name: sum(name in entry.spec.called for entry in entries) for name in (*CLUSTERS, *SUBCLUSTERS)}
         if json_:
             sys.stdout.write(json.dumps({name: counts[name] for name in CLUSTERS}) + "\n")
             return

@@ -292,12 +292,7 @@ def _concerns(
 
 def _passed_over(tuned: set[str], known: Sequence[Entry], mixture: MixturePart) -> list[str]:
     """Weights and groups that no tuned task answers to, as keys of the recipe."""
-    words = {
-        word
-        for entry in known
-        if entry.spec.name in tuned
-        for word in (entry.spec.name, entry.spec.cluster, entry.spec.subcluster, entry.collection)
-    }
+    words = {word for entry in known if entry.spec.name in tuned for word in (*entry.spec.called, entry.collection)}
     found = [f"mixture.weights.{word}" for word in mixture.weights if word not in words]
     for group, part in mixture.groups.items():
         gone = [word for word in part.use if word not in words]

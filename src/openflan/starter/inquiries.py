@@ -4,8 +4,9 @@
 from the sense of a sentence with a pronoun, from what usually makes people glad or sad. Questions are asked with a
 verb in front, as people talk ("Does a fox eat berries?"); statements that stand for judgement are left to tuning.
 
-Invariant: contexts and questions are of the `train` domain; no option lists, no headings of the suite. Cost: about
-100 µs a document. Rejected: statements and verdicts ("A fox eats berries. Right."): that is a task, not prose.
+Invariant: contexts are of the `train` domain, and so are questions, but for a yes/no question none of whose wordings
+is; no option lists, no headings of the suite. Cost: about 100 µs a document. Rejected: statements and verdicts ("A fox
+eats berries. Right."): that is a task, not prose.
 """
 
 from openflan.starter.chance import Chance, domain_of
@@ -45,7 +46,7 @@ def _known(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
 
 
 def _fitting(chance: Chance, known: Known, answer: str) -> Asked:
-    """The question whether this is so, in a wording of the `train` domain."""
+    """The question whether this is so, in a wording of the `train` domain where one comes in twenty draws."""
     for _ in range(20):
         question = known_yes_no(chance, known)
         if domain_of("text", question.lower()) == "train":

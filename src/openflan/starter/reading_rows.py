@@ -119,7 +119,12 @@ def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
     asked = fact if label == 0 else no_fact(w, chance, domain, facts, fact)
     if asked is None:
         return None
-    question = sentence(say(w, asked, fact.relation.asks), "?")
+    return _asked(w, chance, facts, asked, label)
+
+
+def _asked(w: World, chance: Chance, facts: list[Fact], asked: Fact, label: int) -> Row:
+    """The row that asks with yes or no whether this is so in a story of these facts."""
+    question = sentence(say(w, asked, asked.relation.asks), "?")
     return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "label": label}
 
 
@@ -131,8 +136,7 @@ def _answerable(w: World, chance: Chance, domain: Domain, label: int) -> Row | N
     unknown = _left_open(w, chance, domain, facts)
     if unknown is None:
         return None
-    question = sentence(say(w, unknown, unknown.relation.asks), "?")
-    return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "label": label}
+    return _asked(w, chance, facts, unknown, label)
 
 
 def _value(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:

@@ -105,13 +105,15 @@ def _untestable(
         return "both sides are the same cells"
     if gone := [cell.name for cell in (*of, *against) if cell.name not in measured]:
         return f"{gone[0]} is missing"
-    rows = min(_rows(measured[cell.name], claim.clusters) for cell in (*of, *against))
-    if claim.expect == "same" and rows * claim.margin < _RULE_OF_THREE:
+    counts = [_rows(measured[cell.name], claim.clusters) for cell in (*of, *against)]
+    rows = min((count for count in counts if count), default=0)
+    if rows and claim.expect == "same" and rows * claim.margin < _RULE_OF_THREE:
         return f"{rows} rows can't show that a difference is no larger than {claim.margin:g}"
     return None
 
 
 def _rows(measured: Measured, clusters: Sequence[str] | None) -> int:
+    """Rows behind a cell's part in a claim: none where it measures no cluster of it."""
     units = measured.units.items()
     return sum(verdict.n_rows for (cluster, _), verdict in units if clusters is None or cluster in clusters)
 
