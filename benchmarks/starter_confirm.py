@@ -18,7 +18,8 @@ from pathlib import Path
 
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.results import ClusterVerdict, cluster_verdicts
-from openflan.pipeline import machine_facts, run, version_facts
+from openflan.machine import machine_facts, version_facts
+from openflan.pipeline import run
 from openflan.recipe import load_recipe
 from openflan.study.measuring import Measured, measure_run
 from openflan.tasks.catalog import open_catalog

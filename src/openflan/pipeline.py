@@ -12,25 +12,24 @@ whole piece. Rejected: a workflow engine; four stages in a line need none.
 
 import json
 import os
-import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import openflan
 from openflan.cost import Meter
 from openflan.errors import UserError
+from openflan.machine import machine_facts, version_facts
 from openflan.plan import UNTUNED, Plan, make_plan
 from openflan.recipe import Recipe
+from openflan.run_folder import StageName, check_format, check_mixed, check_space, finished, head_of
 from openflan.stage import (
     FORMAT,
     adopt_twin,
     commit_folder,
-    free_bytes,
     partial_folder,
     read_manifest,
     user_file_errors,
@@ -43,9 +42,7 @@ if TYPE_CHECKING:
     from openflan.evaluation.results import Results
     from openflan.prompts.encoding import TextEncoder
 
-__all__ = ["Event", "Outcome", "StageName", "machine_facts", "plan_of", "report_again", "run", "version_facts"]
-
-StageName = Literal["mixture", "training", "evaluation", "report"]
+__all__ = ["Event", "Outcome", "StageName", "plan_of", "report_again", "run"]
 
 _LARGE_STORE = 20_000_000
 """Tokens from which on starting more processes pays."""
@@ -102,14 +99,14 @@ def run(
     plan = make_plan(recipe)
     folder = runs / recipe.run_name
     with user_file_errors(folder):
-        _check_format(folder)
-        if _finished(folder, plan, until):
+        check_format(folder)
+        if finished(folder, plan, until):
             return Outcome(folder=folder, worked=False)
         if ranks.world() > 1:
-            _check_mixed(folder, plan)
+            check_mixed(folder, plan)
             ranks.begin()
             watch = watch if ranks.is_first() else lambda _event: None
-        _check_space(runs, plan)
+        check_space(runs, plan)
         began = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -135,8 +132,8 @@ def plan_of(folder: Path) -> Plan:
 
     if not (folder / "recipe.yaml").is_file():
         raise UserError("no run folder", where=str(folder), how="give the folder that `openflan run` printed")
-    _check_format(folder)
-    return make_plan(load_recipe(folder / "recipe.yaml", folder=Path(_head(folder)["folder"])))
+    check_format(folder)
+    return make_plan(load_recipe(folder / "recipe.yaml", folder=Path(head_of(folder)["folder"])))
 
 
 def report_again(folder: Path) -> "Results":
@@ -148,7 +145,7 @@ def report_again(folder: Path) -> "Results":
     from openflan.report.write import write_report
 
     plan = plan_of(folder)
-    if not _finished(folder, plan, "evaluation"):
+    if not finished(folder, plan, "evaluation"):
         raise UserError("the run is not finished", where=str(folder), how="finish it with `openflan run`")
     with user_file_errors(folder):
         return write_report(plan, folder, machine=machine_facts(), versions=version_facts())
@@ -399,86 +396,8 @@ class _Pipeline:
         self._watch(Event(stage="report", kind="done"))
 
 
-def _finished(folder: Path, plan: Plan, until: StageName) -> bool:
-    """Whether everything up to a stage is there under the plan's keys."""
-    wanted = {"mixture": plan.mixture_key}
-    if until != "mixture":
-        wanted |= {f"training/seed-{seed}": key for seed, key in plan.training_keys.items()}
-    if until in ("evaluation", "report"):
-        wanted |= {f"evaluation/{model}": key for model, key in plan.evaluation_keys.items()}
-    for place, key in wanted.items():
-        manifest = read_manifest(folder / place)
-        if manifest is None or manifest["key"] != key:
-            return False
-    if until != "report":
-        return True
-    there = all((folder / name).is_file() for name in ("results.json", "report.html"))
-    return there and _head(folder).get("results") == plan.results_key
-
-
-def _check_mixed(folder: Path, plan: Plan) -> None:
-    """Refuse to tokenise inside a process group, where the other ranks would wait until they time out."""
-    manifest = read_manifest(folder / "mixture")
-    if manifest is None or manifest["key"] != plan.mixture_key:
-        how = "make it first, in one process: `openflan mix` with the same recipe, settings and --out"
-        raise UserError("the mixture is not there", where=str(folder / "mixture"), how=how)
-
-
-def _head(folder: Path) -> dict[str, Any]:
-    try:
-        head = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return {}
-    return head if isinstance(head, dict) else {}
-
-
-def _check_format(folder: Path) -> None:
-    """Refuse a run folder that another version of openflan laid out."""
-    head = _head(folder)
-    if head and head.get("format") != FORMAT:
-        raise UserError(
-            f"a run folder of format {head.get('format')} (openflan {head.get('openflan', 'unknown')});"
-            f" this openflan {openflan.__version__} writes format {FORMAT}",
-            where=str(folder),
-            how="move or delete the folder, or choose another --out",
-        )
-
-
-def _check_space(runs: Path, plan: Plan) -> None:
-    """Refuse to begin what the disk can't hold: weights, optimizer state and a checkpoint a seed, the token store."""
-    weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors")) if plan.model.folder else 0
-    part = plan.recipe.training
-    needed = (2 * len(plan.recipe.seeds) + 8) * weights + 8 * part.steps * part.tokens_per_batch + (16 << 20)
-    free = free_bytes(runs)
-    if free < needed:
-        raise UserError(
-            f"{free >> 20:,} MiB are free and about {needed >> 20:,} MiB are needed",
-            where=str(runs),
-            how="free some space or choose another --out",
-        )
-
-
 def _workers(recipe: Recipe) -> int:
     """Processes for the token store: a core each from some 20 million tokens on, below that this one."""
     part = recipe.training
     large = part.steps * part.tokens_per_batch * len(recipe.seeds) > _LARGE_STORE
     return (os.cpu_count() or 1) if large else 1
-
-
-def version_facts() -> dict[str, str]:
-    """Versions of the libraries that decide numbers."""
-    names = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "numpy")
-    return {"openflan": openflan.__version__, "python": platform.python_version(), **{n: version(n) for n in names}}
-
-
-def machine_facts() -> dict[str, str]:
-    """What a reader of results should know of the machine; nothing that names it."""
-    import torch
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
-    return {
-        "system": platform.system(),
-        "device": device,
-        "cores": str(os.cpu_count()),
-        "threads": str(torch.get_num_threads()),
-    }

@@ -121,7 +121,8 @@ def _measure(
     from openflan.evaluation.protocol import ask_task
     from openflan.evaluation.standalone import measure
     from openflan.evaluation.team import Team
-    from openflan.pipeline import Event, machine_facts, version_facts
+    from openflan.machine import machine_facts, version_facts
+    from openflan.pipeline import Event
     from openflan.recipe import EvaluationPart
     from openflan.tasks.sources import find_data
 

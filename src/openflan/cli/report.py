@@ -73,7 +73,7 @@ def _study(folder: Path, *, json_: bool) -> None:
 
 def _comparison(sides: tuple[Path, Path], out: Path, score: str, samples: int, *, json_: bool) -> None:
     from openflan.cli.compare import print_comparison
-    from openflan.pipeline import version_facts
+    from openflan.machine import version_facts
     from openflan.report.write_comparison import write_comparison
 
     rule = chosen_score(score)

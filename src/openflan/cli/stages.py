@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from openflan.cli.options import recipe_path, settings
 
 if TYPE_CHECKING:
-    from openflan.pipeline import StageName
+    from openflan.run_folder import StageName
 
 __all__ = ["run_until"]
 

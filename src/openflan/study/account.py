@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from openflan.errors import UserError
-from openflan.pipeline import machine_facts, version_facts
+from openflan.machine import machine_facts, version_facts
 from openflan.report.write_study import write_study_page
 from openflan.stage import read_manifest, user_file_errors, write_atomically
 from openflan.study.drawing import write_plot

@@ -1,0 +1,89 @@
+"""A run folder seen from outside: what of a plan is done in it, and whether it may be worked in.
+
+Invariant: nothing here writes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import openflan
+from openflan.errors import UserError
+from openflan.plan import Plan
+from openflan.stage import FORMAT, free_bytes, read_manifest
+
+__all__ = ["StageName", "check_format", "check_mixed", "check_space", "finished", "head_of"]
+
+StageName = Literal["mixture", "training", "evaluation", "report"]
+
+
+def finished(folder: Path, plan: Plan, until: StageName) -> bool:
+    """Whether everything up to a stage is there under the plan's keys."""
+    wanted = {"mixture": plan.mixture_key}
+    if until != "mixture":
+        wanted |= {f"training/seed-{seed}": key for seed, key in plan.training_keys.items()}
+    if until in ("evaluation", "report"):
+        wanted |= {f"evaluation/{model}": key for model, key in plan.evaluation_keys.items()}
+    for place, key in wanted.items():
+        manifest = read_manifest(folder / place)
+        if manifest is None or manifest["key"] != key:
+            return False
+    if until != "report":
+        return True
+    there = all((folder / name).is_file() for name in ("results.json", "report.html"))
+    return there and head_of(folder).get("results") == plan.results_key
+
+
+def check_mixed(folder: Path, plan: Plan) -> None:
+    """Refuse to tokenise inside a process group, where the other ranks would wait until they time out.
+
+    Raises:
+        UserError: the mixture is not there under the plan's key.
+    """
+    manifest = read_manifest(folder / "mixture")
+    if manifest is None or manifest["key"] != plan.mixture_key:
+        how = "make it first, in one process: `openflan mix` with the same recipe, settings and --out"
+        raise UserError("the mixture is not there", where=str(folder / "mixture"), how=how)
+
+
+def head_of(folder: Path) -> dict[str, Any]:
+    """The folder's `run.json`: its format, who wrote it, of which recipe; empty where there is none."""
+    try:
+        head = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return {}
+    return head if isinstance(head, dict) else {}
+
+
+def check_format(folder: Path) -> None:
+    """Refuse a run folder that another version of openflan laid out.
+
+    Raises:
+        UserError: it is one.
+    """
+    head = head_of(folder)
+    if head and head.get("format") != FORMAT:
+        raise UserError(
+            f"a run folder of format {head.get('format')} (openflan {head.get('openflan', 'unknown')});"
+            f" this openflan {openflan.__version__} writes format {FORMAT}",
+            where=str(folder),
+            how="move or delete the folder, or choose another --out",
+        )
+
+
+def check_space(runs: Path, plan: Plan) -> None:
+    """Refuse to begin what the disk can't hold: weights, optimizer state and a checkpoint a seed, the token store.
+
+    Raises:
+        UserError: too little is free.
+    """
+    weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors")) if plan.model.folder else 0
+    part = plan.recipe.training
+    needed = (2 * len(plan.recipe.seeds) + 8) * weights + 8 * part.steps * part.tokens_per_batch + (16 << 20)
+    free = free_bytes(runs)
+    if free < needed:
+        raise UserError(
+            f"{free >> 20:,} MiB are free and about {needed >> 20:,} MiB are needed",
+            where=str(runs),
+            how="free some space or choose another --out",
+        )
