@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import openflan
 from openflan.cost import Meter
@@ -25,7 +25,7 @@ from openflan.errors import UserError
 from openflan.machine import machine_facts, version_facts
 from openflan.plan import UNTUNED, Plan, make_plan
 from openflan.recipe import Recipe
-from openflan.run_folder import StageName, check_format, check_mixed, check_space, finished, head_of
+from openflan.run_folder import StageName, check_format, check_mixed, check_space, finished, plan_of
 from openflan.stage import (
     FORMAT,
     adopt_twin,
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from openflan.evaluation.results import Results
     from openflan.prompts.encoding import TextEncoder
 
-__all__ = ["Event", "Outcome", "StageName", "plan_of", "report_again", "run"]
+__all__ = ["Event", "Outcome", "StageName", "report_again", "run"]
 
 _LARGE_STORE = 20_000_000
 """Tokens from which on starting more processes pays."""
 
-_ORDER: tuple[StageName, ...] = ("mixture", "training", "evaluation", "report")
+_ORDER: tuple[StageName, ...] = get_args(StageName)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,20 +120,6 @@ def run(
                 shutil.rmtree(folder)
             raise
     return Outcome(folder=folder, worked=True)
-
-
-def plan_of(folder: Path) -> Plan:
-    """The plan of a run folder.
-
-    Raises:
-        UserError: it is no run folder, or one of another version.
-    """
-    from openflan.recipe import load_recipe
-
-    if not (folder / "recipe.yaml").is_file():
-        raise UserError("no run folder", where=str(folder), how="give the folder that `openflan run` printed")
-    check_format(folder)
-    return make_plan(load_recipe(folder / "recipe.yaml", folder=Path(head_of(folder)["folder"])))
 
 
 def report_again(folder: Path) -> "Results":

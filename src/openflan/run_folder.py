@@ -9,12 +9,26 @@ from typing import Any, Literal
 
 import openflan
 from openflan.errors import UserError
-from openflan.plan import Plan
+from openflan.plan import Plan, make_plan
+from openflan.recipe import load_recipe
 from openflan.stage import FORMAT, free_bytes, read_manifest
 
-__all__ = ["StageName", "check_format", "check_mixed", "check_space", "finished", "head_of"]
+__all__ = ["StageName", "check_format", "check_mixed", "check_space", "finished", "head_of", "plan_of"]
 
 StageName = Literal["mixture", "training", "evaluation", "report"]
+"""The stages in their order."""
+
+
+def plan_of(folder: Path) -> Plan:
+    """The plan of a run folder.
+
+    Raises:
+        UserError: it is no run folder, or one of another version.
+    """
+    if not (folder / "recipe.yaml").is_file():
+        raise UserError("no run folder", where=str(folder), how="give the folder that `openflan run` printed")
+    check_format(folder)
+    return make_plan(load_recipe(folder / "recipe.yaml", folder=Path(head_of(folder)["folder"])))
 
 
 def finished(folder: Path, plan: Plan, until: StageName) -> bool:
@@ -40,8 +54,7 @@ def check_mixed(folder: Path, plan: Plan) -> None:
     Raises:
         UserError: the mixture is not there under the plan's key.
     """
-    manifest = read_manifest(folder / "mixture")
-    if manifest is None or manifest["key"] != plan.mixture_key:
+    if not finished(folder, plan, "mixture"):
         how = "make it first, in one process: `openflan mix` with the same recipe, settings and --out"
         raise UserError("the mixture is not there", where=str(folder / "mixture"), how=how)
 

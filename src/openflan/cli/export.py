@@ -88,7 +88,7 @@ def model(
 ) -> None:
     """Write a tuned model in Hugging Face layout with its card; with --merge, one that needs no adapter."""
     from openflan.errors import UserError
-    from openflan.pipeline import plan_of
+    from openflan.run_folder import plan_of
     from openflan.training.handover import copy_model, merge_model
 
     plan = plan_of(run)
@@ -164,9 +164,9 @@ def tasks(
 def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: object) -> "tuple[Path, Plan]":
     """The run folder that is meant, mixed first where a recipe is given."""
     from openflan.errors import UserError
-    from openflan.pipeline import plan_of
     from openflan.pipeline import run as run_recipe
     from openflan.recipe import load_recipe
+    from openflan.run_folder import plan_of
 
     if source.is_dir():
         if set_ or data:

@@ -83,6 +83,6 @@ def trace(
 
 
 def _plan(run: Path) -> "Plan":
-    from openflan.pipeline import plan_of
+    from openflan.run_folder import plan_of
 
     return plan_of(run)
