@@ -112,6 +112,7 @@ def test_claims_and_plot_speak_of_axes_that_there_are(tmp_path, key, value, mess
         ),
         ("training={steps: 3}", r"an axis sets 'training\.steps'"),
         ("axes.stebs=[1]", r"no axis 'stebs'; did you mean 'steps'"),
+        ("axes.asked=[shon]", r"--set axes\.asked: no value of asked 'shon'; did you mean 'shown'"),
         ("before.x.training.steps=1", r"no model 'x' is tuned before"),
         ("resources.cpu=1", r"unknown key 'resources\.cpu'; did you mean 'cpus'"),
     ],
@@ -128,6 +129,19 @@ def test_settings_change_axes_seeds_and_recipes(tmp_path):
     assert [recipe.training.steps for recipe in recipes] == [5, 5, 6, 6, 7, 7]
     assert {(recipe.seeds, recipe.evaluation.rows) for recipe in recipes} == {((4, 5), 9)}
     assert grid.fingerprint != make_grid(load(tmp_path, content)).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("setting", "hides"),
+    [
+        ("axes.asked=[hidden]", [True]),
+        ("axes.asked=[hidden, shown]", [True, False]),
+        ("axes.asked={plain: {}}", [False]),
+    ],
+)
+def test_values_by_label_are_chosen_by_label_or_said_anew(tmp_path, setting, hides):
+    grid = make_grid(load(tmp_path, little_study(NOWHERE, NOWHERE), setting, "axes.steps=[1]"))
+    assert [cell.stand_in().evaluation.options == "hidden" for cell in grid.cells] == hides
 
 
 def test_the_command_line_says_what_is_wrong(openflan, tmp_path):

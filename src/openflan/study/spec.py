@@ -13,7 +13,7 @@ plot can't check without reading code.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -217,7 +217,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
 def _changed(part: SettingPart, settings: Sequence[str], *, where: str) -> SettingPart:
     """A setting with what the user set; a setting that an axis would override is refused."""
     said = part.model_dump(mode="json")
-    axes = {axis["name"]: axis for axis in said["axes"]}
+    axes: dict[str, dict[str, Any]] = {axis["name"]: axis for axis in said["axes"]}
     recipes: dict[str, Any] = {}
     for key, value in map(parse_setting, settings):
         first, _, rest = key.partition(".")
@@ -232,8 +232,7 @@ def _changed(part: SettingPart, settings: Sequence[str], *, where: str) -> Setti
                 raise UserError(f"no model '{name}' is tuned before", where=f"--set {key}", how=how)
             said["before"][name][own] = value
         elif rest in axes:
-            key_of = axes[rest].pop("key", None)
-            axes[rest].update({"values": value, **({"key": key_of} if isinstance(value, list) else {})})
+            axes[rest] |= _values_of(axes[rest], value, place=f"--set {key}")
         else:
             how = did_you_mean(rest, axes) or f"its axes: {', '.join(axes)}"
             raise UserError(f"no axis '{rest}'", where=f"--set {key}", how=how)
@@ -250,6 +249,18 @@ def _changed(part: SettingPart, settings: Sequence[str], *, where: str) -> Setti
                     how = f"set the axis instead: --set axes.{axis.name}=…"
                     raise UserError(f"an axis sets '{other}' in each cell", where=f"--set {key}", how=how)
     return made
+
+
+def _values_of(axis: Mapping[str, Any], value: Any, *, place: str) -> dict[str, Any]:
+    """An axis's new values: a list of its setting's values or of its labels, or a mapping of labels to settings."""
+    if not isinstance(value, list):
+        return {"key": None, "values": value}
+    if axis["key"] is not None:
+        return {"values": value}
+    labels = [_label(one) for one in value]
+    for label in labels:
+        _known(label, list(axis["values"]), f"value of {axis['name']}", place)
+    return {"values": {label: axis["values"][label] for label in labels}}
 
 
 def _check(study: Study) -> None:
