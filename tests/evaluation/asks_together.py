@@ -12,7 +12,7 @@ from openflan.evaluation.protocol import ask_task
 from openflan.evaluation.team import Team
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import EvaluationPart, ModelPart, PromptsPart
+from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
 
 

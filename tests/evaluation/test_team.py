@@ -15,7 +15,7 @@ from openflan.evaluation.team import ALONE, Team
 from openflan.evaluation.vllm import check_vllm
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import EvaluationPart, ModelPart, PromptsPart
+from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
 from two_processes import torchrun
 

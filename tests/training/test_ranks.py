@@ -14,7 +14,8 @@ from openflan.mixture.holdout import hold_out
 from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import ModelPart, Recipe, TrainingPart
+from openflan.recipe import Recipe
+from openflan.recipe_parts import ModelPart, TrainingPart
 from openflan.tasks.catalog import open_catalog
 from openflan.training.loop import tune
 from openflan.training.ranks import deal

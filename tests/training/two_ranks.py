@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_model
-from openflan.recipe import ModelPart, TrainingPart
+from openflan.recipe_parts import ModelPart, TrainingPart
 from openflan.training import ranks
 from openflan.training.loop import tune
 from openflan.training.stepping import Stepper

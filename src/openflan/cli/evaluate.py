@@ -123,7 +123,7 @@ def _measure(
     from openflan.evaluation.team import Team
     from openflan.machine import machine_facts, version_facts
     from openflan.pipeline import Event
-    from openflan.recipe import EvaluationPart
+    from openflan.recipe_parts import EvaluationPart
     from openflan.tasks.sources import find_data
 
     chosen = said["evaluation"]

@@ -129,7 +129,7 @@ def tasks(
     from openflan.evaluation.protocol import ask_prompts
     from openflan.models.load import find_model, load_rules
     from openflan.prompts.encoding import TextEncoder
-    from openflan.recipe import ModelPart, PromptsPart
+    from openflan.recipe_parts import ModelPart, PromptsPart
     from openflan.stage import new_folder
     from openflan.tasks.catalog import open_catalog
     from openflan.tasks.sources import find_data

@@ -124,7 +124,7 @@ def pretrain(
     from transformers import AutoTokenizer
 
     from openflan.models.load import pick_precision
-    from openflan.recipe import PromptsPart
+    from openflan.recipe_parts import PromptsPart
     from openflan.training import pretrain as pretraining
     from openflan.training import ranks
 

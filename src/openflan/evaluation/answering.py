@@ -29,7 +29,7 @@ from openflan.models.positions import check_positions
 from openflan.models.vocabulary import check_vocabulary
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
-from openflan.recipe import EvaluationPart
+from openflan.recipe_parts import EvaluationPart
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
 

@@ -21,7 +21,7 @@ from openflan.evaluation.scores import Score
 from openflan.evaluation.spread import TaskResult, task_results
 from openflan.evaluation.team import ALONE, Team
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import EvaluationPart
+from openflan.recipe_parts import EvaluationPart
 from openflan.stage import fingerprint_of, user_file_errors, write_atomically
 
 __all__ = ["EVALUATION_SCHEMA", "EvaluationResults", "measure", "results_of"]

@@ -22,7 +22,7 @@ from accelerate import Accelerator
 from openflan.mixture.store import TokenStore
 from openflan.models.isolation import check_isolation
 from openflan.models.load import pick_precision
-from openflan.recipe import TrainingPart
+from openflan.recipe_parts import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
 from openflan.training.optimizer import learning_rate, make_optimizer
 from openflan.training.peak import Work, device_peak

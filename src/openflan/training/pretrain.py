@@ -99,7 +99,7 @@ def old_model(folder: Path) -> Any:
         UserError: there is no model.
     """
     from openflan.models.load import find_model, load_model
-    from openflan.recipe import ModelPart
+    from openflan.recipe_parts import ModelPart
 
     if not (folder / "config.json").is_file():
         raise UserError("no model there", where=str(folder), how="give a folder that `openflan starter pretrain` made")
