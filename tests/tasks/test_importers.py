@@ -11,11 +11,12 @@ from openflan.cli.tasks_import import why_unfit
 from openflan.errors import UserError
 from openflan.prompts.render import TaskRenderer
 from openflan.tasks.catalog import open_catalog
+from openflan.tasks.cleaning import clean_row
 from openflan.tasks.importers.lm_eval import import_lm_eval
 from openflan.tasks.importers.natural_instructions import import_natural_instructions
 from openflan.tasks.importers.promptsource import import_promptsource
 from openflan.tasks.importers.written import write_tasks
-from openflan.tasks.sources import SourceRow, clean_row, load_rows
+from openflan.tasks.sources import SourceRow, load_rows
 
 HERE = Path(__file__).parent / "importing"
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from openflan.errors import UserError
 from openflan.prompts.render import BASELINE, TaskRenderer
 from openflan.tasks.catalog import Entry
+from openflan.tasks.cleaning import clean_row, unrolled
 from openflan.tasks.lineage import known_corpora
 from openflan.tasks.readers import ENDINGS, is_rows, read_rows
 from openflan.tasks.rows import STEPS
-from openflan.tasks.sources import SourceRow, clean_row, unrolled
+from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import Template
 
 __all__ = ["Checked", "Finding", "check_task"]

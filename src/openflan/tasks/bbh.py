@@ -40,7 +40,7 @@ def bbh_entry(name: str) -> Entry:
     if kind not in BBH:
         how = did_you_mean(name, [f"bbh_{known}" for known in BBH]) or "bbh_ and the name of one of its 27 tasks"
         raise UserError(f"no task '{name}'", how=how)
-    said = read_yaml(_FILE, kind="task", how="reinstall openflan")
-    whole = {**said, "name": name, "source": {"hub": "lukaemon/bbh", "config": kind}}
-    spec = TaskSpec.model_validate_json(json.dumps(whole))
+    common = read_yaml(_FILE, kind="task", how="reinstall openflan")
+    spec_data = {**common, "name": name, "source": {"hub": "lukaemon/bbh", "config": kind}}
+    spec = TaskSpec.model_validate_json(json.dumps(spec_data))
     return Entry(spec=spec, path=_FILE, collection="bbh")

@@ -1,4 +1,4 @@
-"""Rows: from the hub, local files, the starter world or a task's twin, held to the contract and cleaned.
+"""Rows of a task's roles: from the hub, local files, the starter world or the task's twin, sliced and cleaned.
 
 A row keeps the index it had in its source split, so every prompt can be traced back. A twin is a handful of rows
 in the hub's schema, written for openflan and shipped beside the task: what can be shown and tested with no network.
@@ -11,7 +11,7 @@ gets a tenth. Cost: 2,000 rows in about 20 ms.
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,22 +21,20 @@ import openflan
 from openflan.errors import UserError, did_you_mean
 from openflan.stage import fingerprint_of, hash_file
 from openflan.tasks.catalog import Entry
-from openflan.tasks.columns import check_column, describe_features, difference
+from openflan.tasks.cleaning import clean_row, unrolled
+from openflan.tasks.hub import read_hub
 from openflan.tasks.readers import ENDINGS, is_rows, read_rows
-from openflan.tasks.rows import STEPS, UNROLL
 from openflan.tasks.spec import parse_slice
 
 __all__ = [
     "TWINS",
     "Role",
     "SourceRow",
-    "clean_row",
     "find_data",
     "load_rows",
     "load_twin",
     "rows_at_hand",
     "source_fingerprint",
-    "unrolled",
 ]
 
 Role = Literal["train", "validation", "test"]
@@ -112,8 +110,8 @@ def load_twin(entry: Entry) -> list[SourceRow]:
         UserError: the task has no twin, or a row breaks the contract.
     """
     path = _twin(entry)
-    found = enumerate(unrolled(entry, read_rows(path, entry.spec.columns)))
-    cleaned = ((index, clean_row(entry, row, where=f"{path}, row {index + 1}")) for index, row in found)
+    rows = enumerate(unrolled(entry, read_rows(path, entry.spec.columns)))
+    cleaned = ((index, clean_row(entry, row, where=f"{path}, row {index + 1}")) for index, row in rows)
     return [SourceRow(index=index, fields=row) for index, row in cleaned if row is not None]
 
 
@@ -197,17 +195,6 @@ def _share_a_split(entry: Entry) -> bool:
     return train[0] == validation[0] and train[1:] != validation[1:]
 
 
-def unrolled(entry: Entry, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    """The rows, or with `source.unroll` the several rows that each stands for."""
-    name = entry.spec.source.unroll
-    if name is None:
-        return rows
-    if name not in UNROLL:
-        hint = did_you_mean(name, UNROLL) or f"known: {', '.join(UNROLL)}"
-        raise UserError(f"no step '{name}'", where=f"{entry.path}, source.unroll", how=hint)
-    return itertools.chain.from_iterable(UNROLL[name](row) for row in rows)
-
-
 def _twin(entry: Entry) -> Path:
     path = entry.path.with_name(f"{entry.spec.name}.twin.jsonl")
     if not path.is_file():
@@ -240,7 +227,7 @@ def _read(
             where=str(entry.path),
             how=f"{source.by_hand}; then give their folder with --data",
         )
-    return f"{source.hub}, {split}", _read_hub(entry, split, stream=stream)
+    return f"{source.hub}, {split}", read_hub(entry, split, stream=stream)
 
 
 def _local_path(entry: Entry, role: Role, split: str, data: Path | None) -> Path | None:
@@ -268,77 +255,4 @@ def _local_path(entry: Entry, role: Role, split: str, data: Path | None) -> Path
         f"no file of split '{split}' for task '{entry.spec.name}'",
         where=str(folder),
         how=f"put {names[0]} or another of {', '.join(ENDINGS[1:-1])} there, or leave the task out",
-    )
-
-
-def _read_hub(entry: Entry, split: str, *, stream: bool) -> Iterable[dict[str, Any]]:
-    """A hub split: the whole table, or with `stream` an iterator that downloads what is read."""
-    from datasets import load_dataset
-
-    source = entry.spec.source
-    try:
-        dataset = load_dataset(source.hub, source.config, split=split, revision=source.revision, streaming=stream)
-    except Exception as error:  # the hub client raises many kinds; all mean "could not be had"
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        how = "check the network and the id, or give local files with --data"
-        if "scripts are no longer supported" in first:
-            how = "set source.revision: refs/convert/parquet, or give local files with --data"
-        raise UserError(
-            f"dataset {source.hub} could not be loaded ({first})", where=str(entry.path), how=source.by_hand or how
-        ) from error
-    if entry.spec.columns and dataset.features is not None and source.unroll is None:
-        found = difference(entry.spec.columns, describe_features(dict(dataset.features)), "")
-        if found:
-            raise _broken_contract(entry, found, f"{source.hub}, {split}")
-    return dataset if not stream else _streamed(dataset)
-
-
-def _streamed(dataset: Any) -> Iterator[dict[str, Any]]:
-    yield from dataset
-
-
-def _broken_contract(entry: Entry, found: str, where: str) -> UserError:
-    return UserError(
-        f"not the source that task '{entry.spec.name}' was written for: {found}",
-        where=where,
-        how=f"pin another source.revision, or mend 'columns' and 'answer' in {entry.path}",
-    )
-
-
-def clean_row(entry: Entry, row: dict[str, Any], *, where: str) -> dict[str, Any] | None:
-    """A source row held to the contract, cleaned and with the spec's constants; None where a step drops it.
-
-    Raises:
-        UserError: a column or field is missing or of another type, or the spec names no known step.
-    """
-    spec = entry.spec
-    for name, column in spec.columns.items():
-        if name not in row and not (isinstance(column, str) and column.endswith("?")):
-            raise _missing_field(entry, name, row, where)
-        if found := check_column(column, row.get(name), name):
-            raise _broken_contract(entry, found, where)
-    cleaned: Mapping[str, Any] = row
-    for name in spec.rows:
-        if name not in STEPS:
-            hint = did_you_mean(name, STEPS) or f"known: {', '.join(STEPS)}"
-            raise UserError(f"no cleaning step '{name}'", where=str(entry.path), how=hint)
-        try:
-            kept = STEPS[name](cleaned)
-        except KeyError as error:
-            raise _missing_field(entry, str(error.args[0]), row, where) from None
-        if kept is None:
-            return None
-        cleaned = kept
-    for name in spec.fields:
-        if cleaned.get(name) is None:
-            raise _missing_field(entry, name, row, where)
-    return {**cleaned, **spec.constants}
-
-
-def _missing_field(entry: Entry, name: str, row: Mapping[str, Any], where: str) -> UserError:
-    there = [key for key in map(str, row) if key not in entry.spec.names]
-    return UserError(
-        f"field '{name}' of task '{entry.spec.name}' is missing",
-        where=where,
-        how=did_you_mean(name, there) or f"the row has {', '.join(map(str, row)) or 'nothing'}",
     )

@@ -1,4 +1,4 @@
-"""Metrics, one a file, each from 0 to 1 or, for correlations, from -1 to 1.
+"""Metrics, each from 0 to 1 or, for correlations, from -1 to 1.
 
 `METRICS` score one generated answer against its references; their mean over rows is the task's score, which a
 bootstrap can resample. `AGGREGATES` score all ranked answers under a template at once and stand beside accuracy.
@@ -8,17 +8,18 @@ Rejected: corpus BLEU as a row metric; it is no mean over rows, so it has no pai
 
 from collections.abc import Callable, Mapping, Sequence
 
-from openflan.evaluation.metrics.bleu import bleu, bleu_signature
-from openflan.evaluation.metrics.choices import Choices
-from openflan.evaluation.metrics.correlation import pearson, spearman
-from openflan.evaluation.metrics.edit_distance import edit_distance
-from openflan.evaluation.metrics.exact_match import exact_match, exact_match_trivia
-from openflan.evaluation.metrics.f1 import f1, f1_trivia
-from openflan.evaluation.metrics.f1_classes import f1_binary, f1_macro
-from openflan.evaluation.metrics.groups import exact_match_groups
-from openflan.evaluation.metrics.matthews import matthews
-from openflan.evaluation.metrics.normal import normalise, normalise_trivia
-from openflan.evaluation.metrics.rouge import rouge, rouge_signature
+from openflan.evaluation.metrics.choices import (
+    Choices,
+    exact_match_groups,
+    f1_binary,
+    f1_macro,
+    matthews,
+    pearson,
+    spearman,
+)
+from openflan.evaluation.metrics.matching import edit_distance, exact_match, exact_match_trivia, f1, f1_trivia
+from openflan.evaluation.metrics.normal_forms import normalise, normalise_trivia
+from openflan.evaluation.metrics.overlap import bleu, bleu_signature, rouge, rouge_signature
 
 __all__ = [
     "AGGREGATES",
@@ -26,6 +27,7 @@ __all__ = [
     "SIGNATURES",
     "Choices",
     "bleu",
+    "bleu_signature",
     "edit_distance",
     "exact_match",
     "exact_match_groups",
@@ -39,6 +41,7 @@ __all__ = [
     "normalise_trivia",
     "pearson",
     "rouge",
+    "rouge_signature",
     "spearman",
 ]
 
