@@ -50,7 +50,7 @@ from made_model import MADE, make_model
 from openflan.models.batching import scoring_tokens
 from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device
 from openflan.prompts.render import Prompt
-from openflan.recipe_parts import ModelPart, PromptsPart
+from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import TWINS
 from side_by_side import Clock, Facts, Settings, Turn, alternate, main, say, summary, turn

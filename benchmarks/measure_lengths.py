@@ -26,7 +26,7 @@ import numpy as np
 import openflan
 from openflan.mixture.order import TaskOrder
 from openflan.prompts.examples import ExampleMaker
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows, load_twin
 

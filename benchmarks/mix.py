@@ -87,8 +87,8 @@ def mixture(folder: Path, data: Path, *, steps: int, workers: int) -> dict[str, 
     from openflan.mixture.workers import MixWork
     from openflan.models.load import find_model, load_tokenizer
     from openflan.prompts.encoding import EncoderRules
-    from openflan.recipe import Recipe
-    from openflan.recipe_parts import ModelPart
+    from openflan.recipes.parts import ModelPart
+    from openflan.recipes.recipe import Recipe
 
     recipe = Recipe.model_validate(
         {
@@ -132,7 +132,7 @@ def texts(data: Path, count: int) -> tuple[list[str], list[str]]:
     """Inputs and targets of the mixture's first prompts, of each task as many as its share says."""
     from openflan.mixture.order import TaskOrder
     from openflan.prompts.examples import ExampleMaker, ExampleRules
-    from openflan.recipe_parts import PromptsPart
+    from openflan.recipes.parts import PromptsPart
     from openflan.tasks.sources import load_rows
 
     inputs, targets = [], []
@@ -151,7 +151,7 @@ def texts(data: Path, count: int) -> tuple[list[str], list[str]]:
 def bare(data: Path, count: int) -> dict[str, Any]:
     """The tokenizer alone, with all its threads, on rendered texts that lie in memory."""
     from openflan.models.load import find_model, load_tokenizer
-    from openflan.recipe_parts import ModelPart
+    from openflan.recipes.parts import ModelPart
 
     backend = load_tokenizer(find_model(ModelPart(), Path("starter"))).backend_tokenizer
     inputs, targets = texts(data, count)
@@ -172,7 +172,7 @@ def trl(data: Path, count: int) -> dict[str, Any]:
     from trl import SFTConfig, SFTTrainer
 
     from openflan.models.load import find_model, load_tokenizer
-    from openflan.recipe_parts import ModelPart
+    from openflan.recipes.parts import ModelPart
 
     tokenizer = load_tokenizer(find_model(ModelPart(), Path("starter")))
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token

@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 import openflan
 from openflan.errors import UserError
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.sources import Role, source_fingerprint
 

@@ -17,10 +17,10 @@ from functools import cache
 from pathlib import Path
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.results import ClusterVerdict, cluster_verdicts
 from openflan.machine import machine_facts, version_facts
-from openflan.pipeline import run
-from openflan.recipe import load_recipe
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.pipeline import run
+from openflan.runs.results import ClusterVerdict, cluster_verdicts
 from openflan.study.measuring import Measured, measure_run
 from openflan.tasks.catalog import open_catalog
 

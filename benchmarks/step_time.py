@@ -59,7 +59,7 @@ def stepper_of(folder: Path) -> tuple[Any, Any]:
 
     from openflan.mixture.store import TokenStore
     from openflan.models.load import find_model, load_model, pick_device, pick_precision
-    from openflan.recipe_parts import ModelPart, TrainingPart
+    from openflan.recipes.parts import ModelPart, TrainingPart
     from openflan.training.optimizer import make_optimizer
     from openflan.training.peak import Work
     from openflan.training.stepping import Shape, Stepper

@@ -41,8 +41,8 @@ from made_model import MADE, make_model
 from openflan.mixture.holdout import hold_out
 from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device, pick_precision
 from openflan.prompts.render import TaskRenderer
-from openflan.recipe import Recipe
-from openflan.recipe_parts import MixturePart, OptimizerPart, PromptsPart, TasksPart, TrainingPart
+from openflan.recipes.parts import MixturePart, OptimizerPart, PromptsPart, TasksPart, TrainingPart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import load_rows
 from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn

@@ -8,7 +8,7 @@ from openflan.mixture.holdout import HoldOut
 from openflan.mixture.workers import MixWork
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.examples import ExampleRules
-from openflan.recipe import Recipe
+from openflan.recipes.recipe import Recipe
 
 
 def write_mixture(

@@ -7,8 +7,8 @@ import peft
 import pytest
 import torch
 
-from openflan.pipeline import run
-from openflan.recipe import load_recipe
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.pipeline import run
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 IDS = torch.arange(10, 20).unsqueeze(0)

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from openflan.errors import UserError
-from openflan.pipeline import report_again, run
-from openflan.recipe import load_recipe
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.pipeline import report_again, run
 
 STEPS = 12
 
@@ -176,8 +176,8 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
 
 def start(path: Path, runs: Path) -> subprocess.Popen:
     code = (
-        "import sys; from pathlib import Path; from openflan.recipe import load_recipe;"
-        "from openflan.pipeline import run;"
+        "import sys; from pathlib import Path; from openflan.recipes.recipe import load_recipe;"
+        "from openflan.runs.pipeline import run;"
         "run(load_recipe(Path(sys.argv[1])), runs=Path(sys.argv[2]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "random"}

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from openflan.errors import UserError
-from openflan.plan import make_plan
-from openflan.recipe import Recipe, load_recipe
+from openflan.recipes.recipe import Recipe, load_recipe
+from openflan.runs.plan import make_plan
 
 
 def write(folder, text):

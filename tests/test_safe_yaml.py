@@ -5,7 +5,7 @@ import time
 import pytest
 
 from openflan.errors import UserError
-from openflan.safe_yaml import Marked, parse_yaml, read_yaml
+from openflan.recipes.safe_yaml import Marked, parse_yaml, read_yaml
 
 
 def test_numbers_are_read_as_yaml_1_2_does():

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openflan.errors import UserError
     from openflan.evaluation.ranking import Question, rank_options
-    from openflan.evaluation.results import Results
     from openflan.mixture.holdout import hold_out
     from openflan.mixture.store import TokenStore
-    from openflan.pipeline import run
     from openflan.prompts.encoding import TextEncoder
     from openflan.prompts.render import Prompt, TaskRenderer
-    from openflan.recipe import Recipe, load_recipe
+    from openflan.recipes.recipe import Recipe, load_recipe
+    from openflan.runs.pipeline import run
+    from openflan.runs.results import Results
     from openflan.study.running import run_study
     from openflan.study.spec import load_study
     from openflan.tasks.catalog import open_catalog
@@ -31,21 +31,21 @@ __version__ = "0.1.0"
 _HOME = {
     "Prompt": "openflan.prompts.render",
     "Question": "openflan.evaluation.ranking",
-    "Recipe": "openflan.recipe",
-    "Results": "openflan.evaluation.results",
+    "Recipe": "openflan.recipes.recipe",
+    "Results": "openflan.runs.results",
     "TaskRenderer": "openflan.prompts.render",
     "TaskSpec": "openflan.tasks.spec",
     "TextEncoder": "openflan.prompts.encoding",
     "TokenStore": "openflan.mixture.store",
     "UserError": "openflan.errors",
     "hold_out": "openflan.mixture.holdout",
-    "load_recipe": "openflan.recipe",
+    "load_recipe": "openflan.recipes.recipe",
     "load_rows": "openflan.tasks.sources",
     "load_study": "openflan.study.spec",
     "load_task": "openflan.tasks.spec",
     "open_catalog": "openflan.tasks.catalog",
     "rank_options": "openflan.evaluation.ranking",
-    "run": "openflan.pipeline",
+    "run": "openflan.runs.pipeline",
     "run_study": "openflan.study.running",
 }
 

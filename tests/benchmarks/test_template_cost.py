@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from openflan.evaluation.protocol import ask_prompts
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import ModelPart, PromptsPart
+from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.sources import TWINS
 from template_cost import measure_templates, passages_first, reached

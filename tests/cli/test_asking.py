@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from openflan.evaluation.answering import evaluate
-from openflan.recipe_parts import EvaluationPart
+from openflan.recipes.parts import EvaluationPart
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_real_rows_fit(shared):
     from openflan.evaluation.protocol import ask_prompts
     from openflan.models.load import find_model, load_rules
     from openflan.prompts.encoding import TextEncoder
-    from openflan.recipe_parts import ModelPart, PromptsPart
+    from openflan.recipes.parts import ModelPart, PromptsPart
     from openflan.tasks.bbh import BBH, bbh_entry
 
     encoder = TextEncoder(load_rules(find_model(ModelPart(), Path("starter")), PromptsPart()), PromptsPart())
@@ -53,7 +53,7 @@ def test_a_tokenizer_with_more_words_than_the_model_is_told(tiny_llama):
     from openflan.errors import UserError
     from openflan.models.load import find_model, load_model, load_rules
     from openflan.prompts.encoding import TextEncoder
-    from openflan.recipe_parts import ModelPart, PromptsPart
+    from openflan.recipes.parts import ModelPart, PromptsPart
 
     source = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
     model = load_model(source, device=torch.device("cpu"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from openflan.prompts.boundary import joins
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
 
 
 def test_the_audit_counts_by_task_and_shows_an_example(openflan):
@@ -25,7 +25,7 @@ def test_the_audit_counts_by_task_and_shows_an_example(openflan):
 
 def test_a_join_differs_exactly_where_the_tokens_do():
     from openflan.models.load import find_model, load_rules
-    from openflan.recipe_parts import ModelPart
+    from openflan.recipes.parts import ModelPart
 
     encoder = TextEncoder(load_rules(find_model(ModelPart(), Path("starter")), PromptsPart()), PromptsPart())
     same, space, word = joins(encoder, [("Is it?\n", "yes"), ("Is it? ", "yes"), ("Is it sm", "all")])

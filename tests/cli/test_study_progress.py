@@ -3,7 +3,7 @@
 import pytest
 
 from openflan.cli.study_progress import GridProgress
-from openflan.pipeline import Event
+from openflan.runs.pipeline import Event
 from openflan.study.running import CellEvent
 
 

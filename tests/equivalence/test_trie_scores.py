@@ -7,7 +7,7 @@ import torch
 from openflan.errors import UserError
 from openflan.evaluation.ranking import Question, rank_options
 from openflan.models.load import find_model, load_model
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 
 RANDOM = np.random.default_rng(5)
 

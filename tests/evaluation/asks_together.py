@@ -9,10 +9,10 @@ import torch
 from openflan.errors import UserError
 from openflan.evaluation.answering import Keep, evaluate
 from openflan.evaluation.protocol import ask_task
-from openflan.evaluation.team import Team
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
+from openflan.ranks import Team
+from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
 
 

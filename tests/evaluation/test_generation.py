@@ -11,7 +11,7 @@ from openflan.evaluation.answering import evaluate
 from openflan.evaluation.generation import generate
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
+from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 
 PROMPTS = [np.random.default_rng(n).integers(2, 300, 1 + n * 3 % 37).tolist() for n in range(14)]
 LONGEST = 8

@@ -35,7 +35,7 @@ def test_the_harness_finds_the_same_answers_and_log_likelihoods(openflan, tmp_pa
     from openflan.evaluation.protocol import Asked, ask_prompts
     from openflan.models.load import find_model, load_model, load_rules, load_tokenizer
     from openflan.prompts.encoding import TextEncoder
-    from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
+    from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
     from openflan.tasks.catalog import open_catalog
 
     folder = shared / "models" / "stories260K"

@@ -25,7 +25,7 @@ from openflan.evaluation.scores import SCORES
 from openflan.evaluation.standalone import results_of
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
+from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
 
 PART = EvaluationPart(rows=4, max_new_tokens=3, bootstrap=100)

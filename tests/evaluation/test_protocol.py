@@ -12,7 +12,7 @@ from openflan.evaluation.matrix import task_matrices
 from openflan.evaluation.protocol import Asked, ask_prompts, ask_task, draw_rows
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
+from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.spec import TaskSpec

@@ -8,7 +8,7 @@ import torch
 from openflan.evaluation.ranking import Question, rank_options
 from openflan.evaluation.scores import OptionScores
 from openflan.models.load import find_model, load_model
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 
 
 def scores(logprob=(-2.0, -3.0, -4.5), tokens=(1, 2, 3), texts=("no", "über", "perhaps so")):

@@ -11,11 +11,11 @@ import torch
 from openflan.errors import UserError
 from openflan.evaluation.answering import Keep, evaluate
 from openflan.evaluation.protocol import ask_task
-from openflan.evaluation.team import ALONE, Team
 from openflan.evaluation.vllm import check_vllm
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import EvaluationPart, ModelPart, PromptsPart
+from openflan.ranks import ALONE, Team
+from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
 from two_processes import torchrun
 

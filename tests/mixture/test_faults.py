@@ -19,8 +19,8 @@ from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import Recipe
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
 
 RECIPE = {

@@ -14,7 +14,7 @@ from openflan.mixture.lengths import (
     known_lengths,
     styles_of,
 )
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
 from openflan.tasks.catalog import open_catalog
 
 GRID = (0, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 1)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from openflan.errors import UserError
-from openflan.plan import make_plan
-from openflan.recipe import load_recipe
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.plan import make_plan
 
 _STARTER = Path(__file__).parents[2] / "recipes" / "starter.yaml"
 

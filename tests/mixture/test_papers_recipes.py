@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from openflan.mixture.store import TokenStore
-from openflan.pipeline import run
-from openflan.recipe import load_recipe
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.pipeline import run
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

@@ -12,7 +12,7 @@ from openflan.mixture.lengths import TokenLengths
 from openflan.mixture.planning import SPEED, TaskFacts, plan_mixture
 from openflan.mixture.survey import survey
 from openflan.models.load import ModelSource
-from openflan.recipe import Recipe, load_recipe
+from openflan.recipes.recipe import Recipe, load_recipe
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.errata import active_errata
 

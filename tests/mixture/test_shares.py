@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from openflan.mixture.rates import draws_per_round, mixing_shares
-from openflan.recipe_parts import MixturePart
+from openflan.recipes.parts import MixturePart
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.clusters import CODE_CLUSTERS
 from openflan.tasks.sizes import official_rows

@@ -17,8 +17,8 @@ from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import TaskRenderer
-from openflan.recipe import Recipe
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
+from openflan.recipes.recipe import Recipe
 from openflan.stage import commit_folder, partial_folder
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.sources import load_rows

@@ -5,10 +5,10 @@ import pytest
 
 from openflan.hashing import hash_integers
 from openflan.mixture.holdout import first_of_clusters, hold_out
-from openflan.plan import make_plan
 from openflan.prompts.examples import ExampleMaker, ExampleRules
-from openflan.recipe import load_recipe
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.plan import make_plan
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.sources import load_twin
 
@@ -37,7 +37,7 @@ def test_the_first_templates_are_used_and_fewer_are_a_part_of_more(catalog, name
 
 
 def test_solved_examples_keep_to_the_templates_too(catalog):
-    from openflan.recipe_parts import MixedStyle
+    from openflan.recipes.parts import MixedStyle
 
     _, made = templates_used(catalog.entries["rte"], 1, styles=(MixedStyle(shots=2),), exemplar_tokens=1000)
     template = catalog.entries["rte"].spec.templates[0].input

@@ -11,8 +11,8 @@ from openflan.mixture.planning import plan_mixture
 from openflan.mixture.survey import survey
 from openflan.models.load import ModelSource, find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import Recipe
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.sources import TWINS
 

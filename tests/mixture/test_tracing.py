@@ -16,8 +16,8 @@ from openflan.mixture.tracing import replay, trace
 from openflan.mixture.workers import MixWork
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import Recipe
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
 
 RECIPE = Recipe.model_validate(

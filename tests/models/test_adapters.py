@@ -7,7 +7,7 @@ import torch
 from openflan.errors import UserError
 from openflan.models.adapters import add_adapter, soft_prompt
 from openflan.models.load import find_model, load_model
-from openflan.recipe_parts import LoraPart, ModelPart, SoftPromptPart
+from openflan.recipes.parts import LoraPart, ModelPart, SoftPromptPart
 
 CPU = torch.device("cpu")
 PARTS = {

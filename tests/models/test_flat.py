@@ -9,7 +9,7 @@ from openflan.models.flat import can_be_flat, flat_row
 from openflan.models.head import logits_at
 from openflan.models.isolation import check_isolation
 from openflan.models.load import find_model, load_model
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 from openflan.training.loss import collate, laid_out, target_loss
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import torch
 from openflan.models.attention import set_attention
 from openflan.models.head import logits_at
 from openflan.models.load import find_model, load_model
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 
 
 def loaded(folder):

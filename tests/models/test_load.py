@@ -8,7 +8,7 @@ import torch
 
 from openflan.errors import UserError
 from openflan.models.load import find_model, load_model, load_tokenizer, pick_precision
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 
 
 def find(folder):

@@ -8,7 +8,7 @@ from openflan.models import vocabulary
 from openflan.models.head import states_at
 from openflan.models.load import find_model, load_model
 from openflan.models.vocabulary import Head
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 
 CPU = torch.device("cpu")
 

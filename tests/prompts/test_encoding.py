@@ -9,7 +9,7 @@ import openflan
 from openflan.errors import UserError
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import ModelPart, PromptsPart
+from openflan.recipes.parts import ModelPart, PromptsPart
 
 TEXTS = [
     "Is this review positive?\n\nthe cafe serves cold soup.",

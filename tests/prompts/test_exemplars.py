@@ -11,7 +11,7 @@ from openflan.hashing import hash_integers
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.examples import ExampleMaker, ExampleRules
-from openflan.recipe_parts import ModelPart, PromptsPart
+from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import TaskSpec

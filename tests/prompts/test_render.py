@@ -8,7 +8,7 @@ import pytest
 from openflan.errors import UserError
 from openflan.prompts.options import options_block
 from openflan.prompts.render import BASELINE, TaskRenderer
-from openflan.recipe_parts import StylePart
+from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.spec import TaskSpec

@@ -11,7 +11,7 @@ from openflan.hashing import hash_integer, hash_integers
 from openflan.prompts.options import drawn_block
 from openflan.prompts.render import TaskRenderer
 from openflan.prompts.styles import choose_styles, choose_template
-from openflan.recipe_parts import PromptsPart, StylePart
+from openflan.recipes.parts import PromptsPart, StylePart
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.sources import load_rows, load_twin
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import task_matrices
-from openflan.evaluation.results import SCHEMA, Results, StageCost, Verdict, cluster_verdicts
-from openflan.evaluation.spread import task_results
+from openflan.evaluation.task_results import task_results
 from openflan.mixture.leakage import Leakage
-from openflan.recipe import Recipe
+from openflan.recipes.recipe import Recipe
 from openflan.report.page import ReportMaterial
+from openflan.runs.results import SCHEMA, Results, StageCost, Verdict, cluster_verdicts
 
 NAMES = ["mira", "tobin", "anka", "joel", "sela", "oren", "pia", "luka"]
 THINGS = ["lamp", "kettle", "drum", "rope", "basket", "lantern", "coat", "bell"]

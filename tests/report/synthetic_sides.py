@@ -3,7 +3,7 @@
 from openflan.evaluation.comparison import compare_models
 from openflan.report.comparison_page import ComparisonMaterial
 from openflan.report.page import ReportMaterial
-from openflan.report.sides import Side
+from openflan.runs.sides import Side
 
 
 def make_comparison(material: ReportMaterial, *, settings: dict[str, object] | None = None) -> ComparisonMaterial:

@@ -1,6 +1,6 @@
 """A study's account as its schema has it: a quantity along x with two series and a failed cell, or categories."""
 
-from openflan.recipe import Recipe
+from openflan.recipes.recipe import Recipe
 from openflan.study.outcome import (
     STUDY_SCHEMA,
     AxisRecord,

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from synthetic_run import SUITE, Task, leakage, make_material
 
-from openflan.evaluation.spread import BestOnValidation
-from openflan.recipe import Recipe
+from openflan.evaluation.task_results import BestOnValidation
+from openflan.recipes.recipe import Recipe
 from openflan.report.page import ReportMaterial, RunFigures, render_page
 from openflan.report.plot_data import PlotData, write_plot_data
 

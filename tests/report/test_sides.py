@@ -7,7 +7,7 @@ import pytest
 
 from openflan.errors import UserError
 from openflan.evaluation.matrix import write_answers
-from openflan.report.sides import read_side
+from openflan.runs.sides import read_side
 
 
 @pytest.fixture

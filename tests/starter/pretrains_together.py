@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from openflan.training import ranks
+from openflan import ranks
 from openflan.training.pretrain import Pretraining, new_model, pretrain, shard_rows
 
 

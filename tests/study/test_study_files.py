@@ -7,7 +7,7 @@ import pytest
 
 from little_studies import little_study, write_study
 from openflan.errors import UserError
-from openflan.recipe import load_recipe
+from openflan.recipes.recipe import load_recipe
 from openflan.study.forecast import forecast
 from openflan.study.grid import make_grid
 from openflan.study.spec import load_study

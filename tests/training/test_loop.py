@@ -13,8 +13,8 @@ from openflan.mixture.store import TokenStore
 from openflan.models.adapters import add_adapter
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import Recipe
-from openflan.recipe_parts import LoraPart, ModelPart
+from openflan.recipes.parts import LoraPart, ModelPart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
 from openflan.training.loop import tune
 

@@ -7,7 +7,7 @@ import torch
 from openflan.models.batching import group_by_length
 from openflan.models.load import find_model, load_model
 from openflan.models.vocabulary import Head
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 from openflan.training.loss import collate, target_loss
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from math import cos, pi
 import pytest
 import torch
 
-from openflan.recipe_parts import OptimizerPart
+from openflan.recipes.parts import OptimizerPart
 from openflan.training.optimizer import learning_rate, make_optimizer
 
 

@@ -14,11 +14,11 @@ from openflan.mixture.holdout import hold_out
 from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import Recipe
-from openflan.recipe_parts import ModelPart, TrainingPart
+from openflan.ranks import deal
+from openflan.recipes.parts import ModelPart, TrainingPart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
 from openflan.training.loop import tune
-from openflan.training.ranks import deal
 from two_processes import torchrun
 
 TRAINING = {

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from openflan import ranks
 from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_model
-from openflan.recipe_parts import ModelPart, TrainingPart
-from openflan.training import ranks
+from openflan.recipes.parts import ModelPart, TrainingPart
 from openflan.training.loop import tune
 from openflan.training.stepping import Stepper
 

@@ -29,7 +29,7 @@ def compare(
 ) -> None:
     """Test on the same rows whether two models differ, task by task."""
     from openflan.evaluation.comparison import compare_models
-    from openflan.report.sides import read_models
+    from openflan.runs.sides import read_models
 
     rule = chosen_score(score)
     names = (str(a), str(b))
@@ -49,8 +49,8 @@ def rescore(
     import json
 
     from openflan.cli.evaluate import print_tasks
-    from openflan.evaluation.spread import task_results
-    from openflan.report.sides import read_models
+    from openflan.evaluation.task_results import task_results
+    from openflan.runs.sides import read_models
 
     models = read_models(folder, chosen_score(score), untuned=True)
     results = task_results(models, dict.fromkeys(next(iter(models.values())), "asked"))

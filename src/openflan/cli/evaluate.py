@@ -13,7 +13,7 @@ from openflan.cli.stages import run_until
 from openflan.errors import UserError
 
 if TYPE_CHECKING:
-    from openflan.evaluation.spread import TaskResult
+    from openflan.evaluation.task_results import TaskResult
     from openflan.tasks.catalog import Entry
 
 __all__ = ["evaluate", "print_tasks"]
@@ -92,7 +92,7 @@ def evaluate(
 
 def _settings(given: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """What the options say, with what `--set` says besides."""
-    from openflan.settings import parse_setting, set_key
+    from openflan.recipes.settings import parse_setting, set_key
 
     for change in changes:
         if not change.startswith(("evaluation.", "prompts.")):
@@ -120,10 +120,10 @@ def _measure(
     from openflan.errors import strict_error
     from openflan.evaluation.protocol import ask_task
     from openflan.evaluation.standalone import measure
-    from openflan.evaluation.team import Team
     from openflan.machine import machine_facts, version_facts
-    from openflan.pipeline import Event
-    from openflan.recipe_parts import EvaluationPart
+    from openflan.ranks import Team
+    from openflan.recipes.parts import EvaluationPart
+    from openflan.runs.pipeline import Event
     from openflan.tasks.sources import find_data
 
     chosen = said["evaluation"]

@@ -11,7 +11,7 @@ from openflan.cli.groups import with_default
 from openflan.cli.options import DataOption, FoldersOption, JsonOption, QuietOption, SetOption, recipe_path, settings
 
 if TYPE_CHECKING:
-    from openflan.plan import Plan
+    from openflan.runs.plan import Plan
 
 __all__ = ["app"]
 
@@ -44,7 +44,7 @@ def mixture(
     from openflan.mixture.export import FORMATS, export_mixture
     from openflan.mixture.store import TokenStore
     from openflan.models.load import load_rules
-    from openflan.pipeline import Event
+    from openflan.runs.pipeline import Event
 
     if format_ not in FORMATS:
         raise UserError(
@@ -88,7 +88,7 @@ def model(
 ) -> None:
     """Write a tuned model in Hugging Face layout with its card; with --merge, one that needs no adapter."""
     from openflan.errors import UserError
-    from openflan.run_folder import plan_of
+    from openflan.runs.run_folder import plan_of
     from openflan.training.handover import copy_model, merge_model
 
     plan = plan_of(run)
@@ -129,7 +129,7 @@ def tasks(
     from openflan.evaluation.protocol import ask_prompts
     from openflan.models.load import find_model, load_rules
     from openflan.prompts.encoding import TextEncoder
-    from openflan.recipe_parts import ModelPart, PromptsPart
+    from openflan.recipes.parts import ModelPart, PromptsPart
     from openflan.stage import new_folder
     from openflan.tasks.catalog import open_catalog
     from openflan.tasks.sources import find_data
@@ -164,9 +164,9 @@ def tasks(
 def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: object) -> "tuple[Path, Plan]":
     """The run folder that is meant, mixed first where a recipe is given."""
     from openflan.errors import UserError
-    from openflan.pipeline import run as run_recipe
-    from openflan.recipe import load_recipe
-    from openflan.run_folder import plan_of
+    from openflan.recipes.recipe import load_recipe
+    from openflan.runs.pipeline import run as run_recipe
+    from openflan.runs.run_folder import plan_of
 
     if source.is_dir():
         if set_ or data:

@@ -12,7 +12,7 @@ from openflan.errors import UserError, strict_error
 from openflan.models.load import find_model, load_model, load_rules, pick_device
 from openflan.models.positions import positions_of
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import ModelPart, PromptsPart
+from openflan.recipes.parts import ModelPart, PromptsPart
 
 __all__ = ["OpenedModel", "open_model"]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from openflan.errors import UserError
-from openflan.ready import ready_file
+from openflan.recipes.ready import ready_file
 
 __all__ = [
     "DataOption",

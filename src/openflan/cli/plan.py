@@ -44,8 +44,8 @@ def plan(
     """Show what a recipe would train on: rows, rates, tokens, epochs, truncation, disk, time. Needs no data."""
     from openflan.mixture.planning import plan_mixture
     from openflan.mixture.survey import survey
-    from openflan.plan import resolve
-    from openflan.recipe import load_recipe
+    from openflan.recipes.recipe import load_recipe
+    from openflan.runs.plan import resolve
 
     loaded = load_recipe(recipe_path(recipe), settings(set_, data))
     found = resolve(loaded)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from openflan.pipeline import Event
+from openflan.runs.pipeline import Event
 
 __all__ = ["watcher"]
 

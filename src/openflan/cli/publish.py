@@ -53,7 +53,7 @@ def _gather(run: Path, target: Path, seed: int | None, *, merge: bool) -> None:
     import shutil
 
     from openflan.errors import UserError
-    from openflan.run_folder import plan_of
+    from openflan.runs.run_folder import plan_of
     from openflan.stage import new_folder
     from openflan.training.handover import copy_model, merge_model
 

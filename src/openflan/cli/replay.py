@@ -12,7 +12,7 @@ from openflan.cli.mix import mixture_folder
 from openflan.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from openflan.plan import Plan
+    from openflan.runs.plan import Plan
 
 __all__ = ["replay", "trace"]
 
@@ -83,6 +83,6 @@ def trace(
 
 
 def _plan(run: Path) -> "Plan":
-    from openflan.run_folder import plan_of
+    from openflan.runs.run_folder import plan_of
 
     return plan_of(run)

@@ -52,7 +52,7 @@ def report(
 
 def _run(folder: Path, *, json_: bool) -> None:
     from openflan.cli.verdict import print_verdict
-    from openflan.pipeline import report_again
+    from openflan.runs.pipeline import report_again
 
     results = report_again(folder).model_dump(mode="json")
     if json_:

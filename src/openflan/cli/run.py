@@ -27,11 +27,11 @@ def run(
     json_: JsonOption = False,
 ) -> None:
     """Mix, tune, evaluate untuned and tuned, and report; what is already done is kept."""
+    from openflan import ranks
     from openflan.cli.progress import watcher
     from openflan.cli.verdict import print_verdict
-    from openflan.pipeline import run as run_recipe
-    from openflan.recipe import load_recipe
-    from openflan.training import ranks
+    from openflan.recipes.recipe import load_recipe
+    from openflan.runs.pipeline import run as run_recipe
 
     loaded = load_recipe(recipe_path(recipe), settings(set_, data))
     with watcher(quiet=quiet or json_ or not ranks.is_first()) as watch:

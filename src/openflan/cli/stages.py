@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from openflan.cli.options import recipe_path, settings
 
 if TYPE_CHECKING:
-    from openflan.run_folder import StageName
+    from openflan.runs.run_folder import StageName
 
 __all__ = ["run_until"]
 
@@ -26,10 +26,10 @@ def run_until(
     json_: bool,
 ) -> None:
     """Run a recipe up to a stage and print the stage's folder."""
+    from openflan import ranks
     from openflan.cli.progress import watcher
-    from openflan.pipeline import run as run_recipe
-    from openflan.recipe import load_recipe
-    from openflan.training import ranks
+    from openflan.recipes.recipe import load_recipe
+    from openflan.runs.pipeline import run as run_recipe
 
     loaded = load_recipe(recipe_path(recipe), settings(set_, data))
     with watcher(quiet=quiet or json_ or not ranks.is_first()) as watch:

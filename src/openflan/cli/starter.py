@@ -123,10 +123,10 @@ def pretrain(
     import torch
     from transformers import AutoTokenizer
 
+    from openflan import ranks
     from openflan.models.load import pick_precision
-    from openflan.recipe_parts import PromptsPart
+    from openflan.recipes.parts import PromptsPart
     from openflan.training import pretrain as pretraining
-    from openflan.training import ranks
 
     if start_from is not None and (hidden, layers, heads) != (None, None, None):
         what = "--from takes the sizes of the model that it goes on from"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from openflan.cli.durations import rough_time
-from openflan.pipeline import Event
+from openflan.runs.pipeline import Event
 from openflan.study.running import CellEvent
 
 __all__ = ["GridProgress", "study_watcher"]

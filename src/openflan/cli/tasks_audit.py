@@ -26,7 +26,7 @@ def audit(
     from openflan.models.load import find_model, load_rules
     from openflan.prompts.boundary import joins
     from openflan.prompts.encoding import TextEncoder
-    from openflan.recipe_parts import ModelPart, PromptsPart
+    from openflan.recipes.parts import ModelPart, PromptsPart
     from openflan.tasks.catalog import open_catalog
     from openflan.tasks.sources import find_data
 

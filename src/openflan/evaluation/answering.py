@@ -22,14 +22,14 @@ from openflan.evaluation.matrix import read_answers, read_key, write_answers
 from openflan.evaluation.metrics import METRICS
 from openflan.evaluation.protocol import Asked, hash_of_row
 from openflan.evaluation.scores import OptionScores
-from openflan.evaluation.team import ALONE, Team
 from openflan.evaluation.vllm import check_vllm, generate_by_vllm
 from openflan.models.load import pick_precision
 from openflan.models.positions import check_positions
 from openflan.models.vocabulary import check_vocabulary
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
-from openflan.recipe_parts import EvaluationPart
+from openflan.ranks import ALONE, Team
+from openflan.recipes.parts import EvaluationPart
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
 

@@ -14,11 +14,11 @@ from typing import Any
 from openflan.errors import UserError
 from openflan.evaluation.ranking import Question, rank_options
 from openflan.evaluation.scores import OptionScores
-from openflan.evaluation.team import Team
 from openflan.models.batching import scoring_tokens
 from openflan.models.positions import check_positions
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
+from openflan.ranks import Team
 
 __all__ = ["Likelihoods", "score_options"]
 

@@ -19,7 +19,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.exemplars import ExemplarMaker, Question, question_key
 from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
 from openflan.prompts.styles import choose_shots
-from openflan.recipe_parts import EvaluationPart, StylePart
+from openflan.recipes.parts import EvaluationPart, StylePart
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import Role, SourceRow, load_rows, source_fingerprint

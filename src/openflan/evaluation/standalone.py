@@ -18,10 +18,10 @@ from openflan.evaluation.identity import hash_of_model
 from openflan.evaluation.matrix import read_matrix, task_matrices
 from openflan.evaluation.protocol import Asked
 from openflan.evaluation.scores import Score
-from openflan.evaluation.spread import TaskResult, task_results
-from openflan.evaluation.team import ALONE, Team
+from openflan.evaluation.task_results import TaskResult, task_results
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe_parts import EvaluationPart
+from openflan.ranks import ALONE, Team
+from openflan.recipes.parts import EvaluationPart
 from openflan.stage import fingerprint_of, user_file_errors, write_atomically
 
 __all__ = ["EVALUATION_SCHEMA", "EvaluationResults", "measure", "results_of"]

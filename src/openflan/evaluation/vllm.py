@@ -13,9 +13,9 @@ from typing import Any
 
 from openflan.errors import UserError
 from openflan.evaluation.generation import cut_answer
-from openflan.evaluation.team import ALONE, Team
 from openflan.models.adapters import soft_prompt
 from openflan.prompts.encoding import TextEncoder
+from openflan.ranks import ALONE, Team
 
 __all__ = ["check_vllm", "generate_by_vllm"]
 

@@ -25,7 +25,7 @@ from openflan.mixture.rates import draws_per_round
 from openflan.mixture.store import Report, StoreMaker
 from openflan.mixture.workers import MixWork, open_engine, usable_rows
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import Recipe
+from openflan.recipes.recipe import Recipe
 from openflan.stage import fingerprint_of, write_atomically
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows

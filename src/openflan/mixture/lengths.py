@@ -21,7 +21,7 @@ from importlib.resources import files
 from statistics import median
 from typing import Literal
 
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
 
 __all__ = [
     "ZERO_SHOT",

@@ -18,8 +18,8 @@ from openflan.errors import UserError
 from openflan.mixture.lengths import TokenLengths
 from openflan.mixture.pieces import bounds, pieces_covering
 from openflan.mixture.rates import draws_per_round
-from openflan.recipe import Recipe
-from openflan.recipe_parts import MixturePart
+from openflan.recipes.parts import MixturePart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 
 __all__ = ["SPEED", "ClusterPlan", "Concern", "MixPlan", "Speed", "TaskFacts", "TaskPlan", "Totals", "plan_mixture"]

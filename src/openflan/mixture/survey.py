@@ -32,8 +32,8 @@ from openflan.mixture.lengths import (
 )
 from openflan.mixture.planning import TaskFacts
 from openflan.models.load import ModelSource
-from openflan.recipe import Recipe
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sizes import official_rows
 from openflan.tasks.sources import SourceRow, load_rows, rows_at_hand

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from openflan.errors import UserError
-from openflan.recipe_parts import LoraPart, SoftPromptPart
+from openflan.recipes.parts import LoraPart, SoftPromptPart
 
 __all__ = ["Adapter", "SoftPromptEmbedding", "add_adapter", "attach_adapter", "soft_prompt"]
 

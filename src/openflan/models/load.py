@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import openflan
 from openflan.errors import UserError
-from openflan.recipe_parts import ModelPart
+from openflan.recipes.parts import ModelPart
 from openflan.stage import fingerprint_of, hash_file
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from openflan.prompts.encoding import EncoderRules
-    from openflan.recipe_parts import PromptsPart
+    from openflan.recipes.parts import PromptsPart
 
 __all__ = [
     "ModelSource",

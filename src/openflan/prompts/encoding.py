@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from openflan.errors import UserError
 from openflan.prompts.render import Prompt
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
 from openflan.stage import fingerprint_of
 
 __all__ = ["Encoded", "EncoderRules", "TextEncoder"]

@@ -15,7 +15,7 @@ from openflan.hashing import Integers
 from openflan.prompts.exemplars import ExemplarMaker, Question
 from openflan.prompts.render import Prompt, TaskRenderer
 from openflan.prompts.styles import choose_shots, choose_styles, choose_template
-from openflan.recipe_parts import PromptsPart
+from openflan.recipes.parts import PromptsPart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
 

@@ -24,7 +24,7 @@ from openflan.errors import UserError
 from openflan.hashing import hash_integer, hash_integers, permute
 from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
 from openflan.prompts.styles import label_fields
-from openflan.recipe_parts import StylePart
+from openflan.recipes.parts import StylePart
 from openflan.tasks.columns import strings_in
 from openflan.tasks.sources import SourceRow
 

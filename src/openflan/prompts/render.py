@@ -20,7 +20,7 @@ from openflan.errors import UserError, did_you_mean
 from openflan.prompts.options import RowAnswer, drawn_block, find_answer, options_block
 from openflan.prompts.sandbox import LONGEST, SANDBOX, metered, unfit
 from openflan.prompts.styles import bare_text, label_fields
-from openflan.recipe_parts import StylePart
+from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import FewShot, Template

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.hashing import Integers, hash_integer, hash_integers
-from openflan.recipe_parts import PromptsPart, StylePart
+from openflan.recipes.parts import PromptsPart, StylePart
 from openflan.tasks.columns import strings_in
 from openflan.tasks.spec import TaskSpec
 

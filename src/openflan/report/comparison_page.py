@@ -23,7 +23,7 @@ from openflan.report.html import render
 from openflan.report.numbers import listed, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.reliability import ReliabilityGroup, reliability_drawing, reliability_groups
-from openflan.report.sides import Side
+from openflan.runs.sides import Side
 
 __all__ = ["ComparisonFigures", "ComparisonMaterial", "SettingDifference", "render_comparison"]
 

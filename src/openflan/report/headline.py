@@ -10,9 +10,9 @@ Rejected: the mean over clusters alone, behind which one cluster's loss disappea
 
 from collections.abc import Sequence
 
-from openflan.evaluation.results import ClusterVerdict
 from openflan.mixture.leakage import Leakage
 from openflan.report.numbers import Outcome, listed, outcome, outcome_words, plain_name, points, signed, span
+from openflan.runs.results import ClusterVerdict
 
 __all__ = ["leak_clause", "run_headline"]
 

@@ -13,10 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from openflan.evaluation.answered import Answered
-from openflan.evaluation.results import Results
 from openflan.evaluation.scores import Score
 from openflan.mixture.leakage import Leakage
-from openflan.plan import UNTUNED
 from openflan.report.examples import choose_examples
 from openflan.report.headline import run_headline
 from openflan.report.html import render
@@ -36,6 +34,8 @@ from openflan.report.sections import (
     template_data,
 )
 from openflan.report.training_plots import loss_drawing, task_curves, task_loss_drawing
+from openflan.runs.plan import UNTUNED
+from openflan.runs.results import Results
 
 __all__ = ["ReportMaterial", "RunFigures", "render_page"]
 

@@ -17,10 +17,10 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from openflan.evaluation.results import ClusterVerdict
 from openflan.report.numbers import Outcome, outcome, outcome_words, plain_name, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg
+from openflan.runs.results import ClusterVerdict
 
 __all__ = ["cluster_drawing", "cluster_plot", "template_strip"]
 

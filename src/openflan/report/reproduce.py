@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from openflan.evaluation.results import Results
 from openflan.report.plot_data import download
+from openflan.runs.results import Results
 
 __all__ = ["Reproduction", "reproduction_of", "version_pins"]
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from openflan.evaluation.results import Results
-from openflan.evaluation.spread import TaskGain, TaskResult, TemplateSpread
+from openflan.evaluation.task_results import TaskGain, TaskResult, TemplateSpread
 from openflan.mixture.leakage import Leakage
-from openflan.plan import UNTUNED
 from openflan.report.plot_data import PlotData
 from openflan.report.plots import template_strip
+from openflan.runs.plan import UNTUNED
+from openflan.runs.results import Results
 
 __all__ = [
     "CertificateLine",

@@ -10,7 +10,12 @@ from typing import Any, Literal
 
 from openflan.evaluation.answered import of_test
 from openflan.evaluation.matrix import read_matrix, task_matrices
-from openflan.evaluation.results import (
+from openflan.evaluation.task_results import task_results
+from openflan.mixture.leakage import read_leakage
+from openflan.report.page import ReportMaterial, RunFigures, render_page
+from openflan.report.plot_data import write_plot_data
+from openflan.runs.plan import UNTUNED, Plan
+from openflan.runs.results import (
     SCHEMA,
     Results,
     StageCost,
@@ -18,11 +23,6 @@ from openflan.evaluation.results import (
     cluster_verdicts,
     verdict_sentence,
 )
-from openflan.evaluation.spread import task_results
-from openflan.mixture.leakage import read_leakage
-from openflan.plan import UNTUNED, Plan
-from openflan.report.page import ReportMaterial, RunFigures, render_page
-from openflan.report.plot_data import write_plot_data
 from openflan.stage import read_manifest, write_atomically
 
 __all__ = ["write_report"]

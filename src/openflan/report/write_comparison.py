@@ -13,7 +13,7 @@ from openflan.evaluation.comparison import Comparison, compare_models
 from openflan.evaluation.scores import Score
 from openflan.report.comparison_page import ComparisonFigures, ComparisonMaterial, render_comparison
 from openflan.report.plot_data import write_plot_data
-from openflan.report.sides import read_side
+from openflan.runs.sides import read_side
 from openflan.stage import fingerprint_of, user_file_errors, write_atomically
 
 __all__ = ["write_comparison"]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openflan.mixture.planning import SPEED
-from openflan.plan import Resolved, resolve
-from openflan.recipe import Recipe
+from openflan.recipes.recipe import Recipe
+from openflan.runs.plan import Resolved, resolve
 from openflan.stage import fingerprint_of
 from openflan.study.grid import Cell, Grid
 from openflan.study.sizes import parameters_of

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openflan.errors import UserError, did_you_mean
-from openflan.ready import ready_file
-from openflan.recipe import Recipe, make_recipe
-from openflan.safe_yaml import read_yaml
-from openflan.settings import set_key
+from openflan.recipes.ready import ready_file
+from openflan.recipes.recipe import Recipe, make_recipe
+from openflan.recipes.safe_yaml import read_yaml
+from openflan.recipes.settings import set_key
 from openflan.stage import fingerprint_of
 from openflan.study.spec import Study
 

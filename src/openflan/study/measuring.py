@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
-from openflan.evaluation.results import ClusterVerdict, Results, at_its_best, cluster_verdicts
 from openflan.evaluation.statistics import interval, resample_tasks
-from openflan.plan import UNTUNED
-from openflan.recipe_parts import EvaluationPart
+from openflan.recipes.parts import EvaluationPart
+from openflan.runs.plan import UNTUNED
+from openflan.runs.results import ClusterVerdict, Results, at_its_best, cluster_verdicts
 from openflan.study.outcome import Measure
 
 __all__ = ["Difference", "Measured", "difference_of", "measure_run"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from openflan.errors import UserError
-from openflan.evaluation.results import ClusterVerdict
+from openflan.runs.results import ClusterVerdict
 from openflan.study.grid import Cell, Grid
 from openflan.study.measuring import Difference, Measured, difference_of
 from openflan.study.outcome import AxisRecord, Measure, Point, SeedPoint, ValueRecord

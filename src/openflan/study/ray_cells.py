@@ -18,7 +18,7 @@ from typing import Any
 
 from openflan.errors import UserError
 from openflan.mixture.scale import ray_cluster
-from openflan.plan import make_plan
+from openflan.runs.plan import make_plan
 from openflan.study.grid import Cell, Grid
 from openflan.study.running import CellEvent, CellResult, Watch, blocked, ended, run_cell
 from openflan.study.spec import ResourcesPart

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from openflan.errors import UserError
-from openflan.pipeline import Event
-from openflan.pipeline import run as run_recipe
+from openflan.runs.pipeline import Event
+from openflan.runs.pipeline import run as run_recipe
 from openflan.stage import user_file_errors
 from openflan.study.account import account_folder, write_account
 from openflan.study.grid import Cell, Grid, make_grid

@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 
 from openflan.models.load import find_model
-from openflan.recipe import Recipe
+from openflan.recipes.recipe import Recipe
 
 __all__ = ["parameters_of"]
 

@@ -21,9 +21,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from openflan.errors import UserError, did_you_mean, strict_error
-from openflan.ready import ready_file
-from openflan.safe_yaml import read_yaml
-from openflan.settings import parse_setting
+from openflan.recipes.ready import ready_file
+from openflan.recipes.safe_yaml import read_yaml
+from openflan.recipes.settings import parse_setting
 from openflan.study.outcome import Measure
 
 __all__ = ["AxisPart", "ClaimPart", "PlotPart", "ResourcesPart", "SettingPart", "Study", "StudyFile", "load_study"]

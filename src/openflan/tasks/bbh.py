@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from openflan.errors import UserError, did_you_mean
-from openflan.safe_yaml import read_yaml
+from openflan.recipes.safe_yaml import read_yaml
 from openflan.tasks.catalog import Entry
 from openflan.tasks.spec import TaskSpec
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.safe_yaml import read_yaml
+from openflan.recipes.safe_yaml import read_yaml
 
 __all__ = ["Guess", "guess_task"]
 

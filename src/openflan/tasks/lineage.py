@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from openflan.errors import UserError, did_you_mean
-from openflan.safe_yaml import read_yaml
+from openflan.recipes.safe_yaml import read_yaml
 
 __all__ = ["Corpus", "Descent", "known_corpora", "shared_source"]
 

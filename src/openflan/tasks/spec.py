@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from openflan.errors import UserError, did_you_mean, strict_error
-from openflan.safe_yaml import read_yaml
+from openflan.recipes.safe_yaml import read_yaml
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.columns import column_error
 

@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from openflan.errors import UserError
+from openflan.ranks import is_first, wait
 from openflan.stage import commit_folder, hash_file, partial_folder, read_manifest, user_file_errors
-from openflan.training.ranks import is_first, wait
 
 __all__ = ["Progress", "refuse_other", "restore_newest", "save_checkpoint"]
 

@@ -23,7 +23,7 @@ from openflan.models.adapters import Adapter, add_adapter, soft_prompt
 from openflan.models.load import ModelSource, load_model, load_tokenizer
 from openflan.models.vocabulary import check_vocabulary
 from openflan.prompts.encoding import TextEncoder
-from openflan.recipe import Recipe
+from openflan.recipes.recipe import Recipe
 from openflan.stage import new_folder, write_atomically
 
 __all__ = ["Provenance", "copy_model", "make_trainable", "merge_model", "save_model"]

@@ -22,12 +22,12 @@ from accelerate import Accelerator
 from openflan.mixture.store import TokenStore
 from openflan.models.isolation import check_isolation
 from openflan.models.load import pick_precision
-from openflan.recipe_parts import TrainingPart
+from openflan.ranks import is_first, spread, wait
+from openflan.recipes.parts import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
 from openflan.training.optimizer import learning_rate, make_optimizer
 from openflan.training.peak import Work, device_peak
 from openflan.training.prepare import prepare_model
-from openflan.training.ranks import is_first, spread, wait
 from openflan.training.stepping import Shape, Stepper, StepReport
 from openflan.training.trackers import check_trackers, open_trackers
 

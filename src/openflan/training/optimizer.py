@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from openflan.recipe_parts import OptimizerPart
+from openflan.recipes.parts import OptimizerPart
 
 __all__ = ["learning_rate", "make_optimizer"]
 

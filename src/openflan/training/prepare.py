@@ -7,7 +7,7 @@ each shape and breaks at the hook before its head (models/head.py).
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.recipe_parts import TrainingPart
+from openflan.recipes.parts import TrainingPart
 
 __all__ = ["prepare_model"]
 

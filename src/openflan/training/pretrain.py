@@ -28,8 +28,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
+from openflan import ranks
 from openflan.errors import UserError
-from openflan.training import ranks
 from openflan.training.muon import Muon
 
 __all__ = [
@@ -99,7 +99,7 @@ def old_model(folder: Path) -> Any:
         UserError: there is no model.
     """
     from openflan.models.load import find_model, load_model
-    from openflan.recipe_parts import ModelPart
+    from openflan.recipes.parts import ModelPart
 
     if not (folder / "config.json").is_file():
         raise UserError("no model there", where=str(folder), how="give a folder that `openflan starter pretrain` made")

@@ -26,10 +26,10 @@ from openflan.models.adapters import soft_prompt
 from openflan.models.batching import fill_rows, group_by_length
 from openflan.models.flat import can_be_flat
 from openflan.models.vocabulary import Head
-from openflan.recipe_parts import TrainingPart
+from openflan.ranks import deal, everyones, rank, world
+from openflan.recipes.parts import TrainingPart
 from openflan.training.loss import Example, Layout, MicroBatch, collate, collate_halves, laid_out, target_loss
 from openflan.training.peak import Work
-from openflan.training.ranks import deal, everyones, rank, world
 
 __all__ = ["Shape", "StepReport", "Stepper"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.recipe_parts import TrainingPart
+from openflan.recipes.parts import TrainingPart
 
 __all__ = ["check_trackers", "open_trackers"]
 

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import nodes
 
 from openflan.errors import UserError
-from openflan.safe_yaml import Marked, read_yaml
+from openflan.recipes.safe_yaml import Marked, read_yaml
 from openflan.tasks.importers.asking import Asked, Choices, path_of, trimmed, what_is_asked
 from openflan.tasks.importers.dialect import template_text
 from openflan.tasks.importers.foreign import Data, Print, Tree, UntranslatableError, read_template, used_names

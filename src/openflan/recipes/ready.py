@@ -10,7 +10,7 @@ from openflan.errors import UserError, did_you_mean
 
 __all__ = ["ready_file"]
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | None = None) -> Path:
@@ -27,7 +27,7 @@ def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | N
     if name.is_file() or name.suffix:
         return name
     plural = {"recipe": "recipes", "study": "studies"}[kind]
-    folders = (_PACKAGE / plural, _PACKAGE.parents[1] / plural)
+    folders = (_PACKAGE / "ready" / plural, _PACKAGE.parents[1] / plural)
     for folder in folders:
         if (found := folder / f"{name.name}.yaml").is_file():
             return found

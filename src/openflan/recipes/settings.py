@@ -7,7 +7,7 @@ never a silent replacement.
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.safe_yaml import parse_yaml
+from openflan.recipes.safe_yaml import parse_yaml
 
 __all__ = ["parse_setting", "set_key"]
 

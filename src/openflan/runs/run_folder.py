@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import openflan
 from openflan.errors import UserError
-from openflan.plan import Plan, make_plan
-from openflan.recipe import load_recipe
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.plan import Plan, make_plan
 from openflan.stage import FORMAT, free_bytes, read_manifest
 
 __all__ = ["StageName", "check_format", "check_mixed", "check_space", "finished", "head_of", "plan_of"]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.spread import Pair, TaskResult, chance, groups_of, interval_of, majority
 from openflan.evaluation.statistics import bootstrap_p, holm, resample_tasks
+from openflan.evaluation.task_results import Pair, TaskResult, chance, groups_of, interval_of, majority
 
 __all__ = [
     "SCHEMA",

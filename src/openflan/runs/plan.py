@@ -23,8 +23,8 @@ from openflan.mixture.workers import MixWork, example_rules
 from openflan.models.load import ModelSource, find_model
 from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.render import TaskRenderer
-from openflan.recipe import Recipe
-from openflan.recipe_parts import SoftPromptPart
+from openflan.recipes.parts import SoftPromptPart
+from openflan.recipes.recipe import Recipe
 from openflan.stage import FORMAT, fingerprint_of
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import openflan
+from openflan import ranks
 from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.machine import machine_facts, version_facts
-from openflan.plan import UNTUNED, Plan, make_plan
-from openflan.recipe import Recipe
-from openflan.run_folder import StageName, check_format, check_mixed, check_space, finished, plan_of
+from openflan.recipes.recipe import Recipe
+from openflan.runs.plan import UNTUNED, Plan, make_plan
+from openflan.runs.run_folder import StageName, check_format, check_mixed, check_space, finished, plan_of
 from openflan.stage import (
     FORMAT,
     adopt_twin,
@@ -35,12 +36,11 @@ from openflan.stage import (
     user_file_errors,
     write_atomically,
 )
-from openflan.training import ranks
 
 if TYPE_CHECKING:
     from openflan.evaluation.protocol import Asked
-    from openflan.evaluation.results import Results
     from openflan.prompts.encoding import TextEncoder
+    from openflan.runs.results import Results
 
 __all__ = ["Event", "Outcome", "StageName", "report_again", "run"]
 
@@ -340,9 +340,9 @@ class _Pipeline:
     def _evaluation(self, place: Path, name: str) -> dict[str, Any]:
         from openflan.evaluation.answering import Keep, evaluate
         from openflan.evaluation.identity import hash_of_model
-        from openflan.evaluation.team import Team
         from openflan.mixture.leakage import read_leakage
         from openflan.models.load import load_model, pick_device
+        from openflan.ranks import Team
 
         self._prepare()
         assert self._encoder is not None

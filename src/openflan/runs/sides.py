@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from openflan.errors import UserError
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
-from openflan.evaluation.results import SCHEMA, Results
 from openflan.evaluation.scores import Score
-from openflan.plan import UNTUNED
+from openflan.runs.plan import UNTUNED
+from openflan.runs.results import SCHEMA, Results
 
 __all__ = ["Side", "places_of", "read_models", "read_side"]
 

@@ -16,9 +16,9 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from openflan.errors import strict_error
-from openflan.recipe_parts import EvaluationPart, MixturePart, ModelPart, Part, PromptsPart, TasksPart, TrainingPart
-from openflan.safe_yaml import read_yaml
-from openflan.settings import parse_setting, set_key
+from openflan.recipes.parts import EvaluationPart, MixturePart, ModelPart, Part, PromptsPart, TasksPart, TrainingPart
+from openflan.recipes.safe_yaml import read_yaml
+from openflan.recipes.settings import parse_setting, set_key
 from openflan.stage import fingerprint_of
 
 __all__ = ["Recipe", "load_recipe", "make_recipe"]
