@@ -1,11 +1,10 @@
 """One encoder of text for teaching and asking."""
 
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 
-import openflan
+import openflan_starter
 from openflan.errors import UserError
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
@@ -25,7 +24,7 @@ TOKENIZERS = ["llama", "gpt2", "qwen2", "starter base", "stories260K"]
 def tokenizer(request, model_folder):
     match request.param:
         case "starter base":
-            folder = Path(openflan.__file__).parent / "starter" / "base"
+            folder = openflan_starter.BASE
         case "stories260K":
             folder = request.getfixturevalue("shared") / "models" / "stories260K"
         case family:

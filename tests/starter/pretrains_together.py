@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from openflan import ranks
-from openflan.training.pretrain import Pretraining, new_model, pretrain, shard_rows
+from openflan_starter.pretraining import Pretraining, new_model, pretrain, shard_rows
 
 
 def main(settings: Path) -> None:

@@ -1,15 +1,14 @@
 """The shipped base model: an ordinary transformers folder with a tokenizer that knows the world's words."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-import openflan.starter
-from openflan.starter.prose import document
-from openflan.starter.world import all_words, world
+import openflan_starter
+from openflan_starter.prose import document
+from openflan_starter.world import all_words, world
 
-_BASE = Path(openflan.starter.__file__).parent / "base"
+_BASE = openflan_starter.BASE
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from openflan.starter.freshness import EvaluationText, check_freshness, evaluation_texts
-from openflan.starter.prose import SCHEDULE, document
+from openflan_starter.freshness import EvaluationText, check_freshness, evaluation_texts
+from openflan_starter.prose import SCHEDULE, document
 
 
 def _sample(n):

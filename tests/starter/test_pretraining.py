@@ -9,11 +9,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-import openflan.starter
+import openflan_starter
 from openflan.errors import UserError
-from openflan.starter.prose import document
-from openflan.starter.shards import write_shards
-from openflan.training.pretrain import (
+from openflan_starter.pretraining import (
     Pretraining,
     new_model,
     old_model,
@@ -22,9 +20,11 @@ from openflan.training.pretrain import (
     rate_at,
     shard_rows,
 )
+from openflan_starter.prose import document
+from openflan_starter.shards import write_shards
 from two_processes import torchrun
 
-_BASE = Path(openflan.starter.__file__).parent / "base"
+_BASE = openflan_starter.BASE
 _TINY = {"vocabulary": 64, "hidden": 32, "layers": 2, "heads": 2, "seed": 1, "eos": 2, "bos": 1, "pad": 0}
 _PLAN = Pretraining(
     tokens=4_096, rows_per_step=4, warmup_tokens=512, checkpoint_every=512, log_every=256, probe_every=10**9
@@ -95,7 +95,7 @@ def test_rows_that_processes_can_not_share_are_refused(row, tmp_path, monkeypatc
 
 
 def test_the_loss_is_transformers_own(row):
-    from openflan.training.pretrain import _loss
+    from openflan_starter.pretraining import _loss
 
     model = new_model(**_TINY)
     rows = torch.from_numpy(np.stack([row(i) for i in range(4)]).astype(np.int64))

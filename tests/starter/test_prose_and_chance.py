@@ -6,17 +6,17 @@ import sys
 
 import pytest
 
-from openflan.starter.chance import DOMAINS, Chance, domain_of
-from openflan.starter.facts import draw_story, fits
-from openflan.starter.prose import SCHEDULE, document
-from openflan.starter.world import world
+from openflan_starter.chance import DOMAINS, Chance, domain_of
+from openflan_starter.facts import draw_story, fits
+from openflan_starter.prose import SCHEDULE, document
+from openflan_starter.world import world
 
 _PRINT = """
 import hashlib
 from itertools import islice
-from openflan.starter.prose import SCHEDULE, document
-from openflan.starter.rows import rows
-from openflan.starter.world import world
+from openflan_starter.prose import SCHEDULE, document
+from openflan_starter.rows import rows
+from openflan_starter.world import world
 text = [document(3, start + i) for start, _ in SCHEDULE for i in range(20)]
 text += [repr(world().people[:50]), repr(sorted(world().toy.items()))]
 text += [repr(list(islice(rows(task, "test"), 5))) for task in ("inference_yes_no", "card_pick", "sum_pick")]
@@ -58,7 +58,7 @@ def test_every_fact_of_a_story_belongs_to_its_domain(domain):
 def test_a_friendship_has_one_domain_whoever_is_named_first():
     w = world()
     friend = w.relation("friend")
-    from openflan.starter.facts import Fact
+    from openflan_starter.facts import Fact
 
     for a, b in zip(w.people[:200], w.people[200:400], strict=True):
         one = Fact(relation=friend, person=a, value=b)

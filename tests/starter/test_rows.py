@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from openflan.errors import UserError
-from openflan.starter.rows import COUNTS, TASKS, context_of, count, rows
+from openflan_starter.rows import COUNTS, TASKS, context_of, count, rows
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,15 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-import openflan.starter
-from openflan.starter.rows import TASKS
+import openflan_starter
 from openflan.tasks.clusters import CLUSTERS
 from openflan.tasks.spec import load_task
+from openflan_starter.rows import TASKS
 
-_SUITE = Path(openflan.starter.__file__).parent / "suite"
+_SUITE = openflan_starter.SUITE
 _FILES = sorted(_SUITE.rglob("*.yaml"))
 _SPECS = [load_task(path) for path in _FILES]
 
@@ -60,9 +59,9 @@ def test_every_template_renders_on_rows(spec):
     from itertools import islice
 
     from openflan.prompts.render import TaskRenderer
-    from openflan.starter.rows import rows
     from openflan.tasks.catalog import Entry
     from openflan.tasks.sources import SourceRow
+    from openflan_starter.rows import rows
 
     entry = next(Entry(spec=spec, path=path, collection="starter") for path in _FILES if path.stem == spec.name)
     renderer = TaskRenderer(entry)

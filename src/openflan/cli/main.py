@@ -20,12 +20,12 @@ from openflan.cli import (
     replay,
     report,
     run,
-    starter,
     study,
     tasks,
     train,
 )
 from openflan.errors import UserError
+from openflan_starter import cli as starter
 
 __all__ = ["app", "main"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import openflan
+import openflan_starter
 from openflan.errors import UserError
 from openflan.recipes.parts import ModelPart
 from openflan.stage import fingerprint_of, hash_file
@@ -35,8 +35,6 @@ __all__ = [
     "pick_device",
     "pick_precision",
 ]
-
-STARTER_BASE = Path(openflan.__file__).parent / "starter" / "base"
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -120,7 +118,7 @@ def find_model(part: ModelPart, folder: Path) -> ModelSource:
     """
     trust = part.trust_remote_code
     if part.path == "starter":
-        folder = STARTER_BASE
+        folder = openflan_starter.BASE
     elif not folder.exists():
         if part.path.count("/") == 1 and not part.path.startswith((".", "/", "~")):
             return ModelSource(name=part.path, folder=None, revision=part.revision, trust_remote_code=trust)

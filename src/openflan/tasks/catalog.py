@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import openflan
+import openflan_starter
 from openflan.errors import UserError, did_you_mean
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.errata import apply_errata
@@ -25,7 +26,7 @@ __all__ = ["COLLECTIONS", "Catalog", "Entry", "open_catalog"]
 _PACKAGE = Path(openflan.__file__).parent
 
 COLLECTIONS: dict[str, Path] = {
-    "starter": _PACKAGE / "starter" / "suite",
+    "starter": openflan_starter.SUITE,
     "catalog": _PACKAGE / "tasks" / "catalog",
     "cot": _PACKAGE / "tasks" / "cot",
 }

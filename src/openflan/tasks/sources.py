@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import openflan
+import openflan_starter
 from openflan.errors import UserError, did_you_mean
 from openflan.stage import fingerprint_of, hash_file
 from openflan.tasks.catalog import Entry
@@ -142,8 +142,11 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
 @cache
 def _starter_version() -> str:
     """Hash of the generator's code and word lists."""
-    folder = Path(openflan.__file__).parent / "starter"
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix == ".py" or path.parent.name == "data"]
+    files = [
+        path
+        for path in sorted(openflan_starter.FOLDER.rglob("*"))
+        if path.suffix == ".py" or path.parent.name == "data"
+    ]
     return fingerprint_of([hash_file(path) for path in files])
 
 
@@ -209,7 +212,7 @@ def _read(
     """Where rows come from, in words, and the rows."""
     source = entry.spec.source
     if source.starter is not None:
-        from openflan.starter import rows as starter
+        from openflan_starter import rows as starter
 
         if source.starter not in starter.TASKS:
             raise UserError(

@@ -6,12 +6,12 @@ clusters, as such tasks do among real datasets (MultiRC, WSC, WiC). Rejected: a 
 inference under another name.
 """
 
-from openflan.starter.chance import Chance, Domain
-from openflan.starter.language_rows import LANGUAGE
-from openflan.starter.making import Maker, Row
-from openflan.starter.reading_rows import READING
-from openflan.starter.sense_rows import SENSE
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, Domain
+from openflan_starter.language_rows import LANGUAGE
+from openflan_starter.making import Maker, Row
+from openflan_starter.reading_rows import READING
+from openflan_starter.sense_rows import SENSE
+from openflan_starter.world import World
 
 __all__ = ["CHECKS"]
 

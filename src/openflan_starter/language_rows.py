@@ -1,12 +1,12 @@
 """Rows about words and texts: translation, sentences from records, gists, and the miscellany."""
 
-from openflan.starter.chance import Chance, Domain, until
-from openflan.starter.episodes import DAY_SENTENCES, draw_day
-from openflan.starter.facts import Fact, draw_fact, say, sentence, wording
-from openflan.starter.making import Maker, Row, place
-from openflan.starter.talk import draw_card, draw_sum, fill_glue
-from openflan.starter.toylang import draw_bilingual
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, Domain, until
+from openflan_starter.episodes import DAY_SENTENCES, draw_day
+from openflan_starter.facts import Fact, draw_fact, say, sentence, wording
+from openflan_starter.making import Maker, Row, place
+from openflan_starter.talk import draw_card, draw_sum, fill_glue
+from openflan_starter.toylang import draw_bilingual
+from openflan_starter.world import World
 
 __all__ = ["LANGUAGE"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from openflan.starter.chance import Chance, Domain, until
-from openflan.starter.facts import sentence
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, Domain, until
+from openflan_starter.facts import sentence
+from openflan_starter.world import World
 
 __all__ = [
     "GISTS",

@@ -6,10 +6,10 @@ retell: of a true and a false wording after the story. Several relations are mix
 
 from dataclasses import dataclass
 
-from openflan.starter.chance import Chance
-from openflan.starter.facts import Fact, draw_story, say, sentence
-from openflan.starter.stories import no_fact, tell
-from openflan.starter.world import world
+from openflan_starter.chance import Chance
+from openflan_starter.facts import Fact, draw_story, say, sentence
+from openflan_starter.stories import no_fact, tell
+from openflan_starter.world import world
 
 __all__ = ["PROBES", "ProbeItem", "probe_items"]
 

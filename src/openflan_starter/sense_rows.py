@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from openflan.starter.chance import Chance, Domain, until
-from openflan.starter.episodes import DAY_SENTENCES, draw_cause, draw_day, draw_mood
-from openflan.starter.facts import Fact, draw_story, fits, sentence, wording
-from openflan.starter.knowledge import draw_known, known_question, known_statement, wrong_value
-from openflan.starter.making import Maker, Row, place
-from openflan.starter.reviews import draw_review
-from openflan.starter.stories import tell
-from openflan.starter.world import World, an
+from openflan_starter.chance import Chance, Domain, until
+from openflan_starter.episodes import DAY_SENTENCES, draw_cause, draw_day, draw_mood
+from openflan_starter.facts import Fact, draw_story, fits, sentence, wording
+from openflan_starter.knowledge import draw_known, known_question, known_statement, wrong_value
+from openflan_starter.making import Maker, Row, place
+from openflan_starter.reviews import draw_review
+from openflan_starter.stories import tell
+from openflan_starter.world import World, an
 
 __all__ = ["SENSE"]
 

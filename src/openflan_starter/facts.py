@@ -9,8 +9,8 @@ Cost: about 2 µs a train fact and 15 µs a reserved one.
 
 from dataclasses import dataclass, replace
 
-from openflan.starter.chance import Chance, Domain, domain_of
-from openflan.starter.world import Relation, World, an
+from openflan_starter.chance import Chance, Domain, domain_of
+from openflan_starter.world import Relation, World, an
 
 __all__ = ["Fact", "change_value", "draw_fact", "draw_story", "fits", "near_fits", "say", "sentence", "wording"]
 

@@ -6,9 +6,9 @@ an evaluation row about a known fact is a sentence that the base never saw.
 
 from dataclasses import dataclass
 
-from openflan.starter.chance import Chance, Domain, until
-from openflan.starter.facts import sentence
-from openflan.starter.world import World, an
+from openflan_starter.chance import Chance, Domain, until
+from openflan_starter.facts import sentence
+from openflan_starter.world import World, an
 
 __all__ = [
     "KNOWN",

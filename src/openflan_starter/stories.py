@@ -12,9 +12,9 @@ questions stayed at chance (docs/lab-notes.md). Template text or entailment exer
 
 from collections.abc import Sequence
 
-from openflan.starter.chance import Chance, Domain
-from openflan.starter.facts import Fact, change_value, draw_story, fits, near_fits, say, sentence, wording
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, Domain
+from openflan_starter.facts import Fact, change_value, draw_story, fits, near_fits, say, sentence, wording
+from openflan_starter.world import World
 
 __all__ = ["dense_retelling", "no_fact", "retelling", "tell"]
 

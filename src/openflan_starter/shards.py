@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from openflan.starter.prose import document
+from openflan_starter.prose import document
 
 __all__ = ["DOCUMENTS_PER_SHARD", "write_shards"]
 

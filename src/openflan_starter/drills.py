@@ -9,10 +9,10 @@ Invariant: as in `stories.py`, every fact is of the `train` domain. Cost: about 
 Rejected: easier stories with all wordings mixed: nothing moved in 1.5 million tokens of them.
 """
 
-from openflan.starter.chance import Chance
-from openflan.starter.facts import Fact, draw_fact, draw_story, say, sentence, wording
-from openflan.starter.stories import no_fact, tell
-from openflan.starter.world import World
+from openflan_starter.chance import Chance
+from openflan_starter.facts import Fact, draw_fact, draw_story, say, sentence, wording
+from openflan_starter.stories import no_fact, tell
+from openflan_starter.world import World
 
 __all__ = ["hearing", "litany", "roll", "roll_backwards"]
 

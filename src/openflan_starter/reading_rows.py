@@ -4,12 +4,12 @@ All of them need binding: who was where, who had what. Wrong answers come from t
 (somebody else's value, somebody else), so that matching words does not do.
 """
 
-from openflan.starter.chance import Chance, Domain
-from openflan.starter.facts import Fact, draw_fact, draw_story, near_fits, say, sentence, wording
-from openflan.starter.making import Maker, Row, place
-from openflan.starter.stories import no_fact, tell
-from openflan.starter.talk import draw_meant
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, Domain
+from openflan_starter.facts import Fact, draw_fact, draw_story, near_fits, say, sentence, wording
+from openflan_starter.making import Maker, Row, place
+from openflan_starter.stories import no_fact, tell
+from openflan_starter.talk import draw_meant
+from openflan_starter.world import World
 
 __all__ = ["READING"]
 

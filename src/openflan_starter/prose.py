@@ -8,17 +8,17 @@ Cost: about 6,000 documents, half a million tokens, a second and core.
 
 from collections.abc import Callable, Iterator
 
-from openflan.starter.chance import Chance
-from openflan.starter.drills import hearing, litany, roll, roll_backwards
-from openflan.starter.episodes import cause_prose, day_prose, mood_prose
-from openflan.starter.inquiries import inquiry
-from openflan.starter.knowledge import knowledge_prose
-from openflan.starter.pages import page, quarrel, questioned_page
-from openflan.starter.reviews import review_prose
-from openflan.starter.stories import dense_retelling, retelling
-from openflan.starter.talk import card_prose, essay, meant_prose, sum_prose, word_prose
-from openflan.starter.toylang import toy_prose
-from openflan.starter.world import World, world
+from openflan_starter.chance import Chance
+from openflan_starter.drills import hearing, litany, roll, roll_backwards
+from openflan_starter.episodes import cause_prose, day_prose, mood_prose
+from openflan_starter.inquiries import inquiry
+from openflan_starter.knowledge import knowledge_prose
+from openflan_starter.pages import page, quarrel, questioned_page
+from openflan_starter.reviews import review_prose
+from openflan_starter.stories import dense_retelling, retelling
+from openflan_starter.talk import card_prose, essay, meant_prose, sum_prose, word_prose
+from openflan_starter.toylang import toy_prose
+from openflan_starter.world import World, world
 
 __all__ = ["SCHEDULE", "document", "documents"]
 

@@ -9,8 +9,8 @@ under bf16 autocast where that is asked for.
 
 Invariant: killed and resumed = straight, bit for bit on one machine: the checkpoint holds weights, both
 optimizers and the number of tokens, and nothing else decides what comes next.
-Cost: see `pretraining.json` beside the shipped model. Rejected: the trainer's loop (`loop.py`): it has no packed
-full-sequence loss, and a base needs no ledger; Hugging Face Trainer: seconds of start and no bit-exact resume.
+Cost: see `pretraining.json` beside the shipped model. Rejected: the trainer's loop (`training/loop.py`): it has no
+packed full-sequence loss, and a base needs no ledger; Hugging Face Trainer: seconds of start and no bit-exact resume.
 """
 
 import json

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from openflan.starter.chance import Chance, Domain, domain_of, until
-from openflan.starter.facts import Fact, draw_fact, sentence
-from openflan.starter.world import World, an
+from openflan_starter.chance import Chance, Domain, domain_of, until
+from openflan_starter.facts import Fact, draw_fact, sentence
+from openflan_starter.world import World, an
 
 __all__ = [
     "Meant",

@@ -9,13 +9,13 @@ is; no option lists, no headings of the suite. Cost: about 100 µs a document. R
 eats berries. Right."): that is a task, not prose.
 """
 
-from openflan.starter.chance import Chance, domain_of
-from openflan.starter.episodes import draw_mood
-from openflan.starter.facts import sentence
-from openflan.starter.knowledge import Known, draw_known, known_question, known_statement, known_yes_no, wrong_value
-from openflan.starter.pages import GAPS, Asked, aside, exchange, joined
-from openflan.starter.talk import draw_meant
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, domain_of
+from openflan_starter.episodes import draw_mood
+from openflan_starter.facts import sentence
+from openflan_starter.knowledge import Known, draw_known, known_question, known_statement, known_yes_no, wrong_value
+from openflan_starter.pages import GAPS, Asked, aside, exchange, joined
+from openflan_starter.talk import draw_meant
+from openflan_starter.world import World
 
 __all__ = ["inquiry"]
 

@@ -5,9 +5,9 @@
 
 from dataclasses import dataclass
 
-from openflan.starter.chance import Chance, Domain, until
-from openflan.starter.facts import sentence
-from openflan.starter.world import TOY_VERBS, World
+from openflan_starter.chance import Chance, Domain, until
+from openflan_starter.facts import sentence
+from openflan_starter.world import TOY_VERBS, World
 
 __all__ = ["Bilingual", "draw_bilingual", "toy_prose"]
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from openflan.starter.chance import Chance, domain_of
-from openflan.starter.facts import Fact, draw_story, say, sentence, wording
-from openflan.starter.stories import no_fact, tell
-from openflan.starter.talk import fill_glue
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, domain_of
+from openflan_starter.facts import Fact, draw_story, say, sentence, wording
+from openflan_starter.stories import no_fact, tell
+from openflan_starter.talk import fill_glue
+from openflan_starter.world import World
 
 __all__ = ["GAPS", "Asked", "aside", "exchange", "joined", "page", "quarrel", "questioned_page"]
 

@@ -18,13 +18,13 @@ from importlib.resources import files
 from typing import Any
 
 from openflan.errors import UserError, did_you_mean
-from openflan.starter.chance import Chance, Domain
-from openflan.starter.check_rows import CHECKS
-from openflan.starter.language_rows import LANGUAGE
-from openflan.starter.making import Maker
-from openflan.starter.reading_rows import READING
-from openflan.starter.sense_rows import SENSE
-from openflan.starter.world import world
+from openflan_starter.chance import Chance, Domain
+from openflan_starter.check_rows import CHECKS
+from openflan_starter.language_rows import LANGUAGE
+from openflan_starter.making import Maker
+from openflan_starter.reading_rows import READING
+from openflan_starter.sense_rows import SENSE
+from openflan_starter.world import world
 
 __all__ = ["COUNTS", "TASKS", "context_of", "count", "rows"]
 
@@ -85,7 +85,7 @@ def _stale(context: str) -> bool:
 
 @cache
 def _found() -> frozenset[str]:
-    text = files("openflan.starter").joinpath("data", "stale.txt").read_text("utf-8")
+    text = files("openflan_starter").joinpath("data", "stale.txt").read_text("utf-8")
     return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 
 

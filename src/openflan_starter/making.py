@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openflan.starter.chance import Chance, Domain
-from openflan.starter.world import World
+from openflan_starter.chance import Chance, Domain
+from openflan_starter.world import World
 
 __all__ = ["Maker", "Row", "place"]
 

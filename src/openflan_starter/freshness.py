@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from openflan.starter.rows import TASKS, context_of, rows
+from openflan_starter.rows import TASKS, context_of, rows
 
 __all__ = ["EvaluationText", "Freshness", "Hit", "check_freshness", "evaluation_texts"]
 

@@ -26,7 +26,7 @@ def sample(
     start: Annotated[int, typer.Option(help="Index of the first document.")] = 0,
 ) -> None:
     """Print some of the prose that the base model is pretrained on."""
-    from openflan.starter.prose import document
+    from openflan_starter.prose import document
 
     for index in range(start, start + count):
         _echo(f"[{index}] {document(seed, index)}\n")
@@ -39,8 +39,8 @@ def check(
     start: Annotated[int, typer.Option(help="Index of the first document.")] = 0,
 ) -> None:
     """Search the prose for evaluation rows; exit code 1 if there are any."""
-    from openflan.starter.freshness import check_freshness, evaluation_texts
-    from openflan.starter.prose import document
+    from openflan_starter.freshness import check_freshness, evaluation_texts
+    from openflan_starter.prose import document
 
     texts = (document(seed, index) for index in range(start, start + documents))
     found = check_freshness(texts, evaluation_texts())
@@ -59,9 +59,9 @@ def tokenizer(
     documents: Annotated[int, typer.Option(help="How many documents to learn from.")] = 40_000,
 ) -> None:
     """Learn the base model's tokenizer from the prose."""
-    from openflan.starter.prose import document
-    from openflan.starter.vocabulary import build_tokenizer
-    from openflan.starter.world import all_words, world
+    from openflan_starter.prose import document
+    from openflan_starter.vocabulary import build_tokenizer
+    from openflan_starter.world import all_words, world
 
     texts = (document(seed, index) for index in range(documents))
     size = build_tokenizer(texts, out, always=all_words(world()))
@@ -83,7 +83,7 @@ def shards(
 def _write(out: Path, seed: int, tokenizer_folder: Path, tokens: int, length: int, first: int = 0) -> int:
     from transformers import AutoTokenizer
 
-    from openflan.starter.shards import write_shards
+    from openflan_starter.shards import write_shards
 
     known = AutoTokenizer.from_pretrained(tokenizer_folder)
     return write_shards(out, seed=seed, tokenizer=known, tokens=tokens, length=length, first=first)
@@ -126,7 +126,7 @@ def pretrain(
     from openflan import ranks
     from openflan.models.load import pick_precision
     from openflan.recipes.parts import PromptsPart
-    from openflan.training import pretrain as pretraining
+    from openflan_starter import pretraining
 
     if start_from is not None and (hidden, layers, heads) != (None, None, None):
         what = "--from takes the sizes of the model that it goes on from"
@@ -212,8 +212,8 @@ def pretrain(
 
 def _probe(known: Any) -> Any:
     """A function that measures a model on the probes."""
-    from openflan.starter.probes import PROBES, probe_items
-    from openflan.training.pretrain import rank_continuations
+    from openflan_starter.pretraining import rank_continuations
+    from openflan_starter.probes import PROBES, probe_items
 
     items = probe_items(0, 150)
 

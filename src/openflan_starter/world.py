@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from openflan.starter.chance import Chance
+from openflan_starter.chance import Chance
 
 __all__ = ["TOY_VERBS", "Relation", "World", "all_words", "an", "load_data", "world"]
 
@@ -116,7 +116,7 @@ def an(word: str) -> str:
 
 def load_data(name: str) -> Any:
     """One of the package's data files."""
-    return yaml.safe_load(files("openflan.starter").joinpath("data", f"{name}.yaml").read_text("utf-8"))
+    return yaml.safe_load(files("openflan_starter").joinpath("data", f"{name}.yaml").read_text("utf-8"))
 
 
 def _names(chance: Chance, ends: list[str], taken: set[str], n: int) -> tuple[str, ...]:
