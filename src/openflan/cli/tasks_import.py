@@ -10,9 +10,7 @@ import typer
 from openflan.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from jinja2 import nodes
-
-    from openflan.tasks.importers.found import Found, Imported
+    from openflan.importers.outcome import Imported, ImportOutcome
 
 __all__ = ["import_"]
 
@@ -31,9 +29,9 @@ def import_(
 ) -> None:
     """Turn files of promptsource, Super-NaturalInstructions or lm-evaluation-harness into tasks of your own."""
     from openflan.errors import UserError, did_you_mean
+    from openflan.importers.written import write_tasks
     from openflan.prompts.render import TaskRenderer
     from openflan.tasks.clusters import CLUSTERS
-    from openflan.tasks.importers.written import write_tasks
 
     if kind not in _KINDS:
         how = did_you_mean(kind, _KINDS) or f"one of {', '.join(_KINDS)}"
@@ -64,15 +62,15 @@ def import_(
         raise UserError("nothing could be imported", where=str(files[0]), how="the reasons are listed above")
 
 
-def _read(kind: str, file: Path, cluster: str | None, rows: int | None) -> "Found":
-    from openflan.tasks.importers.lm_eval import import_lm_eval
-    from openflan.tasks.importers.natural_instructions import import_natural_instructions
-    from openflan.tasks.importers.promptsource import import_promptsource
+def _read(kind: str, file: Path, cluster: str | None, rows: int | None) -> "ImportOutcome":
+    from openflan.importers.lm_eval import import_lm_eval
+    from openflan.importers.natural_instructions import import_natural_instructions
+    from openflan.importers.promptsource import import_promptsource
 
     if kind == "promptsource":
-        return import_promptsource(file, cluster=cluster, fits=why_unfit)
+        return import_promptsource(file, cluster=cluster)
     if kind == "lm-eval":
-        return import_lm_eval(file, cluster=cluster, fits=why_unfit)
+        return import_lm_eval(file, cluster=cluster)
     return import_natural_instructions(file, cluster=cluster, limit=rows)
 
 
@@ -85,51 +83,3 @@ def _record(task: "Imported", path: Path) -> dict[str, object]:
         "rows": len(task.rows),
         "notes": list(task.notes),
     }
-
-
-def why_unfit(text: str) -> str | None:
-    """What in a template the sandbox would refuse, now or when it is rendered; None where it may run."""
-    from jinja2 import TemplateSyntaxError, nodes
-
-    from openflan.prompts.sandbox import LONGEST, SANDBOX, unfit
-
-    if len(text) > LONGEST:
-        return f"is over {LONGEST:,} characters"
-    try:
-        tree = SANDBOX.parse(text)
-    except TemplateSyntaxError as error:
-        return f"is not valid Jinja here: {error.message}"
-    if why := unfit(tree):
-        return why
-    for one in tree.find_all(nodes.Expr):
-        if why := _why_unfit(one):
-            return why
-    return None
-
-
-def _why_unfit(one: "nodes.Expr") -> str | None:
-    """What the sandbox refuses only when a template is compiled or rendered."""
-    from jinja2 import StrictUndefined, nodes
-    from jinja2.runtime import LoopContext
-
-    from openflan.prompts.sandbox import SANDBOX
-
-    why = None
-    if isinstance(one, nodes.Filter) and one.name not in SANDBOX.filters:
-        why = f"uses the filter '{one.name}'"
-    elif isinstance(one, nodes.Test) and one.name not in SANDBOX.tests:
-        why = f"uses the test '{one.name}'"
-    elif isinstance(one, nodes.Call) and isinstance(one.node, nodes.Name) and one.node.name not in SANDBOX.globals:
-        why = f"calls {one.node.name}()"
-    elif isinstance(one, nodes.Call) and isinstance(one.node, nodes.Getattr):
-        known = SANDBOX.is_safe_attribute("", one.node.attr, None)
-        why = None if known else f"calls .{one.node.attr}()"
-    elif isinstance(one, nodes.Getattr) and one.node == nodes.Name("loop", "load"):
-        known = SANDBOX.is_safe_attribute(LoopContext((), StrictUndefined, None), one.attr, None)
-        why = None if known else f"uses loop.{one.attr}"
-    elif isinstance(one, nodes.Pow):
-        why = "uses '**'"
-    elif isinstance(one, nodes.Mul | nodes.Mod):
-        sides = [side for side in (one.left, one.right) if isinstance(side, nodes.Const)]
-        why = f"uses '{one.operator}' on a text" if any(isinstance(side.value, str) for side in sides) else None
-    return why

@@ -24,12 +24,12 @@ def new(
 ) -> None:
     """Write a task file for a table: columns, label and options guessed, ten templates to start from."""
     from openflan.errors import UserError, did_you_mean
+    from openflan.importers.written import as_yaml
     from openflan.prompts.lint import check_task
     from openflan.stage import write_atomically
     from openflan.tasks.catalog import Entry
     from openflan.tasks.clusters import CLUSTERS
     from openflan.tasks.guess import guess_task
-    from openflan.tasks.importers.written import as_yaml
     from openflan.tasks.readers import is_rows, read_rows
     from openflan.tasks.spec import TaskSpec
 

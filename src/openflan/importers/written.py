@@ -14,9 +14,9 @@ from pathlib import Path
 import yaml
 
 from openflan.errors import UserError
+from openflan.importers.outcome import Imported
 from openflan.stage import user_file_errors, write_atomically
 from openflan.tasks.catalog import Entry
-from openflan.tasks.importers.found import Imported
 from openflan.tasks.spec import load_task
 
 __all__ = ["as_yaml", "write_tasks"]

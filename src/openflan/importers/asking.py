@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from jinja2 import nodes
 
-from openflan.tasks.importers.dialect import as_option, expression
+from openflan.importers.dialect import as_option, expression
 
 __all__ = ["CHOICES", "Asked", "Choices", "path_of", "trimmed", "what_is_asked"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from openflan.tasks.importers.foreign import Data, For, Item, Print, Tree, UntranslatableError, literal
+from openflan.importers.foreign import Data, For, Item, Print, Tree, UntranslatableError, literal
 
 __all__ = ["as_option", "expression", "template_text"]
 

@@ -6,7 +6,7 @@ that can't be imported, which hides the other eleven.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,7 @@ from pydantic import ValidationError
 from openflan.errors import UserError, strict_error
 from openflan.tasks.spec import TaskSpec
 
-__all__ = ["Fits", "Found", "Imported", "Refused", "imported", "task_name"]
-
-Fits = Callable[[str], str | None]
-"""Why a template's text may not run in the sandbox, or None; handed in, for prompts stand to the right of tasks."""
+__all__ = ["ImportOutcome", "Imported", "Refused", "imported", "task_name"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +42,7 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class ImportOutcome:
     """The outcome of reading one file."""
 
     tasks: tuple[Imported, ...] = ()

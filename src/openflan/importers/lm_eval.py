@@ -16,13 +16,14 @@ from typing import Any
 from jinja2 import nodes
 
 from openflan.errors import UserError
+from openflan.importers.asking import Asked, Choices, path_of, trimmed, what_is_asked
+from openflan.importers.dialect import template_text
+from openflan.importers.foreign import Data, Print, Tree, UntranslatableError, read_template, used_names
+from openflan.importers.hub_names import hub_source
+from openflan.importers.outcome import ImportOutcome, Refused, imported, task_name
+from openflan.importers.safety import why_unfit
+from openflan.importers.splitting import as_expression, stripped
 from openflan.recipes.safe_yaml import Marked, read_yaml
-from openflan.tasks.importers.asking import Asked, Choices, path_of, trimmed, what_is_asked
-from openflan.tasks.importers.dialect import template_text
-from openflan.tasks.importers.foreign import Data, Print, Tree, UntranslatableError, read_template, used_names
-from openflan.tasks.importers.found import Fits, Found, Refused, imported, task_name
-from openflan.tasks.importers.hub_names import hub_source
-from openflan.tasks.importers.splitting import as_expression, stripped
 
 __all__ = ["import_lm_eval"]
 
@@ -51,7 +52,7 @@ _METRICS = {
 _ROLES = {"train": ("training_split",), "validation": ("validation_split",), "test": ("test_split", "validation_split")}
 
 
-def import_lm_eval(path: Path, *, cluster: str | None, fits: Fits) -> Found:
+def import_lm_eval(path: Path, *, cluster: str | None) -> ImportOutcome:
     """The task of a YAML file.
 
     Raises:
@@ -61,14 +62,14 @@ def import_lm_eval(path: Path, *, cluster: str | None, fits: Fits) -> Found:
     named = config.get("task")
     what = f"{path}, task '{named}'" if isinstance(named, str) else str(path)
     try:
-        content, notes = _content(config, path, fits)
+        content, notes = _content(config, path)
     except UntranslatableError as why:
-        return Found(refused=(Refused(what=what, why=str(why)),))
+        return ImportOutcome(refused=(Refused(what=what, why=str(why)),))
     content["cluster"] = cluster or "misc"
     if cluster is None:
         notes.append("cluster: misc; say another with --cluster")
     task = imported(content, where=str(path), templates=(content["name"],), notes=tuple(notes))
-    return Found(tasks=(task,))
+    return ImportOutcome(tasks=(task,))
 
 
 def _read(path: Path, root: Path, above: tuple[Path, ...]) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def _read(path: Path, root: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     return merged | data
 
 
-def _content(config: Mapping[str, Any], path: Path, fits: Fits) -> tuple[dict[str, Any], list[str]]:
+def _content(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], list[str]]:
     """The task file, but for its cluster, and notes.
 
     Raises:
@@ -110,7 +111,7 @@ def _content(config: Mapping[str, Any], path: Path, fits: Fits) -> tuple[dict[st
         raise UntranslatableError("its prompt is empty, or the same for every row")
     options = asked.choices.texts if asked.choices is not None else None
     for text in (template, *(option for option in options or () if "{" in option)):
-        if why := fits(text):
+        if why := why_unfit(text):
             raise UntranslatableError(why)
     answer: dict[str, Any] = {"field": asked.field}
     if asked.choices is not None:

@@ -18,10 +18,9 @@ from typing import Any
 from jinja2 import nodes
 
 from openflan.errors import UserError
-from openflan.recipes.safe_yaml import read_yaml
-from openflan.tasks.importers.asking import CHOICES, Asked, Choices, path_of, trimmed, what_is_asked
-from openflan.tasks.importers.dialect import template_text
-from openflan.tasks.importers.foreign import (
+from openflan.importers.asking import CHOICES, Asked, Choices, path_of, trimmed, what_is_asked
+from openflan.importers.dialect import template_text
+from openflan.importers.foreign import (
     For,
     Item,
     Print,
@@ -31,9 +30,11 @@ from openflan.tasks.importers.foreign import (
     read_template,
     used_names,
 )
-from openflan.tasks.importers.found import Fits, Found, Imported, Refused, imported, task_name
-from openflan.tasks.importers.hub_names import hub_source
-from openflan.tasks.importers.splitting import PIPES, as_expression, split_choices, split_prompt
+from openflan.importers.hub_names import hub_source
+from openflan.importers.outcome import Imported, ImportOutcome, Refused, imported, task_name
+from openflan.importers.safety import why_unfit
+from openflan.importers.splitting import PIPES, as_expression, split_choices, split_prompt
+from openflan.recipes.safe_yaml import read_yaml
 
 __all__ = ["import_promptsource"]
 
@@ -65,7 +66,7 @@ class _Read:
     metrics: tuple[str, ...]
 
 
-def import_promptsource(path: Path, *, cluster: str | None, fits: Fits) -> Found:
+def import_promptsource(path: Path, *, cluster: str | None) -> ImportOutcome:
     """The tasks of a `templates.yaml`.
 
     Raises:
@@ -82,7 +83,7 @@ def import_promptsource(path: Path, *, cluster: str | None, fits: Fits) -> Found
     for key, template in templates.items():
         name = _name(template, key)
         try:
-            read.append(_read(template, name, fits))
+            read.append(_read(template, name))
         except UntranslatableError as error:
             refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
     groups: dict[tuple[object, ...], list[_Read]] = {}
@@ -94,7 +95,7 @@ def import_promptsource(path: Path, *, cluster: str | None, fits: Fits) -> Found
     if not ordered:
         why = "its target is no field and no choice, and no other template of the file asks for one"
         refused += [Refused(what=f"{path}, template '{one.name}'", why=why) for one in odd]
-        return Found(refused=tuple(refused))
+        return ImportOutcome(refused=tuple(refused))
     base = task_name(dataset, subset)
     tasks = [
         _task(
@@ -106,7 +107,7 @@ def import_promptsource(path: Path, *, cluster: str | None, fits: Fits) -> Found
         )
         for number, group in enumerate(ordered, start=1)
     ]
-    return Found(tasks=tuple(tasks), refused=tuple(refused))
+    return ImportOutcome(tasks=tuple(tasks), refused=tuple(refused))
 
 
 def _name(template: Any, key: object) -> str:
@@ -114,7 +115,7 @@ def _name(template: Any, key: object) -> str:
     return " ".join(str(named if isinstance(named, str) and named.strip() else key).split())
 
 
-def _read(template: Any, name: str, fits: Fits) -> _Read:
+def _read(template: Any, name: str) -> _Read:
     if not isinstance(template, dict) or not isinstance(template.get("jinja"), str):
         raise UntranslatableError("has no text under 'jinja'")
     split = split_prompt(read_template(template["jinja"]))
@@ -135,7 +136,7 @@ def _read(template: Any, name: str, fits: Fits) -> _Read:
         raise UntranslatableError("has an empty target")
     options = asked.choices.texts if asked is not None and asked.choices is not None else None
     for text in (*texts, *(option for option in options or () if "{" in option)):
-        if why := fits(text):
+        if why := why_unfit(text):
             raise UntranslatableError(why)
     return _Read(
         name=name,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from openflan.tasks.importers.dialect import template_text
-from openflan.tasks.importers.foreign import Data, For, If, Item, Print, Tree, UntranslatableError, map_tree
+from openflan.importers.dialect import template_text
+from openflan.importers.foreign import Data, For, If, Item, Print, Tree, UntranslatableError, map_tree
 
 __all__ = ["PIPES", "Split", "as_expression", "split_choices", "split_prompt", "stripped"]
 

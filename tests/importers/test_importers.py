@@ -7,16 +7,14 @@ import jinja2
 import pytest
 import yaml
 
-from openflan.cli.tasks_import import why_unfit
 from openflan.errors import UserError
+from openflan.importers.lm_eval import import_lm_eval
+from openflan.importers.natural_instructions import import_natural_instructions
+from openflan.importers.promptsource import import_promptsource
+from openflan.importers.written import write_tasks
 from openflan.prompts.render import TaskRenderer
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.cleaning import clean_row
-from openflan.tasks.importers.lm_eval import import_lm_eval
-from openflan.tasks.importers.natural_instructions import import_natural_instructions
-from openflan.tasks.importers.promptsource import import_promptsource
-from openflan.tasks.importers.written import write_tasks
-from openflan.tasks.sources import SourceRow, load_rows
+from openflan.tasks.sources import SourceRow, clean_row, load_rows
 
 HERE = Path(__file__).parent / "importing"
 
@@ -67,7 +65,7 @@ class Promptsource:
 
 @pytest.fixture(scope="module")
 def ferries():
-    return import_promptsource(HERE / "templates.yaml", cluster="sentiment", fits=why_unfit)
+    return import_promptsource(HERE / "templates.yaml", cluster="sentiment")
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +165,7 @@ def test_assignments_cannot_grow_a_template_without_bound(tmp_path):
     doubled = "{% set a = text %}" + "{% set a = a ~ a %}" * 40 + "{{ a }} ||| {{ text }}"
     path = tmp_path / "templates.yaml"
     path.write_text(yaml.safe_dump({"dataset": "d", "templates": {"1": {"name": "n", "jinja": doubled}}}))
-    found = import_promptsource(path, cluster=None, fits=why_unfit)
+    found = import_promptsource(path, cluster=None)
     assert [one.why for one in found.refused] == ["grows too large when its assignments are put in"]
 
 
@@ -268,7 +266,7 @@ def lm_task(tmp_path, **config):
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize(("target", "index"), TARGETS)
 def test_an_lm_eval_task_asks_the_same_with_the_same_choices(tmp_path, text, target, index):
-    found = import_lm_eval(lm_task(tmp_path, doc_to_text=text, **target), cluster=None, fits=why_unfit)
+    found = import_lm_eval(lm_task(tmp_path, doc_to_text=text, **target), cluster=None)
     assert not found.refused
     _, entry = written(found, tmp_path / "out")["port_quiz"]
     renderer = TaskRenderer(entry)
@@ -289,7 +287,7 @@ def test_an_lm_eval_task_asks_the_same_with_the_same_choices(tmp_path, text, tar
 def test_lm_eval_itself_renders_the_same_text(tmp_path, text):
     utils = pytest.importorskip("lm_eval.utils")
     config = {"doc_to_text": text, "doc_to_choice": ["A", "B", "C"], "doc_to_target": "gold"}
-    found = import_lm_eval(lm_task(tmp_path, description="Of {{hint}}:\n\n", **config), cluster=None, fits=why_unfit)
+    found = import_lm_eval(lm_task(tmp_path, description="Of {{hint}}:\n\n", **config), cluster=None)
     _, entry = written(found, tmp_path / "out")["port_quiz"]
     source = SourceRow(index=0, fields=clean_row(entry, LM_ROWS[0], where="the test"))
     body = LM_ROWS[0][text] if text in LM_ROWS[0] else utils.apply_template(text, LM_ROWS[0])
@@ -309,7 +307,7 @@ def test_a_generated_answer_a_column_with_a_space_and_what_is_left_out(tmp_path)
         "training_split": "train",
         "metric_list": [{"metric": "exact_match"}, {"metric": "f1"}],
     }
-    found = import_lm_eval(lm_task(tmp_path, **config), cluster="closed_book_qa", fits=why_unfit)
+    found = import_lm_eval(lm_task(tmp_path, **config), cluster="closed_book_qa")
     task, entry = written(found, tmp_path / "out")["port_quiz"]
     spec = entry.spec
     assert (spec.source.hub, spec.source.config, spec.metrics) == ("nyu-mll/glue", "rte", ("exact_match", "f1"))
@@ -325,7 +323,7 @@ def test_an_included_file_is_read_and_the_task_wins(tmp_path):
     (tmp_path / "_shared").write_text(yaml.safe_dump(LM_BASE | {"doc_to_text": "shared", "doc_to_target": "gold"}))
     path = tmp_path / "quiz" / "port.yaml"
     path.write_text("include: ../_shared\ndoc_to_text: question\ndoc_to_choice: [a, b]\n")
-    (task,) = import_lm_eval(path, cluster=None, fits=why_unfit).tasks
+    (task,) = import_lm_eval(path, cluster=None).tasks
     assert task.spec.templates[0].input == "{{question}}"
     assert task.spec.source.hub == "sea/ports"
 
@@ -352,7 +350,7 @@ def test_an_lm_eval_task_that_needs_more_is_refused_by_name(tmp_path, text, why)
     (tmp_path / "base").write_text(yaml.safe_dump(base))
     path = tmp_path / "port.yaml"
     path.write_text(f"include: base\n{text}\n")
-    found = import_lm_eval(path, cluster=None, fits=why_unfit)
+    found = import_lm_eval(path, cluster=None)
     assert not found.tasks
     with pytest.raises(AssertionError, match=why):
         raise AssertionError(found.refused[0].why)
@@ -372,4 +370,4 @@ def test_a_file_includes_only_what_lies_around_it(tmp_path, include, says):
     folder.mkdir(parents=True)
     (folder / "port.yaml").write_text(f"include: {include}\ntask: x\n")
     with pytest.raises(UserError, match=says):
-        import_lm_eval(folder / "port.yaml", cluster=None, fits=why_unfit)
+        import_lm_eval(folder / "port.yaml", cluster=None)

@@ -16,9 +16,9 @@ from typing import Any
 from jinja2 import nodes
 
 from openflan.errors import UserError
-from openflan.tasks.importers.dialect import as_option, template_text
-from openflan.tasks.importers.foreign import Data, Print, Tree
-from openflan.tasks.importers.found import Found, imported, task_name
+from openflan.importers.dialect import as_option, template_text
+from openflan.importers.foreign import Data, Print, Tree
+from openflan.importers.outcome import ImportOutcome, imported, task_name
 from openflan.tasks.lineage import known_corpora
 
 __all__ = ["import_natural_instructions"]
@@ -52,7 +52,7 @@ _SUBCLUSTERS = {
 }
 
 
-def import_natural_instructions(path: Path, *, cluster: str | None, limit: int | None) -> Found:
+def import_natural_instructions(path: Path, *, cluster: str | None, limit: int | None) -> ImportOutcome:
     """The task of a JSON file.
 
     Args:
@@ -99,7 +99,7 @@ def import_natural_instructions(path: Path, *, cluster: str | None, limit: int |
         notes.append("cluster: misc; say another with --cluster")
     names = [f"definition {number}{more}" for number in range(1, len(definitions) + 1) for more in ("", ", examples")]
     kept = tuple(names) if len(content["templates"]) == len(names) else tuple(names[::2])
-    return Found(tasks=(imported(content, where=str(path), templates=kept, notes=tuple(notes), rows=rows),))
+    return ImportOutcome(tasks=(imported(content, where=str(path), templates=kept, notes=tuple(notes), rows=rows),))
 
 
 def _read(path: Path) -> dict[str, Any]:
