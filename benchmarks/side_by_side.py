@@ -29,7 +29,8 @@ import openflan
 from openflan.errors import UserError
 from openflan.recipes.parts import ModelPart
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
-from openflan.tasks.sources import Role, source_fingerprint
+from openflan.tasks.sources import source_fingerprint
+from openflan.tasks.splits import Role
 
 __all__ = [
     "Clock",

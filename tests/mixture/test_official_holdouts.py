@@ -5,7 +5,7 @@ import pytest
 from openflan.mixture.holdout import hold_out
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.clusters import CLUSTERS, CODE_CLUSTERS
-from openflan.tasks.sizes import official_rows
+from openflan.tasks.splits import official_rows
 
 CATALOG = list(open_catalog(collections=["catalog"]).entries.values())
 TRAINED = [entry for entry in CATALOG if not entry.spec.evaluation_only]

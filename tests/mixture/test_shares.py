@@ -8,7 +8,7 @@ from openflan.mixture.rates import draws_per_round, mixing_shares
 from openflan.recipes.parts import MixturePart
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.clusters import CODE_CLUSTERS
-from openflan.tasks.sizes import official_rows
+from openflan.tasks.splits import official_rows
 
 ENTRIES = [e for e in open_catalog(collections=["catalog"]).entries.values() if not e.spec.evaluation_only]
 

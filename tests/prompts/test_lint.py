@@ -46,12 +46,12 @@ def task(tmp_path):
 
 
 def faults(entry, **options):
-    return [finding.what for finding in check_task(entry, strict=False, **options).findings]
+    return [fault.what for fault in check_task(entry, strict=False, **options).faults]
 
 
 def test_a_sound_task_has_no_faults_and_renders_everything(task):
     checked = check_task(task(), strict=False)
-    assert checked.findings == []
+    assert checked.faults == []
     assert (checked.rows, checked.prompts) == (9, 36)
 
 
@@ -101,7 +101,7 @@ def test_what_a_spec_leaves_out_is_found(task, change, says):
 
 
 def test_a_fault_of_many_rows_is_told_three_times(task):
-    found = check_task(task([{**row, "label": 7} for row in ROWS]), strict=False).findings
+    found = check_task(task([{**row, "label": 7} for row in ROWS]), strict=False).faults
     assert len(found) == 3
     assert "row 1" in found[0].where
 
@@ -111,7 +111,7 @@ def test_markup_in_a_row_is_no_fault(task):
 
 
 def test_the_catalogs_rules_ask_for_more(task):
-    strict = {finding.what for finding in check_task(task()).findings}
+    strict = {fault.what for fault in check_task(task()).faults}
     assert {"has 4 templates, not 10", "has no baseline", "has no size", "has no description", "has no twin"} <= strict
     assert "lineage names the corpus 'our_guest_book', which corpora.yaml has not" in strict
 
@@ -128,7 +128,7 @@ def test_a_twin_must_try_every_class_template_and_step(task, tmp_path):
     )
     good = [row for row in ROWS if row["label"] == 1]
     (tmp_path / "mine.twin.jsonl").write_text("".join(json.dumps(row) + "\n" for row in good), encoding="utf-8")
-    found = {finding.what for finding in check_task(entry).findings}
+    found = {fault.what for fault in check_task(entry).faults}
     assert {
         "the twin has 4 rows, not 8",
         "template 2 fits no row of the twin",
@@ -141,4 +141,4 @@ def test_a_twin_must_try_every_class_template_and_step(task, tmp_path):
 @pytest.mark.parametrize("entry", open_catalog(collections=["catalog"]).entries.values(), ids=lambda e: e.spec.name)
 def test_the_catalog_is_sound_on_its_twins_and_on_real_rows(entry, request):
     folder = request.getfixturevalue("real_rows")
-    assert check_task(entry, data=folder).findings == []
+    assert check_task(entry, data=folder).faults == []

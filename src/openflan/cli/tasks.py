@@ -63,7 +63,7 @@ def _print_table(entries: "list[Entry]") -> None:
     from rich.table import Table
 
     from openflan.tasks.clusters import CLUSTERS
-    from openflan.tasks.sizes import official_rows
+    from openflan.tasks.splits import official_rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("task", "train rows", "templates", "kind", "metrics", "licence", "source"):
@@ -109,9 +109,9 @@ def show(
 ) -> None:
     """Render a row under every template: of the task's twin, or of real data with --data or --hub."""
     from openflan.errors import UserError, did_you_mean
-    from openflan.prompts.render import BASELINE, TaskRenderer
+    from openflan.prompts.showing import show_row
     from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.sources import find_data, load_rows, load_twin
+    from openflan.tasks.sources import find_data
 
     errata = fidelity_errata(fidelity)
     entries = open_catalog(folder or [], errata=errata).entries
@@ -119,33 +119,25 @@ def show(
         raise UserError(f"no task '{name}'", how=did_you_mean(name, entries) or "see `openflan tasks list`")
     if split not in ("train", "validation", "test"):
         raise UserError(f"no split '{split}'", where="--split", how="train, validation or test")
-    entry = entries[name]
-    source = entry.spec.source
-    place = find_data(data)
-    twin = place is None and not hub and not source.starter and not source.files
-    rows = load_twin(entry) if twin else load_rows(entry, split, data=place, limit=row + 1)  # type: ignore[arg-type]
-    if row >= len(rows):
-        where = f"{split} has {len(rows)} rows" if not twin else f"the twin has {len(rows)} rows"
-        raise UserError(where, where=f"--row {row}", how="choose a smaller one")
-    renderer = TaskRenderer(entry)
-    prompts = [renderer.render(rows[row], number) for number in renderer.applicable(rows[row])]
-    baseline = renderer.render(rows[row], BASELINE) if entry.spec.baseline is not None else None
+    spec = entries[name].spec
+    shown = show_row(entries[name], row, role=split, data=find_data(data), hub=hub)  # type: ignore[arg-type]
+    baseline = shown.baseline
     if json_:
         record = {
             "task": name,
-            "row": rows[row].index,
-            "twin": twin,
-            "errata": _active(entry.spec, errata),
-            "prompts": [_record(entry.spec, prompt) for prompt in prompts],
+            "row": shown.row.index,
+            "twin": shown.twin,
+            "errata": _active(spec, errata),
+            "prompts": [_record(spec, prompt) for prompt in shown.prompts],
             "baseline": None if baseline is None else {"input": baseline.input, "target": baseline.target},
         }
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
         return
-    _print_facts(entry.spec, errata)
-    kind = "the twin's" if twin else split
-    sys.stdout.write(f"Row {rows[row].index + 1} of {kind} rows under every template that fits it:\n")
-    for prompt in prompts:
-        inverted = ", inverted" if entry.spec.templates[prompt.template].inverted else ""
+    _print_facts(spec, errata)
+    kind = "the twin's" if shown.twin else split
+    sys.stdout.write(f"Row {shown.row.index + 1} of {kind} rows under every template that fits it:\n")
+    for prompt in shown.prompts:
+        inverted = ", inverted" if spec.templates[prompt.template].inverted else ""
         sys.stdout.write(f"\n--- template {prompt.template + 1}{inverted} ---\n{prompt.input}\n  => {prompt.target}\n")
     if baseline is not None:
         sys.stdout.write(f"\n--- baseline, for untuned models ---\n{baseline.input}\n  => {baseline.target}\n")

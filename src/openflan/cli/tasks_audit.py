@@ -2,8 +2,9 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,9 +23,8 @@ def audit(
     json_: JsonOption = False,
 ) -> None:
     """Tell where tokenising prompt and answer together would differ from tokenising them apart, as openflan does."""
-    from openflan.evaluation.protocol import ask_prompts
+    from openflan.evaluation.audit import audit_task
     from openflan.models.load import find_model, load_rules
-    from openflan.prompts.boundary import joins
     from openflan.prompts.encoding import TextEncoder
     from openflan.recipes.parts import ModelPart, PromptsPart
     from openflan.tasks.catalog import open_catalog
@@ -34,38 +34,22 @@ def audit(
     chosen = open_catalog(folder or []).select(words or (["mine"] if folder else ["catalog"]), where="tasks audit")
     part = PromptsPart(separator=separator)
     encoder = TextEncoder(load_rules(find_model(ModelPart(path=tokenizer), Path(tokenizer).expanduser()), part), part)
-    records: list[dict[str, Any]] = []
-    for entry in chosen:
-        if not entry.spec.is_classification or "test" not in entry.spec.splits:
-            continue
-        prompts = ask_prompts(entry, encoder, limit=rows, data=place)
-        pairs = [(prompt.input + separator, option) for prompt in prompts for option in prompt.answer.options]
-        whose = [prompt.template for prompt in prompts for _ in prompt.answer.options]
-        found = joins(encoder, pairs)
-        differing = [n for n, join in enumerate(found) if join.differs]
-        first = found[differing[0]] if differing else None
-        records.append(
-            {
-                "task": entry.spec.name,
-                "pairs": len(found),
-                "differ": len(differing),
-                "empty": sum(join.empty for join in found),
-                "templates": sorted({whose[n] for n in differing}),
-                "options": sorted({pairs[n][1] for n in differing})[:10],
-                "apart": list(first.apart) if first else [],
-                "together": list(first.together) if first else [],
-            }
-        )
+    audits = [
+        audit_task(entry, encoder, rows=rows, separator=separator, data=place)
+        for entry in chosen
+        if entry.spec.is_classification and "test" in entry.spec.splits
+    ]
     if json_:
-        sys.stdout.write(json.dumps({"tokenizer": tokenizer, "tasks": records}, ensure_ascii=False) + "\n")
+        record = {"tokenizer": tokenizer, "tasks": [asdict(audit) for audit in audits]}
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
         return
-    for one in records:
-        line = f"{one['task']:<32} {one['differ']:>5} of {one['pairs']:>5} differ"
-        if one["differ"]:
-            line += f"   apart {' '.join(one['apart'])!r}, together {' '.join(one['together'])!r}"
-        sys.stdout.write(line + (f"   {one['empty']} answers without a token" if one["empty"] else "") + "\n")
-    total, pairs = sum(one["differ"] for one in records), sum(one["pairs"] for one in records)
+    for one in audits:
+        line = f"{one.task:<32} {one.differ:>5} of {one.pairs:>5} differ"
+        if one.differ:
+            line += f"   apart {' '.join(one.apart)!r}, together {' '.join(one.together)!r}"
+        sys.stdout.write(line + (f"   {one.empty} answers without a token" if one.empty else "") + "\n")
+    differ, pairs = sum(one.differ for one in audits), sum(one.pairs for one in audits)
     sys.stdout.write(
-        f"{total:,} of {pairs:,} prompts with an option would be other tokens if tokenised together; openflan does it"
+        f"{differ:,} of {pairs:,} prompts with an option would be other tokens if tokenised together; openflan does it"
         " apart, so its own numbers do not depend on it\n"
     )

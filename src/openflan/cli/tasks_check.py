@@ -26,7 +26,7 @@ def check(
     catalog = open_catalog(folder or [])
     chosen = catalog.select(words or (["mine"] if folder else ["catalog"]), where="tasks check")
     checked = [check_task(entry, data=place, strict=entry.collection == "catalog") for entry in chosen]
-    findings = [finding for one in checked for finding in one.findings]
+    faults = [fault for one in checked for fault in one.faults]
     counts = {
         "tasks": len(checked),
         "templates": sum(one.templates for one in checked),
@@ -35,13 +35,13 @@ def check(
         "prompts": sum(one.prompts for one in checked),
     }
     if json_:
-        errors = [{"task": f.task, "where": f.where, "what": f.what} for f in findings]
+        errors = [{"task": f.task, "where": f.where, "what": f.what} for f in faults]
         sys.stdout.write(json.dumps({**counts, "errors": errors}, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.writelines(f"{f.task}: {f.what}  ({f.where})\n" for f in findings)
+        sys.stdout.writelines(f"{f.task}: {f.what}  ({f.where})\n" for f in faults)
         sys.stdout.write(
             f"{counts['tasks']} tasks, {counts['templates']} templates; {counts['prompts']:,} prompts rendered from"
-            f" {counts['rows']:,} rows ({counts['dropped']:,} left out by cleaning): {len(findings)} faults\n"
+            f" {counts['rows']:,} rows ({counts['dropped']:,} left out by cleaning): {len(faults)} faults\n"
         )
-    if findings:
+    if faults:
         raise typer.Exit(1)

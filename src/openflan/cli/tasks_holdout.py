@@ -26,7 +26,7 @@ def holdout(
     """Show which tasks leave tuning with a cluster: by the paper's rule, or because they share its text."""
     from openflan.mixture.holdout import hold_out
     from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.sizes import official_rows
+    from openflan.tasks.splits import official_rows
 
     errata = fidelity_errata(fidelity)
     entries = open_catalog(folder or []).select(use.split(","), where="--use")

@@ -41,9 +41,9 @@ def import_(
         raise UserError(f"no cluster '{cluster}'", where="--cluster", how=how)
     if rows is not None and kind != "natural-instructions":
         raise UserError("only natural-instructions files hold rows", where="--rows", how="leave it out")
-    found = [_read(kind, file, cluster, rows) for file in files]
-    tasks = [task for one in found for task in one.tasks]
-    refused = [one for each in found for one in each.refused]
+    read = [_read(kind, file, cluster, rows) for file in files]
+    tasks = [task for one in read for task in one.tasks]
+    refused = [one for each in read for one in each.refused]
     paths = write_tasks(tasks, out, origin=f"openflan tasks import {kind}", check=TaskRenderer) if tasks else []
     if json_:
         record = {
@@ -53,8 +53,8 @@ def import_(
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
     else:
         for task, path in zip(tasks, paths, strict=True):
-            held = f", {len(task.rows):,} rows" if task.rows else ""
-            sys.stdout.write(f"{path}: {task.spec.kind}, {len(task.spec.templates)} templates{held}\n")
+            size = f", {len(task.rows):,} rows" if task.rows else ""
+            sys.stdout.write(f"{path}: {task.spec.kind}, {len(task.spec.templates)} templates{size}\n")
             sys.stdout.writelines(f"  look at {note}\n" for note in task.notes)
             sys.stdout.write(f"  openflan tasks show {task.spec.name} --folder {out}\n")
         sys.stdout.writelines(f"not imported: {one.what}: {one.why}\n" for one in refused)

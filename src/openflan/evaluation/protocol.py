@@ -16,13 +16,14 @@ from typing import Any
 
 from openflan.errors import UserError
 from openflan.prompts.encoding import TextEncoder
-from openflan.prompts.exemplars import ExemplarMaker, Question, question_key
+from openflan.prompts.exemplars import ExemplarMaker, FewShotQuestion, question_key
 from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
 from openflan.prompts.styles import choose_shots
 from openflan.recipes.parts import EvaluationPart, StylePart
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import Role, SourceRow, load_rows, source_fingerprint
+from openflan.tasks.sources import SourceRow, load_rows, source_fingerprint
+from openflan.tasks.splits import Role
 
 __all__ = ["Asked", "ask_prompts", "ask_task", "draw_rows", "has_rows", "hash_of_row", "usable_templates"]
 
@@ -123,10 +124,10 @@ def ask_prompts(
     return [prompt for prompt, _ in solved.add(questions)]
 
 
-def _question(renderer: TaskRenderer, row: SourceRow, number: int, style: StylePart) -> Question:
+def _question(renderer: TaskRenderer, row: SourceRow, number: int, style: StylePart) -> FewShotQuestion:
     key = question_key(row, number)
     prompt = renderer.render(row, number, key=key)
-    return Question(row=row, prompt=prompt, style=style, shots=choose_shots(style, key), key=key)
+    return FewShotQuestion(row=row, prompt=prompt, style=style, shots=choose_shots(style, key), key=key)
 
 
 def _solved_rows(entry: Entry, data: Path | None) -> list[SourceRow]:

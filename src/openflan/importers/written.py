@@ -5,43 +5,19 @@ into place, a task's rows before its file. Rejected: writing as one goes, which 
 """
 
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import yaml
-
 from openflan.errors import UserError
 from openflan.importers.outcome import Imported
+from openflan.recipes.safe_yaml import as_yaml
 from openflan.stage import user_file_errors, write_atomically
 from openflan.tasks.catalog import Entry
 from openflan.tasks.spec import load_task
 
-__all__ = ["as_yaml", "write_tasks"]
-
-_LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z")
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML in which a text of several lines stands as it reads, and nothing is an alias."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else '"' if _LOOKS_LIKE_A_NUMBER.match(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent)
-
-
-def as_yaml(value: object) -> str:
-    """A task as YAML that a person reads and our loader reads back as it was."""
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
+__all__ = ["write_tasks"]
 
 
 def write_tasks(tasks: Sequence[Imported], out: Path, *, origin: str, check: Callable[[Entry], object]) -> list[Path]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from openflan.errors import UserError
 from openflan.mixture.order import Rows, TaskOrder
 from openflan.prompts.encoding import Encoded, TextEncoder
-from openflan.prompts.examples import Example, ExampleMaker
+from openflan.prompts.examples import ExampleMaker, TrainingExample
 
 __all__ = [
     "COLUMNS",
@@ -91,7 +91,7 @@ def draws_of_piece(task: str, rows: int, *, seed: int, number: int) -> Rows:
     return TaskOrder(task, rows, seed=seed).at(np.arange(*bounds(number), dtype=np.int64))
 
 
-def example_of(maker: ExampleMaker, *, seed: int, draw: int) -> tuple[Example | None, int]:
+def example_of(maker: ExampleMaker, *, seed: int, draw: int) -> tuple[TrainingExample | None, int]:
     """One draw's example, and how often its row had been drawn before."""
     number = pieces_covering(draw + 1) - 1
     taken = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)

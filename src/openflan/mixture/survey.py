@@ -35,8 +35,8 @@ from openflan.models.load import ModelSource
 from openflan.recipes.parts import PromptsPart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sizes import official_rows
 from openflan.tasks.sources import SourceRow, load_rows, rows_at_hand
+from openflan.tasks.splits import official_rows
 
 if TYPE_CHECKING:
     from openflan.mixture.workers import Kitchen, MixWork

@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from openflan.errors import UserError
 from openflan.hashing import Integers
-from openflan.prompts.exemplars import ExemplarMaker, Question
+from openflan.prompts.exemplars import ExemplarMaker, FewShotQuestion
 from openflan.prompts.render import Prompt, TaskRenderer
 from openflan.prompts.styles import choose_shots, choose_styles, choose_template
 from openflan.recipes.parts import PromptsPart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
 
-__all__ = ["Count", "Example", "ExampleMaker", "ExampleRules"]
+__all__ = ["Count", "ExampleMaker", "ExampleRules", "TrainingExample"]
 
 Count = Callable[[Sequence[str]], list[int]]
 """Tokens of texts, each on its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
+class TrainingExample:
     """A prompt to train on and how it came about."""
 
     prompt: Prompt
@@ -79,7 +79,9 @@ class ExampleMaker:
         self._conditional = any(template.when is not None for template in entry.spec.templates)
         self._everything = list(range(len(entry.spec.templates)))[: rules.templates]
 
-    def examples(self, rows: NDArray[np.int64], tickets: Integers, *, pool: NDArray[np.int64]) -> list[Example | None]:
+    def examples(
+        self, rows: NDArray[np.int64], tickets: Integers, *, pool: NDArray[np.int64]
+    ) -> list[TrainingExample | None]:
         """The examples that some draws' rows and tickets stand for; None where a faulty row is left out.
 
         Args:
@@ -91,19 +93,19 @@ class ExampleMaker:
             UserError: a row can't be rendered under the chosen template, or no template fits it.
         """
         styles = choose_styles(self._part, tickets).tolist()
-        made: list[Example | None] = []
+        examples: list[TrainingExample | None] = []
         for row, ticket, style in zip(rows.tolist(), tickets.tolist(), styles, strict=True):
             try:
-                made.append(self._example(self.rows[row], ticket, style))
+                examples.append(self._example(self.rows[row], ticket, style))
             except UserError:
                 if not self._rules.skip_faulty:
                     raise
-                made.append(None)
+                examples.append(None)
         if any(max(style.all_shots) for style in self._part.tuning_styles):
-            self._add_exemplars(made, rows.tolist(), tickets.tolist(), pool)
-        return made
+            self._add_exemplars(examples, rows.tolist(), tickets.tolist(), pool)
+        return examples
 
-    def _example(self, row: SourceRow, ticket: int, style: int) -> Example:
+    def _example(self, row: SourceRow, ticket: int, style: int) -> TrainingExample:
         """A row's example without solved ones."""
         wanted = self._part.tuning_styles[style]
         fitting = self.renderer.applicable(row) if self._conditional else self._everything
@@ -120,10 +122,14 @@ class ExampleMaker:
         else:
             inverted = self.renderer.inverted(fitting) if self._part.inversion_rate is not None else []
             number = choose_template(fitting, inverted, ticket, inversion_rate=self._part.inversion_rate)
-        return Example(prompt=self.renderer.render(row, number, style=wanted, key=ticket), style=style)
+        return TrainingExample(prompt=self.renderer.render(row, number, style=wanted, key=ticket), style=style)
 
     def _add_exemplars(
-        self, made: list[Example | None], rows: Sequence[int], tickets: Sequence[int], pool: NDArray[np.int64]
+        self,
+        examples: list[TrainingExample | None],
+        rows: Sequence[int],
+        tickets: Sequence[int],
+        pool: NDArray[np.int64],
     ) -> None:
         """Put solved examples before those prompts whose style wants them."""
         maker = ExemplarMaker(
@@ -136,15 +142,17 @@ class ExampleMaker:
             skip=self._rules.skip_faulty,
         )
         places, questions = [], []
-        for place, example in enumerate(made):
+        for place, example in enumerate(examples):
             if example is None:
                 continue
             style = self._part.tuning_styles[example.style]
             if shots := choose_shots(style, tickets[place]):
                 row = self.rows[rows[place]]
-                questions.append(Question(row=row, prompt=example.prompt, style=style, shots=shots, key=tickets[place]))
+                questions.append(
+                    FewShotQuestion(row=row, prompt=example.prompt, style=style, shots=shots, key=tickets[place])
+                )
                 places.append(place)
         for place, (prompt, exemplars) in zip(places, maker.add(questions), strict=True):
-            example = made[place]
+            example = examples[place]
             assert example is not None
-            made[place] = replace(example, prompt=prompt, exemplars=exemplars)
+            examples[place] = replace(example, prompt=prompt, exemplars=exemplars)

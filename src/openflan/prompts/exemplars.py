@@ -28,7 +28,7 @@ from openflan.recipes.parts import StylePart
 from openflan.tasks.columns import strings_in
 from openflan.tasks.sources import SourceRow
 
-__all__ = ["ExemplarMaker", "Question", "question_key"]
+__all__ = ["ExemplarMaker", "FewShotQuestion", "question_key"]
 
 _ORDER, _TEMPLATE = 4, 5
 """What a key is hashed with for each choice."""
@@ -41,7 +41,7 @@ _IN_TURN = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class FewShotQuestion:
     """A prompt that is to have solved examples."""
 
     row: SourceRow
@@ -99,7 +99,7 @@ class ExemplarMaker:
         self._labels = label_fields(renderer.spec)
         self._known: dict[int, _Known] = {}
 
-    def add(self, questions: Sequence[Question]) -> list[tuple[Prompt, tuple[int, ...]]]:
+    def add(self, questions: Sequence[FewShotQuestion]) -> list[tuple[Prompt, tuple[int, ...]]]:
         """The questions' prompts with their solved examples, and which rows those are (places in the source split).
 
         Raises:
@@ -112,26 +112,26 @@ class ExemplarMaker:
             for text in (self._asked(question) + self._separator, *(text for _, text in solved))
         ]
         sizes = iter(self._count(texts))
-        found = []
+        prompts = []
         for question, solved in zip(questions, chosen, strict=True):
             room = self._budget - next(sizes)
             ends = list(itertools.accumulate(next(sizes) for _ in solved))
             kept = solved[: sum(end <= room for end in ends)]
             text = "".join(text for _, text in kept) + self._asked(question)
             prompt = replace(question.prompt, input=text) if kept else question.prompt
-            found.append((prompt, tuple(row.index for row, _ in kept)))
-        return found
+            prompts.append((prompt, tuple(row.index for row, _ in kept)))
+        return prompts
 
-    def _solved(self, question: Question) -> list[tuple[SourceRow, str]]:
+    def _solved(self, question: FewShotQuestion) -> list[tuple[SourceRow, str]]:
         """Rows for a question in their order, each with its text."""
         if not question.shots:
             return []
         wanted = question.shots * (_IN_TURN if question.style.balanced else 1) + (_SPARE if self._skip else 0)
         fitting = itertools.islice(self._candidates(question, wanted + _SPARE), wanted)
         candidates = self._in_turn(list(fitting)) if question.style.balanced else fitting
-        found: list[tuple[SourceRow, str]] = []
+        solved: list[tuple[SourceRow, str]] = []
         for row, template in candidates:
-            if len(found) == question.shots:
+            if len(solved) == question.shots:
                 break
             try:
                 prompt = self._renderer.render(row, template, style=question.style, key=question.key)
@@ -139,10 +139,10 @@ class ExemplarMaker:
                 if self._skip:
                     continue
                 raise
-            found.append((row, self._text(prompt, question.prompt.template)))
-        return found
+            solved.append((row, self._text(prompt, question.prompt.template)))
+        return solved
 
-    def _candidates(self, question: Question, at_once: int) -> Iterator[tuple[SourceRow, int]]:
+    def _candidates(self, question: FewShotQuestion, at_once: int) -> Iterator[tuple[SourceRow, int]]:
         """Rows that may stand before a question, in its order, with their templates."""
         size = len(self._pool)
         key = hash_integers(question.key, _ORDER)
@@ -155,7 +155,7 @@ class ExemplarMaker:
                     if template is not None:
                         yield self._pool[place], template
 
-    def _template(self, question: Question, row: SourceRow) -> int | None:
+    def _template(self, question: FewShotQuestion, row: SourceRow) -> int | None:
         """The template that a row gets before a question; None where none fits."""
         fitting = self._renderer.applicable(row)
         own = question.prompt.template
@@ -169,13 +169,13 @@ class ExemplarMaker:
         """Candidates so ordered that at each place the class that came least often so far comes next."""
         left = [(pair, self._class(pair[0])) for pair in candidates]
         taken: dict[int, int] = dict.fromkeys((answer for _, answer in left), 0)
-        found = []
+        ordered = []
         while left:
             place = min(range(len(left)), key=lambda place: (taken[left[place][1]], place))
             pair, answer = left.pop(place)
             taken[answer] += 1
-            found.append(pair)
-        return found
+            ordered.append(pair)
+        return ordered
 
     def _class(self, row: SourceRow) -> int:
         try:
@@ -199,7 +199,7 @@ class ExemplarMaker:
         passages = {text for text in texts if text == longest or text.count(" ") + 1 >= _SIDE}
         return _Known(whole="\n".join(texts), passages=frozenset(passages))
 
-    def _asked(self, question: Question) -> str:
+    def _asked(self, question: FewShotQuestion) -> str:
         return question.prompt.input + self._lead(question.prompt.template)
 
     def _lead(self, template: int) -> str:

@@ -2,9 +2,9 @@
 
 A spec is read closely (contract, licence, lineage, ten different templates), then every template is rendered on
 every row at hand: the task's twin, and a user's data. Nothing here raises for a faulty task; each fault is a
-`Finding` that says where it is.
+`Fault` that says where it is.
 
-Invariant: a task without findings renders every row it keeps under every template that fits it. Cost: 25,000
+Invariant: a task without faults renders every row it keeps under every template that fits it. Cost: 25,000
 prompts a second. Rejected: regular expressions over template text, which see neither empty targets nor leaks.
 """
 
@@ -26,7 +26,7 @@ from openflan.tasks.rows import STEPS
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import Template
 
-__all__ = ["Checked", "Finding", "check_task"]
+__all__ = ["Fault", "TaskCheck", "check_task"]
 
 _TEMPLATES = 10
 _INVERTED = 3
@@ -43,7 +43,7 @@ _MARKUP = ("{{", "}}", "{%", "%}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Fault:
     """One fault of a task."""
 
     task: str
@@ -52,7 +52,7 @@ class Finding:
 
 
 @dataclass(kw_only=True)
-class Checked:
+class TaskCheck:
     """What checking one task did and found."""
 
     task: str
@@ -61,57 +61,57 @@ class Checked:
     rows: int = 0
     dropped: int = 0
     """Rows that cleaning left out."""
-    findings: list[Finding] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
-def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -> Checked:
+def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -> TaskCheck:
     """Check one task on its twin, its own files and, where `data/<task>/` exists, on all rows there.
 
     Args:
         strict: hold it to the catalog's rules: ten templates, a twin, licence, lineage, official sizes.
     """
-    found = Checked(task=entry.spec.name, templates=len(entry.spec.templates))
-    say = _Sayer(entry, found)
+    checked = TaskCheck(task=entry.spec.name, templates=len(entry.spec.templates))
+    report = _Reporter(entry, checked)
     for what, where in _spec_faults(entry, strict=strict):
-        say(what, where)
+        report(what, where)
     try:
         renderer = TaskRenderer(entry)
     except UserError as error:
-        say(error.what, error.where or str(entry.path))
-        return found
+        report(error.what, error.where or str(entry.path))
+        return checked
     twin = entry.path.with_name(f"{entry.spec.name}.twin.jsonl")
     if twin.is_file():
-        rows = list(_read(entry, twin, say, found))
-        used, seen = _check_rows(renderer, rows, say, found)
+        rows = list(_read(entry, twin, report, checked))
+        used, seen = _check_rows(renderer, rows, report, checked)
         if strict:
-            _check_twin(entry, twin, used, seen, say)
+            _check_twin(entry, twin, used, seen, report)
     elif strict:
-        say("has no twin", str(twin))
+        report("has no twin", str(twin))
     for name in dict.fromkeys((entry.spec.source.files or {}).values()):
         path = entry.path.parent / Path(name).expanduser()
         if not is_rows(path):
-            say("no such file of rows", str(path))
+            report("no such file of rows", str(path))
             continue
-        _check_rows(renderer, _read(entry, path, say, found), say, found)
+        _check_rows(renderer, _read(entry, path, report, checked), report, checked)
     if data is not None and (data / entry.spec.name).is_dir():
         for path in _files(data / entry.spec.name):
-            _check_rows(renderer, _read(entry, path, say, found), say, found)
-    return found
+            _check_rows(renderer, _read(entry, path, report, checked), report, checked)
+    return checked
 
 
-class _Sayer:
-    """Collects findings; a fault that many rows share is told a few times, then counted."""
+class _Reporter:
+    """Collects faults; a fault that many rows share is told a few times, then counted."""
 
-    def __init__(self, entry: Entry, found: Checked) -> None:
+    def __init__(self, entry: Entry, checked: TaskCheck) -> None:
         self._task = entry.spec.name
-        self._found = found
-        self._said: dict[tuple[str, str], int] = {}
+        self._checked = checked
+        self._counts: dict[tuple[str, str], int] = {}
 
     def __call__(self, what: str, where: str) -> None:
         kind = (re.sub(r"'[^']*'|\d+", "", what), re.sub(r"\brow \d+|, line \d+", "", where))
-        self._said[kind] = self._said.get(kind, 0) + 1
-        if self._said[kind] <= _SHOWN:
-            self._found.findings.append(Finding(task=self._task, what=what, where=where))
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        if self._counts[kind] <= _SHOWN:
+            self._checked.faults.append(Fault(task=self._task, what=what, where=where))
 
 
 def _spec_faults(entry: Entry, *, strict: bool) -> Iterator[tuple[str, str]]:
@@ -168,26 +168,26 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if is_rows(p) and (p.is_dir() or p.name.endswith(ENDINGS[:-1])))
 
 
-def _read(entry: Entry, path: Path, say: _Sayer, found: Checked) -> Iterator[SourceRow]:
+def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> Iterator[SourceRow]:
     """Cleaned rows of a file; faulty ones are said and passed over."""
     try:
         for index, row in enumerate(unrolled(entry, read_rows(path, entry.spec.columns))):
-            found.rows += 1
+            checked.rows += 1
             try:
                 cleaned = clean_row(entry, row, where=f"{path}, row {index + 1}")
             except UserError as error:
-                say(error.what, error.where or str(path))
+                report(error.what, error.where or str(path))
                 continue
             if cleaned is None:
-                found.dropped += 1
+                checked.dropped += 1
             else:
                 yield SourceRow(index=index, fields=cleaned)
     except UserError as error:
-        say(error.what, error.where or str(path))
+        report(error.what, error.where or str(path))
 
 
 def _check_rows(
-    renderer: TaskRenderer, rows: Iterable[SourceRow], say: _Sayer, found: Checked
+    renderer: TaskRenderer, rows: Iterable[SourceRow], report: _Reporter, checked: TaskCheck
 ) -> tuple[set[int], set[str]]:
     """Render everything; the templates that were used and the answers that were seen."""
     spec = renderer.spec
@@ -198,50 +198,50 @@ def _check_rows(
             answer = renderer.answer(row)
             fitting = renderer.applicable(row)
         except UserError as error:
-            say(error.what, error.where or spec.name)
+            report(error.what, error.where or spec.name)
             continue
         seen.update(answer.references)
         if not any(not spec.templates[number].inverted for number in fitting):
-            say("no template that asks for the answer fits", f"{spec.name}, row {row.index + 1}")
+            report("no template that asks for the answer fits", f"{spec.name}, row {row.index + 1}")
         plain = json.dumps(row.fields, ensure_ascii=False, default=str)
         numbers = [*fitting, *([BASELINE] if spec.baseline is not None else [])]
         for number in numbers:
             try:
                 prompt = renderer.render(row, number)
             except UserError as error:
-                say(error.what, error.where or spec.name)
+                report(error.what, error.where or spec.name)
                 continue
             used.add(number)
-            found.prompts += 1
+            checked.prompts += 1
             where = f"{renderer.where(number)}, row {row.index + 1}"
             for mark in _MARKUP:
                 if mark not in plain and (mark in prompt.input or mark in prompt.target):
-                    say(f"markup is left over: {mark}", where)
+                    report(f"markup is left over: {mark}", where)
             template = renderer.template(number)
             if spec.is_classification and not template.inverted:
                 if prompt.target not in prompt.answer.options:
-                    say(f"the target {prompt.target!r} is not among the options", where)
-                if found.rows <= _LEAK_ROWS and renderer.shows_answer(row, number):
-                    say("the input gives the answer away outside its options", where)
+                    report(f"the target {prompt.target!r} is not among the options", where)
+                if checked.rows <= _LEAK_ROWS and renderer.shows_answer(row, number):
+                    report("the input gives the answer away outside its options", where)
                 if prompt.input.count("OPTIONS:") > 1 + plain.count("OPTIONS:"):
-                    say("the options stand there twice", where)
+                    report("the options stand there twice", where)
             if not spec.is_classification and "OPTIONS:" in prompt.input and "OPTIONS:" not in plain:
-                say("an option list, but the task has no options", where)
+                report("an option list, but the task has no options", where)
     return used, seen
 
 
-def _check_twin(entry: Entry, twin: Path, used: set[int], seen: set[str], say: _Sayer) -> None:
+def _check_twin(entry: Entry, twin: Path, used: set[int], seen: set[str], report: _Reporter) -> None:
     """Whether the twin tries everything: templates, classes and cleaning steps."""
     spec = entry.spec
     raw = list(unrolled(entry, read_rows(twin, spec.columns)))
     if len(raw) < _TWIN_ROWS:
-        say(f"the twin has {len(raw)} rows, not {_TWIN_ROWS}", str(twin))
+        report(f"the twin has {len(raw)} rows, not {_TWIN_ROWS}", str(twin))
     for number in set(range(len(spec.templates))) - used:
-        say(f"template {number + 1} fits no row of the twin", str(twin))
+        report(f"template {number + 1} fits no row of the twin", str(twin))
     fixed: Sequence[str] = [option for option in spec.answer.options or () if "{" not in option]
     for option in fixed:
         if option not in seen:
-            say(f"no row of the twin has the answer '{option}'", str(twin))
+            report(f"no row of the twin has the answer '{option}'", str(twin))
     idle = {name for name in spec.rows if name in STEPS}
     for row in raw:
         current = row
@@ -258,4 +258,4 @@ def _check_twin(entry: Entry, twin: Path, used: set[int], seen: set[str], say: _
                 break
             current = dict(after)
     for name in sorted(idle):
-        say(f"no row of the twin needs the cleaning step '{name}'", str(twin))
+        report(f"no row of the twin needs the cleaning step '{name}'", str(twin))

@@ -55,7 +55,7 @@ class TaskRenderer:
     """Renders one task's rows under its templates.
 
     Args:
-        style: how prompts are made where `render` is not told otherwise.
+        style: how prompts are made where `render` is given no other.
         templates: how many templates are applicable to a row, the first that fit it; by default all that do.
 
     Raises:
@@ -103,15 +103,15 @@ class TaskRenderer:
         def render(text: str) -> str:
             return _render(text, {**row.fields, "row": row.fields}, f"{where}, answer.options")
 
-        found = find_answer(part, row.fields, render, where=where)
+        answer = find_answer(part, row.fields, render, where=where)
         if own is None:
-            self._last = (row, found)
+            self._last = (row, answer)
         if key is not None:
-            self._by_label[key] = found
-        return found
+            self._by_label[key] = answer
+        return answer
 
     def _fixed(self, own: tuple[str, ...] | None) -> bool:
-        """Whether the answer is told by the label alone: options that no row changes, and no group."""
+        """Whether the label alone determines the answer: options that no row changes, and no group."""
         answer = self.spec.answer
         options = own or answer.options
         return options is not None and not any("{" in text for text in options) and answer.group is None
@@ -134,8 +134,8 @@ class TaskRenderer:
     def asking(self, row: SourceRow, style: StylePart | None = None) -> list[int]:
         """Templates that ask for a row's answer: those that are not inverted, or one where a style uses none."""
         fitting = self._fitting(row)
-        found = [number for number in fitting if not self._templates[number].inverted]
-        return found if (style or self._style).form == "instruction" else found[:1]
+        asking = [number for number in fitting if not self._templates[number].inverted]
+        return asking if (style or self._style).form == "instruction" else asking[:1]
 
     def few_shot(self, number: int) -> FewShot:
         """How solved examples stand before a question under a template."""

@@ -176,10 +176,10 @@ def _depth(node: nodes.Node) -> int:
 
 
 def _range(*bounds: int) -> range:
-    found = range(*bounds)
-    if len(found) > _LONGEST_RANGE:
+    numbers = range(*bounds)
+    if len(numbers) > _LONGEST_RANGE:
         raise TemplateError(f"range of more than {_LONGEST_RANGE:,}")
-    return found
+    return numbers
 
 
 def _join(value: Any, d: str = "", attribute: str | None = None) -> str:

@@ -53,8 +53,8 @@ def choose_template(
     """
     if inversion_rate is None or not inverted or len(inverted) == len(fitting):
         return fitting[ticket % len(fitting)]
-    found = hash_integer(ticket, _TEMPLATE)
-    turned = (found >> 11) / (1 << 53) < inversion_rate / (1 + inversion_rate)
+    drawn = hash_integer(ticket, _TEMPLATE)
+    turned = (drawn >> 11) / (1 << 53) < inversion_rate / (1 + inversion_rate)
     chosen = inverted if turned else [number for number in fitting if number not in inverted]
     return chosen[ticket % len(chosen)]
 

@@ -2,7 +2,8 @@
 
 Recipes, tasks and imported files all come through here. Plain values only; a file over a megabyte or with more than
 a few dozen aliases is refused before it is built, for aliases of aliases grow without bound. Tags of other tools are
-read where a caller names them: a mapping as a mapping, a word as `Marked`, and nothing is ever run.
+read where a caller names them: a mapping as a mapping, a word as `Marked`, and nothing is ever run. `as_yaml` writes
+what a person reads and this reads back as it was.
 
 Invariant: reading runs nothing and takes memory in proportion to the file. Cost: 2 ms a task file (libyaml).
 Rejected: YAML 1.1's own numbers, in which 3e-5 is a text.
@@ -18,7 +19,7 @@ import yaml
 
 from openflan.errors import UserError
 
-__all__ = ["Marked", "parse_yaml", "read_yaml"]
+__all__ = ["Marked", "as_yaml", "parse_yaml", "read_yaml"]
 
 _LARGEST = 1_000_000
 _ALIASES = 50
@@ -40,9 +41,30 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     """YAML that reads 3e-5 as a number, as YAML 1.2 and every user do and YAML 1.1 does not."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
-)
+_EXPONENT = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z")
+"""A number that YAML 1.1 takes for a text."""
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML in which a text of several lines stands as it reads, and nothing is an alias."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else '"' if _EXPONENT.match(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent)
+
+
+def as_yaml(value: object) -> str:
+    """Plain values as YAML that a person reads."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
 
 
 def parse_yaml(text: str, *, tags: Iterable[str] = ()) -> Any:

@@ -28,8 +28,9 @@ from openflan.recipes.recipe import Recipe
 from openflan.stage import FORMAT, fingerprint_of
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata
-from openflan.tasks.sources import Role, find_data, source_fingerprint
+from openflan.tasks.sources import find_data, source_fingerprint
 from openflan.tasks.spec import TaskSpec
+from openflan.tasks.splits import Role
 
 __all__ = ["Plan", "Resolved", "make_plan", "resolve"]
 

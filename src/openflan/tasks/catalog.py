@@ -58,20 +58,20 @@ class Catalog:
         """
         chosen: dict[str, Entry] = {}
         for position, word in enumerate(words):
-            found = [
+            matching = [
                 entry
                 for entry in self.entries.values()
                 if word in (entry.spec.name, entry.collection)
                 or (word in (entry.spec.cluster, entry.spec.subcluster) and entry.collection != "cot")
             ]
-            if not found and word not in (*CLUSTERS, *SUBCLUSTERS, *COLLECTIONS, "mine"):
+            if not matching and word not in (*CLUSTERS, *SUBCLUSTERS, *COLLECTIONS, "mine"):
                 known = [*self.entries, *CLUSTERS, *SUBCLUSTERS, *COLLECTIONS]
                 raise UserError(
                     f"no task, cluster or collection '{word}'",
                     where=f"{where}[{position}]",
                     how=did_you_mean(word, known) or "`openflan tasks list` shows them all",
                 )
-            chosen.update({entry.spec.name: entry for entry in found})
+            chosen.update({entry.spec.name: entry for entry in matching})
         return [chosen[name] for name in sorted(chosen)]
 
 
@@ -92,8 +92,8 @@ def open_catalog(
             raise UserError("no such folder of tasks", where=str(folder), how="check tasks.folders in the recipe")
     read = [(name, _shipped(name)) for name in collections] + [("mine", _tasks_in(folder)) for folder in folders]
     for collection, specs in read:
-        for path, told in specs:
-            spec = apply_errata(told, errata)
+        for path, written in specs:
+            spec = apply_errata(written, errata)
             if spec.name in entries:
                 raise UserError(
                     f"task '{spec.name}' is already defined in {entries[spec.name].path}",

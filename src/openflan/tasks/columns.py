@@ -24,7 +24,7 @@ _SCALARS: dict[str, tuple[type, ...]] = {"string": (str,), "int": (int,), "float
 
 
 _PLAIN: dict[str, type] = {"string": str, "int": int, "float": float, "bool": bool}
-"""What most values are, told without a closer look."""
+"""Types that most values have, recognised without a closer look."""
 
 
 def column_error(column: Any, place: str) -> str | None:
@@ -43,7 +43,7 @@ def column_error(column: Any, place: str) -> str | None:
 
 
 def check_column(column: Column, value: Any, place: str) -> str | None:
-    """What is wrong with a row's value: what was expected and what was found, or None."""
+    """What is wrong with a row's value: what was expected and what stands there, or None."""
     if type(column) is str and type(value) is _PLAIN.get(column):
         return None
     check = _CHECKS[type(column)]
@@ -136,38 +136,38 @@ def _dtype(name: str) -> str:
     return "string" if name in ("string", "large_string") else name
 
 
-def difference(expected: Any, found: Any, place: str) -> str | None:
+def difference(expected: Any, actual: Any, place: str) -> str | None:
     """The first point in which a source's columns differ from a contract, or None."""
     if isinstance(expected, dict) and set(expected) == {"classes"}:
-        return _class_difference(expected["classes"], found, place)
+        return _class_difference(expected["classes"], actual, place)
     if isinstance(expected, dict) and set(expected) == {"values"}:
         return None
-    if isinstance(expected, dict) and isinstance(found, dict):
+    if isinstance(expected, dict) and isinstance(actual, dict):
         for name, below in expected.items():
             inner = f"{place}.{name}" if place else name
             optional = isinstance(below, str) and below.endswith("?")
-            missing = f"column '{inner}' is missing; there is {', '.join(found)}"
-            error = difference(below, found[name], inner) if name in found else None if optional else missing
+            missing = f"column '{inner}' is missing; there is {', '.join(actual)}"
+            error = difference(below, actual[name], inner) if name in actual else None if optional else missing
             if error:
                 return error
         return None
-    if isinstance(expected, list) and isinstance(found, list):
-        return difference(expected[0], found[0], f"{place}[]")
+    if isinstance(expected, list) and isinstance(actual, list):
+        return difference(expected[0], actual[0], f"{place}[]")
     wanted = expected.removesuffix("?") if isinstance(expected, str) else expected
-    fits = found in (wanted, "null") or (wanted, found) == ("float", "int")
-    return None if fits else f"column '{place}' is {_words(found)}, expected {_words(expected)}"
+    fits = actual in (wanted, "null") or (wanted, actual) == ("float", "int")
+    return None if fits else f"column '{place}' is {_words(actual)}, expected {_words(expected)}"
 
 
-def _class_difference(classes: list[str], found: Any, place: str) -> str | None:
+def _class_difference(classes: list[str], actual: Any, place: str) -> str | None:
     """How a source's classes differ; plain numbers may stand for them."""
-    if found in ("int", {"classes": classes}):
+    if actual in ("int", {"classes": classes}):
         return None
-    if isinstance(found, dict) and set(found) == {"classes"}:
+    if isinstance(actual, dict) and set(actual) == {"classes"}:
         return (
-            f"column '{place}' has the classes {', '.join(found['classes'])},"
+            f"column '{place}' has the classes {', '.join(actual['classes'])},"
             f" expected {', '.join(classes)}, in this order"
         )
-    return f"column '{place}' is {_words(found)}, expected class numbers"
+    return f"column '{place}' is {_words(actual)}, expected class numbers"
 
 
 def _words(column: Any) -> str:

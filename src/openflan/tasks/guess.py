@@ -61,14 +61,14 @@ def guess_task(name: str, rows: Sequence[Mapping[str, Any]], *, file: str, count
         (key for key, kind in columns.items() if kind == "string" and key.lower() not in _IDS),
         key=lambda key: -_mean_length(rows, key),
     )
-    found = _multiple_choice(rows, columns, texts) or _classification(rows, columns, texts) or _generation(texts)
-    if found is None:
+    guess = _multiple_choice(rows, columns, texts) or _classification(rows, columns, texts) or _generation(texts)
+    if guess is None:
         raise UserError(
             "no column to ask with and another to answer",
             where=f"{file} has {', '.join(map(str, rows[0]))}",
             how="write the task by hand: docs/tasks.md shows one",
         )
-    kind, answer, places, doubts = found
+    kind, answer, places, doubts = guess
     tail = min(200, max(1, count // 10))
     metrics = ["accuracy"] if "options" in answer or "options_field" in answer else _metrics(rows, answer["field"])
     spec: dict[str, Any] = {

@@ -69,14 +69,14 @@ def known_corpora() -> Mapping[str, Corpus]:
 def _ancestors(start: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Every corpus reached from some, with the shortest way to it."""
     corpora = known_corpora()
-    found: dict[str, tuple[str, ...]] = {name: (name,) for name in start}
-    waiting = list(found)
+    paths: dict[str, tuple[str, ...]] = {name: (name,) for name in start}
+    waiting = list(paths)
     for name in waiting:
         for source in corpora[name].made_from if name in corpora else ():
-            if source not in found:
-                found[source] = (*found[name], source)
+            if source not in paths:
+                paths[source] = (*paths[name], source)
                 waiting.append(source)
-    return found
+    return paths
 
 
 def shared_source(left: Iterable[str], right: Iterable[str]) -> Descent | None:

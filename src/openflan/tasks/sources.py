@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import openflan_starter
 from openflan.errors import UserError, did_you_mean
@@ -24,11 +24,10 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import clean_row, unrolled
 from openflan.tasks.hub import read_hub
 from openflan.tasks.readers import ENDINGS, is_rows, read_rows
-from openflan.tasks.spec import parse_slice
+from openflan.tasks.splits import Role, parse_slice
 
 __all__ = [
     "TWINS",
-    "Role",
     "SourceRow",
     "find_data",
     "load_rows",
@@ -37,7 +36,6 @@ __all__ = [
     "source_fingerprint",
 ]
 
-Role = Literal["train", "validation", "test"]
 
 TWINS = Path(":twins:")
 """In place of a folder of data: read the tasks' twins."""

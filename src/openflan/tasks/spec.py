@@ -20,8 +20,9 @@ from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.columns import column_error
+from openflan.tasks.splits import Role, parse_slice
 
-__all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task", "parse_slice"]
+__all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
 
 Metric = Literal[
     "accuracy",
@@ -40,8 +41,6 @@ Metric = Literal[
     "pearson",
     "spearman",
 ]
-
-_SLICE = re.compile(r"(?P<split>\w[\w.\-]*)(\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?\Z")
 
 _REMARKS = {"description", "notes", "dataset", "size", "usable_rows", "licence", "commercial_use", "lineage", "family"}
 """What a spec says that no prompt and no answer depends on."""
@@ -161,7 +160,7 @@ class TaskSpec(_Strict):
     """The paper's dataset that this task belongs to; several tasks may be parts of one (the ANLI rounds)."""
     description: str = ""
     source: Source
-    splits: dict[Literal["train", "validation", "test"], str]
+    splits: dict[Role, str]
     """Role to a split of the source, slices allowed: `train[:-200]`, `validation[200:]`."""
     size: dict[str, int] = {}
     """Official row counts by split of the source."""
@@ -204,15 +203,17 @@ class TaskSpec(_Strict):
         if self.answer.is_classification != (self.metrics[0] == "accuracy") or "accuracy" in self.metrics[1:]:
             raise ValueError("accuracy is the first metric of tasks with options, and of those alone")
         for role, text in self.splits.items():
-            if _SLICE.match(text) is None:
-                raise ValueError(f"splits.{role} is '{text}'; write name or name[start:stop]")
+            try:
+                parse_slice(text)
+            except ValueError as error:
+                raise ValueError(f"splits.{role} is '{text}'; {error}") from None
         if not self.evaluation_only and "train" not in self.splits:
             raise ValueError("splits.train is missing; or say evaluation_only: true")
         if all(template.inverted for template in self.templates):
             raise ValueError("every template is inverted; evaluation needs one that asks for the answer")
         for name, column in self.columns.items():
-            if error := column_error(column, f"columns.{name}"):
-                raise ValueError(error)
+            if fault := column_error(column, f"columns.{name}"):
+                raise ValueError(fault)
         if not self.fields and not self.columns:
             raise ValueError("fields is missing: name the row's fields that templates use, or the columns")
         return self
@@ -248,22 +249,9 @@ class TaskSpec(_Strict):
     @property
     def fingerprint(self) -> str:
         """Hash of what makes its prompts and answers; part of every mixture and result that used it."""
-        said = self.model_dump(mode="json", exclude=_REMARKS)
-        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        content = self.model_dump(mode="json", exclude=_REMARKS)
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def parse_slice(text: str) -> tuple[str, int | None, int | None]:
-    """`train[:-200]` as the split's name and the two bounds.
-
-    Raises:
-        ValueError: it is not of that form.
-    """
-    match = _SLICE.match(text)
-    if match is None:
-        raise ValueError("write name or name[start:stop]")
-    start, stop = (int(match[key]) if match[key] else None for key in ("start", "stop"))
-    return match["split"], start, stop
 
 
 def load_task(path: Path) -> TaskSpec:

@@ -13,13 +13,11 @@ from openflan.tasks.rows import (
     dropping,
     facts,
     formatting,
-    questions,
+    parts,
     quizzes,
-    ratings,
     stories,
     summaries,
     texts,
-    translations,
 )
 from openflan.tasks.rows.registry import STEPS, UNROLL, Row
 
@@ -32,11 +30,9 @@ __all__ = [
     "dropping",
     "facts",
     "formatting",
-    "questions",
+    "parts",
     "quizzes",
-    "ratings",
     "stories",
     "summaries",
     "texts",
-    "translations",
 ]

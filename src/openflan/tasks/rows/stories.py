@@ -43,10 +43,10 @@ def last_word_apart(row: Row) -> Row:
 @step
 def mark_pronoun_in_text(row: Row) -> Row:
     """Add `marked`, the sentence with asterisks round the last occurrence of the pronoun (DPR)."""
-    found = list(re.finditer(rf"\b{re.escape(row['pronoun'])}\b", row["sentence"]))
-    if not found:
+    places = list(re.finditer(rf"\b{re.escape(row['pronoun'])}\b", row["sentence"]))
+    if not places:
         return {**row, "marked": row["sentence"]}
-    start, stop = found[-1].span()
+    start, stop = places[-1].span()
     text = row["sentence"]
     return {**row, "marked": f"{text[:start]}*{text[start:stop]}*{text[stop:]}"}
 

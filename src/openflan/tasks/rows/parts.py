@@ -1,4 +1,4 @@
-"""Steps that build what a question is made of: parts of a sentence, marked words, facts."""
+"""Steps that name what a question is made of: parts of a sentence, sides of a pair, marked words, facts, scores."""
 
 import re
 
@@ -27,3 +27,18 @@ def star_pronoun(row: Row) -> Row:
         words[spot] = f"*{pronoun}*{words[spot][len(pronoun) :]}"
         return {**row, "marked": " ".join(words)}
     return {**row, "marked": re.sub(rf"\b{re.escape(pronoun)}\b", f"*{pronoun}*", row["text"], count=1)}
+
+
+@step
+def english_and_foreign(row: Row) -> Row | None:
+    """Name the two sides of a pair, trimmed, whatever the language; drop pairs with an empty side (WMT, ParaCrawl)."""
+    pair = row["translation"]
+    english = (pair["en"] or "").strip()
+    foreign = (next((text for code, text in pair.items() if code != "en"), None) or "").strip()
+    return {**row, "english": english, "foreign": foreign} if english and foreign else None
+
+
+@step
+def rounded_score(row: Row) -> Row:
+    """Add `rounded`, the score as a whole number in words, half to even: 0.5 gives 0, 2.5 gives 2 (STS-B)."""
+    return {**row, "rounded": str(round(row["label"]))}

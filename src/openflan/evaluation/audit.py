@@ -1,0 +1,61 @@
+"""Audit of a tokenizer on tasks: how many of their prompts with an option are other tokens when tokenised together.
+
+openflan tokenises prompt and answer apart (`prompts.boundary`), other programs together; the audit says, task by task,
+where the two part. Cost: a few rows a task, every template and option of theirs tokenised twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openflan.evaluation.protocol import ask_prompts
+from openflan.prompts.boundary import joins
+from openflan.prompts.encoding import TextEncoder
+from openflan.tasks.catalog import Entry
+
+__all__ = ["TaskAudit", "audit_task"]
+
+_OPTIONS = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskAudit:
+    """What a tokenizer does where a task's prompts and answers meet."""
+
+    task: str
+    pairs: int
+    """Prompts with an option that were looked at."""
+    differ: int
+    """Those of them that are other tokens together."""
+    empty: int
+    """Those whose answer has no token of its own together."""
+    templates: Sequence[int]
+    """Templates of the prompts that differ."""
+    options: Sequence[str]
+    """Options that differ, the first ten."""
+    apart: Sequence[str]
+    """Tokens around the first join that differs."""
+    together: Sequence[str]
+
+
+def audit_task(entry: Entry, encoder: TextEncoder, *, rows: int, separator: str, data: Path | None) -> TaskAudit:
+    """Tokenise a classification task's test prompts with each of their options both ways.
+
+    Raises:
+        UserError: rows or templates of the task are at fault.
+    """
+    prompts = ask_prompts(entry, encoder, limit=rows, data=data)
+    asked = [(prompt, option) for prompt in prompts for option in prompt.answer.options]
+    joined = joins(encoder, [(prompt.input + separator, option) for prompt, option in asked])
+    differing = [place for place, join in enumerate(joined) if join.differs]
+    first = joined[differing[0]] if differing else None
+    return TaskAudit(
+        task=entry.spec.name,
+        pairs=len(joined),
+        differ=len(differing),
+        empty=sum(join.empty for join in joined),
+        templates=sorted({asked[place][0].template for place in differing}),
+        options=sorted({asked[place][1] for place in differing})[:_OPTIONS],
+        apart=first.apart if first else (),
+        together=first.together if first else (),
+    )
