@@ -23,7 +23,7 @@ def measure(targets: int, vocabulary: int, width: int, *, chunked: bool) -> dict
     """Peak memory and time of one loss with its gradients."""
     import torch
 
-    from openflan.models.vocabulary import Head
+    from openflan.models.head_loss import Head
 
     torch.manual_seed(0)
     linear = torch.nn.Linear(width, vocabulary, bias=False)

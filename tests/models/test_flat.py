@@ -31,7 +31,7 @@ def everywhere(ids):
 def flat_logits(model, rows):
     ends = [0, *torch.tensor([len(ids) for ids in rows]).cumsum(0).tolist()]
     places = torch.cat([torch.arange(len(ids)) for ids in rows])[None]
-    with torch.inference_mode(), flat_row(ends):
+    with torch.inference_mode(), flat_row(model, ends):
         return logits_at(model, everywhere(torch.cat(rows)), input_ids=torch.cat(rows)[None], position_ids=places)
 
 
@@ -61,7 +61,7 @@ def test_a_flat_row_has_the_gradients_of_padded_batches(any_model, checkpointing
             model.activation_checkpointing_enable({"use_reentrant": False})
             model.train()
         batch = collate(step, CPU, layout=layout)
-        with laid_out(batch):
+        with laid_out(model, batch):
             total, _ = target_loss(model, batch)
             (total / len(batch.targets)).backward()
         found.append([p.grad for p in model.parameters() if p.grad is not None])

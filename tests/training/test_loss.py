@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from openflan.models.batching import group_by_length
+from openflan.models.head_loss import Head
 from openflan.models.load import find_model, load_model
-from openflan.models.vocabulary import Head
 from openflan.recipes.parts import ModelPart
 from openflan.training.loss import collate, target_loss
 

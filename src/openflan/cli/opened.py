@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from openflan.errors import UserError, strict_error
+from openflan.models.limits import positions_of
 from openflan.models.load import find_model, load_model, load_rules, pick_device
-from openflan.models.positions import positions_of
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import ModelPart, PromptsPart
 

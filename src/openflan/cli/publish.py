@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from openflan.cli.options import JsonOption, QuietOption
+from openflan.models.load import is_hub_id
 
 __all__ = ["publish"]
 
@@ -33,7 +34,7 @@ def publish(
     """Write model, card, results and mixture lock together, or upload them."""
     import tempfile
 
-    hub = to.count("/") == 1 and not to.startswith((".", "/", "~")) and not Path(to).parent.is_dir()
+    hub = is_hub_id(to) and not Path(to).parent.is_dir()
     if hub:
         with tempfile.TemporaryDirectory() as work:
             folder = Path(work) / "published"

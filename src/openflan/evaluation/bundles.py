@@ -124,7 +124,7 @@ def _bundles(
             nodes.append(len(bundle.tokens))
             bundle.append([token], path[-1] if parent < 0 else nodes[parent])
         bundle.questions.append(number)
-        bundle.predicted.append([[path[-1] if node < 0 else nodes[node] for node in found] for found in trie.paths])
+        bundle.predicted.append([[path[-1] if node < 0 else nodes[node] for node in way] for way in trie.paths])
         before = prompt
     if bundle.questions:
         yield bundle

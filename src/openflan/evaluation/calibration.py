@@ -87,5 +87,5 @@ def calibration_of(answers: Sequence[Answered], score: Score) -> Calibration | N
         answers=len(pairs),
         probability=float(probability),
         accuracy=float(accuracy),
-        error=sum(held.answers * abs(held.accuracy - held.probability) for held in bins) / len(pairs),
+        error=sum(one.answers * abs(one.accuracy - one.probability) for one in bins) / len(pairs),
     )

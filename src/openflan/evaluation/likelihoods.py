@@ -15,7 +15,7 @@ from openflan.errors import UserError
 from openflan.evaluation.ranking import Question, rank_options
 from openflan.evaluation.scores import OptionScores
 from openflan.models.batching import scoring_tokens
-from openflan.models.positions import check_positions
+from openflan.models.limits import check_positions
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
 from openflan.ranks import Team
@@ -78,8 +78,8 @@ def score_options(
         return rank_options(model, asked, batch_tokens=budget, autocast=autocast, report=count)
 
     scored = team.shared(kin, sizes, rank)
-    unconditional = dict(zip(alone, (found.logprob for found in scored[len(questions) :]), strict=True))
-    found = [
+    unconditional = dict(zip(alone, (scores.logprob for scores in scored[len(questions) :]), strict=True))
+    given = [
         OptionScores(
             logprob=scores.logprob,
             tokens=scores.tokens,
@@ -88,7 +88,7 @@ def score_options(
         )
         for question, scores in zip(questions, scored, strict=False)
     ]
-    return Likelihoods(options=found, noise=_noise(model, questions, found, budget, team) if autocast else 0.0)
+    return Likelihoods(options=given, noise=_noise(model, questions, given, budget, team) if autocast else 0.0)
 
 
 def _noise(
@@ -113,7 +113,7 @@ def _option_tokens(encoder: TextEncoder, prompts: Sequence[Prompt]) -> list[list
     ids: Iterator[list[int]] = iter(
         encoder.targets([option for prompt in prompts for option in prompt.answer.options], end=False)
     )
-    found = []
+    tokenised = []
     for prompt in prompts:
         tokens = [next(ids) for _ in prompt.answer.options]
         seen: dict[tuple[int, ...], str] = {}
@@ -125,5 +125,5 @@ def _option_tokens(encoder: TextEncoder, prompts: Sequence[Prompt]) -> list[list
             if (other := seen.setdefault(tuple(option), text)) != text:
                 what = f"the options {other[:60]!r} and {text[:60]!r} are the same tokens to this model"
                 raise UserError(what, where=where, how="reword them, or raise prompts.max_target_tokens")
-        found.append(tokens)
-    return found
+        tokenised.append(tokens)
+    return tokenised

@@ -87,7 +87,7 @@ def rank_options(
     """
     if prefix := soft_prompt(model):
         questions = [replace(question, prompt=[*prefix, *question.prompt]) for question in questions]
-    found: list[list[float]] = [[0.0] * len(question.options) for question in questions]
+    scores: list[list[float]] = [[0.0] * len(question.options) for question in questions]
     with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
         if model.config.is_encoder_decoder:
             lengths = [len(q.prompt) + sum(map(len, q.options)) for q in questions]
@@ -96,7 +96,7 @@ def rank_options(
                 chosen = [questions[number] for number in group]
                 scored = score_by_decoder(model, [q.prompt for q in chosen], [q.options for q in chosen])
                 for number, logprobs in zip(group, scored, strict=True):
-                    found[number] = logprobs
+                    scores[number] = logprobs
                 report(len(group))
 
             _in_batches(lengths, [0] * len(lengths), batch_tokens, decode, device=model.device)
@@ -108,7 +108,7 @@ def rank_options(
                 chosen = [work[number] for number in group]
                 for one, scored in zip(chosen, _score(model, chosen), strict=True):
                     for (number, first), logprobs in zip(one.places, scored, strict=True):
-                        found[number][first : first + len(logprobs)] = logprobs
+                        scores[number][first : first + len(logprobs)] = logprobs
                 report(sum(one.closes for one in chosen))
 
             lengths = [len(one.bundle.tokens) for one in work]
@@ -116,7 +116,7 @@ def rank_options(
             _in_batches(lengths, logits, batch_tokens, score, device=model.device)
     return [
         OptionScores(logprob=tuple(logprobs), tokens=tuple(map(len, question.options)), texts=tuple(question.texts))
-        for question, logprobs in zip(questions, found, strict=True)
+        for question, logprobs in zip(questions, scores, strict=True)
     ]
 
 

@@ -24,23 +24,8 @@ class OptionTrie:
     """Token of each node."""
     parents: tuple[int, ...]
     """Parent of each node; -1 is the prompt's last token."""
-    depths: tuple[int, ...]
-    """1 for children of the prompt."""
     paths: tuple[tuple[int, ...], ...]
     """For each option and each of its tokens, the node that predicts it; -1 is the prompt's last token."""
-
-    @property
-    def forks(self) -> bool:
-        """Whether some node does not follow the one before it, so that plain causal attention won't do."""
-        return any(parent != node - 1 for node, parent in enumerate(self.parents))
-
-    def ancestors(self, node: int) -> list[int]:
-        """A node and all nodes above it."""
-        found = []
-        while node >= 0:
-            found.append(node)
-            node = self.parents[node]
-        return found
 
 
 def build_trie(options: Sequence[Sequence[int]]) -> OptionTrie:
@@ -48,7 +33,6 @@ def build_trie(options: Sequence[Sequence[int]]) -> OptionTrie:
     number: dict[tuple[int, ...], int] = {(): -1}
     tokens: list[int] = []
     parents: list[int] = []
-    depths: list[int] = []
     paths = []
     for option in options:
         assert option, "an option has no tokens"
@@ -59,7 +43,6 @@ def build_trie(options: Sequence[Sequence[int]]) -> OptionTrie:
                 number[prefix] = len(tokens)
                 tokens.append(prefix[-1])
                 parents.append(number[prefix[:-1]])
-                depths.append(length)
             path.append(number[prefix])
         paths.append(tuple(path))
-    return OptionTrie(tokens=tuple(tokens), parents=tuple(parents), depths=tuple(depths), paths=tuple(paths))
+    return OptionTrie(tokens=tuple(tokens), parents=tuple(parents), paths=tuple(paths))

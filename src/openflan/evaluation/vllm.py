@@ -14,6 +14,7 @@ from typing import Any
 from openflan.errors import UserError
 from openflan.evaluation.generation import cut_answer
 from openflan.models.adapters import soft_prompt
+from openflan.models.load import is_hub_id
 from openflan.prompts.encoding import TextEncoder
 from openflan.ranks import ALONE, Team
 
@@ -49,7 +50,7 @@ def generate_by_vllm(
     """
     check_vllm()
     name = str(getattr(model, "name_or_path", ""))
-    whole = Path(name, "config.json").is_file() or (name.count("/") == 1 and not name.startswith((".", "/")))
+    whole = Path(name, "config.json").is_file() or is_hub_id(name)
     if not whole or soft_prompt(model) or getattr(model, "openflan_merged", False):
         how = "merge it into a folder (`openflan export model --merge`), or evaluation.engine=transformers"
         raise UserError("vLLM reads a model from its folder, and this one is not there as it is", how=how)

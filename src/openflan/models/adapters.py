@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from openflan.errors import UserError
+from openflan.models.head import unwrapped
 from openflan.recipes.parts import LoraPart, SoftPromptPart
 
 __all__ = ["Adapter", "SoftPromptEmbedding", "add_adapter", "attach_adapter", "soft_prompt"]
@@ -74,7 +75,7 @@ class Adapter:
 
 def soft_prompt(model: Any) -> list[int]:
     """Ids to put before every input of a model: its soft prompt's, or none."""
-    words = getattr(model, "module", model).get_input_embeddings()
+    words = unwrapped(model).get_input_embeddings()
     return words.ids if isinstance(words, SoftPromptEmbedding) else []
 
 
@@ -106,18 +107,18 @@ def add_adapter(
         )
         try:
             with _hushed():
-                held = peft.get_peft_model(model, settings)
+                wrapped = peft.get_peft_model(model, settings)
         except ValueError as error:
             first = (str(error).splitlines() or ["no such layers"])[0][:200]
             raise UserError(first, where="model.adapter.targets", how="name linear layers, or all-linear") from error
-        return Adapter(model=held.base_model.model, save=_saver(held))
+        return Adapter(model=wrapped.base_model.model, save=_saver(wrapped))
     settings = peft.PromptTuningConfig(
         task_type=_task(model), num_virtual_tokens=part.tokens, num_transformer_submodules=1
     )
     own: Any = model.get_input_embeddings()
     with _hushed():
-        held = peft.get_peft_model(model, settings)
-    table: Any = held.prompt_encoder[held.active_adapter].embedding
+        wrapped = peft.get_peft_model(model, settings)
+    table: Any = wrapped.prompt_encoder[wrapped.active_adapter].embedding
     rows = own.weight.shape[0]
     chosen = words(part.text) if part.text else torch.randint(rows, (part.tokens,)).tolist()
     if not chosen:
@@ -126,7 +127,7 @@ def add_adapter(
     with torch.no_grad():
         table.weight.copy_(own.weight[torch.tensor(chosen, device=own.weight.device)])
     model.set_input_embeddings(SoftPromptEmbedding(own, table.weight))
-    return Adapter(model=model, save=_saver(held))
+    return Adapter(model=model, save=_saver(wrapped))
 
 
 def attach_adapter(model: Any, folder: Path) -> Any:
@@ -153,8 +154,8 @@ def attach_adapter(model: Any, folder: Path) -> Any:
             own = model.get_input_embeddings()
             if vectors.shape[1] != own.weight.shape[1]:
                 raise ValueError(f"vectors of {vectors.shape[1]} for a model of {own.weight.shape[1]}")
-            held = nn.Parameter(vectors.to(own.weight.device, torch.float32))
-            model.set_input_embeddings(SoftPromptEmbedding(own, held))
+            learnt = nn.Parameter(vectors.to(own.weight.device, torch.float32))
+            model.set_input_embeddings(SoftPromptEmbedding(own, learnt))
             return model
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
@@ -162,10 +163,10 @@ def attach_adapter(model: Any, folder: Path) -> Any:
     raise UserError(f"an adapter of kind {kind}", where=str(folder), how="LoRA and prompt tuning are known")
 
 
-def _saver(held: Any) -> Callable[[Path], None]:
+def _saver(wrapped: Any) -> Callable[[Path], None]:
     def save(folder: Path) -> None:
         # the word embedding is the base's own, so it is never saved
-        held.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+        wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # peft's empty card
 
     return save

@@ -11,14 +11,15 @@ ran before. Rejected: one kernel for all, which costs a factor of two or more at
 import inspect
 from typing import Any
 
-__all__ = ["FLAT", "flat_rows", "obeys_mask", "set_attention"]
+__all__ = ["BORDERS", "FLAT", "obeys_mask", "set_attention"]
 
 FLAT = "openflan_flat"
 """Name of the kernel for rows of examples end to end."""
 
-flat_rows: list[list[int]] = []
-"""Borders of the examples in the row that is under way. Not an argument of the model: a family need not hand what it
-does not know on to its attention, and checkpointed blocks run again on the way back."""
+BORDERS = "_openflan_borders"
+"""Where a model and its modules keep the borders of the examples in the row that is under way. Not an argument of the
+model: a family need not hand what it does not know on to its attention, and checkpointed blocks run again on the way
+back, in another thread."""
 
 _SHORT = 192
 """Tokens up to which plain products are faster on CPU, with float32 and with bfloat16."""
@@ -28,7 +29,7 @@ def set_attention(model: Any, longest: int) -> None:
     """Set the kernel for a batch whose longest sequence has `longest` tokens; `models/flat.py` sets its own."""
     fused = getattr(model, "_supports_sdpa", True)  # transformers has no fused kernel for some families (Gemma 2)
     wanted = "eager" if not fused or (model.device.type == "cpu" and longest <= _SHORT) else "sdpa"
-    wanted = FLAT if flat_rows else wanted
+    wanted = FLAT if BORDERS in vars(model) else wanted
     if model.config._attn_implementation != wanted:
         model.set_attn_implementation(wanted)
 

@@ -19,25 +19,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from openflan.models.attention import FLAT, flat_rows, obeys_mask
-from openflan.models.head import logits_at
+from openflan.models.attention import BORDERS, FLAT, obeys_mask
+from openflan.models.head import logits_at, unwrapped
 
 __all__ = ["can_be_flat", "flat_row"]
 
 
 @contextmanager
-def flat_row(borders: Sequence[int]) -> Iterator[None]:
+def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
     """While a row goes forward and back.
 
     Args:
+        model: whose modules know the borders meanwhile.
         borders: where examples begin, and the end of the last.
     """
     _register()
-    flat_rows.append(list(borders))
+    modules = list(unwrapped(model).modules())
+    for module in modules:
+        vars(module)[BORDERS] = list(borders)
     try:
         yield
     finally:
-        flat_rows.pop()
+        for module in modules:
+            vars(module).pop(BORDERS)
 
 
 def can_be_flat(model: Any) -> bool:
@@ -60,7 +64,7 @@ def can_be_flat(model: Any) -> bool:
             alone = torch.cat([logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0)) for ids in examples])
             ids = torch.cat(examples)
             places = torch.cat([torch.arange(size, device=model.device) for size in lengths]).unsqueeze(0)
-            with flat_row([0, 3, 10, 12]):
+            with flat_row(model, [0, 3, 10, 12]):
                 row = logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0), position_ids=places)
     except (TypeError, ValueError, KeyError):
         return False
@@ -87,7 +91,7 @@ def _attend(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one row, (1, heads, T, size) to (1, T, heads, size)."""
-    (borders,) = flat_rows[-1:]
+    borders = vars(module)[BORDERS]
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     window = sliding_window if sliding_window is not None else getattr(module, "sliding_window", None)
     plain = softcap is None and dropout == 0 and query.dtype in (torch.bfloat16, torch.float16)
@@ -109,7 +113,7 @@ def _at_once(query: Tensor, key: Tensor, value: Tensor, borders: list[int], scal
     ends = torch.tensor(borders, device=query.device, dtype=torch.int32)
     longest = max(b - a for a, b in pairwise(borders))
     query, key, value = (side.squeeze(0).transpose(0, 1).contiguous() for side in (query, key, value))
-    found: Any = varlen_attn(
+    mixed: Any = varlen_attn(
         query,
         key,
         value,
@@ -121,7 +125,7 @@ def _at_once(query: Tensor, key: Tensor, value: Tensor, borders: list[int], scal
         window_size=(-1 if window is None else window - 1, 0),
         enable_gqa=query.shape[1] != key.shape[1],
     )
-    done: Tensor = found.unsqueeze(0)
+    done: Tensor = mixed.unsqueeze(0)
     return done
 
 

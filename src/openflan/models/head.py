@@ -16,9 +16,14 @@ from torch import Tensor, nn
 
 from openflan.models.attention import set_attention
 
-__all__ = ["logits_at", "states_at"]
+__all__ = ["logits_at", "states_at", "unwrapped"]
 
 _Positions = tuple[Tensor, Tensor]
+
+
+def unwrapped(model: Any) -> Any:
+    """The model itself, where several processes train it in a wrapper (DDP)."""
+    return getattr(model, "module", model)
 
 
 def logits_at(model: nn.Module, positions: _Positions, **inputs: Any) -> Tensor:
@@ -41,20 +46,19 @@ def states_at(model: nn.Module, positions: _Positions, **inputs: Any) -> tuple[T
     Returns:
         (N, H) states and (1, V) float32 logits; the second are what the model's own code makes of the first state.
     """
-    held, logits = _call(model, positions, 1, inputs)
-    return held, logits
+    return _call(model, positions, 1, inputs)
 
 
 def _call(model: nn.Module, positions: _Positions, rows: int | None, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Call the model while its head sees the first `rows` of the wanted positions: all their states, these logits."""
-    inner: Any = getattr(model, "module", model)  # a wrapper of several processes
+    inner = unwrapped(model)
     set_attention(inner, inputs["input_ids"].shape[1])
     sequences, tokens = positions
-    held: list[Tensor] = []
+    states: list[Tensor] = []
 
     def gather(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         wanted = args[0][sequences, tokens]
-        held.append(wanted)
+        states.append(wanted)
         return (wanted[:rows].unsqueeze(0), *args[1:])
 
     handle = inner.get_output_embeddings().register_forward_pre_hook(gather)
@@ -62,4 +66,4 @@ def _call(model: nn.Module, positions: _Positions, rows: int | None, inputs: dic
         logits: Tensor = model(**inputs, use_cache=False).logits
     finally:
         handle.remove()
-    return held[0], logits.squeeze(0).to(torch.float32)
+    return states[0], logits.squeeze(0).to(torch.float32)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import openflan_starter
 from openflan.errors import UserError
+from openflan.models.limits import DISTANCES_ONLY, positions_in
 from openflan.recipes.parts import ModelPart
 from openflan.stage import fingerprint_of, hash_file
 
@@ -29,6 +30,7 @@ __all__ = [
     "ModelSource",
     "Precision",
     "find_model",
+    "is_hub_id",
     "load_model",
     "load_rules",
     "load_tokenizer",
@@ -37,9 +39,6 @@ __all__ = [
 ]
 
 Precision = Literal["float32", "bfloat16"]
-
-_DISTANCES_ONLY = ("t5", "mt5", "longt5", "umt5", "switch_transformers")
-"""Encoder-decoders that know distances instead of positions: their `n_positions` is no limit."""
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -73,19 +72,13 @@ class ModelSource:
     @property
     def positions(self) -> int | None:
         """Longest sequence the configuration of a local model allows."""
-        if self.folder is None:
-            return None
-        config = self._config
-        if config.get("model_type") in _DISTANCES_ONLY:
-            return None
-        found = config.get("max_position_embeddings", config.get("n_positions"))
-        return int(found) if found is not None else None
+        return None if self.folder is None else positions_in(self._config)
 
     @property
     def encoder_decoder(self) -> bool:
         """Whether input and target go through two halves of the model (T5)."""
         if self.folder is not None:
-            return bool(self._config.get("is_encoder_decoder", self._config.get("model_type") in _DISTANCES_ONLY))
+            return bool(self._config.get("is_encoder_decoder", self._config.get("model_type") in DISTANCES_ONLY))
         _quiet()
         from transformers import AutoConfig
 
@@ -107,6 +100,11 @@ class ModelSource:
         return config
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether a name that is no path on this machine has the form of a hub id, owner/name."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
 def find_model(part: ModelPart, folder: Path) -> ModelSource:
     """Check where a model would be loaded from.
 
@@ -120,7 +118,7 @@ def find_model(part: ModelPart, folder: Path) -> ModelSource:
     if part.path == "starter":
         folder = openflan_starter.BASE
     elif not folder.exists():
-        if part.path.count("/") == 1 and not part.path.startswith((".", "/", "~")):
+        if is_hub_id(part.path):
             return ModelSource(name=part.path, folder=None, revision=part.revision, trust_remote_code=trust)
         raise UserError(
             "no such model folder", where=f"model.path: {part.path}", how="check the path, or give a hub id"
@@ -186,7 +184,7 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
     model: PreTrainedModel
     kind: Any = AutoModelForSeq2SeqLM if source.encoder_decoder else AutoModelForCausalLM
     try:
-        model, found = kind.from_pretrained(
+        model, loading = kind.from_pretrained(
             source.folder or source.name,
             revision=source.revision,
             trust_remote_code=source.trust_remote_code,
@@ -196,7 +194,7 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unloadable("model", source, error) from error
-    if missing := sorted(found["missing_keys"]):
+    if missing := sorted(loading["missing_keys"]):
         raise UserError(
             f"{len(missing)} weights of the model are missing, the first is {missing[0]}",
             where=source.name,
@@ -213,24 +211,24 @@ def _with_base(part: ModelPart, folder: Path) -> ModelSource:
     """An adapter's folder and the base that it names."""
     where = str(folder / "adapter_config.json")
     try:
-        said = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+        name = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
     except (json.JSONDecodeError, KeyError, TypeError):
-        said = None
-    if not isinstance(said, str) or not said:
+        name = None
+    if not isinstance(name, str) or not name:
         raise UserError("an adapter that names no base", where=where, how="set base_model_name_or_path in it")
     if not (folder / "adapter_model.safetensors").is_file():
         raise UserError("an adapter without weights", where=str(folder), how="put adapter_model.safetensors there")
-    beside = folder / said
-    base = beside if beside.exists() else Path(said).expanduser()
+    beside = folder / name
+    base = beside if beside.exists() else Path(name).expanduser()
     if base.exists() and (base / "adapter_config.json").is_file():
         how = "merge that one first: openflan export model --merge"
-        raise UserError(f"an adapter on an adapter ({said})", where=where, how=how)
+        raise UserError(f"an adapter on an adapter ({name})", where=where, how=how)
     try:
-        found = find_model(part.model_copy(update={"path": said, "adapter": None}), base)
+        source = find_model(part.model_copy(update={"path": name, "adapter": None}), base)
     except UserError as error:
         how = "put the base there, or name its place in base_model_name_or_path"
-        raise UserError(f"an adapter without its base ({said}: {error.what})", where=where, how=how) from error
-    return replace(found, name=part.path, adapter=folder)
+        raise UserError(f"an adapter without its base ({name}: {error.what})", where=where, how=how) from error
+    return replace(source, name=part.path, adapter=folder)
 
 
 def _hash_of(folder: Path) -> str:

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from openflan.errors import UserError
+from openflan.models.head import unwrapped
 from openflan.ranks import is_first, wait
 from openflan.stage import commit_folder, hash_file, partial_folder, read_manifest, user_file_errors
 
@@ -149,11 +150,11 @@ def _intact(path: Path, known: str) -> bool:
 
 def _trained(model: nn.Module) -> dict[str, Tensor]:
     """What training changes: trainable parameters, shared ones once, and buffers that are saved with a model."""
-    inner = getattr(model, "module", model)
+    inner = unwrapped(model)
     named = dict(inner.named_parameters())
     every = {name for name, _ in inner.named_parameters(remove_duplicate=False)}
-    found = {name: value for name, value in named.items() if value.requires_grad}
-    return found | {name: value for name, value in inner.state_dict().items() if name not in every}
+    trained = {name: value for name, value in named.items() if value.requires_grad}
+    return trained | {name: value for name, value in inner.state_dict().items() if name not in every}
 
 
 def _whole(tensor: Tensor) -> Tensor:

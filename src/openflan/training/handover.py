@@ -20,8 +20,8 @@ import openflan
 from openflan.errors import UserError
 from openflan.mixture.leakage import read_leakage
 from openflan.models.adapters import Adapter, add_adapter, soft_prompt
+from openflan.models.limits import check_vocabulary
 from openflan.models.load import ModelSource, load_model, load_tokenizer
-from openflan.models.vocabulary import check_vocabulary
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.recipe import Recipe
 from openflan.stage import new_folder, write_atomically
@@ -55,21 +55,21 @@ def make_trainable(model: Any, source: ModelSource, recipe: Recipe, encoder: Tex
 
 
 def save_model(
-    folder: Path, tuned: Adapter, encoder: TextEncoder, made: Provenance, *, weights: Mapping[str, Any] | None
+    folder: Path, tuned: Adapter, encoder: TextEncoder, provenance: Provenance, *, weights: Mapping[str, Any] | None
 ) -> None:
     """Write a tuned model, its tokenizer, its text format and its card.
 
     Args:
         weights: put together from several processes, where they hold parts of them.
     """
-    if weights is None or made.recipe.model.adapter is not None:
+    if weights is None or provenance.recipe.model.adapter is not None:
         tuned.save(folder)
     else:
         tuned.model.save_pretrained(folder, state_dict=weights)
-    load_tokenizer(made.source).save_pretrained(folder)
-    about = {"encoder": encoder.fingerprint, "prompts": made.recipe.prompts.model_dump(mode="json")}
+    load_tokenizer(provenance.source).save_pretrained(folder)
+    about = {"encoder": encoder.fingerprint, "prompts": provenance.recipe.prompts.model_dump(mode="json")}
     write_atomically(folder / "openflan.json", json.dumps(about, indent=1))
-    write_atomically(folder / "README.md", _card(made, halves=encoder.rules.end != ()))
+    write_atomically(folder / "README.md", _card(provenance, halves=encoder.rules.end != ()))
 
 
 def copy_model(model: Path, target: Path) -> None:
@@ -104,18 +104,18 @@ def merge_model(model: Path, source: ModelSource, target: Path) -> None:
         write_atomically(partial / "README.md", card.replace("library_name: peft", "library_name: transformers"))
 
 
-def _card(made: Provenance, *, halves: bool) -> str:
-    recipe, adapter = made.recipe, made.recipe.model.adapter
-    ledger = json.loads((made.mixture / "ledger.json").read_text(encoding="utf-8"))
-    seed = str(made.seed)
+def _card(provenance: Provenance, *, halves: bool) -> str:
+    recipe, adapter = provenance.recipe, provenance.recipe.model.adapter
+    ledger = json.loads((provenance.mixture / "ledger.json").read_text(encoding="utf-8"))
+    seed = str(provenance.seed)
     clusters: dict[str, list[Mapping[str, Any]]] = {}
     for name, task in ledger["tasks"].items():
         clusters.setdefault(task["cluster"], []).append({"name": name, **task})
-    held = ", ".join(ledger["held_out_clusters"]) or "none"
+    held_out = ", ".join(ledger["held_out_clusters"]) or "none"
     separator = recipe.prompts.separator
     lines = [
         "---",
-        *([f"base_model: {recipe.model.path}"] if made.source.folder is None else []),
+        *([f"base_model: {recipe.model.path}"] if provenance.source.folder is None else []),
         f"library_name: {'transformers' if adapter is None else 'peft'}",
         f"pipeline_tag: {'text2text-generation' if halves else 'text-generation'}",
         "tags: [openflan, instruction-tuning, flan]",
@@ -127,11 +127,11 @@ def _card(made: Provenance, *, halves: bool) -> str:
         f" openflan {openflan.__version__}: {recipe.training.steps:,} steps of {recipe.training.tokens_per_batch:,}"
         f" tokens, seed {seed}, {_tuned_part(recipe)}.",
         "",
-        f"**Held out of tuning:** {held}.",
+        f"**Held out of tuning:** {held_out}.",
         "",
-        f"**Leak check:** {read_leakage(made.mixture).verdict}",
+        f"**Leak check:** {read_leakage(provenance.mixture).verdict}",
         "",
-        f"**Errata of the released FLAN code that are on:** {', '.join(made.errata) or 'none'}.",
+        f"**Errata of the released FLAN code that are on:** {', '.join(provenance.errata) or 'none'}.",
         "",
         "**Text format:** "
         + ("an instruction goes to the encoder" if halves else f"an instruction, then {separator!r}, then the answer")

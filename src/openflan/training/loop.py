@@ -19,7 +19,9 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from openflan.errors import UserError
 from openflan.mixture.store import TokenStore
+from openflan.models.head import unwrapped
 from openflan.models.isolation import check_isolation
 from openflan.models.load import pick_precision
 from openflan.ranks import is_first, spread, wait
@@ -27,7 +29,6 @@ from openflan.recipes.parts import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
 from openflan.training.optimizer import learning_rate, make_optimizer
 from openflan.training.peak import Work, device_peak
-from openflan.training.prepare import prepare_model
 from openflan.training.stepping import Shape, Stepper, StepReport
 from openflan.training.trackers import check_trackers, open_trackers
 
@@ -69,10 +70,10 @@ def tune(
     accelerator = Accelerator(
         cpu=model.device.type == "cpu", log_with=list(part.trackers) or None, project_dir=str(folder)
     )
-    inner = getattr(model, "module", model)
+    inner = unwrapped(model)
     check_isolation(inner)
     shape = Shape.of(inner)
-    prepare_model(inner, part)
+    _prepare(inner, part)
     work = Work.of(inner)
     whole = spread(model, accelerator, part.sharding)
     optimizer = make_optimizer(whole, part.optimizer)
@@ -129,6 +130,30 @@ def tune(
     return progress
 
 
+def _prepare(model: Any, part: TrainingPart) -> None:
+    """Set up a model as the recipe's training part says, in place; neither setting changes results but for rounding.
+
+    Blocks are compiled, not the whole model, which would start anew for each shape and break at the hook before its
+    head.
+
+    Raises:
+        UserError: the model's family can't do it.
+    """
+    if part.gradient_checkpointing:
+        if not model.supports_gradient_checkpointing:
+            what = f"{type(model).__name__} can't compute activations again"
+            raise UserError(what, where="training.gradient_checkpointing", how="set it to false")
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    if part.compile:
+        blocks = set(getattr(model, "_no_split_modules", None) or ())
+        if not blocks:
+            what = f"{type(model).__name__} does not name its blocks"
+            raise UserError(what, where="training.compile", how="set it to false")
+        for module in model.modules():
+            if type(module).__name__ in blocks:
+                module.compile(dynamic=True)
+
+
 class _Log:
     """`metrics.jsonl`, which the first rank writes."""
 
@@ -162,7 +187,7 @@ def _numbers(line: StepReport) -> dict[str, float]:
     """What trackers are told."""
     plain = {name: value for name, value in asdict(line).items() if isinstance(value, int | float)}
     groups = {"task_loss": line.task_loss, "evaluation": line.evaluation}
-    return plain | {f"{group}/{task}": value for group, held in groups.items() for task, value in held.items()}
+    return plain | {f"{group}/{task}": value for group, scores in groups.items() for task, value in scores.items()}
 
 
 def _cut_log(log: Path, steps: int) -> None:

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from openflan.models.flat import flat_row
 from openflan.models.head import logits_at, states_at
-from openflan.models.vocabulary import Head
+from openflan.models.head_loss import Head
 
 __all__ = ["Example", "Layout", "MicroBatch", "collate", "collate_halves", "laid_out", "target_loss"]
 
@@ -105,20 +105,20 @@ def target_loss(model: nn.Module, batch: MicroBatch, head: Head | None = None) -
 
 
 @contextmanager
-def laid_out(batch: MicroBatch) -> Iterator[None]:
+def laid_out(model: nn.Module, batch: MicroBatch) -> Iterator[None]:
     """While a batch goes forward and back."""
     if batch.borders:
-        with flat_row(batch.borders):
+        with flat_row(model, batch.borders):
             yield
     else:
         yield
 
 
 def _padded(rows: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
-    found = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+    padded = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
     for number, row in enumerate(rows):
-        found[number, : len(row)] = row
-    return found
+        padded[number, : len(row)] = row
+    return padded
 
 
 def _batch(
@@ -131,7 +131,7 @@ def _batch(
 ) -> MicroBatch:
     row, token = (torch.from_numpy(np.ascontiguousarray(side)).to(device) for side in positions)
     return MicroBatch(
-        inputs={name: torch.from_numpy(np.ascontiguousarray(held)).to(device) for name, held in inputs.items()},
+        inputs={name: torch.from_numpy(np.ascontiguousarray(ids)).to(device) for name, ids in inputs.items()},
         positions=(row, token),
         targets=torch.from_numpy(targets).to(device),
         members=torch.from_numpy(members).to(device),

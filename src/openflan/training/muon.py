@@ -21,14 +21,14 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 def orthogonalised(matrix: Tensor, dtype: torch.dtype, *, steps: int = 5) -> Tensor:
     """The matrix with all its singular values brought near one, by Newton-Schulz steps."""
-    found = matrix.to(dtype)
+    update = matrix.to(dtype)
     tall = matrix.shape[0] > matrix.shape[1]
-    found = found.T if tall else found
-    found = found / found.norm().clamp(min=1e-7)
+    update = update.T if tall else update
+    update = update / update.norm().clamp(min=1e-7)
     for _ in range(steps):
-        gram = found @ found.T
-        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=_B, alpha=_C), found, beta=_A)
-    return found.T if tall else found
+        gram = update @ update.T
+        update = torch.addmm(update, torch.addmm(gram, gram, gram, beta=_B, alpha=_C), update, beta=_A)
+    return update.T if tall else update
 
 
 class Muon(torch.optim.Optimizer):

@@ -25,7 +25,7 @@ from openflan.mixture.store import TokenStore
 from openflan.models.adapters import soft_prompt
 from openflan.models.batching import fill_rows, group_by_length
 from openflan.models.flat import can_be_flat
-from openflan.models.vocabulary import Head
+from openflan.models.head_loss import Head
 from openflan.ranks import deal, everyones, rank, world
 from openflan.recipes.parts import TrainingPart
 from openflan.training.loss import Example, Layout, MicroBatch, collate, collate_halves, laid_out, target_loss
@@ -147,8 +147,8 @@ class Stepper:
         started = time.perf_counter()
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        held = prompts.tolist()
-        examples = [self._example(prompt) for prompt in held]
+        numbers = prompts.tolist()
+        examples = [self._example(prompt) for prompt in numbers]
         fetched = time.perf_counter() - started
         target_tokens = sum(len(ids) - start for ids, start in examples)
         while True:
@@ -161,7 +161,7 @@ class Stepper:
         norm = self._clip(number)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        by_task = self._by_task([self._store.task(prompt) for prompt in held], examples, sums)
+        by_task = self._by_task([self._store.task(prompt) for prompt in numbers], examples, sums)
         tokens = sum(len(ids) - len(self._shape.prefix) for ids, _ in examples)
         seconds = time.perf_counter() - started
         return StepReport(
@@ -201,7 +201,7 @@ class Stepper:
             padded += time.perf_counter() - began
             last = place == len(mine) - 1
             waiting = nullcontext() if last or world() == 1 else self._accelerator.no_sync(self._model)
-            with waiting, laid_out(batch):
+            with waiting, laid_out(self._model, batch):
                 with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
                     total, losses = target_loss(self._model, batch, self._shape.head)
                 weight = world() / target_tokens if group >= 0 else 0.0
@@ -230,12 +230,12 @@ class Stepper:
     def _clip(self, number: int) -> float:
         trained = [p for p in self._model.parameters() if p.requires_grad]
         norm: Any = torch.nn.utils.clip_grad_norm_(trained, self._part.optimizer.clip_norm or float("inf"))
-        found = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
-        if not found < float("inf"):
+        size = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        if not size < float("inf"):
             rate = self._part.optimizer.learning_rate
             what = f"the gradient is not finite at step {number}"
             raise UserError(what, where="training.optimizer.learning_rate", how=f"lower it (it is {rate})")
-        return found
+        return size
 
     def _by_task(
         self, tasks: Sequence[str], examples: Sequence[Example], sums: dict[int, float]

@@ -20,11 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from openflan.errors import UserError
-from openflan.models.head import states_at
-from openflan.prompts.encoding import TextEncoder
+from openflan.models.head import states_at, unwrapped
 
-__all__ = ["Head", "check_vocabulary"]
+__all__ = ["Head"]
 
 _CHUNK = {"cpu": 64 << 20, "cuda": 256 << 20}
 """Bytes of float32 logits at once."""
@@ -42,12 +40,12 @@ class Head:
     @classmethod
     def of(cls, model: nn.Module) -> "Head | None":
         """The head of a model; None where its logits are made in another way."""
-        inner: Any = getattr(model, "module", model)
+        inner: Any = unwrapped(model)
         linear = inner.get_output_embeddings()
         if type(linear) is not nn.Linear:
             return None
         config = inner.config.get_text_config()
-        found = cls(
+        head = cls(
             linear=linear,
             scale=float(getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)),
             cap=getattr(config, "final_logit_softcapping", None),
@@ -60,9 +58,9 @@ class Head:
         with torch.no_grad():
             last = (torch.tensor([0], device=device), torch.tensor([3], device=device))
             states, logits = states_at(inner, last, **inputs)
-            same = torch.allclose(found.logits(states), logits, rtol=1e-3, atol=1e-3)
+            same = torch.allclose(head.logits(states), logits, rtol=1e-3, atol=1e-3)
         inner.train(was_training)
-        return found if same else None
+        return head if same else None
 
     def logits(self, states: Tensor) -> Tensor:
         """(N, H) states to (N, V) float32 logits."""
@@ -86,21 +84,6 @@ class Head:
         return total, each.detach()
 
 
-def check_vocabulary(model: Any, encoder: TextEncoder) -> None:
-    """See to it that the model knows every token of its tokenizer.
-
-    Raises:
-        UserError: it has fewer rows of embeddings.
-    """
-    rows = int(model.get_input_embeddings().weight.shape[0])
-    if encoder.largest >= rows:
-        raise UserError(
-            f"the tokenizer's ids go up to {encoder.largest:,}, and the model has {rows:,} embeddings",
-            where=str(getattr(model, "name_or_path", "") or type(model).__name__),
-            how="put the tokenizer that belongs to the model beside it",
-        )
-
-
 class _Loss(torch.autograd.Function):
     """Sum of cross-entropies, with its gradient made on the way forward."""
 
@@ -121,12 +104,12 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _each: Tensor) -> tuple[Tensor | None, ...]:
-        by_states, by_weight, by_bias = ctx.made
-        ctx.made = (None, None, None)
-        found = [None if made is None else made.mul_(grad) for made in (by_states, by_weight, by_bias)]
-        if found[0] is not None:
-            found[0] = found[0].to(ctx.states_dtype)
-        return (*found, None, None, None)
+        by_states, by_weight, by_bias = ctx.slopes
+        ctx.slopes = (None, None, None)
+        slopes = [None if slope is None else slope.mul_(grad) for slope in (by_states, by_weight, by_bias)]
+        if slopes[0] is not None:
+            slopes[0] = slopes[0].to(ctx.states_dtype)
+        return (*slopes, None, None, None)
 
 
 def _forward(
@@ -144,21 +127,21 @@ def _forward(
         for needed, value in zip(ctx.needs_input_grad, (states, weight, bias), strict=False)
     ]
     words = weight.detach().to(reduced)
-    held = states.detach().to(reduced)
-    by_states = torch.empty_like(held, dtype=torch.float32) if wanted[0] else None
+    rows = states.detach().to(reduced)
+    by_states = torch.empty_like(rows, dtype=torch.float32) if wanted[0] else None
     by_weight = torch.zeros_like(weight) if wanted[1] else None
     by_bias = torch.zeros_like(bias) if wanted[2] and bias is not None else None
     each = torch.empty(len(targets), device=states.device)
-    rows = max(1, _CHUNK.get(states.device.type, 256 << 20) // (4 * len(weight)))
-    for start in range(0, len(targets), rows):
-        some, own = held[start : start + rows], targets[start : start + rows].unsqueeze(1)
+    chunk = max(1, _CHUNK.get(states.device.type, 256 << 20) // (4 * len(weight)))
+    for start in range(0, len(targets), chunk):
+        some, own = rows[start : start + chunk], targets[start : start + chunk].unsqueeze(1)
         logits = torch.nn.functional.linear(some, words, None if bias is None else bias.to(reduced)).float()
         if scale != 1:
             logits.mul_(scale)
         if cap is not None:
             logits.div_(cap).tanh_().mul_(cap)
         whole = logits.logsumexp(-1, keepdim=True)
-        each[start : start + rows] = (whole - logits.gather(1, own)).squeeze(1)
+        each[start : start + chunk] = (whole - logits.gather(1, own)).squeeze(1)
         if not any(wanted):
             continue
         bent = None if cap is None else (logits / cap).square_().neg_().add_(1)
@@ -172,13 +155,13 @@ def _forward(
             by_bias += slope.sum(0)
         small = slope.to(reduced)
         if by_states is not None:
-            by_states[start : start + rows] = small @ words
+            by_states[start : start + chunk] = small @ words
         if by_weight is not None:
             if reduced == by_weight.dtype:
                 by_weight.addmm_(small.T, some)
             else:
                 by_weight += small.T @ some
-    ctx.made = (by_states, by_weight, by_bias)
+    ctx.slopes = (by_states, by_weight, by_bias)
     ctx.states_dtype = states.dtype
     ctx.mark_non_differentiable(each)
     return each.sum(), each

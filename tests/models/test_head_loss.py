@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from openflan.models import vocabulary
+from openflan.models import head_loss
 from openflan.models.head import states_at
+from openflan.models.head_loss import Head
 from openflan.models.load import find_model, load_model
-from openflan.models.vocabulary import Head
 from openflan.recipes.parts import ModelPart
 
 CPU = torch.device("cpu")
@@ -20,7 +20,7 @@ def loaded(folder):
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt_neox", "qwen2", "gemma", "gemma2", "t5", "t5-gated"])
 @pytest.mark.parametrize("rows", [1, 4, 1000])
 def test_loss_and_gradients_are_those_of_the_whole_logits(model_folder, monkeypatch, family, rows):
-    monkeypatch.setattr(vocabulary, "_CHUNK", {"cpu": rows * 4 * 408})
+    monkeypatch.setattr(head_loss, "_CHUNK", {"cpu": rows * 4 * 408})
     model = loaded(model_folder(family))
     ids = torch.randint(2, 300, (2, 12), generator=torch.Generator().manual_seed(1))
     inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
