@@ -84,6 +84,7 @@ def mixture(folder: Path, data: Path, *, steps: int, workers: int) -> dict[str, 
     """Make a mixture; seconds, examples and tokens made."""
     from openflan.mixture.build import Mixing, build_mixture
     from openflan.mixture.holdout import HoldOut
+    from openflan.mixture.ledger import read_ledger
     from openflan.mixture.workers import MixWork
     from openflan.models.load import find_model, load_tokenizer
     from openflan.prompts.encoding import EncoderRules
@@ -111,7 +112,7 @@ def mixture(folder: Path, data: Path, *, steps: int, workers: int) -> dict[str, 
     began = time.perf_counter()
     build_mixture(folder, mixing, siblings=(), workers=workers, engine="local", report=lambda _d, _t: None)
     seconds = time.perf_counter() - began
-    ledger = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))["tasks"]
+    ledger = read_ledger(folder).tasks
     lengths = np.load(folder / "lengths.npy")
     with np.load(folder / "order" / "seed-0.npz") as order:
         used = int(order["first"][-1])
@@ -123,7 +124,7 @@ def mixture(folder: Path, data: Path, *, steps: int, workers: int) -> dict[str, 
         "tokens": int(lengths.sum()),
         "tokens_per_second": lengths.sum() / seconds,
         "fill": fill,
-        "cut": sum(sum(task["cut"].values()) for task in ledger.values()),
+        "cut": sum(sum(task.cut.values()) for task in ledger.values()),
         "peak_mb": peak(),
     }
 

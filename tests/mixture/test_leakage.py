@@ -5,7 +5,8 @@ import json
 import pytest
 
 from openflan.errors import UserError
-from openflan.mixture.leakage import check_leakage, read_leakage
+from openflan.mixture.certificate import LeakEdge, read_certificate, write_certificate
+from openflan.mixture.leakage import check_leakage
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.spec import TaskSpec
@@ -41,7 +42,7 @@ def check(train, held, *, mode="rows", **held_change):
 
 
 def items(found):
-    return found.items["held"]
+    return found.items["held"].model_dump()
 
 
 @pytest.mark.parametrize(
@@ -94,36 +95,36 @@ def test_lists_and_mappings_are_looked_into():
 def test_every_overlapping_row_is_dropped_and_a_second_check_is_clean():
     train = rows(LONG, OTHER, f"{LONG} again", "something else entirely and harmless")
     found = check(train, rows(LONG, LONG, "never seen before in any training text at all"))
-    assert found.rows_to_drop == {"train": {10, 12}}
-    assert found.edges == [{"task": "train", "held_out": "held", "items": 2, "rows": 2}]
+    assert found.rows_dropped == {"train": {10, 12}}
+    assert found.edges == (LeakEdge(task="train", held_out="held", items=2, rows=2),)
     assert found.clean
     assert "2 of 3 held-out items shared a text with training rows; 2 training rows were dropped" in found.verdict
-    left = [row for row in train if row.index not in found.rows_to_drop["train"]]
+    left = [row for row in train if row.index not in found.rows_dropped["train"]]
     assert items(check(left, rows(LONG)))["ngram"] == 0
 
 
 def test_strict_drops_the_task_and_warn_drops_nothing_but_flags_the_items():
-    assert check(rows(LONG), rows(LONG), mode="strict").tasks_to_drop == {"train"}
+    assert check(rows(LONG), rows(LONG), mode="strict").tasks_dropped == {"train"}
     warned = check(rows(LONG), rows(OTHER, LONG), mode="warn")
-    assert (warned.rows_to_drop, warned.tasks_to_drop, warned.dirty) == ({}, frozenset(), {"held": [11]})
+    assert (warned.rows_dropped, warned.tasks_dropped, warned.dirty) == ({}, frozenset(), {"held": (11,)})
     assert not warned.clean
     assert warned.verdict.startswith("Leaking: 1 of 2")
 
 
 def test_the_certificate_is_bound_to_its_mixture_and_to_its_content(tmp_path):
     found = check(rows(LONG), rows(LONG))
-    (tmp_path / "leakage.json").write_text(found.to_json(mixture="abc"), encoding="utf-8")
-    assert read_leakage(tmp_path, key="abc") == found
+    write_certificate(tmp_path, found, key="abc")
+    assert read_certificate(tmp_path, key="abc") == found
     with pytest.raises(UserError, match="the leak certificate of another mixture"):
-        read_leakage(tmp_path, key="xyz")
+        read_certificate(tmp_path, key="xyz")
     record = json.loads((tmp_path / "leakage.json").read_text(encoding="utf-8"))
     record["items"]["held"]["ngram"] = 0
     (tmp_path / "leakage.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(UserError, match="was changed after it was made"):
-        read_leakage(tmp_path)
+        read_certificate(tmp_path)
     (tmp_path / "leakage.json").unlink()
     with pytest.raises(UserError, match="no leak certificate"):
-        read_leakage(tmp_path)
+        read_certificate(tmp_path)
 
 
 def test_the_winograd_schemas_in_wnli_are_found_and_dropped(shared):
@@ -135,8 +136,8 @@ def test_the_winograd_schemas_in_wnli_are_found_and_dropped(shared):
     train = load_rows(wnli, "train", data=shared / "data")
     held = load_rows(wsc273, "test", data=shared / "data")
     found = check_leakage([(wnli, train)], [(wsc273, held)], mode="rows")
-    assert found.items["wsc273"] == {"total": 273, "exact": 270, "ngram": 271, "dirty": 0}
-    left = [row for row in train if row.index not in found.rows_to_drop["wnli"]]
+    assert found.items["wsc273"].model_dump() == {"total": 273, "exact": 270, "ngram": 271, "dirty": 0}
+    left = [row for row in train if row.index not in found.rows_dropped["wnli"]]
     assert 0 < len(left) < len(train)
     again = check_leakage([(wnli, left)], [(wsc273, held)], mode="warn")
-    assert again.items["wsc273"]["ngram"] == 0
+    assert again.items["wsc273"].ngram == 0

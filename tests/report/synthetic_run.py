@@ -8,7 +8,8 @@ import numpy as np
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import task_matrices
 from openflan.evaluation.task_results import task_results
-from openflan.mixture.leakage import Leakage
+from openflan.mixture.certificate import ItemCounts, LeakCertificate, LeakEdge
+from openflan.mixture.ledger import Ledger, LedgerTask
 from openflan.recipes.recipe import Recipe
 from openflan.report.page import ReportMaterial
 from openflan.runs.results import SCHEMA, Results, StageCost, Verdict, cluster_verdicts
@@ -121,23 +122,32 @@ def make_material(
         machine={"cpu": "x86_64", "cores": "2", "device": "cpu", "memory": "8 GB"},
         format="5e6f7a8b9c0d",
     )
-    ledger = {
-        "encoder": "5e6f7a8b9c0d",
-        "held_out_clusters": held,
-        "steps": 400,
-        "tokens_per_batch": 8192,
-        "tasks": {
-            task.name: {
-                "cluster": task.cluster,
-                "spec": "0" * 12,
-                "rows": 1500 + 250 * place,
-                "rate": 1 / 6,
-                "drawn": {str(seed): 2400 + 7 * seed + place for seed in seeds},
-                "tokens": {str(seed): 90_000 + 7 * seed + place for seed in seeds},
-            }
+    ledger = Ledger(
+        encoder="5e6f7a8b9c0d",
+        held_out_clusters=tuple(held),
+        condemned={},
+        steps=400,
+        tokens_per_batch=8192,
+        left_out=(),
+        tasks={
+            task.name: LedgerTask(
+                cluster=task.cluster,
+                spec="0" * 12,
+                licence=None,
+                commercial_use=None,
+                rows=1500 + 250 * place,
+                dropped=0,
+                rate=1 / 6,
+                drawn={seed: 2400 + 7 * seed + place for seed in seeds},
+                tokens={seed: 90_000 + 7 * seed + place for seed in seeds},
+                epochs=dict.fromkeys(seeds, 1.6),
+                cut=dict.fromkeys(seeds, 0),
+                skipped=dict.fromkeys(seeds, 0),
+                made={seed: 2600 + 7 * seed + place for seed in seeds},
+            )
             for place, task in enumerate(task for task in suite if task.role == "seen")
         },
-    }
+    )
     return ReportMaterial(
         results=results,
         ledger=ledger,
@@ -161,13 +171,14 @@ def losses(seed: int, suite: Sequence[Task]) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def leakage(suite: Sequence[Task], *, dirty: int = 0) -> Leakage:
+def leakage(suite: Sequence[Task], *, dirty: int = 0) -> LeakCertificate:
     """A certificate that found an item of each held-out task, and left `dirty` ones in."""
     held = [task.name for task in suite if task.role == "held_out"]
-    return Leakage(
+    return LeakCertificate(
+        n=13,
         mode="warn" if dirty else "rows",
-        items={name: {"total": 60, "exact": 1, "ngram": max(1, dirty), "dirty": dirty} for name in held},
-        edges=[{"task": "retell", "held_out": name, "items": 1, "rows": 3} for name in held],
-        pairs=[],
-        dirty={name: list(range(dirty)) for name in held},
+        items={name: ItemCounts(total=60, exact=1, ngram=max(1, dirty), dirty=dirty) for name in held},
+        edges=tuple(LeakEdge(task="retell", held_out=name, items=1, rows=3) for name in held),
+        pairs=(),
+        dirty={name: tuple(range(dirty)) for name in held},
     )

@@ -1,13 +1,13 @@
 """What changed from one mixture to another: rows, shares, epochs, templates, leaks."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from openflan.errors import UserError
+from openflan.mixture.certificate import read_certificate
+from openflan.mixture.ledger import Ledger, LockedTask, MixtureLock, read_ledger, read_lock, read_row_hashes
 
 __all__ = ["MixtureChange", "TaskChange", "compare_mixtures"]
 
@@ -55,74 +55,75 @@ def compare_mixtures(left: Path, right: Path) -> MixtureChange:
     Raises:
         UserError: one of them is no mixture.
     """
-    locks, ledgers, leaks = zip(*(_read(folder) for folder in (left, right)), strict=True)
-    rows = [_rows(folder) for folder in (left, right)]
-    names = sorted(set(locks[0]["tasks"]) | set(locks[1]["tasks"]))
-    edges = sorted(set(leaks[0]) | set(leaks[1]))
-    counts = {edge: (leaks[0].get(edge, 0), leaks[1].get(edge, 0)) for edge in edges}
-    settings = _settings(locks[0]["recipe"], locks[1]["recipe"])
+    one, other = _Side.read(left), _Side.read(right)
+    edges = sorted({*one.edges, *other.edges})
+    counts = {edge: (one.edges.get(edge, 0), other.edges.get(edge, 0)) for edge in edges}
     return MixtureChange(
-        same=locks[0]["key"] == locks[1]["key"],
-        tasks=[_task(name, locks, ledgers, rows) for name in names],
-        tokenizer_changed=locks[0]["tokenizer"] != locks[1]["tokenizer"],
-        settings=settings,
+        same=one.lock.key == other.lock.key,
+        tasks=[_task(name, one, other) for name in sorted({*one.lock.tasks, *other.lock.tasks})],
+        tokenizer_changed=one.lock.tokenizer != other.lock.tokenizer,
+        settings=_settings(one.lock.recipe, other.lock.recipe),
         leak_edges={edge: pair for edge, pair in counts.items() if pair[0] != pair[1]},
     )
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
-    try:
-        lock, ledger, leakage = (
-            json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("lock", "ledger", "leakage")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Side:
+    """One of the two mixtures."""
+
+    lock: MixtureLock
+    ledger: Ledger
+    edges: dict[str, int]
+    """Held-out items hit, by pair of tasks."""
+    rows: dict[str, set[int]]
+    """By task, hashes of what its rows say."""
+
+    @classmethod
+    def read(cls, mixture: Path) -> "_Side":
+        edges = read_certificate(mixture).edges
+        return cls(
+            lock=read_lock(mixture),
+            ledger=read_ledger(mixture),
+            edges={f"{edge.task} -> {edge.held_out}": edge.items for edge in edges},
+            rows={name: set(hashes.tolist()) for name, hashes in read_row_hashes(mixture).items()},
         )
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        raise UserError("no mixture", where=str(folder), how="give a run folder or its mixture/ folder") from None
-    edges = {f"{edge['task']} -> {edge['held_out']}": int(edge["items"]) for edge in leakage["edges"]}
-    return lock, ledger, edges
+
+    def share(self, name: str, of: Literal["drawn", "tokens"]) -> float:
+        """A task's part of the whole mixture's examples or tokens."""
+        sums = {task: sum(getattr(entry, of).values()) for task, entry in self.ledger.tasks.items()}
+        return float(sums.get(name, 0) / max(1, sum(sums.values())))
+
+    def epochs(self, name: str) -> float:
+        """How often a task's rows are seen, in the mean over seeds."""
+        task = self.ledger.tasks.get(name)
+        return float(np.mean(list(task.epochs.values()))) if task else 0.0
 
 
-def _rows(folder: Path) -> dict[str, set[int]]:
-    """Hashes of what each task's rows say."""
-    with np.load(folder / "rows.npz") as held:
-        return {name: set(held[name].tolist()) for name in held.files}
-
-
-def _task(name: str, locks: tuple[Any, ...], ledgers: tuple[Any, ...], rows: list[dict[str, set[int]]]) -> TaskChange:
-    tasks = [lock["tasks"].get(name) for lock in locks]
-    held = [side.get(name, set()) for side in rows]
-    both = tasks[0] is not None and tasks[1] is not None
-
-    def pair(key: str) -> tuple[float, float]:
-        left, right = (_share(ledger, name, key) for ledger in ledgers)
-        return left, right
-
+def _task(name: str, one: _Side, other: _Side) -> TaskChange:
+    before, after = one.lock.tasks.get(name), other.lock.tasks.get(name)
+    rows = one.rows.get(name, set()), other.rows.get(name, set())
     return TaskChange(
         task=name,
-        rows=(tasks[0] and tasks[0]["rows"], tasks[1] and tasks[1]["rows"]),
-        rows_added=len(held[1] - held[0]),
-        rows_removed=len(held[0] - held[1]),
-        share=pair("drawn"),
-        token_share=pair("tokens"),
-        epochs=pair("epochs"),
-        templates_changed=both and tasks[0]["templates"] != tasks[1]["templates"],
-        source_changed=both and tasks[0]["source"] != tasks[1]["source"],
+        rows=(None if before is None else before.rows, None if after is None else after.rows),
+        rows_added=len(rows[1] - rows[0]),
+        rows_removed=len(rows[0] - rows[1]),
+        share=(one.share(name, "drawn"), other.share(name, "drawn")),
+        token_share=(one.share(name, "tokens"), other.share(name, "tokens")),
+        epochs=(one.epochs(name), other.epochs(name)),
+        templates_changed=_differs("templates", before, after),
+        source_changed=_differs("source", before, after),
     )
 
 
-def _share(ledger: dict[str, Any], name: str, key: str) -> float:
-    """A task's part of the whole, or for epochs their mean over seeds."""
-    if name not in ledger["tasks"]:
-        return 0.0
-    mine = ledger["tasks"][name][key].values()
-    if key == "epochs":
-        return float(np.mean(list(mine)))
-    return float(sum(mine) / max(1, sum(sum(task[key].values()) for task in ledger["tasks"].values())))
+def _differs(field: str, left: LockedTask | None, right: LockedTask | None) -> bool:
+    """Whether a task that both mixtures have differs in something."""
+    return left is not None and right is not None and getattr(left, field) != getattr(right, field)
 
 
 def _settings(left: Any, right: Any, place: str = "") -> dict[str, tuple[Any, Any]]:
     if isinstance(left, dict) and isinstance(right, dict):
-        found: dict[str, tuple[Any, Any]] = {}
+        changed: dict[str, tuple[Any, Any]] = {}
         for key in sorted({*left, *right}):
-            found |= _settings(left.get(key), right.get(key), f"{place}.{key}" if place else key)
-        return found
+            changed |= _settings(left.get(key), right.get(key), f"{place}.{key}" if place else key)
+        return changed
     return {} if left == right else {place: (left, right)}

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 import openflan
 from openflan.errors import UserError
+from openflan.mixture.ledger import Drawn
 from openflan.mixture.order import StreamOrder
 from openflan.mixture.packing import Steps, pack_steps
 from openflan.mixture.pieces import COLUMNS, PieceFacts, bounds, draws_of_piece, pieces_covering, read_facts
@@ -82,11 +83,11 @@ class StoreMaker:
         self._pieces: dict[tuple[int, str], list[tuple[Path, PieceFacts, NDArray[np.int32]]]] = {}
         self._tokens = 0
 
-    def write(self, *, seeds: Sequence[int], steps: int, capacity: int) -> dict[str, Any]:
+    def write(self, *, seeds: Sequence[int], steps: int, capacity: int) -> dict[str, dict[int, Drawn]]:
         """Make the pieces that every seed needs, pack them into steps and write it all.
 
         Returns:
-            What was drawn, by task: for the ledger.
+            What was drawn, by task and seed.
 
         Raises:
             UserError: rows or templates of a task are at fault.
@@ -94,7 +95,7 @@ class StoreMaker:
         packed = {seed: self._pack(seed, steps, capacity, wanted=len(seeds) * steps * capacity) for seed in seeds}
         offsets = self._offsets(seeds)
         (self.folder / "order").mkdir(parents=True, exist_ok=True)
-        drawn: dict[str, dict[str, Any]] = {name: {} for name in self.draws}
+        drawn: dict[str, dict[int, Drawn]] = {name: {} for name in self.draws}
         for seed, (order, held) in packed.items():
             prompt = np.empty(len(held.position), dtype=np.int64)
             for start in range(0, len(prompt), _CHUNK):
@@ -197,20 +198,20 @@ class StoreMaker:
         return offsets
 
     def _count(
-        self, seed: int, prompt: NDArray[np.int64], offsets: NDArray[np.int64], drawn: dict[str, dict[str, Any]]
+        self, seed: int, prompt: NDArray[np.int64], offsets: NDArray[np.int64], drawn: dict[str, dict[int, Drawn]]
     ) -> None:
         """Add what a seed draws of each task."""
         for name, start in zip(self.draws, offsets.tolist(), strict=True):
             lengths = self._lengths(seed, name)
             mine = prompt[(prompt >= start) & (prompt < start + len(lengths))] - start
             facts = [facts for _, facts, _ in self._pieces[seed, name]]
-            drawn[name][str(seed)] = {
-                "examples": len(mine),
-                "tokens": int(lengths[mine].sum()),
-                "made": len(lengths),
-                "cut": sum(one.cut for one in facts),
-                "skipped": sum(one.skipped for one in facts),
-            }
+            drawn[name][seed] = Drawn(
+                examples=len(mine),
+                tokens=int(lengths[mine].sum()),
+                made=len(lengths),
+                cut=sum(one.cut for one in facts),
+                skipped=sum(one.skipped for one in facts),
+            )
 
     def _finish(self, seeds: Sequence[int]) -> None:
         """Write what `datasets` wants to know, and the lengths; remove pieces that nothing asks for."""

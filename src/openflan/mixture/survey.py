@@ -204,18 +204,13 @@ def _counted(
     )
     rows = {entry.spec.name: usable_rows(work, entry.spec.name) for entry in here}
     there = [entry for entry in measured if rows_at_hand(entry, "test", data=data)]
-    leakage = check_leakage(
+    certificate = check_leakage(
         [(entry, rows[entry.spec.name]) for entry in here],
         [(entry, load_rows(entry, "test", data=data)) for entry in there],
         mode=recipe.mixture.leakage,
         lineage=division.condemned,
     )
-    kept = {
-        name: [row for row in held if row.index not in leakage.rows_to_drop.get(name, frozenset())]
-        for name, held in rows.items()
-        if name not in leakage.tasks_to_drop
-    }
-    kept = {name: held for name, held in kept.items() if held}
+    kept = certificate.rows_left(rows)
     kitchen = Kitchen(work)
     prompts = max(_FEWEST, min(_MOST, _PROMPTS // max(1, len(kept))))
     facts = {
@@ -230,7 +225,7 @@ def _counted(
     }
     return facts, replace(
         found,
-        leaks=leakage.verdict if there else None,
+        leaks=certificate.verdict if there else None,
         unchecked=tuple(entry.spec.name for entry in measured if entry not in there),
         left_out=tuple(name for name in rows if name not in kept),
     )

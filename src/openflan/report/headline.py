@@ -10,7 +10,7 @@ Rejected: the mean over clusters alone, behind which one cluster's loss disappea
 
 from collections.abc import Sequence
 
-from openflan.mixture.leakage import Leakage
+from openflan.mixture.certificate import LeakCertificate
 from openflan.report.numbers import Outcome, listed, outcome, outcome_words, plain_name, points, signed, span
 from openflan.runs.results import ClusterVerdict
 
@@ -19,7 +19,7 @@ __all__ = ["leak_clause", "run_headline"]
 _FEW = 3
 
 
-def run_headline(held_out: Sequence[ClusterVerdict], leakage: Leakage | None) -> str:
+def run_headline(held_out: Sequence[ClusterVerdict], leakage: LeakCertificate | None) -> str:
     """The sentence that a run's page opens with."""
     if not held_out:
         return f"No held-out cluster was measured, so nothing here is zero-shot; {leak_clause(leakage)}."
@@ -39,17 +39,16 @@ def run_headline(held_out: Sequence[ClusterVerdict], leakage: Leakage | None) ->
     )
 
 
-def leak_clause(leakage: Leakage | None) -> str:
+def leak_clause(leakage: LeakCertificate | None) -> str:
     """What the certificate says of the tuning set, as part of a sentence."""
     if leakage is None:
         return "there is no leak certificate"
-    total = sum(counts["total"] for counts in leakage.items.values())
-    if not total:
+    if not leakage.total:
         return "no held-out item was there to be checked for leaks"
     if leakage.clean:
         return "the tuning set is clean"
     dirty = sum(map(len, leakage.dirty.values()))
-    return f"the tuning set is leaking ({dirty:,} of {total:,} held-out items stand in it)"
+    return f"the tuning set is leaking ({dirty:,} of {leakage.total:,} held-out items stand in it)"
 
 
 def _cluster(verdict: ClusterVerdict, *, first: bool) -> str:

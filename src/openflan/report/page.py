@@ -14,7 +14,8 @@ from typing import Any
 
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.scores import Score
-from openflan.mixture.leakage import Leakage
+from openflan.mixture.certificate import LeakCertificate
+from openflan.mixture.ledger import Ledger
 from openflan.report.examples import choose_examples
 from openflan.report.headline import run_headline
 from openflan.report.html import render
@@ -47,13 +48,12 @@ class ReportMaterial:
     """All that a run's page is made of."""
 
     results: Results
-    ledger: dict[str, Any]
-    """`ledger.json` of the token store."""
+    ledger: Ledger
     losses: dict[int, list[dict[str, Any]]]
     """Lines of `metrics.jsonl` by seed."""
     examples: dict[str, list[Answered]]
     """Answers by model (`untuned`, `seed-0`, …); the page shows the untuned one beside the first tuned one."""
-    leakage: Leakage | None = None
+    leakage: LeakCertificate | None = None
     """The leak certificate."""
 
     @property
@@ -90,7 +90,7 @@ class RunFigures:
     @cached_property
     def task_loss(self) -> Drawing | None:
         """The loss by task; None where the log does not tell it."""
-        clusters = {name: held["cluster"] for name, held in self._material.ledger["tasks"].items()}
+        clusters = {name: task.cluster for name, task in self._material.ledger.tasks.items()}
         curves = task_curves(self._material.losses, clusters)
         return task_loss_drawing(curves) if curves else None
 

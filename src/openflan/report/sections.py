@@ -13,7 +13,8 @@ import numpy as np
 from markupsafe import Markup
 
 from openflan.evaluation.task_results import TaskGain, TaskResult, TemplateSpread
-from openflan.mixture.leakage import Leakage
+from openflan.mixture.certificate import LeakCertificate
+from openflan.mixture.ledger import Ledger
 from openflan.report.plot_data import PlotData
 from openflan.report.plots import template_strip
 from openflan.runs.plan import UNTUNED
@@ -205,13 +206,13 @@ def _spread(scores: Sequence[float]) -> Spread:
     )
 
 
-def mixture_clusters(ledger: Mapping[str, Any]) -> list[MixtureCluster]:
+def mixture_clusters(ledger: Ledger) -> list[MixtureCluster]:
     """The ledger's tasks by cluster, clusters and tasks by name."""
     clusters: dict[str, list[MixtureTask]] = {}
-    for name, held in sorted(ledger["tasks"].items()):
-        drawn, tokens = (float(np.mean(list(held[key].values()))) for key in ("drawn", "tokens"))
-        line = MixtureTask(task=name, rows=held["rows"], rate=held["rate"], drawn=drawn, tokens=tokens)
-        clusters.setdefault(held["cluster"], []).append(line)
+    for name, task in sorted(ledger.tasks.items()):
+        drawn, tokens = (float(np.mean(list(by_seed.values()))) for by_seed in (task.drawn, task.tokens))
+        line = MixtureTask(task=name, rows=task.rows, rate=task.rate, drawn=drawn, tokens=tokens)
+        clusters.setdefault(task.cluster, []).append(line)
     return [MixtureCluster(cluster=name, tasks=tasks) for name, tasks in sorted(clusters.items())]
 
 
@@ -247,21 +248,21 @@ def template_data(results: Results) -> PlotData:
     return PlotData(name="templates", columns=columns, rows=rows)
 
 
-def certificate_lines(leakage: Leakage, results: Results) -> list[CertificateLine]:
+def certificate_lines(leakage: LeakCertificate, results: Results) -> list[CertificateLine]:
     """Each held-out task that was checked, with what hit it."""
     tasks = {task.task: task for task in results.tasks}
     lines = []
     for name, counts in leakage.items.items():
-        hits = [edge for edge in leakage.edges if edge["held_out"] == name]
+        hits = [edge for edge in leakage.edges if edge.held_out == name]
         apart = tasks[name].leakage if name in tasks else {}
         lines.append(
             CertificateLine(
                 task=name,
-                total=counts["total"],
-                exact=counts["exact"],
-                shared=counts["ngram"],
-                dirty=counts["dirty"],
-                hit_by=[(edge["task"], edge["rows"]) for edge in hits],
+                total=counts.total,
+                exact=counts.exact,
+                shared=counts.ngram,
+                dirty=counts.dirty,
+                hit_by=[(edge.task, edge.rows) for edge in hits],
                 scores=[(model, split.clean, split.dirty) for model, split in apart.items()],
             )
         )

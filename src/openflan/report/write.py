@@ -11,7 +11,8 @@ from typing import Any, Literal
 from openflan.evaluation.answered import of_test
 from openflan.evaluation.matrix import read_matrix, task_matrices
 from openflan.evaluation.task_results import task_results
-from openflan.mixture.leakage import read_leakage
+from openflan.mixture.certificate import read_certificate
+from openflan.mixture.ledger import Ledger, read_ledger
 from openflan.report.page import ReportMaterial, RunFigures, render_page
 from openflan.report.plot_data import write_plot_data
 from openflan.runs.plan import UNTUNED, Plan
@@ -47,8 +48,8 @@ def write_report(plan: Plan, run: Path, *, machine: Mapping[str, str], versions:
         cluster_verdicts(matrices[UNTUNED], tuned, [t for t, r in roles.items() if r == role], samples=samples)
         for role in ("held_out", "seen")
     )
-    leakage = read_leakage(run / "mixture")
-    ledger = json.loads((run / "mixture" / "ledger.json").read_text(encoding="utf-8"))
+    leakage = read_certificate(run / "mixture")
+    ledger = read_ledger(run / "mixture")
     losses = {seed: _lines(run / "training" / f"seed-{seed}" / "metrics.jsonl") for seed in plan.recipe.seeds}
     stages = {place: read_manifest(run / place) or {} for place in _places(plan)}
     results = Results(
@@ -93,10 +94,10 @@ def _places(plan: Plan) -> list[str]:
     ]
 
 
-def _tokens(place: str, ledger: Mapping[str, Any], losses: Mapping[int, Sequence[Mapping[str, Any]]]) -> int | None:
+def _tokens(place: str, ledger: Ledger, losses: Mapping[int, Sequence[Mapping[str, Any]]]) -> int | None:
     """Tokens that a stage rendered or trained on."""
     if place == "mixture":
-        return int(sum(sum(task["tokens"].values()) for task in ledger["tasks"].values()))
+        return ledger.tokens
     stage, _, name = place.partition("/")
     return sum(line["tokens"] for line in losses[int(name.removeprefix("seed-"))]) if stage == "training" else None
 

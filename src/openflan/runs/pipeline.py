@@ -273,7 +273,7 @@ class _Pipeline:
         return {}
 
     def _training(self, place: Path, seed: int) -> dict[str, Any]:
-        from openflan.mixture.leakage import read_leakage
+        from openflan.mixture.certificate import read_certificate
         from openflan.mixture.store import TokenStore
         from openflan.models.load import load_model, pick_device
         from openflan.training.handover import Provenance, make_trainable, save_model
@@ -282,7 +282,7 @@ class _Pipeline:
         self._prepare()
         assert self._encoder is not None
         store = TokenStore.open(self._folder / "mixture", check=True)
-        read_leakage(store.folder, key=self._plan.mixture_key)
+        read_certificate(store.folder, key=self._plan.mixture_key)
         source = self._plan.model
         model = load_model(source, device=pick_device())
         tuned = make_trainable(model, source, self._recipe, self._encoder, seed=seed)
@@ -340,7 +340,7 @@ class _Pipeline:
     def _evaluation(self, place: Path, name: str) -> dict[str, Any]:
         from openflan.evaluation.answering import Keep, evaluate
         from openflan.evaluation.identity import hash_of_model
-        from openflan.mixture.leakage import read_leakage
+        from openflan.mixture.certificate import read_certificate
         from openflan.models.load import load_model, pick_device
         from openflan.ranks import Team
 
@@ -367,7 +367,7 @@ class _Pipeline:
         keep = Keep(
             folder=place,
             model=hash_of_model(model),
-            dirty=None if untuned else read_leakage(self._folder / "mixture").dirty,
+            dirty=None if untuned else read_certificate(self._folder / "mixture").dirty,
         )
         questions = self._questions if untuned else [replace(asked, baseline=()) for asked in self._questions]
         part, team = self._recipe.evaluation, Team.gathered()

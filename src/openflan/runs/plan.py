@@ -17,8 +17,8 @@ from pydantic import ValidationError
 import openflan
 from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.evaluation.protocol import has_rows
+from openflan.mixture.certificate import read_certificate
 from openflan.mixture.holdout import HoldOut, first_of_clusters, hold_out
-from openflan.mixture.leakage import read_leakage
 from openflan.mixture.workers import MixWork, example_rules
 from openflan.models.load import ModelSource, find_model
 from openflan.prompts.encoding import EncoderRules
@@ -94,7 +94,7 @@ class Plan:
             encoder=encoder,
             examples=example_rules(self.errata, self.recipe.mixture),
             drop_remainder="drop_remainder" in self.errata,
-            dropped={} if mixture is None else read_leakage(mixture).rows_to_drop,
+            dropped={} if mixture is None else read_certificate(mixture).rows_dropped,
         )
 
     @property

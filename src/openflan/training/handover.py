@@ -18,7 +18,8 @@ import torch
 
 import openflan
 from openflan.errors import UserError
-from openflan.mixture.leakage import read_leakage
+from openflan.mixture.certificate import read_certificate
+from openflan.mixture.ledger import LedgerTask, read_ledger
 from openflan.models.adapters import Adapter, add_adapter, soft_prompt
 from openflan.models.limits import check_vocabulary
 from openflan.models.load import ModelSource, load_model, load_tokenizer
@@ -106,12 +107,11 @@ def merge_model(model: Path, source: ModelSource, target: Path) -> None:
 
 def _card(provenance: Provenance, *, halves: bool) -> str:
     recipe, adapter = provenance.recipe, provenance.recipe.model.adapter
-    ledger = json.loads((provenance.mixture / "ledger.json").read_text(encoding="utf-8"))
-    seed = str(provenance.seed)
-    clusters: dict[str, list[Mapping[str, Any]]] = {}
-    for name, task in ledger["tasks"].items():
-        clusters.setdefault(task["cluster"], []).append({"name": name, **task})
-    held_out = ", ".join(ledger["held_out_clusters"]) or "none"
+    ledger = read_ledger(provenance.mixture)
+    clusters: dict[str, list[tuple[str, LedgerTask]]] = {}
+    for name, task in ledger.tasks.items():
+        clusters.setdefault(task.cluster, []).append((name, task))
+    held_out = ", ".join(ledger.held_out_clusters) or "none"
     separator = recipe.prompts.separator
     lines = [
         "---",
@@ -123,13 +123,13 @@ def _card(provenance: Provenance, *, halves: bool) -> str:
         "",
         f"# {recipe.name}",
         "",
-        f"`{recipe.model.path}` tuned on {len(ledger['tasks'])} instruction tasks of {len(clusters)} clusters with"
+        f"`{recipe.model.path}` tuned on {len(ledger.tasks)} instruction tasks of {len(clusters)} clusters with"
         f" openflan {openflan.__version__}: {recipe.training.steps:,} steps of {recipe.training.tokens_per_batch:,}"
-        f" tokens, seed {seed}, {_tuned_part(recipe)}.",
+        f" tokens, seed {provenance.seed}, {_tuned_part(recipe)}.",
         "",
         f"**Held out of tuning:** {held_out}.",
         "",
-        f"**Leak check:** {read_leakage(provenance.mixture).verdict}",
+        f"**Leak check:** {read_certificate(provenance.mixture).verdict}",
         "",
         f"**Errata of the released FLAN code that are on:** {', '.join(provenance.errata) or 'none'}.",
         "",
@@ -144,11 +144,11 @@ def _card(provenance: Provenance, *, halves: bool) -> str:
     ]
     for cluster, tasks in sorted(clusters.items()):
         lines += [
-            f"| {cluster} | {task['name']} | {task['rows']:,} | {task['drawn'][seed]:,} | {task['rate']:.4f} |"
-            f" {task['licence'] or 'unknown'} |"
-            for task in tasks
+            f"| {cluster} | {name} | {task.rows:,} | {task.drawn[provenance.seed]:,} | {task.rate:.4f} |"
+            f" {task.licence or 'unknown'} |"
+            for name, task in tasks
         ]
-    barred = sorted(name for name, task in ledger["tasks"].items() if task["commercial_use"] is not True)
+    barred = sorted(name for name, task in ledger.tasks.items() if task.commercial_use is not True)
     lines += [
         "",
         "## Licences",
