@@ -80,11 +80,10 @@ class _Side:
 
     @classmethod
     def read(cls, mixture: Path) -> "_Side":
-        edges = read_certificate(mixture).edges
         return cls(
             lock=read_lock(mixture),
             ledger=read_ledger(mixture),
-            edges={f"{edge.task} -> {edge.held_out}": edge.items for edge in edges},
+            edges={f"{edge.task} -> {edge.held_out}": edge.items for edge in read_certificate(mixture).edges},
             rows={name: set(hashes.tolist()) for name, hashes in read_row_hashes(mixture).items()},
         )
 

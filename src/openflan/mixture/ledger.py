@@ -128,7 +128,7 @@ def read_ledger(mixture: Path) -> Ledger:
     Raises:
         UserError: there is none, or it is damaged or of another version.
     """
-    return read_record(mixture / "ledger.json", Ledger, what="ledger of a mixture", how=_HOW)
+    return read_record(mixture / "ledger.json", Ledger, what="mixture", how=_HOW)
 
 
 def write_ledger(mixture: Path, ledger: Ledger) -> None:
@@ -142,7 +142,7 @@ def read_lock(mixture: Path) -> MixtureLock:
     Raises:
         UserError: there is none, or it is damaged or of another version.
     """
-    return read_record(mixture / "lock.json", MixtureLock, what="lock of a mixture", how=_HOW)
+    return read_record(mixture / "lock.json", MixtureLock, what="mixture", how=_HOW)
 
 
 def write_lock(mixture: Path, lock: MixtureLock) -> None:
@@ -160,7 +160,7 @@ def read_row_hashes(mixture: Path) -> dict[str, NDArray[np.uint64]]:
         with np.load(mixture / "rows.npz") as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError):
-        raise UserError("no hashes of a mixture's rows", where=str(mixture / "rows.npz"), how=_HOW) from None
+        raise UserError("no mixture", where=str(mixture / "rows.npz"), how=_HOW) from None
 
 
 def write_row_hashes(mixture: Path, hashes: Mapping[str, NDArray[np.uint64]]) -> None:
