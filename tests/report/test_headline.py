@@ -1,7 +1,5 @@
 """The sentence that a run's page opens with."""
 
-from dataclasses import replace
-
 from synthetic_run import SUITE, Task, leakage, make_material
 
 from openflan.report.headline import leak_clause, run_headline
@@ -47,5 +45,8 @@ def test_without_held_out_clusters_nothing_is_called_zero_shot():
 
 
 def test_the_certificate_in_a_clause(material):
-    assert leak_clause(replace(material.leakage, items={})) == "no held-out item was there to be checked for leaks"
+    assert (
+        leak_clause(material.leakage.model_copy(update={"items": {}}))
+        == "no held-out item was there to be checked for leaks"
+    )
     assert leak_clause(leakage(SUITE, dirty=1)).startswith("the tuning set is leaking (3 of 180")
