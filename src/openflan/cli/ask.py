@@ -2,12 +2,12 @@
 
 import json
 import sys
-from math import exp
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import openflan
 from openflan.cli.options import JsonOption
 from openflan.errors import UserError
 
@@ -25,45 +25,25 @@ def ask(
     json_: JsonOption = False,
 ) -> None:
     """Answer an instruction; with options, rank them and show their probabilities."""
-    from openflan.cli.opened import open_model
-    from openflan.evaluation.generation import generate
-    from openflan.evaluation.ranking import Question, rank_options
-    from openflan.prompts.options import options_block
-
     choices = [choice.strip() for choice in options.split(",") if choice.strip()] if options else []
     if options is not None and len(set(choices)) < 2:
         raise UserError("needs two different options or more", where="--options", how="e.g. --options yes,no")
-    parts = [instruction.strip()]
-    if not parts[0]:
+    if not instruction.strip():
         raise UserError("the instruction is empty", how='e.g. openflan ask --model RUN "Name a colour."')
-    if input_ is not None:
-        if not input_.is_file():
-            raise UserError("no such file", where=f"--input {input_}", how="check the path")
-        parts.append(input_.read_text(encoding="utf-8").strip())
-    if choices:
-        parts.append(options_block(choices))
-    opened = open_model(model)
-    prompt = opened.encoder.inputs(["\n\n".join(parts)])[0]
+    if input_ is not None and not input_.is_file():
+        raise UserError("no such file", where=f"--input {input_}", how="check the path")
+    text = "" if input_ is None else input_.read_text(encoding="utf-8")
+    opened = openflan.Model(model)
     if not choices:
-        answer = generate(
-            opened.model,
-            opened.encoder,
-            [prompt],
-            max_new_tokens=max_new_tokens,
-            batch_tokens=len(prompt) + max_new_tokens,
-        )[0]
+        answer = opened.answer(instruction, text=text, max_new_tokens=max_new_tokens)
         sys.stdout.write((json.dumps({"answer": answer}) if json_ else answer) + "\n")
         return
-    tokens = opened.encoder.targets(choices, end=False)
-    question = Question(prompt=prompt, options=tokens, texts=choices)
-    scores = rank_options(opened.model, [question], batch_tokens=len(prompt) * 2)[0].logprob
-    top = max(scores)
-    weights = [exp(score - top) for score in scores]
-    ranked = sorted(zip(choices, weights, scores, strict=True), key=lambda item: -item[1])
+    ranked = opened.rank(instruction, choices, text=text)
+    lines = list(zip(ranked.options, ranked.probabilities, ranked.logprobs, strict=True))
     if json_:
-        records = [{"option": o, "probability": w / sum(weights), "logprob": s} for o, w, s in ranked]
-        sys.stdout.write(json.dumps({"answer": ranked[0][0], "options": records}) + "\n")
+        records = [{"option": o, "probability": p, "logprob": s} for o, p, s in lines]
+        sys.stdout.write(json.dumps({"answer": ranked.best, "options": records}) + "\n")
         return
     width = max(map(len, choices))
-    for option, weight, _ in ranked:
-        sys.stdout.write(f"{option:<{width}}  {weight / sum(weights):6.1%}\n")
+    for option, probability, _ in lines:
+        sys.stdout.write(f"{option:<{width}}  {probability:6.1%}\n")

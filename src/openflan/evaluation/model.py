@@ -1,0 +1,201 @@
+"""A model to ask: of a run's folder, a model's folder, or the hub.
+
+    model = Model("runs/starter-1a2b3c4d")
+    model.rank("Is this happy or sad?", ["happy", "sad"], text="The sun came out.")
+    model.answer("Name a colour.")
+
+It is asked in the text format that it was tuned with (its `openflan.json`), so an instruction reaches it as its
+training prompts did: text, list of options, separator.
+
+Invariant: the probabilities of `rank` are those by which an evaluation of the same prompt decides. Cost: importing
+transformers takes about 3 s, once. Rejected: a chat loop, which needs a memory that these models were not tuned on.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from openflan.errors import UserError, strict_error
+from openflan.models.load import find_model, load_model, load_rules, pick_device
+from openflan.models.limits import positions_of
+from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.options import options_block
+from openflan.recipe_parts import ModelPart, PromptsPart
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Model", "OpenedModel", "RankedOptions", "open_model"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankedOptions:
+    """The options of one instruction, the likeliest first."""
+
+    options: tuple[str, ...]
+    logprobs: tuple[float, ...]
+    """Log-likelihood of each option given the instruction, in nats, summed over its tokens (Wei et al. 2022, 2.3)."""
+
+    @property
+    def best(self) -> str:
+        """The likeliest option."""
+        return self.options[0]
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Of each option among these; they sum to 1."""
+        weights = [exp(value - self.logprobs[0]) for value in self.logprobs]
+        return tuple(weight / sum(weights) for weight in weights)
+
+    def table(self) -> "pd.DataFrame":
+        """A line an option: `probability` and `logprob` (nats), by option, the likeliest first."""
+        import pandas as pd
+
+        columns = {"probability": self.probabilities, "logprob": self.logprobs}
+        return pd.DataFrame(columns, index=pd.Index(self.options, name="option"))
+
+    def __repr__(self) -> str:
+        pairs = zip(self.options, self.probabilities, strict=True)
+        return f"RankedOptions({', '.join(f'{option} {share:.1%}' for option, share in pairs)})"
+
+
+class Model:
+    """A language model that can be asked.
+
+    Args:
+        name: a run's folder (its first tuned model), a model's folder, a hub id, or `starter`.
+        seed: of a run, the model tuned with this seed.
+        prompts: settings of the text format that are to differ from the model's own, as a recipe's `prompts` names
+            them, such as `{"shots": 2}`.
+
+    Raises:
+        UserError: there is no such model, the run has no tuned model yet, or a setting is not allowed.
+    """
+
+    def __init__(self, name: str | Path, *, seed: int | None = None, prompts: Mapping[str, Any] | None = None) -> None:
+        self.name: str = str(name)
+        """As it was named."""
+        self._opened = open_model(self.name, seed=seed, changes=prompts)
+
+    @property
+    def prompts(self) -> PromptsPart:
+        """The text format that it is asked in."""
+        return self._opened.prompts
+
+    @property
+    def parameters(self) -> int:
+        """How many weights it has, an adapter's included."""
+        return sum(weights.numel() for weights in self._opened.model.parameters())
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, {self.parameters:,} parameters)"
+
+    def rank(self, instruction: str, options: Sequence[str], *, text: str = "") -> RankedOptions:
+        """How likely the model finds each of some answers (rank classification, Wei et al. 2022, section 2.3).
+
+        Args:
+            instruction: what is asked, in plain words.
+            options: the answers to choose from, two or more; they are listed in the prompt.
+            text: what the instruction is about; it stands between instruction and options.
+
+        Raises:
+            UserError: the instruction is empty, there are not two different options, or one is empty.
+        """
+        from openflan.evaluation.ranking import Question, rank_options
+
+        if len(set(options)) < 2:
+            raise UserError("needs two different options or more", where="options", how='e.g. ["yes", "no"]')
+        if not all(option.strip() for option in options):
+            raise UserError("an option is empty", where="options", how="leave it out")
+        prompt = self._prompt(instruction, text, options)
+        tokens = self._opened.encoder.targets(options, end=False)
+        question = Question(prompt=prompt, options=tokens, texts=options)
+        scores = rank_options(self._opened.model, [question], batch_tokens=len(prompt) * 2)[0].logprob
+        ranked = sorted(zip(options, scores, strict=True), key=lambda pair: -pair[1])
+        return RankedOptions(options=tuple(o for o, _ in ranked), logprobs=tuple(s for _, s in ranked))
+
+    def answer(self, instruction: str, *, text: str = "", max_new_tokens: int = 64) -> str:
+        """What the model writes, by greedy decoding, up to a blank line.
+
+        Args:
+            instruction: what is asked, in plain words.
+            text: what the instruction is about; it stands below it.
+            max_new_tokens: length of the longest answer, in tokens.
+
+        Raises:
+            UserError: the instruction is empty.
+        """
+        from openflan.evaluation.generation import generate
+
+        prompt = self._prompt(instruction, text)
+        return generate(
+            self._opened.model,
+            self._opened.encoder,
+            [prompt],
+            max_new_tokens=max_new_tokens,
+            batch_tokens=len(prompt) + max_new_tokens,
+        )[0]
+
+    def _prompt(self, instruction: str, text: str, options: Sequence[str] = ()) -> list[int]:
+        """Token ids of what the model reads."""
+        if not instruction.strip():
+            raise UserError("the instruction is empty", how='e.g. openflan ask --model RUN "Name a colour."')
+        parts = [instruction.strip(), text.strip(), options_block(options) if options else ""]
+        return self._opened.encoder.inputs(["\n\n".join(part for part in parts if part)])[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenedModel:
+    """A model with what turns text into its tokens."""
+
+    model: Any
+    """Of transformers, in evaluation mode."""
+    encoder: TextEncoder
+    prompts: PromptsPart
+
+
+def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any] | None = None) -> OpenedModel:
+    """Load a model and the text format that its `openflan.json` names, or the default one where it has none.
+
+    Args:
+        name: as for `Model`.
+        seed: as for `Model`.
+        changes: settings of the format that are to be otherwise.
+
+    Raises:
+        UserError: as `Model`.
+    """
+    folder = Path(name).expanduser()
+    if (folder / "run.json").is_file():
+        folder = _tuned(folder, seed)
+    source = find_model(ModelPart(path=name), folder)
+    card = source.folder / "openflan.json" if source.folder else None
+    # a hub model's positions are known once it is here; of a folder, the tokenizer is checked before weights are read
+    model = load_model(source, device=pick_device()) if source.folder is None else None
+    if card is not None and card.is_file():
+        stated = json.loads(card.read_text(encoding="utf-8"))["prompts"]
+    else:
+        positions = (source.positions if model is None else positions_of(model)) or 1280
+        target = min(256, positions // 4)
+        stated = {"max_input_tokens": min(1024, positions - target), "max_target_tokens": target}
+    try:
+        prompts = PromptsPart.model_validate_json(json.dumps({**stated, **(changes or {})}))
+    except ValidationError as error:
+        raise strict_error(error, "prompts", PromptsPart) from None
+    rules = load_rules(source, prompts)
+    model = load_model(source, device=pick_device()) if model is None else model
+    return OpenedModel(model=model, encoder=TextEncoder(rules, prompts), prompts=prompts)
+
+
+def _tuned(run: Path, seed: int | None) -> Path:
+    """A tuned model of a run's folder."""
+    tuned = sorted(run.glob(f"training/seed-{'*' if seed is None else seed}/model"))
+    if not tuned:
+        what = "no tuned model yet" if seed is None else f"no tuned model of seed {seed}"
+        raise UserError(what, where=str(run), how="finish it with `openflan run`")
+    return tuned[0]

@@ -1,0 +1,242 @@
+"""Tasks to look at: what one asks, its rows, and how a row reads under every template.
+
+    tasks = Tasks()                       # those that come with openflan; Tasks(folders=["desk"]) adds your own
+    tasks["rte"].prompts(0)               # a row under each template that fits it
+    tasks.select("sentiment")             # by task, cluster or collection
+
+Where a task's rows are on the hub, its twin is shown (a dozen rows written for openflan, of the same shape) unless
+real ones are asked for, so that looking needs no network.
+
+Invariant: a prompt shown here is the one that a mixture would hold in the plain style. Cost: opening the catalog takes
+0.1 s, once a process.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openflan.errors import UserError, did_you_mean
+from openflan.prompts.lint import Checked, check_task
+from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
+from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
+from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
+from openflan.tasks.errata import ERRATA, Fidelity, active_errata, errata_of
+from openflan.tasks.sizes import official_rows
+from openflan.tasks.sources import Role, SourceRow, find_data, load_rows, load_twin
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Task", "Tasks", "folder_of_data"]
+
+_ROLES = ("train", "validation", "test")
+
+
+class Task(Entry):
+    """One task: its spec, its rows, and its prompts.
+
+    An `Entry` of the catalog that can be looked at; it goes wherever an entry goes.
+    """
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Task":
+        """The task of a catalog's entry."""
+        return entry if isinstance(entry, cls) else cls(spec=entry.spec, path=entry.path, collection=entry.collection)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.spec.name
+
+    @property
+    def cluster(self) -> str:
+        """The paper's cluster that it belongs to (Wei et al. 2022, figure 3)."""
+        return self.spec.cluster
+
+    @property
+    def official_rows(self) -> int | None:
+        """Training rows of the official dataset; None where the spec does not say."""
+        return official_rows(self.spec, "train")
+
+    @property
+    def errata(self) -> dict[str, str]:
+        """Points in which the authors' code treats this task's rows otherwise than the paper: name and what it does."""
+        return {name: ERRATA[name].what for name in errata_of(self.spec)}
+
+    def shows_twin(self, data: str | Path | None = None) -> bool:
+        """Whether `rows` and `prompts` would take the twin's rows.
+
+        Args:
+            data: as for `rows`.
+        """
+        source = self.spec.source
+        return data != "hub" and not source.starter and not source.files and folder_of_data(data) is None
+
+    def rows(
+        self, split: Role = "train", *, data: str | Path | None = None, limit: int | None = None
+    ) -> "pd.DataFrame":
+        """Cleaned rows, a column a field; the index is the place in the source split, from 0.
+
+        Args:
+            split: which rows: `train`, `validation` or `test`; of a twin, all are shown.
+            data: a folder with `<task>/<split>.*` files, `twins`, or `hub` to download the real dataset; without it
+                the folder that OPENFLAN_DATA names, else the twin.
+            limit: so many rows at most, the first.
+
+        Raises:
+            UserError: there is no such split, file or twin, or a row breaks the task's contract.
+        """
+        import pandas as pd
+
+        found = self._rows(split, data, limit)
+        index = pd.Index([row.index for row in found], name="row")
+        return pd.DataFrame([row.fields for row in found], index=index)
+
+    def prompts(self, row: int = 0, *, split: Role = "train", data: str | Path | None = None) -> list[Prompt]:
+        """A row under every template that fits it, in the templates' order.
+
+        Args:
+            row: which of the cleaned rows, from 0.
+            split: as for `rows`.
+            data: as for `rows`.
+
+        Raises:
+            UserError: as `rows`; or there are fewer rows, or a template fails on this one.
+        """
+        chosen = self._row(row, split, data)
+        renderer = TaskRenderer(self)
+        return [renderer.render(chosen, number) for number in renderer.applicable(chosen)]
+
+    def baseline(self, row: int = 0, *, split: Role = "train", data: str | Path | None = None) -> Prompt | None:
+        """A row as a text to continue, for models that were never tuned; None where the task has none.
+
+        Args:
+            row: as for `prompts`.
+            split: as for `rows`.
+            data: as for `rows`.
+
+        Raises:
+            UserError: as `prompts`.
+        """
+        if self.spec.baseline is None:
+            return None
+        return TaskRenderer(self).render(self._row(row, split, data), BASELINE)
+
+    def check(self, *, data: str | Path | None = None, strict: bool | None = None) -> Checked:
+        """Render every template on every row at hand and collect what is wrong; nothing is raised for a faulty task.
+
+        Args:
+            data: a folder with `<task>/<split>.*` files to check too.
+            strict: hold it to the rules of the shipped catalog: ten templates, a twin, licence, lineage; by default
+                only the catalog's own tasks.
+
+        Raises:
+            UserError: there is no such folder of data.
+        """
+        strict = self.collection == "catalog" if strict is None else strict
+        return check_task(self, data=folder_of_data(data), strict=strict)
+
+    def _rows(self, split: Role, data: str | Path | None, limit: int | None) -> list[SourceRow]:
+        if split not in _ROLES:
+            raise UserError(f"no split '{split}'", where="split", how="train, validation or test")
+        if self.shows_twin(data):
+            return load_twin(self)[:limit]
+        return load_rows(self, split, data=folder_of_data(data), limit=limit)
+
+    def _row(self, row: int, split: Role, data: str | Path | None) -> SourceRow:
+        found = self._rows(split, data, row + 1)
+        if not 0 <= row < len(found):
+            what = f"the twin has {len(found)} rows" if self.shows_twin(data) else f"{split} has {len(found)} rows"
+            raise UserError(what, where=f"row {row}", how="choose a smaller one")
+        return found[row]
+
+
+class Tasks:
+    """The catalog: tasks by name, those that come with openflan and your own.
+
+    Args:
+        folders: folders of task files of your own.
+        fidelity: `paper`, or `code-v1`: rows as the authors' released code cleans them.
+
+    Raises:
+        UserError: a folder is missing, a file is no task, or two files define one name.
+    """
+
+    def __init__(self, folders: Iterable[str | Path] = (), *, fidelity: Fidelity = "paper") -> None:
+        if fidelity not in ("paper", "code-v1"):
+            raise UserError(f"no fidelity '{fidelity}'", where="fidelity", how="paper or code-v1")
+        self.errata: frozenset[str] = active_errata(fidelity, {}, where="fidelity")
+        """Switches that are on (docs/tasks.md)."""
+        self._catalog = open_catalog([Path(folder) for folder in folders], errata=self.errata)
+
+    def __getitem__(self, name: str) -> Task:
+        if name not in self._catalog.entries:
+            how = did_you_mean(name, self._catalog.entries) or "see `openflan tasks list`"
+            raise UserError(f"no task '{name}'", how=how)
+        return Task.of(self._catalog.entries[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._catalog.entries)
+
+    def __len__(self) -> int:
+        return len(self._catalog.entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._catalog.entries
+
+    def __repr__(self) -> str:
+        return f"Tasks({len(self)} in {len({task.cluster for task in self.select()})} clusters)"
+
+    def select(self, *words: str, where: str = "tasks") -> list[Task]:
+        """Tasks that the names of tasks, clusters or collections stand for, each once, sorted by name.
+
+        A cluster does not stand for chains of thought, which are no zero-shot tasks of it; the collection `cot` does.
+
+        Args:
+            words: names; all tasks without any.
+            where: what the words come from, for messages.
+
+        Raises:
+            UserError: a word is none of the three.
+        """
+        return [Task.of(entry) for entry in self._catalog.select(words or [*COLLECTIONS, "mine"], where=where)]
+
+    def clusters(self) -> dict[str, str]:
+        """The paper's clusters and, after them, the kinds of task in `misc`: name and what it asks for."""
+        return {**CLUSTERS, **SUBCLUSTERS}
+
+    def table(self, *words: str) -> "pd.DataFrame":
+        """A line a task: cluster, kind, metrics, templates, official training rows, licence.
+
+        Args:
+            words: as for `select`.
+
+        Raises:
+            UserError: as `select`.
+        """
+        import pandas as pd
+
+        chosen: Sequence[Task] = self.select(*words)
+        records = [
+            {
+                "task": task.name,
+                "cluster": task.cluster,
+                "collection": task.collection,
+                "kind": task.spec.kind,
+                "metrics": ", ".join(task.spec.metrics),
+                "templates": len(task.spec.templates),
+                "rows": task.official_rows,
+                "licence": task.spec.licence,
+            }
+            for task in chosen
+        ]
+        return pd.DataFrame(records).set_index("task").sort_values(["cluster", "task"])
+
+
+def folder_of_data(data: str | Path | None) -> Path | None:
+    """The folder of rows that a user names, or `OPENFLAN_DATA`; None stands for the hub.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    return None if data == "hub" else find_data(None if data is None else str(data))
