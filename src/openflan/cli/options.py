@@ -1,5 +1,7 @@
 """Options that several verbs share, and the recipe they name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,7 @@ __all__ = [
     "RecipeArgument",
     "SetOption",
     "fidelity_errata",
+    "named",
     "recipe_path",
     "settings",
 ]
@@ -33,6 +36,19 @@ FoldersOption = Annotated[list[Path] | None, typer.Option("--folder", help="A fo
 OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds the run folders.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+@contextmanager
+def named(**options: str) -> Iterator[None]:
+    """Let an error speak of the option that an argument of the API came from: `named(tasks="--tasks")`."""
+    try:
+        yield
+    except UserError as error:
+        where = error.where or ""
+        for argument, option in options.items():
+            if where == argument or where.startswith((f"{argument} ", f"{argument}[", f"{argument}:")):
+                raise UserError(error.what, where=option + where.removeprefix(argument), how=error.how) from error
+        raise
 
 
 def recipe_path(recipe: Path) -> Path:

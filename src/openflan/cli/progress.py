@@ -2,104 +2,133 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from openflan.runs.pipeline import Event
+import openflan
 
-__all__ = ["watcher"]
+__all__ = ["Progress", "watcher"]
 
 _EVERY = 15.0
 """Seconds between two plain lines of one stage."""
 
 
+class Progress:
+    """What is told of work in progress, by the name of a stage; this one shows nothing of it."""
+
+    def __call__(self, event: "openflan.Event") -> None:
+        """Take an event of a run."""
+        stage = str(event.stage)
+        match event.kind:
+            case "started":
+                self.started(stage)
+            case "progress":
+                self.progress(stage, event.done, event.total, unit=event.unit, note=event.note)
+            case "note":
+                self.noted(stage, event.note)
+            case "kept":
+                self.ended(stage, "already done")
+            case "linked":
+                self.ended(stage, f"taken from {event.note}")
+            case "done":
+                self.ended(stage, f"done in {event.note}" if event.note else "done")
+
+    def started(self, stage: str) -> None:
+        """A stage begins."""
+
+    def progress(self, stage: str, done: int, total: int, *, unit: str, note: str = "") -> None:
+        """So much of it is done; the note says how fast, where the stage knows better than done a second."""
+
+    def noted(self, stage: str, text: str) -> None:
+        """Something to know about it."""
+
+    def ended(self, stage: str, how: str = "done") -> None:
+        """It is over."""
+
+
 @contextmanager
-def watcher(*, quiet: bool) -> Iterator[Callable[[Event], None]]:
-    """What to call with every event of the pipeline."""
+def watcher(*, quiet: bool) -> Iterator[Progress]:
+    """Where to tell how work goes."""
     if quiet:
-        yield lambda _event: None
+        yield Progress()
     elif sys.stderr.isatty():
-        with _bars() as watch:
-            yield watch
+        from rich.console import Console
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+            yield _Live(bars)
     else:
-        yield _Lines().watch
+        yield _Lines()
 
 
-@contextmanager
-def _bars() -> Iterator[Callable[[Event], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+class _Live(Progress):
+    """A bar a stage."""
 
-    console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<22}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        bars = {}
-        began = {}
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
+        self._began: dict[str, float] = {}
 
-        def watch(event: Event) -> None:
-            if event.kind == "started":
-                bars[event.stage] = progress.add_task(event.stage, total=None, note="")
-                began[event.stage] = time.monotonic()
-            elif event.kind == "progress":
-                note = _rate(event, time.monotonic() - began[event.stage])
-                progress.update(bars[event.stage], completed=event.done, total=event.total, note=note)
-            else:
-                if event.stage in bars and event.kind != "note":
-                    progress.remove_task(bars.pop(event.stage))
-                progress.console.print(_sentence(event), highlight=False, markup=False)
+    def started(self, stage: str) -> None:
+        self._tasks[stage] = self._bars.add_task(stage, total=None, note="")
+        self._began[stage] = time.monotonic()
 
-        yield watch
+    def progress(self, stage: str, done: int, total: int, *, unit: str, note: str = "") -> None:
+        note = note or _rate(done, unit, time.monotonic() - self._began[stage])
+        self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+
+    def noted(self, stage: str, text: str) -> None:
+        self._bars.console.print(f"{stage}: {text}", highlight=False, markup=False)
+
+    def ended(self, stage: str, how: str = "done") -> None:
+        if stage in self._tasks:
+            self._bars.remove_task(self._tasks.pop(stage))
+        self.noted(stage, how)
 
 
-class _Lines:
+class _Lines(Progress):
     """Plain log lines: start, now and then, end."""
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
-        self._said: dict[str, float] = {}
+        self._last: dict[str, float] = {}
 
-    def watch(self, event: Event) -> None:
-        """Say what an event means, if it is time to."""
+    def started(self, stage: str) -> None:
+        self._began[stage] = time.monotonic()
+        self._write(stage, f"{stage} ...")
+
+    def progress(self, stage: str, done: int, total: int, *, unit: str, note: str = "") -> None:
         now = time.monotonic()
-        if event.kind == "progress":
-            if now - self._said.get(event.stage, 0.0) < _EVERY:
-                return
-            spent = now - self._began[event.stage]
-            left = spent * (event.total - event.done) / max(1, event.done)
-            count = f"{event.done:,} of {event.total:,} {event.unit}"
-            text = f"{event.stage}: {count}, {_rate(event, spent)}, about {left:.0f} s left"
-        else:
-            text = _sentence(event)
-            if event.kind == "started":
-                self._began[event.stage] = now
-        self._said[event.stage] = now
-        sys.stderr.write(f"{text}\n")
+        if now - self._last.get(stage, 0.0) < _EVERY:
+            return
+        spent = now - self._began[stage]
+        left = spent * (total - done) / max(1, done)
+        rate = note or _rate(done, unit, spent)
+        self._write(stage, f"{stage}: {done:,} of {total:,} {unit}, {rate}, about {left:.0f} s left")
+
+    def noted(self, stage: str, text: str) -> None:
+        self._write(stage, f"{stage}: {text}")
+
+    def ended(self, stage: str, how: str = "done") -> None:
+        self.noted(stage, how)
+
+    def _write(self, stage: str, line: str) -> None:
+        self._last[stage] = time.monotonic()
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
-def _rate(event: Event, seconds: float) -> str:
-    """How fast it goes: what the stage says itself, else what is done a second."""
-    return event.note or f"{event.done / max(seconds, 1e-9):,.0f} {event.unit}/s"
-
-
-def _sentence(event: Event) -> str:
-    match event.kind:
-        case "note":
-            return f"{event.stage}: {event.note}"
-        case "kept":
-            return f"{event.stage}: already done"
-        case "linked":
-            return f"{event.stage}: taken from {event.note}"
-        case "done":
-            return f"{event.stage}: done{f' in {event.note}' if event.note else ''}"
-        case _:
-            return f"{event.stage} ..."
+def _rate(done: int, unit: str, seconds: float) -> str:
+    return f"{done / max(seconds, 1e-9):,.0f} {unit}/s"

@@ -25,7 +25,7 @@ from openflan.models.load import find_model, load_model, load_rules, pick_device
 from openflan.models.limits import positions_of
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.options import options_block
-from openflan.recipe_parts import ModelPart, PromptsPart
+from openflan.recipes.parts import ModelPart, PromptsPart
 
 if TYPE_CHECKING:
     import pandas as pd

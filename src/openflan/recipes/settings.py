@@ -4,12 +4,28 @@ Values are read as YAML, as in a file. Invariant: a key that leads through somet
 never a silent replacement.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openflan.errors import UserError
 from openflan.recipes.safe_yaml import parse_yaml
 
-__all__ = ["parse_setting", "set_key"]
+__all__ = ["Settings", "parse_setting", "set_key", "setting_pairs"]
+
+Settings = Mapping[str, Any] | Sequence[str]
+"""Settings by dotted key: `{"training.steps": 20}`, or lines as after `--set`: `["training.steps=20"]`."""
+
+
+def setting_pairs(settings: Settings) -> list[tuple[str, Any]]:
+    """Dotted keys and their values, in order.
+
+    Raises:
+        UserError: a line is not of the form a.b=value.
+    """
+    if isinstance(settings, Mapping):
+        return list(settings.items())
+    return [parse_setting(setting) for setting in settings]
+
 
 
 def parse_setting(setting: str) -> tuple[str, Any]:
