@@ -86,8 +86,10 @@ def evaluate(
     if not tasks:
         raise UserError("--model needs --tasks", how="e.g. --tasks rte,cb or --tasks natural_language_inference")
     words = [word.strip() for word in tasks.split(",") if word.strip()]
-    with watcher(quiet=quiet or json_ or not openflan.is_first()) as watch, named(tasks="--tasks", settings="--set", evaluation="openflan eval"):
-        watch.started("evaluation")
+    with (
+        watcher(quiet=quiet or json_ or not openflan.is_first()) as watch,
+        named(tasks="--tasks", settings="--set", evaluation="openflan eval"),
+    ):
         done = openflan.evaluate(
             str(model),
             words,

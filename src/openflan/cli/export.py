@@ -44,7 +44,6 @@ def mixture(
     from openflan.mixture.export import FORMATS, export_mixture
     from openflan.mixture.store import TokenStore
     from openflan.models.load import load_rules
-    from openflan.runs.pipeline import Event
 
     if format_ not in FORMATS:
         raise UserError(
@@ -58,7 +57,7 @@ def mixture(
         store = TokenStore.open(mixture_folder(run))
         rules = load_rules(plan.model, plan.recipe.prompts)
         path = to or Path(f"{run.name}-seed-{chosen}{_ENDINGS[format_]}")
-        watch(Event(stage="export", kind="started"))
+        watch.started("export")
         done = export_mixture(
             path,
             store,
@@ -66,9 +65,9 @@ def mixture(
             seed=chosen,
             format=format_,  # type: ignore[arg-type]
             only=only,  # type: ignore[arg-type]
-            report=lambda n, total: watch(Event(stage="export", kind="progress", done=n, total=total, unit="rows")),
+            report=lambda n, total: watch.progress("export", n, total, unit="rows"),
         )
-        watch(Event(stage="export", kind="done"))
+        watch.ended("export")
     if json_:
         record = {"path": str(done.path), "rows": done.rows, "left_out": done.left_out, "format": format_}
         sys.stdout.write(json.dumps(record) + "\n")

@@ -86,6 +86,8 @@ class _Live(Progress):
         self._began[stage] = time.monotonic()
 
     def progress(self, stage: str, done: int, total: int, *, unit: str, note: str = "") -> None:
+        if stage not in self._tasks:
+            self.started(stage)
         note = note or _rate(done, unit, time.monotonic() - self._began[stage])
         self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
 
@@ -110,8 +112,10 @@ class _Lines(Progress):
         self._write(stage, f"{stage} ...")
 
     def progress(self, stage: str, done: int, total: int, *, unit: str, note: str = "") -> None:
+        if stage not in self._began:
+            self.started(stage)
         now = time.monotonic()
-        if now - self._last.get(stage, 0.0) < _EVERY:
+        if now - self._last[stage] < _EVERY:
             return
         spent = now - self._began[stage]
         left = spent * (total - done) / max(1, done)

@@ -27,7 +27,6 @@ def setting_pairs(settings: Settings) -> list[tuple[str, Any]]:
     return [parse_setting(setting) for setting in settings]
 
 
-
 def parse_setting(setting: str) -> tuple[str, Any]:
     """Key and value of `a.b=value`.
 
