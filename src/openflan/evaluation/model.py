@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from openflan.errors import UserError, strict_error
-from openflan.models.load import find_model, load_model, load_rules, pick_device
 from openflan.models.limits import positions_of
+from openflan.models.load import find_model, load_model, load_rules, pick_device
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.options import options_block
 from openflan.recipes.parts import ModelPart, PromptsPart

@@ -13,23 +13,22 @@ Invariant: a prompt shown here is the one that a mixture would hold in the plain
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from openflan.errors import UserError, did_you_mean
-from openflan.prompts.lint import Checked, check_task
-from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
+from openflan.prompts.lint import TaskCheck, check_task
+from openflan.prompts.render import Prompt
+from openflan.prompts.showing import ShownRow, show_row
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.errata import ERRATA, Fidelity, active_errata, errata_of
-from openflan.tasks.sizes import official_rows
-from openflan.tasks.sources import Role, SourceRow, find_data, load_rows, load_twin
+from openflan.tasks.sources import find_data, load_rows, load_twin
+from openflan.tasks.splits import Role, official_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Task", "Tasks", "folder_of_data"]
-
-_ROLES = ("train", "validation", "test")
 
 
 class Task(Entry):
@@ -63,15 +62,6 @@ class Task(Entry):
         """Points in which the authors' code treats this task's rows otherwise than the paper: name and what it does."""
         return {name: ERRATA[name].what for name in errata_of(self.spec)}
 
-    def shows_twin(self, data: str | Path | None = None) -> bool:
-        """Whether `rows` and `prompts` would take the twin's rows.
-
-        Args:
-            data: as for `rows`.
-        """
-        source = self.spec.source
-        return data != "hub" and not source.starter and not source.files and folder_of_data(data) is None
-
     def rows(
         self, split: Role = "train", *, data: str | Path | None = None, limit: int | None = None
     ) -> "pd.DataFrame":
@@ -88,12 +78,16 @@ class Task(Entry):
         """
         import pandas as pd
 
-        found = self._rows(split, data, limit)
+        place = folder_of_data(data)
+        if self._by_twin(data, place):
+            found = load_twin(self)[:limit]
+        else:
+            found = load_rows(self, _role(split), data=place, limit=limit)
         index = pd.Index([row.index for row in found], name="row")
         return pd.DataFrame([row.fields for row in found], index=index)
 
-    def prompts(self, row: int = 0, *, split: Role = "train", data: str | Path | None = None) -> list[Prompt]:
-        """A row under every template that fits it, in the templates' order.
+    def show(self, row: int = 0, *, split: Role = "train", data: str | Path | None = None) -> ShownRow:
+        """A row with its prompts under every template that fits it, and as a text to continue.
 
         Args:
             row: which of the cleaned rows, from 0.
@@ -103,26 +97,22 @@ class Task(Entry):
         Raises:
             UserError: as `rows`; or there are fewer rows, or a template fails on this one.
         """
-        chosen = self._row(row, split, data)
-        renderer = TaskRenderer(self)
-        return [renderer.render(chosen, number) for number in renderer.applicable(chosen)]
+        return show_row(self, row, role=_role(split), data=folder_of_data(data), hub=data == "hub")
 
-    def baseline(self, row: int = 0, *, split: Role = "train", data: str | Path | None = None) -> Prompt | None:
-        """A row as a text to continue, for models that were never tuned; None where the task has none.
+    def prompts(self, row: int = 0, *, split: Role = "train", data: str | Path | None = None) -> list[Prompt]:
+        """A row under every template that fits it, in the templates' order.
 
         Args:
-            row: as for `prompts`.
-            split: as for `rows`.
-            data: as for `rows`.
+            row: as for `show`.
+            split: as for `show`.
+            data: as for `show`.
 
         Raises:
-            UserError: as `prompts`.
+            UserError: as `show`.
         """
-        if self.spec.baseline is None:
-            return None
-        return TaskRenderer(self).render(self._row(row, split, data), BASELINE)
+        return list(self.show(row, split=split, data=data).prompts)
 
-    def check(self, *, data: str | Path | None = None, strict: bool | None = None) -> Checked:
+    def check(self, *, data: str | Path | None = None, strict: bool | None = None) -> TaskCheck:
         """Render every template on every row at hand and collect what is wrong; nothing is raised for a faulty task.
 
         Args:
@@ -136,19 +126,9 @@ class Task(Entry):
         strict = self.collection == "catalog" if strict is None else strict
         return check_task(self, data=folder_of_data(data), strict=strict)
 
-    def _rows(self, split: Role, data: str | Path | None, limit: int | None) -> list[SourceRow]:
-        if split not in _ROLES:
-            raise UserError(f"no split '{split}'", where="split", how="train, validation or test")
-        if self.shows_twin(data):
-            return load_twin(self)[:limit]
-        return load_rows(self, split, data=folder_of_data(data), limit=limit)
-
-    def _row(self, row: int, split: Role, data: str | Path | None) -> SourceRow:
-        found = self._rows(split, data, row + 1)
-        if not 0 <= row < len(found):
-            what = f"the twin has {len(found)} rows" if self.shows_twin(data) else f"{split} has {len(found)} rows"
-            raise UserError(what, where=f"row {row}", how="choose a smaller one")
-        return found[row]
+    def _by_twin(self, data: str | Path | None, place: Path | None) -> bool:
+        """Whether rows are the twin's: nothing else is at hand and nothing else is asked for."""
+        return place is None and data != "hub" and not self.spec.source.starter and not self.spec.source.files
 
 
 class Tasks:
@@ -231,6 +211,12 @@ class Tasks:
             for task in chosen
         ]
         return pd.DataFrame(records).set_index("task").sort_values(["cluster", "task"])
+
+
+def _role(split: str) -> Role:
+    if split not in get_args(Role):
+        raise UserError(f"no split '{split}'", where="split", how="train, validation or test")
+    return split  # type: ignore[return-value]
 
 
 def folder_of_data(data: str | Path | None) -> Path | None:
