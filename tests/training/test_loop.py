@@ -89,7 +89,7 @@ def same(one, two):
     return all(torch.equal(one[name], two[name]) for name in one | two)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "muon"])
 @pytest.mark.parametrize("kills", [[5], [1], [4, 7], [8]])
 def test_killed_and_resumed_is_straight_bit_for_bit(tmp_path, gpt2_with_dropout, store, optimizer, kills):
     part = training(optimizer={"name": optimizer, "schedule": "cosine", "warmup_steps": 2, "weight_decay": 0.1})

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from openflan.training.muon import Muon, orthogonalised
+from openflan.training.muon import Muon, MuonWithAdamW, orthogonalised
 
 
 def _matrices():
@@ -31,3 +31,16 @@ def test_an_update_turns_and_hardly_stretches(shape):
     values = torch.linalg.svdvals(orthogonalised(matrix, torch.float32))
     assert float(values.min()) > 0.6
     assert float(values.max()) < 1.3
+
+
+def test_together_with_adamw_it_steps_the_blocks_matrices_alone():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(vocab_size=16, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
+    model = LlamaForCausalLM(config)
+    optimizer = MuonWithAdamW(model, learning_rate=1e-2, matrix_rate=1e-2, weight_decay=0.0, dtype=torch.float32)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    muon, adamw = ([names[id(parameter)] for parameter in group["params"]] for group in optimizer.param_groups)
+    assert all(".layers." in name and "norm" not in name for name in muon)
+    assert len(muon) == 7
+    assert {"model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"} <= set(adamw)

@@ -21,7 +21,7 @@ def test_matrices_decay_and_norms_and_biases_do_not(name):
     assert decay == {2: 0.1, 1: 0.0}
 
 
-@pytest.mark.parametrize("name", ["adamw", "adafactor"])
+@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
 def test_every_trainable_parameter_is_in_exactly_one_group(name):
     model = tiny()
     model[0].weight.requires_grad = False

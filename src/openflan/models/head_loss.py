@@ -68,18 +68,25 @@ class Head:
         scaled = raw * self.scale if self.scale != 1 else raw
         return scaled if self.cap is None else self.cap * torch.tanh(scaled / self.cap)
 
-    def loss(self, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, states: Tensor, targets: Tensor, *, chunk: int | None = None) -> tuple[Tensor, Tensor]:
         """Cross-entropy of target tokens.
 
         Args:
             states: (N, H).
             targets: (N,) token ids.
+            chunk: bytes of float32 logits at once; what suits the device, by default.
 
         Returns:
             The sum over the targets, which gradients flow through, and each target's own loss (N,), detached; in nats.
         """
         total, each = _Loss.apply(  # type: ignore[no-untyped-call]
-            states, self.linear.weight, self.linear.bias, targets, self.scale, self.cap
+            states,
+            self.linear.weight,
+            self.linear.bias,
+            targets,
+            self.scale,
+            self.cap,
+            chunk or _CHUNK.get(states.device.type, 256 << 20),
         )
         return total, each.detach()
 
@@ -96,11 +103,12 @@ class _Loss(torch.autograd.Function):
         targets: Tensor,
         scale: float,
         cap: float | None,
+        chunk: int,
     ) -> tuple[Tensor, Tensor]:
         kind = states.device.type
         reduced = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
         with torch.autocast(kind, enabled=False):
-            return _forward(ctx, states, weight, bias, targets, scale, cap, reduced)
+            return _forward(ctx, states, weight, bias, targets, scale, cap, chunk, reduced)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _each: Tensor) -> tuple[Tensor | None, ...]:
@@ -109,7 +117,7 @@ class _Loss(torch.autograd.Function):
         slopes = [None if slope is None else slope.mul_(grad) for slope in (by_states, by_weight, by_bias)]
         if slopes[0] is not None:
             slopes[0] = slopes[0].to(ctx.states_dtype)
-        return (*slopes, None, None, None)
+        return (*slopes, None, None, None, None)
 
 
 def _forward(
@@ -120,6 +128,7 @@ def _forward(
     targets: Tensor,
     scale: float,
     cap: float | None,
+    chunk: int,
     reduced: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     wanted = [
@@ -132,7 +141,7 @@ def _forward(
     by_weight = torch.zeros_like(weight) if wanted[1] else None
     by_bias = torch.zeros_like(bias) if wanted[2] and bias is not None else None
     each = torch.empty(len(targets), device=states.device)
-    chunk = max(1, _CHUNK.get(states.device.type, 256 << 20) // (4 * len(weight)))
+    chunk = max(1, chunk // (4 * len(weight)))
     for start in range(0, len(targets), chunk):
         some, own = rows[start : start + chunk], targets[start : start + chunk].unsqueeze(1)
         logits = torch.nn.functional.linear(some, words, None if bias is None else bias.to(reduced)).float()

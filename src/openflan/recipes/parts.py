@@ -231,9 +231,9 @@ class MixturePart(MixingRule):
 
 
 class OptimizerPart(Part):
-    """Adafactor with a constant rate as in the paper, or AdamW."""
+    """Adafactor with a constant rate as in the paper, AdamW, or Muon (with AdamW for embeddings and norms)."""
 
-    name: Literal["adafactor", "adamw"] = "adafactor"
+    name: Literal["adafactor", "adamw", "muon"] = "adafactor"
     learning_rate: float = Field(default=3e-5, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
@@ -273,8 +273,9 @@ class TrainingPart(Part):
     def _no_dead_training(self) -> Self:
         if (self.evaluate_every is None) != (not self.evaluate_tasks):
             raise ValueError("evaluate_every and evaluate_tasks go together")
-        if self.sharding == "full" and self.optimizer.name == "adafactor":
-            raise ValueError("sharding: full needs optimizer adamw: factored moments can't be cut among processes")
+        if self.sharding == "full" and self.optimizer.name != "adamw":
+            parts = {"adafactor": "factored moments", "muon": "matrices to orthogonalise"}[self.optimizer.name]
+            raise ValueError(f"sharding: full needs optimizer adamw: {parts} can't be cut among processes")
         return self
 
 

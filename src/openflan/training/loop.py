@@ -76,7 +76,7 @@ def tune(
     _prepare(inner, part)
     work = Work.of(inner)
     whole = spread(model, accelerator, part.sharding)
-    optimizer = make_optimizer(whole, part.optimizer)
+    optimizer = make_optimizer(whole, part.optimizer, reduced=autocast)
     known = identity or {}
     progress = restore_newest(folder / "checkpoints", whole, optimizer, identity=known, say=say)
     stepper = Stepper(

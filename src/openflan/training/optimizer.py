@@ -2,7 +2,7 @@
 
 Adafactor as the paper names it (learning rate 3e-5, no schedule stated): factored second moments, update clipping
 at 1, no relative step and no scaling by parameter size, so the stated rate is the rate used. AdamW decays matrices
-only; norms and biases are left alone.
+only; norms and biases are left alone. Muon steps the matrices of the blocks and AdamW what is left, at one rate.
 
 Invariant: the rate is a pure function of the step. Rejected: a scheduler object, one more state to save and resume.
 """
@@ -14,12 +14,25 @@ import torch
 from torch import nn
 
 from openflan.recipes.parts import OptimizerPart
+from openflan.training.muon import MuonWithAdamW
 
 __all__ = ["learning_rate", "make_optimizer"]
 
 
-def make_optimizer(model: nn.Module, part: OptimizerPart) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all trainable parameters."""
+def make_optimizer(model: nn.Module, part: OptimizerPart, *, reduced: bool = False) -> torch.optim.Optimizer:
+    """The recipe's optimizer over all trainable parameters.
+
+    Args:
+        reduced: let Muon orthogonalise in bfloat16.
+    """
+    if part.name == "muon":
+        return MuonWithAdamW(
+            model,
+            learning_rate=part.learning_rate,
+            matrix_rate=part.learning_rate,
+            weight_decay=part.weight_decay,
+            dtype=torch.bfloat16 if reduced else torch.float32,
+        )
     trained = [p for p in model.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": part.weight_decay},
