@@ -136,8 +136,8 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(finished, change, redo
     path, runs, _ = finished
     events = []
     run(load_recipe(path, change), runs=runs, watch=events.append)
-    assert {e.stage for e in events if e.kind == "started"} - {"report"} == redone
-    assert {e.stage for e in events if e.kind == "linked"}.isdisjoint(redone)
+    assert {str(e.stage) for e in events if e.kind == "started"} - {"report"} == redone
+    assert {str(e.stage) for e in events if e.kind == "linked"}.isdisjoint(redone)
 
 
 def test_a_changed_row_of_data_redoes_everything_it_touches(tmp_path, tiny_llama):
@@ -151,7 +151,7 @@ def test_a_changed_row_of_data_redoes_everything_it_touches(tmp_path, tiny_llama
     rows.write_text(rows.read_text(encoding="utf-8").replace("soup", "stew"), encoding="utf-8")
     events = []
     assert run(recipe, runs=tmp_path / "runs", watch=events.append).worked
-    assert {e.stage for e in events if e.kind == "started"} == {
+    assert {str(e.stage) for e in events if e.kind == "started"} == {
         "mixture",
         "training seed-0",
         "evaluation seed-0",

@@ -4,6 +4,7 @@ import pytest
 
 from openflan.cli.study_progress import GridProgress
 from openflan.runs.pipeline import Event
+from openflan.runs.stages import Stage, StageKind
 from openflan.study.running import CellEvent
 
 
@@ -15,7 +16,10 @@ class Clock:
 
 
 def working(cell, stage, done, total):
-    event = Event(stage=stage, kind="progress", done=done, total=total)
+    kind, _, model = stage.partition(" ")
+    event = Event(
+        label=stage, stage=Stage(kind=StageKind(kind), model=model, key=stage), kind="progress", done=done, total=total
+    )
     return CellEvent(cell=cell, kind="working", event=event)
 
 

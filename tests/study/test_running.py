@@ -69,7 +69,7 @@ def test_what_cells_share_is_done_once(finished):
     assert shared["steps=1,asked=hidden"] == {"mixture", "training/seed-0"}
     assert shared["steps=2,asked=shown"] == {"evaluation/untuned"}
     assert shared["steps=2,asked=hidden"] == {"mixture", "training/seed-0", "evaluation/untuned"}
-    begun = [e.event.stage for e in events if e.event is not None and e.event.kind == "started"]
+    begun = [str(e.event.stage) for e in events if e.event is not None and e.event.kind == "started"]
     assert begun.count("training seed-0") == 2
     assert begun.count("evaluation untuned") == 2
     expected = forecast(make_grid(load_study(path)))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from openflan.cli.durations import rough_time
 from openflan.runs.pipeline import Event
+from openflan.runs.stages import Stage, StageKind
 from openflan.study.running import CellEvent
 
 __all__ = ["GridProgress", "study_watcher"]
@@ -34,7 +35,7 @@ class GridProgress:
         self._seeds = seeds
         self._clock = clock
         self._began = clock()
-        self._stages: dict[str, dict[str, float]] = {}
+        self._stages: dict[str, dict[Stage, float]] = {}
         self._done: dict[str, float] = {}
         self._free = 0.0
         """What was there already: it took no time and tells nothing of the pace."""
@@ -85,9 +86,9 @@ class GridProgress:
         """Of a cell, what is done."""
         found = 0.0
         for stage, part in self._stages[cell].items():
-            if stage.startswith("training"):
+            if stage.kind is StageKind.TRAINING:
                 found += part * _TUNING / self._seeds
-            elif stage.startswith("evaluation"):
+            elif stage.kind is StageKind.EVALUATION:
                 found += part * (1 - _TUNING) / (self._seeds + 1)
         return min(1.0, found)
 

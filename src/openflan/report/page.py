@@ -35,8 +35,8 @@ from openflan.report.sections import (
     template_data,
 )
 from openflan.report.training_plots import loss_drawing, task_curves, task_loss_drawing
-from openflan.runs.plan import UNTUNED
 from openflan.runs.results import Results
+from openflan.runs.stages import UNTUNED
 
 __all__ = ["ReportMaterial", "RunFigures", "render_page"]
 

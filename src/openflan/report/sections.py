@@ -17,8 +17,8 @@ from openflan.mixture.certificate import LeakCertificate
 from openflan.mixture.ledger import Ledger
 from openflan.report.plot_data import PlotData
 from openflan.report.plots import template_strip
-from openflan.runs.plan import UNTUNED
 from openflan.runs.results import Results
+from openflan.runs.stages import UNTUNED
 
 __all__ = [
     "CertificateLine",

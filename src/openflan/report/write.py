@@ -15,7 +15,7 @@ from openflan.mixture.certificate import read_certificate
 from openflan.mixture.ledger import Ledger, read_ledger
 from openflan.report.page import ReportMaterial, RunFigures, render_page
 from openflan.report.plot_data import write_plot_data
-from openflan.runs.plan import UNTUNED, Plan
+from openflan.runs.plan import Plan
 from openflan.runs.results import (
     SCHEMA,
     Results,
@@ -24,6 +24,7 @@ from openflan.runs.results import (
     cluster_verdicts,
     verdict_sentence,
 )
+from openflan.runs.stages import UNTUNED
 from openflan.stage import read_manifest, write_atomically
 
 __all__ = ["write_report"]

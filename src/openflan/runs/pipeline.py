@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import openflan
 from openflan import ranks
@@ -25,8 +25,9 @@ from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.machine import machine_facts, version_facts
 from openflan.recipes.recipe import Recipe
-from openflan.runs.plan import UNTUNED, Plan, make_plan
+from openflan.runs.plan import Plan, make_plan
 from openflan.runs.run_folder import StageName, check_format, check_mixed, check_space, finished, plan_of
+from openflan.runs.stages import RunPlaces, Stage, StageKind
 from openflan.stage import (
     FORMAT,
     adopt_twin,
@@ -42,21 +43,21 @@ if TYPE_CHECKING:
     from openflan.prompts.encoding import TextEncoder
     from openflan.runs.results import Results
 
-__all__ = ["Event", "Outcome", "StageName", "report_again", "run"]
+__all__ = ["Event", "EventKind", "Outcome", "StageName", "report_again", "run"]
 
 _LARGE_STORE = 20_000_000
 """Tokens from which on starting more processes pays."""
 
-_ORDER: tuple[StageName, ...] = get_args(StageName)
+
+EventKind = Literal["started", "progress", "note", "done", "kept", "linked"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """Something a user may want to see while the pipeline works."""
 
-    stage: str
-    """`mixture`, `training seed-0`, `evaluation untuned`, `report` …"""
-    kind: Literal["started", "progress", "note", "done", "kept", "linked"]
+    stage: Stage
+    kind: EventKind
     done: int = 0
     total: int = 0
     unit: str = ""
@@ -79,7 +80,7 @@ def run(
     recipe: Recipe,
     *,
     runs: Path,
-    until: StageName = "report",
+    until: StageKind | StageName = StageKind.REPORT,
     workers: int | None = None,
     engine: str = "local",
     watch: Watch = lambda _event: None,
@@ -96,6 +97,7 @@ def run(
         UserError: the recipe, its data, its model or the disk is at fault; a run folder that this call began and
             got nowhere in is removed again.
     """
+    until = StageKind(until)
     plan = make_plan(recipe)
     folder = runs / recipe.run_name
     with user_file_errors(folder):
@@ -131,7 +133,7 @@ def report_again(folder: Path) -> "Results":
     from openflan.report.write import write_report
 
     plan = plan_of(folder)
-    if not finished(folder, plan, "evaluation"):
+    if not finished(folder, plan, StageKind.EVALUATION):
         raise UserError("the run is not finished", where=str(folder), how="finish it with `openflan run`")
     with user_file_errors(folder):
         return write_report(plan, folder, machine=machine_facts(), versions=version_facts())
@@ -151,7 +153,7 @@ class _Pipeline:
         self._questions: list[Asked] | None = None
         self._looks: list[Asked] | None = None
 
-    def work(self, until: StageName) -> None:
+    def work(self, until: StageKind) -> None:
         head = {
             "format": FORMAT,
             "openflan": openflan.__version__,
@@ -162,19 +164,17 @@ class _Pipeline:
             self._prepare()
             write_atomically(self._folder / "recipe.yaml", self._recipe.to_yaml())
             write_atomically(self._folder / "run.json", json.dumps(head, indent=1))
-        last = _ORDER.index(until)
-        self._stage("mixture", self._plan.mixture_key, self._mixture)
-        if last >= 1:
-            for seed, key in self._plan.training_keys.items():
-                self._stage(f"training/seed-{seed}", key, partial(self._training, seed=seed))
-        if last >= 2:
-            for model, key in self._plan.evaluation_keys.items():
-                self._stage(f"evaluation/{model}", key, partial(self._evaluation, name=model))
-        if last >= 3 and ranks.is_first():
-            self._report()
-            write_atomically(
-                self._folder / "run.json", json.dumps({**head, "results": self._plan.results_key}, indent=1)
-            )
+        makers = {
+            StageKind.MIXTURE: self._mixture,
+            StageKind.TRAINING: self._training,
+            StageKind.EVALUATION: self._evaluation,
+        }
+        for stage in self._plan.stages(until):
+            if stage.kind in makers:
+                self._stage(stage, partial(makers[stage.kind], stage=stage))
+            elif ranks.is_first():
+                self._report(stage)
+                write_atomically(self._folder / "run.json", json.dumps({**head, "results": stage.key}, indent=1))
 
     def _prepare(self) -> None:
         """Read and render everything once, so that bad rows are found before hours of work."""
@@ -206,16 +206,18 @@ class _Pipeline:
             ask_task(entry, self._encoder, asks, limit=limit, data=self._plan.data) for entry, asks, limit in chosen
         ]
 
-    def _stage(self, place: str, key: str, work: Callable[[Path], dict[str, Any]]) -> None:
+    def _tell(self, stage: Stage, kind: EventKind, **about: Any) -> None:
+        self._watch(Event(stage=stage, kind=kind, **about))
+
+    def _stage(self, stage: Stage, work: Callable[[Path], dict[str, Any]]) -> None:
         """Do a stage unless it is there, here or in a sibling run."""
-        folder = self._folder / place
-        name = place.replace("/", " ")
-        there = ranks.everyones(self._begin_stage(place, key) if ranks.is_first() else None)[0]
+        folder = self._folder / stage.place
+        there = ranks.everyones(self._begin_stage(stage) if ranks.is_first() else None)[0]
         if there is not None:
             self._watch(there)
             return
-        self._watch(Event(stage=name, kind="started"))
-        meter = Meter(device=place != "mixture", alone=ranks.world() == 1)
+        self._tell(stage, "started")
+        meter = Meter(device=stage.kind is not StageKind.MIXTURE, alone=ranks.world() == 1)
         place_in_work = folder.with_name(f".{folder.name}.partial")
         try:
             with user_file_errors(place_in_work):
@@ -229,28 +231,27 @@ class _Pipeline:
         ranks.wait()
         if ranks.is_first():
             about = {**cost, **facts}
-            commit_folder(place_in_work, folder, key=key, facts=about)
+            commit_folder(place_in_work, folder, key=stage.key, facts=about)
         ranks.wait()
-        self._watch(Event(stage=name, kind="done", note=f"{cost['seconds']:.0f} s"))
+        self._tell(stage, "done", note=f"{cost['seconds']:.0f} s")
 
-    def _begin_stage(self, place: str, key: str) -> Event | None:
+    def _begin_stage(self, stage: Stage) -> Event | None:
         """What says that a stage is there already, here or in a sibling run; else its folder is made."""
-        folder = self._folder / place
-        name = place.replace("/", " ")
+        folder, key = self._folder / stage.place, stage.key
         manifest = read_manifest(folder)
         if manifest is not None and manifest["key"] == key:
-            return Event(stage=name, kind="kept")
-        twin = adopt_twin(folder, key=key, runs=self._folder.parent, place=Path(place))
+            return Event(stage=stage, kind="kept")
+        twin = adopt_twin(folder, key=key, runs=self._folder.parent, place=Path(stage.place))
         if twin is not None:
-            return Event(stage=name, kind="linked", note=str(twin))
-        if place.startswith("training"):
+            return Event(stage=stage, kind="linked", note=str(twin))
+        if stage.kind is StageKind.TRAINING:
             from openflan.training.checkpoint import refuse_other
 
             refuse_other(folder.with_name(f".{folder.name}.partial") / "checkpoints", self._plan.identity)
         partial_folder(folder, key=key)
         return None
 
-    def _mixture(self, place: Path) -> dict[str, Any]:
+    def _mixture(self, place: Path, stage: Stage) -> dict[str, Any]:
         from openflan.mixture.build import Mixing, build_mixture
 
         self._prepare()
@@ -267,18 +268,20 @@ class _Pipeline:
         siblings = [run / "mixture" for run in sorted(self._folder.parent.iterdir()) if run != self._folder]
 
         def report(done: int, total: int) -> None:
-            self._watch(Event(stage="mixture", kind="progress", done=done, total=total, unit="tokens"))
+            self._tell(stage, "progress", done=done, total=total, unit="tokens")
 
         build_mixture(place, mixing, siblings=siblings, workers=self._workers, engine=self._engine, report=report)
         return {}
 
-    def _training(self, place: Path, seed: int) -> dict[str, Any]:
+    def _training(self, place: Path, stage: Stage) -> dict[str, Any]:
         from openflan.mixture.certificate import read_certificate
         from openflan.mixture.store import TokenStore
         from openflan.models.load import load_model, pick_device
         from openflan.training.handover import Provenance, make_trainable, save_model
         from openflan.training.loop import StepReport, tune
 
+        seed = stage.seed
+        assert seed is not None
         self._prepare()
         assert self._encoder is not None
         store = TokenStore.open(self._folder / "mixture", check=True)
@@ -292,15 +295,7 @@ class _Pipeline:
             note = f"loss {line.loss:.3f}  {line.tokens / line.seconds:,.0f} tokens/s  full {line.fill:.0%}"
             note += f"  mfu {line.mfu:.0%}" if line.mfu else ""
             note += f"  waited {line.waited / line.seconds:.0%}" if line.waited > 0.05 * line.seconds else ""
-            done = Event(
-                stage=f"training seed-{seed}",
-                kind="progress",
-                done=line.step,
-                total=part.steps,
-                unit="steps",
-                note=note,
-            )
-            self._watch(done)
+            self._tell(stage, "progress", done=line.step, total=part.steps, unit="steps", note=note)
 
         progress = tune(
             tuned.model,
@@ -311,7 +306,7 @@ class _Pipeline:
             report=report,
             identity=self._plan.identity,
             evaluate=self._look if part.evaluate_every else None,
-            say=lambda text: self._watch(Event(stage=f"training seed-{seed}", kind="note", note=text)),
+            say=lambda text: self._tell(stage, "note", note=text),
         )
         weights = ranks.whole_state(tuned.model)
         if ranks.is_first():
@@ -337,7 +332,7 @@ class _Pipeline:
             found.setdefault(answer.task, []).append(answer.value)
         return {task: sum(values) / len(values) for task, values in found.items()}
 
-    def _evaluation(self, place: Path, name: str) -> dict[str, Any]:
+    def _evaluation(self, place: Path, stage: Stage) -> dict[str, Any]:
         from openflan.evaluation.answering import Keep, evaluate
         from openflan.evaluation.identity import hash_of_model
         from openflan.mixture.certificate import read_certificate
@@ -348,8 +343,8 @@ class _Pipeline:
         assert self._encoder is not None
         assert self._questions is not None
         source = self._plan.model
-        if name != UNTUNED:
-            tuned = self._folder / "training" / name / "model"
+        if stage.seed is not None:
+            tuned = RunPlaces(self._folder).model(stage.seed)
             source = self._plan.tuned_source(tuned)
             card = json.loads((tuned / "openflan.json").read_text(encoding="utf-8"))
             if card["encoder"] != self._encoder.fingerprint:
@@ -361,9 +356,9 @@ class _Pipeline:
         model = load_model(source, device=pick_device())
 
         def report(done: int, total: int) -> None:
-            self._watch(Event(stage=f"evaluation {name}", kind="progress", done=done, total=total, unit="prompts"))
+            self._tell(stage, "progress", done=done, total=total, unit="prompts")
 
-        untuned = name == UNTUNED
+        untuned = stage.seed is None
         keep = Keep(
             folder=place,
             model=hash_of_model(model),
@@ -374,12 +369,12 @@ class _Pipeline:
         answers = evaluate(model, self._encoder, questions, part, report=report, keep=keep, team=team)
         return {"prompts": len(answers), "format": self._encoder.fingerprint, "model": keep.model}
 
-    def _report(self) -> None:
+    def _report(self, stage: Stage) -> None:
         from openflan.report.write import write_report
 
-        self._watch(Event(stage="report", kind="started"))
+        self._tell(stage, "started")
         write_report(self._plan, self._folder, machine=machine_facts(), versions=version_facts())
-        self._watch(Event(stage="report", kind="done"))
+        self._tell(stage, "done")
 
 
 def _workers(recipe: Recipe) -> int:

@@ -25,6 +25,7 @@ from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.render import TaskRenderer
 from openflan.recipes.parts import SoftPromptPart
 from openflan.recipes.recipe import Recipe
+from openflan.runs.stages import UNTUNED, Stage, StageKind, tuned_name
 from openflan.stage import FORMAT, fingerprint_of
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata
@@ -33,8 +34,6 @@ from openflan.tasks.spec import TaskSpec
 from openflan.tasks.splits import Role
 
 __all__ = ["Plan", "Resolved", "make_plan", "resolve"]
-
-UNTUNED = "untuned"
 
 _NOT_TUNING = {
     "checkpoint_every",
@@ -80,6 +79,16 @@ class Plan:
     """By seed."""
     evaluation_keys: dict[str, str]
     """By model: `untuned`, `seed-0`, …"""
+
+    def stages(self, until: StageKind = StageKind.REPORT) -> tuple[Stage, ...]:
+        """All stages as far as one of a kind, in the order in which they are done: the only list of them."""
+        stages = [
+            Stage(kind=StageKind.MIXTURE, key=self.mixture_key),
+            *(Stage(kind=StageKind.TRAINING, key=k, model=tuned_name(s)) for s, k in self.training_keys.items()),
+            *(Stage(kind=StageKind.EVALUATION, key=k, model=name) for name, k in self.evaluation_keys.items()),
+            Stage(kind=StageKind.REPORT, key=self.results_key),
+        ]
+        return tuple(stage for stage in stages if stage.kind.order <= until.order)
 
     def work(self, encoder: EncoderRules, *, mixture: Path | None = None) -> MixWork:
         """What any process needs to make a piece of the token store.
@@ -200,7 +209,7 @@ def make_plan(recipe: Recipe) -> Plan:
         recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks", "too_long"}),
         [FORMAT, openflan.__version__],
     ]
-    models = {UNTUNED: model.fingerprint, **{f"seed-{seed}": key for seed, key in training_keys.items()}}
+    models = {UNTUNED: model.fingerprint, **{tuned_name(seed): key for seed, key in training_keys.items()}}
     return Plan(
         recipe=recipe,
         model=model,

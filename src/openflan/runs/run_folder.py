@@ -11,9 +11,10 @@ import openflan
 from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
 from openflan.runs.plan import Plan, make_plan
+from openflan.runs.stages import RunPlaces, Stage, StageKind
 from openflan.stage import FORMAT, free_bytes, read_manifest
 
-__all__ = ["StageName", "check_format", "check_mixed", "check_space", "finished", "head_of", "plan_of"]
+__all__ = ["StageName", "check_format", "check_mixed", "check_space", "finished", "head_of", "is_done", "plan_of"]
 
 StageName = Literal["mixture", "training", "evaluation", "report"]
 """The stages in their order."""
@@ -31,21 +32,18 @@ def plan_of(folder: Path) -> Plan:
     return make_plan(load_recipe(folder / "recipe.yaml", folder=Path(head_of(folder)["folder"])))
 
 
-def finished(folder: Path, plan: Plan, until: StageName) -> bool:
+def finished(folder: Path, plan: Plan, until: StageKind) -> bool:
     """Whether everything up to a stage is there under the plan's keys."""
-    wanted = {"mixture": plan.mixture_key}
-    if until != "mixture":
-        wanted |= {f"training/seed-{seed}": key for seed, key in plan.training_keys.items()}
-    if until in ("evaluation", "report"):
-        wanted |= {f"evaluation/{model}": key for model, key in plan.evaluation_keys.items()}
-    for place, key in wanted.items():
-        manifest = read_manifest(folder / place)
-        if manifest is None or manifest["key"] != key:
-            return False
-    if until != "report":
-        return True
-    there = all((folder / name).is_file() for name in ("results.json", "report.html"))
-    return there and head_of(folder).get("results") == plan.results_key
+    return all(is_done(folder, stage) for stage in plan.stages(until))
+
+
+def is_done(folder: Path, stage: Stage) -> bool:
+    """Whether a stage is there under its key."""
+    places = RunPlaces(folder)
+    if stage.kind is StageKind.REPORT:
+        return places.results.is_file() and places.page.is_file() and head_of(folder).get("results") == stage.key
+    manifest = read_manifest(places.stage(stage))
+    return manifest is not None and manifest["key"] == stage.key
 
 
 def check_mixed(folder: Path, plan: Plan) -> None:
@@ -54,7 +52,7 @@ def check_mixed(folder: Path, plan: Plan) -> None:
     Raises:
         UserError: the mixture is not there under the plan's key.
     """
-    if not finished(folder, plan, "mixture"):
+    if not finished(folder, plan, StageKind.MIXTURE):
         how = "make it first, in one process: `openflan mix` with the same recipe, settings and --out"
         raise UserError("the mixture is not there", where=str(folder / "mixture"), how=how)
 

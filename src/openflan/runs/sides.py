@@ -19,8 +19,8 @@ from openflan.errors import UserError
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
 from openflan.evaluation.scores import Score
-from openflan.runs.plan import UNTUNED
 from openflan.runs.results import SCHEMA, Results
+from openflan.runs.stages import UNTUNED
 
 __all__ = ["Side", "places_of", "read_models", "read_side"]
 

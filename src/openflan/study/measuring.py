@@ -22,8 +22,8 @@ from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
 from openflan.evaluation.statistics import interval, resample_tasks
 from openflan.recipes.parts import EvaluationPart
-from openflan.runs.plan import UNTUNED
 from openflan.runs.results import ClusterVerdict, Results, at_its_best, cluster_verdicts
+from openflan.runs.stages import UNTUNED
 from openflan.study.outcome import Measure
 
 __all__ = ["Difference", "Measured", "difference_of", "measure_run"]
