@@ -148,7 +148,7 @@ def prepare(this: Turn) -> Facts:
     source = _source(this)
     room = min(source.positions or 1_280, 1_280)
     part = PromptsPart(max_input_tokens=room * 4 // 5, max_target_tokens=room // 5)
-    encoder = TextEncoder(load_tokenizer(source), part)
+    encoder = TextEncoder.of(load_tokenizer(source), part)
     prompts = [p for e in entries for p in ask_prompts(e, encoder, limit=settings.size, data=data)]
     began = time.perf_counter()
     inputs = encoder.inputs([prompt.input for prompt in prompts])
@@ -385,7 +385,7 @@ def _make_model(folder: Path, entries: Sequence[Entry], data: Path, sizes: Mappi
     from openflan.evaluation.protocol import ask_prompts
     from openflan.prompts.encoding import TextEncoder
 
-    encoder = TextEncoder(load_tokenizer(find_model(ModelPart(), Path("starter"))), PromptsPart())
+    encoder = TextEncoder.of(load_tokenizer(find_model(ModelPart(), Path("starter"))), PromptsPart())
     prompts = [p for e in entries for p in ask_prompts(e, encoder, limit=400, data=data, templates=[0, 1])]
     texts = [text for p in prompts for text in (p.input, *p.answer.options)]
     make_model(folder, texts, **sizes)

@@ -125,6 +125,7 @@ def pretrain(
 
     from openflan import ranks
     from openflan.models.load import pick_precision
+    from openflan.prompts.text_format import TextFormat, write_text_format
     from openflan.recipes.parts import PromptsPart
     from openflan_starter import pretraining
 
@@ -181,7 +182,7 @@ def pretrain(
         known.save_pretrained(out)
         pretraining.save_model(current, out)
         asked = PromptsPart(separator="", max_input_tokens=256, max_target_tokens=64)  # in prose, answers just follow
-        (out / "openflan.json").write_text(json.dumps({"prompts": asked.model_dump(mode="json")}, indent=1) + "\n")
+        write_text_format(out, TextFormat(prompts=asked))
         own = [json.loads(line) for line in (work / "loss.jsonl").read_text().splitlines()]
         lines = [*earlier.lines, *({**line, "tokens": line["tokens"] + earlier.tokens} for line in own)]
         (out / "loss.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

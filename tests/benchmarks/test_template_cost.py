@@ -20,7 +20,7 @@ from template_cost import measure_templates, passages_first, reached
 @pytest.fixture(scope="module")
 def encoder(tiny_llama):
     source = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
-    return TextEncoder(load_tokenizer(source), PromptsPart(max_input_tokens=900, max_target_tokens=32))
+    return TextEncoder.of(load_tokenizer(source), PromptsPart(max_input_tokens=900, max_target_tokens=32))
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_real_rows_fit(shared):
     from openflan.recipes.parts import ModelPart, PromptsPart
     from openflan.tasks.bbh import BBH, bbh_entry
 
-    encoder = TextEncoder(load_rules(find_model(ModelPart(), Path("starter")), PromptsPart()), PromptsPart())
+    encoder = TextEncoder(load_rules(find_model(ModelPart(), Path("starter")), PromptsPart()))
     for kind in BBH:
         prompts = ask_prompts(bbh_entry(f"bbh_{kind}"), encoder, limit=2, data=shared / "data")
         assert len(prompts) == 8
@@ -58,7 +58,7 @@ def test_a_tokenizer_with_more_words_than_the_model_is_told(tiny_llama):
     source = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
     model = load_model(source, device=torch.device("cpu"))
     model.resize_token_embeddings(300)
-    encoder = TextEncoder(load_rules(source, PromptsPart()), PromptsPart())
+    encoder = TextEncoder(load_rules(source, PromptsPart()))
     with pytest.raises(UserError, match="ids go up to 399, and the model has 300 embeddings"):
         evaluate(model, encoder, [], EvaluationPart(), report=lambda _d, _t: None)
 

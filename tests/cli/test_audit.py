@@ -27,7 +27,7 @@ def test_a_join_differs_exactly_where_the_tokens_do():
     from openflan.models.load import find_model, load_rules
     from openflan.recipes.parts import ModelPart
 
-    encoder = TextEncoder(load_rules(find_model(ModelPart(), Path("starter")), PromptsPart()), PromptsPart())
+    encoder = TextEncoder(load_rules(find_model(ModelPart(), Path("starter")), PromptsPart()))
     same, space, word = joins(encoder, [("Is it?\n", "yes"), ("Is it? ", "yes"), ("Is it sm", "all")])
     assert not same.differs
     assert same.apart == same.together == ()

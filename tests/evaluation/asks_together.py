@@ -21,7 +21,7 @@ def main(settings: Path) -> None:
     team = Team.gathered()
     source = find_model(ModelPart(path=said["model"]), Path(said["model"]))
     model = load_model(source, device=torch.device("cpu"))
-    encoder = TextEncoder(load_tokenizer(source), PromptsPart(max_input_tokens=128, max_target_tokens=32))
+    encoder = TextEncoder.of(load_tokenizer(source), PromptsPart(max_input_tokens=128, max_target_tokens=32))
     fed = [0]
     model.register_forward_pre_hook(
         lambda _m, _a, inputs: fed.append(fed.pop() + inputs["input_ids"].numel()), with_kwargs=True

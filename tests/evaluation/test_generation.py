@@ -28,7 +28,7 @@ def talkative(folder):
 def loaded(folder, louder=6):
     source = find_model(ModelPart(path=str(folder)), folder)
     model = load_model(source, device=torch.device("cpu"))
-    encoder = TextEncoder(load_tokenizer(source), PromptsPart())
+    encoder = TextEncoder.of(load_tokenizer(source), PromptsPart())
     with torch.no_grad():  # so that some answers end early
         model.get_output_embeddings().weight[encoder.eos] *= louder
     return model, encoder

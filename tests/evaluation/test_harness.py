@@ -48,7 +48,7 @@ def test_the_harness_finds_the_same_answers_and_log_likelihoods(openflan, tmp_pa
 
     source = find_model(ModelPart(path=str(folder)), folder)
     part = PromptsPart(separator="", max_input_tokens=400, max_target_tokens=100)
-    encoder = TextEncoder(load_rules(source, part), part)
+    encoder = TextEncoder(load_rules(source, part))
     model = load_model(source, device=torch.device("cpu"))
     theirs = HFLM(pretrained=model, tokenizer=load_tokenizer(source), batch_size=4, add_bos_token=True)
     compared = 0

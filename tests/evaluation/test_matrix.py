@@ -34,7 +34,7 @@ PROMPTS = PromptsPart(max_input_tokens=128, max_target_tokens=32)
 
 def loaded(folder):
     source = find_model(ModelPart(path=str(folder)), folder)
-    return load_model(source, device=torch.device("cpu")), TextEncoder(load_tokenizer(source), PROMPTS)
+    return load_model(source, device=torch.device("cpu")), TextEncoder.of(load_tokenizer(source), PROMPTS)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,9 @@ def test_answers_never_serve_another_model_row_template_or_setting(kept, llama, 
     with torch.no_grad():  # one weight of many
         other[0].model.layers[1].mlp.up_proj.weight[3, 4] += 1e-3
     keys.append(key(other))
-    keys.append(key((llama[0], TextEncoder(llama[1].rules, PROMPTS.model_copy(update={"separator": " "})))))
+    keys.append(
+        key((llama[0], TextEncoder(replace(llama[1].rules, part=PROMPTS.model_copy(update={"separator": " "})))))
+    )
     keys.append(key(question=replace(one, test=one.test[:-1])))
     changed = replace(one.test[0], fields={**one.test[0].fields, "unused": 1})
     keys.append(key(question=replace(one, test=[changed, *one.test[1:]])))

@@ -33,7 +33,7 @@ def model(tiny_llama):
 
 @pytest.fixture(scope="module")
 def encoder(tiny_llama):
-    return TextEncoder(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), PROMPTS)
+    return TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), PROMPTS)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ EXACT = ("task", "row", "row_hash", "template", "prompt_hash", "options", "gold"
 def one_process(model_at, tasks, out, changes):
     source = find_model(ModelPart(path=str(model_at)), model_at)
     model = load_model(source, device=torch.device("cpu"))
-    encoder = TextEncoder(load_tokenizer(source), PromptsPart(max_input_tokens=128, max_target_tokens=32))
+    encoder = TextEncoder.of(load_tokenizer(source), PromptsPart(max_input_tokens=128, max_target_tokens=32))
     part = EvaluationPart.model_validate_json(json.dumps(changes))
     entries = open_catalog([tasks], collections=()).entries.values()
     asked = [ask_task(entry, encoder, part, limit=part.rows, data=None) for entry in entries]

@@ -111,7 +111,7 @@ def ray_recipe(my_tasks, tiny_llama):
     model = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
     return (
         hold_out(entries, ["natural_language_inference"], kin="paper"),
-        TextEncoder(load_tokenizer(model), recipe.prompts),
+        TextEncoder.of(load_tokenizer(model), recipe.prompts),
         recipe,
     )
 

@@ -42,7 +42,7 @@ def division(my_tasks):
 
 @pytest.fixture(scope="module")
 def encoder(tiny_llama):
-    return TextEncoder(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), RECIPE.prompts)
+    return TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), RECIPE.prompts)
 
 
 def write(folder, division, encoder, recipe=RECIPE, **options):

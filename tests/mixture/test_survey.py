@@ -49,7 +49,7 @@ def test_a_plan_and_the_ledger_agree(tmp_path, my_tasks, tiny_llama, parts):
     model = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
     found, plan = planned(mine, held, model)
     assert found.leaks is not None
-    folder = write_mixture(tmp_path / "mixture", mine, held, TextEncoder(load_tokenizer(model), mine.prompts))
+    folder = write_mixture(tmp_path / "mixture", mine, held, TextEncoder.of(load_tokenizer(model), mine.prompts))
     ledger = json.loads((folder / "ledger.json").read_text())["tasks"]
     assert {task.task for task in plan.tasks} == set(ledger)
     for task in plan.tasks:

@@ -38,7 +38,7 @@ def division(my_tasks):
 
 @pytest.fixture(scope="module")
 def encoder(tiny_llama):
-    return TextEncoder(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), RECIPE.prompts)
+    return TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), RECIPE.prompts)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def few_shot(tmp_path_factory, division, tiny_llama):
     styles = [{"weight": 1.0}, {"weight": 2.0, "shots": 2, "option_markers": "random"}]
     prompts = {"max_input_tokens": 200, "max_target_tokens": 32, "styles": styles, "inversion_rate": 0.3}
     recipe = Recipe.model_validate_json(json.dumps({**RECIPE.model_dump(mode="json"), "prompts": prompts}))
-    encoder = TextEncoder(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), recipe.prompts)
+    encoder = TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), recipe.prompts)
     entries = {entry.spec.name: entry for entry in division.tuned}
     work = MixWork(mixture=recipe.mixture, entries=entries, data=None, encoder=encoder.rules)
     folder = tmp_path_factory.mktemp("few-shot")

@@ -38,7 +38,7 @@ def plain(tokenizer, ids):
 
 @pytest.mark.parametrize("separator", ["\n", "\n\n", " =>\n"])
 def test_tokens_decode_to_the_text_and_its_separator(tokenizer, separator):
-    encoder = TextEncoder(tokenizer, PromptsPart(separator=separator))
+    encoder = TextEncoder.of(tokenizer, PromptsPart(separator=separator))
     start = tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
     lower = "starter" in tokenizer.name_or_path  # its vocabulary has no capitals
     for text, ids in zip(TEXTS, encoder.inputs(TEXTS), strict=True):
@@ -51,14 +51,14 @@ def test_tokens_decode_to_the_text_and_its_separator(tokenizer, separator):
 
 
 def test_the_separator_ends_the_input(tokenizer):
-    one, two = (TextEncoder(tokenizer, PromptsPart(separator=s)).inputs(["yes"])[0] for s in ("\n", "\n\n"))
+    one, two = (TextEncoder.of(tokenizer, PromptsPart(separator=s)).inputs(["yes"])[0] for s in ("\n", "\n\n"))
     assert len(two) > len(one)
     assert plain(tokenizer, one).endswith("\n")
 
 
 def test_only_bos_and_eos_are_control_tokens_whatever_a_row_says(tokenizer):
     """A row with "</s>" in it must not end the example, nor teach a model to end there."""
-    encoder = TextEncoder(tokenizer, PromptsPart())
+    encoder = TextEncoder.of(tokenizer, PromptsPart())
     special = {tokenizer.bos_token_id, tokenizer.eos_token_id}
     for ids in encoder.inputs(TEXTS):
         assert not special & set(ids[1:])
@@ -68,7 +68,7 @@ def test_only_bos_and_eos_are_control_tokens_whatever_a_row_says(tokenizer):
 
 def test_a_target_is_the_same_after_any_input(tokenizer):
     """No token spans the join: what is trained on is exactly what is scored."""
-    encoder = TextEncoder(tokenizer, PromptsPart())
+    encoder = TextEncoder.of(tokenizer, PromptsPart())
     alone = encoder.targets(["yes"], end=False)[0]
     assert encoder.targets(["yes"])[0][:-1] == alone
     assert encoder.targets(["no", "yes", "maybe so"], end=False)[1] == alone
@@ -78,8 +78,8 @@ def test_a_target_is_the_same_after_any_input(tokenizer):
 @pytest.mark.parametrize("limit", [8, 9, 20, 33])
 def test_too_long_an_input_loses_its_middle_and_keeps_both_ends(tokenizer, limit):
     text = " ".join(f"word{number}" for number in range(50))
-    whole = TextEncoder(tokenizer, PromptsPart()).inputs([text])[0]
-    cut = TextEncoder(tokenizer, PromptsPart(max_input_tokens=limit)).inputs([text])[0]
+    whole = TextEncoder.of(tokenizer, PromptsPart()).inputs([text])[0]
+    cut = TextEncoder.of(tokenizer, PromptsPart(max_input_tokens=limit)).inputs([text])[0]
     assert len(cut) == limit
     same_start = next(i for i, (a, b) in enumerate(zip(cut, whole, strict=False)) if a != b)
     assert cut == whole[:same_start] + whole[len(whole) - (limit - same_start) :]
@@ -88,25 +88,25 @@ def test_too_long_an_input_loses_its_middle_and_keeps_both_ends(tokenizer, limit
 
 def test_an_input_of_exactly_the_limit_is_left_alone(tokenizer):
     text = TEXTS[0]
-    whole = TextEncoder(tokenizer, PromptsPart()).inputs([text])[0]
-    assert TextEncoder(tokenizer, PromptsPart(max_input_tokens=len(whole))).inputs([text])[0] == whole
+    whole = TextEncoder.of(tokenizer, PromptsPart()).inputs([text])[0]
+    assert TextEncoder.of(tokenizer, PromptsPart(max_input_tokens=len(whole))).inputs([text])[0] == whole
 
 
 def test_too_long_a_target_keeps_its_start_and_its_eos(tokenizer):
     text = " ".join(["over"] * 50)
-    whole = TextEncoder(tokenizer, PromptsPart()).targets([text], end=False)[0]
-    cut = TextEncoder(tokenizer, PromptsPart(max_target_tokens=6)).targets([text])[0]
+    whole = TextEncoder.of(tokenizer, PromptsPart()).targets([text], end=False)[0]
+    cut = TextEncoder.of(tokenizer, PromptsPart(max_target_tokens=6)).targets([text])[0]
     assert cut == [*whole[:5], tokenizer.eos_token_id]
 
 
 def test_nothing_to_encode_gives_nothing(tokenizer):
-    assert TextEncoder(tokenizer, PromptsPart()).inputs([]) == []
+    assert TextEncoder.of(tokenizer, PromptsPart()).inputs([]) == []
 
 
 def test_fingerprints_tell_formats_and_tokenizers_apart(model_folder):
     def encoder(family, **part):
         folder = model_folder(family)
-        return TextEncoder(load_tokenizer(find_model(ModelPart(path=str(folder)), folder)), PromptsPart(**part))
+        return TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(folder)), folder)), PromptsPart(**part))
 
     plain_one = encoder("gpt2").fingerprint
     assert encoder("gpt2").fingerprint == plain_one
@@ -120,7 +120,7 @@ def test_fingerprints_tell_formats_and_tokenizers_apart(model_folder):
 
 
 def test_using_an_encoder_leaves_its_fingerprint_alone(tokenizer):
-    encoder = TextEncoder(tokenizer, PromptsPart())
+    encoder = TextEncoder.of(tokenizer, PromptsPart())
     before = encoder.fingerprint
     encoder.inputs(TEXTS)
     assert encoder.fingerprint == before
@@ -135,7 +135,7 @@ def test_too_long_a_prompt_loses_the_end_of_its_longest_field_and_keeps_question
     fields = {"passage": passage, "question": "did it sink?"}
     text = f"Read.\n{passage}\n\ndid it sink?\nOPTIONS:\n- yes\n- no"
     prompt = Prompt(input=text, target="yes", answer=RowAnswer(text="yes"), task="t", row=0, template=0, fields=fields)
-    encoder = TextEncoder(tokenizer, PromptsPart(max_input_tokens=limit, max_target_tokens=8))
+    encoder = TextEncoder.of(tokenizer, PromptsPart(max_input_tokens=limit, max_target_tokens=8))
     (ids,) = encoder.inputs([prompt])
     (encoded,) = encoder.prompts([prompt])
     kept = encoder.text(ids).lower()
@@ -158,13 +158,13 @@ def test_a_chat_template_stands_around_what_the_user_says(tokenizer):
     tokenizer = deepcopy(tokenizer)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|user|>", "<|assistant|>"]})
     tokenizer.chat_template = TEMPLATE
-    encoder = TextEncoder(tokenizer, PromptsPart(chat=True))
+    encoder = TextEncoder.of(tokenizer, PromptsPart(chat=True))
     known = tokenizer.apply_chat_template(
         [{"role": "user", "content": "Is it so?"}], tokenize=True, add_generation_prompt=True, return_dict=False
     )
     assert encoder.inputs(["Is it so?"]) == [known]
-    long = encoder.rules.part.model_copy(update={"max_input_tokens": 12})
-    (short,) = TextEncoder(tokenizer, long).inputs(["Is it so that it is as it is and was as it was?"])
+    long = encoder.part.model_copy(update={"max_input_tokens": 12})
+    (short,) = TextEncoder.of(tokenizer, long).inputs(["Is it so that it is as it is and was as it was?"])
     assert len(short) == 12
     assert short[0] == known[0]
     assert short[-2:] == known[-2:]
@@ -172,4 +172,4 @@ def test_a_chat_template_stands_around_what_the_user_says(tokenizer):
 
 def test_a_tokenizer_without_a_chat_template_is_told(tokenizer):
     with pytest.raises(UserError, match="no chat template"):
-        TextEncoder(tokenizer, PromptsPart(chat=True))
+        TextEncoder.of(tokenizer, PromptsPart(chat=True))

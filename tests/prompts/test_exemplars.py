@@ -20,7 +20,7 @@ from openflan.tasks.spec import TaskSpec
 @pytest.fixture(scope="module")
 def encoder_of(tiny_llama):
     tokenizer = load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama))
-    return lambda **settings: TextEncoder(tokenizer, PromptsPart.model_validate_json(json.dumps(settings)))
+    return lambda **settings: TextEncoder.of(tokenizer, PromptsPart.model_validate_json(json.dumps(settings)))
 
 
 def entry(tmp_path, **change):
@@ -61,7 +61,7 @@ PLAIN = ExampleRules()
 
 
 def make(entry, held, encoder, *, draws=200, rules=PLAIN, pool=None):
-    maker = ExampleMaker(entry, held, encoder.rules.part, rules, count=encoder.lengths, start=len(encoder.rules.start))
+    maker = ExampleMaker(entry, held, encoder.part, rules, count=encoder.lengths, start=len(encoder.frame.before))
     chosen = np.arange(draws) % len(held)
     tickets = hash_integers(1, np.arange(draws))
     return maker.examples(chosen, tickets, pool=np.arange(len(held)) if pool is None else pool), maker

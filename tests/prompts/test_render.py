@@ -340,3 +340,11 @@ def test_the_baseline_is_rendered_beside_the_templates(tmp_path):
     baseline = {"input": "Review: {{text}}\nThis was", "options": ["bad.", "good."]}
     prompt = TaskRenderer(entry(tmp_path, baseline=baseline)).render(row(), BASELINE)
     assert (prompt.input, prompt.target, prompt.template) == ("Review: fine soup\nThis was", "good.", BASELINE)
+
+
+def test_a_task_without_a_baseline_has_none_to_render(tmp_path):
+    renderer = TaskRenderer(entry(tmp_path))
+    with pytest.raises(UserError, match="has no baseline"):
+        renderer.render(row(), BASELINE)
+    with pytest.raises(AssertionError):
+        renderer.render(row(), -1)

@@ -48,7 +48,7 @@ def store(tmp_path_factory, my_tasks, model_folder):
     """One store for both tokenizers: only ids matter here, and both have the same vocabulary."""
     folder = tmp_path_factory.mktemp("store")
     model = model_folder("gpt2")
-    encoder = TextEncoder(load_tokenizer(find_model(ModelPart(path=str(model)), model)), RECIPE.prompts)
+    encoder = TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(model)), model)), RECIPE.prompts)
     entries = open_catalog([my_tasks], collections=()).select(["mine"], where="tasks.use")
     division = hold_out(entries, ["paraphrase"], kin="paper")
     return TokenStore.open(write_mixture(folder, RECIPE, division, encoder))

@@ -53,7 +53,7 @@ def work(tmp_path_factory, my_tasks):
     recipe = Recipe.model_validate_json(
         json.dumps({"name": "r", "prompts": {"max_input_tokens": 96, "max_target_tokens": 32}, "training": TRAINING})
     )
-    encoder = TextEncoder(load_tokenizer(find_model(ModelPart(path=str(model)), model)), recipe.prompts)
+    encoder = TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(model)), model)), recipe.prompts)
     division = hold_out(
         open_catalog([my_tasks], collections=()).select(["mine"], where="x"), ["paraphrase"], kin="paper"
     )

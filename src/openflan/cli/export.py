@@ -138,7 +138,7 @@ def tasks(
     place = find_data(data)
     part = PromptsPart(separator=separator)
     source = find_model(ModelPart(path=tokenizer or "starter"), Path(tokenizer or "starter").expanduser())
-    encoder = TextEncoder(load_rules(source, part), part)
+    encoder = TextEncoder(load_rules(source, part))
     entries = open_catalog(folder or []).select(words, where="export tasks")
     asked = {e.spec.name: (e, ask_prompts(e, encoder, limit=rows, data=place)) for e in entries}
     prompts = [prompt for _, own in asked.values() for prompt in own]
@@ -156,7 +156,7 @@ def tasks(
         apart = f", {one.differ:,} of {one.pairs:,} options are other tokens there" if one.differ else ""
         sys.stdout.write(f"openflan_{one.name}: {one.rows:,} rows, {len(one.templates)} templates{apart}\n")
     first = written[0].name if written else "…"
-    bos = " and add_bos_token=True among --model_args" if encoder.rules.start else ""
+    bos = " and add_bos_token=True among --model_args" if encoder.frame.before else ""
     sys.stdout.write(f"run with: lm_eval --include_path {to} --tasks openflan_{first}{bos}\n")
 
 

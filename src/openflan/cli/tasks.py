@@ -137,16 +137,16 @@ def show(
     kind = "the twin's" if shown.twin else split
     sys.stdout.write(f"Row {shown.row.index + 1} of {kind} rows under every template that fits it:\n")
     for prompt in shown.prompts:
-        inverted = ", inverted" if spec.templates[prompt.template].inverted else ""
-        sys.stdout.write(f"\n--- template {prompt.template + 1}{inverted} ---\n{prompt.input}\n  => {prompt.target}\n")
+        inverted = ", inverted" if spec.templates[prompt.number].inverted else ""
+        sys.stdout.write(f"\n--- template {prompt.number + 1}{inverted} ---\n{prompt.input}\n  => {prompt.target}\n")
     if baseline is not None:
         sys.stdout.write(f"\n--- baseline, for untuned models ---\n{baseline.input}\n  => {baseline.target}\n")
 
 
 def _record(spec: "TaskSpec", prompt: "Prompt") -> dict[str, Any]:
     return {
-        "template": prompt.template + 1,
-        "inverted": spec.templates[prompt.template].inverted,
+        "template": prompt.number + 1,
+        "inverted": spec.templates[prompt.number].inverted,
         "input": prompt.input,
         "target": prompt.target,
     }

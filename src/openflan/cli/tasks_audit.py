@@ -33,7 +33,7 @@ def audit(
     place = find_data(data or ("twins" if not folder else None))
     chosen = open_catalog(folder or []).select(words or (["mine"] if folder else ["catalog"]), where="tasks audit")
     part = PromptsPart(separator=separator)
-    encoder = TextEncoder(load_rules(find_model(ModelPart(path=tokenizer), Path(tokenizer).expanduser()), part), part)
+    encoder = TextEncoder(load_rules(find_model(ModelPart(path=tokenizer), Path(tokenizer).expanduser()), part))
     audits = [
         audit_task(entry, encoder, rows=rows, separator=separator, data=place)
         for entry in chosen

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from openflan.evaluation.scores import OptionScores, Score
+from openflan.prompts.render import BASELINE, TemplateId
 
 __all__ = ["Answered", "of_test", "rescored"]
 
@@ -22,8 +23,8 @@ class Answered:
     """Place in the source split."""
     row_hash: str = ""
     """Hash of the row's content: the same row has it in every file and order."""
-    template: int
-    """-1 is the task's baseline, a text to continue."""
+    template: TemplateId
+    """Its number, or the task's baseline, a text to continue."""
     split: str = "test"
     """`test`, or `validation` for the rows that only choose a template."""
     kind: str
@@ -82,7 +83,7 @@ def rescored(answers: Iterable[Answered], score: Score, *, noise: float = 0.0) -
 
 def of_test(answers: Sequence[Answered]) -> list[Answered]:
     """The answers that make the score: test rows under the task's own templates."""
-    return [answer for answer in answers if answer.split == "test" and answer.template >= 0]
+    return [answer for answer in answers if answer.split == "test" and answer.template != BASELINE]
 
 
 def _decided(answer: Answered, score: Score, noise: float) -> Answered:

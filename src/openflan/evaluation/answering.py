@@ -154,10 +154,11 @@ def _ask(
     """One task's answers."""
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
     prompts = [prompt for prompt, _ in asked.everything]
-    inputs = encoder.inputs(prompts)
-    cut = _cut(encoder, prompts, inputs)
+    encoded = encoder.encode_inputs(prompts)
+    inputs = [one.ids for one in encoded]
+    cut = [one.cut for one in encoded]
     if part.too_long == "refuse":
-        _refuse_cut(asked.entry, prompts, cut, encoder.rules.part.max_input_tokens)
+        _refuse_cut(asked.entry, prompts, cut, encoder.part.max_input_tokens)
     if asked.entry.spec.is_classification:
         found = score_options(
             model,
@@ -229,13 +230,6 @@ def _generate(
         autocast=autocast,
         report=count,
     )
-
-
-def _cut(encoder: TextEncoder, prompts: Sequence[Prompt], inputs: Sequence[Sequence[int]]) -> list[bool]:
-    """Which prompts lost a part because they were too long."""
-    whole = encoder.lengths([prompt.input + encoder.separator for prompt in prompts])
-    start = len(encoder.rules.start) + len(encoder.rules.end)
-    return [start + size > len(ids) for size, ids in zip(whole, inputs, strict=True)]
 
 
 def _refuse_cut(entry: Entry, prompts: Sequence[Prompt], cut: Sequence[bool], limit: int) -> None:

@@ -23,7 +23,7 @@ import yaml
 
 from openflan.prompts.boundary import joins
 from openflan.prompts.encoding import TextEncoder
-from openflan.prompts.render import Prompt
+from openflan.prompts.render import Prompt, TemplateId
 from openflan.tasks.catalog import Entry
 
 __all__ = ["HarnessTask", "pick_delimiter", "write_tasks"]
@@ -49,7 +49,7 @@ class HarnessTask:
     """What was written of a task."""
 
     name: str
-    templates: Sequence[int]
+    templates: Sequence[TemplateId]
     rows: int
     pairs: int
     differ: int
@@ -81,7 +81,7 @@ def write_tasks(
     (folder / "utils.py").write_text(_UTILS, encoding="utf-8")
     written = []
     for name, (entry, prompts) in asked.items():
-        by_template: dict[int, list[Prompt]] = {}
+        by_template: dict[TemplateId, list[Prompt]] = {}
         for prompt in prompts:
             by_template.setdefault(prompt.template, []).append(prompt)
         several = any(len(prompt.answer.references) > 1 for prompt in prompts)

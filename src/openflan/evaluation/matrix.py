@@ -24,11 +24,15 @@ from openflan.errors import UserError
 from openflan.evaluation.answered import Answered, of_test, rescored
 from openflan.evaluation.metrics import AGGREGATES, Choices
 from openflan.evaluation.scores import SCORES, Score
+from openflan.prompts.render import BASELINE, TemplateId
 
 __all__ = ["MATRIX_SCHEMA", "TaskMatrix", "read_answers", "read_key", "read_matrix", "task_matrices", "write_answers"]
 
 MATRIX_SCHEMA = 1
 """Version of the columns."""
+
+_BASELINE = -1
+"""What stands for the baseline in the column of templates."""
 
 _LISTS = {
     "options": "string",
@@ -90,6 +94,7 @@ def write_answers(path: Path, answers: Sequence[Answered], *, key: str, facts: M
     import pyarrow.parquet as pq
 
     columns: dict[str, list[Any]] = {f.name: [getattr(answer, f.name) for answer in answers] for f in fields(Answered)}
+    columns["template"] = [_BASELINE if answer.template == BASELINE else answer.template for answer in answers]
     for score in SCORES:
         columns[f"scores_{score}"] = [_normalised(answer, score) for answer in answers]
     schema = pa.schema([(name, _type(pa, name)) for name in columns])
@@ -130,11 +135,15 @@ def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
     told = _told(path)
     try:
         whole = pq.read_table(path, page_checksum_verification=True)  # damage to what others read of it counts, too
-        records: list[dict[str, Any]] = whole.select([f.name for f in fields(Answered)]).to_pylist()
+        table = whole.select([f.name for f in fields(Answered)])
+        if table.schema.types != [_type(pa, name) for name in table.column_names]:
+            raise KeyError("other columns than were written")  # damage to what the pages' checksums do not cover
+        records: list[dict[str, Any]] = table.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
         raise _damaged(path, error) from None
     for record in records:
         record.update({name: tuple(record[name]) for name in _LISTS})
+        record["template"] = BASELINE if record["template"] == _BASELINE else record["template"]
     answers = [Answered(**record) for record in records]
     return answers if score is None else rescored(answers, score, noise=told.noise)
 
@@ -160,9 +169,9 @@ def task_matrices(answers: Sequence[Answered]) -> dict[str, TaskMatrix]:
 
 
 def _matrix(every: Sequence[Answered]) -> TaskMatrix:
-    answers = of_test(every) or list(every)
+    answers = of_test(every) or [answer for answer in every if answer.template != BASELINE]
     rows = {row: place for place, row in enumerate(dict.fromkeys(answer.row for answer in answers))}
-    templates = {number: place for place, number in enumerate(sorted({answer.template for answer in answers}))}
+    templates: dict[TemplateId, int] = {number: place for place, number in enumerate(_numbers(answers))}
     values = np.full((len(rows), len(templates)), np.nan)
     first: dict[int, Answered] = {}
     for answer in answers:
@@ -171,7 +180,7 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
     chooses = [answer for answer in every if answer.split == "validation"]
     baseline = np.full(len(rows), np.nan)
     for answer in every:
-        if answer.split == "test" and answer.template < 0 and answer.row in rows:
+        if answer.split == "test" and answer.template == BASELINE and answer.row in rows:
             baseline[rows[answer.row]] = answer.value
     return TaskMatrix(
         task=answers[0].task,
@@ -179,7 +188,7 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
         kind=answers[0].kind,
         metric=answers[0].metric,
         values=values,
-        templates=tuple(templates),
+        templates=tuple(_numbers(answers)),
         rows=tuple(rows),
         expected=tuple(_right(first[row]) for row in rows),
         options=tuple(len(first[row].options) for row in rows),
@@ -188,7 +197,7 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
         groups=tuple(first[row].group or f"row {row}" for row in rows),
         validation={
             number: float(np.mean([answer.value for answer in chooses if answer.template == number]))
-            for number in sorted({answer.template for answer in chooses})
+            for number in _numbers(chooses)
         }
         or None,
         validation_rows=len({answer.row for answer in chooses}),
@@ -199,12 +208,17 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
     )
 
 
+def _numbers(answers: Sequence[Answered]) -> list[int]:
+    """The templates that answers were asked under, in order."""
+    return sorted({answer.template for answer in answers if answer.template != BASELINE})
+
+
 def _further(answers: Sequence[Answered]) -> dict[str, float]:
     """The task's further metrics: means over answers, or over templates of what all its answers score together."""
     names = answers[0].further
     if answers[0].kind == "generated":
         return {name: float(np.mean([answer.others[place] for answer in answers])) for place, name in enumerate(names)}
-    by_template: dict[int, list[Answered]] = {}
+    by_template: dict[TemplateId, list[Answered]] = {}
     for answer in answers:
         by_template.setdefault(answer.template, []).append(answer)
     tables = [_choices(held) for held in by_template.values()] if names else []

@@ -25,6 +25,7 @@ from openflan.models.limits import positions_of
 from openflan.models.load import find_model, load_model, load_rules, pick_device
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.options import options_block
+from openflan.prompts.text_format import read_text_format
 from openflan.recipes.parts import ModelPart, PromptsPart
 
 if TYPE_CHECKING:
@@ -174,11 +175,12 @@ def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any]
     if (folder / "run.json").is_file():
         folder = _tuned(folder, seed)
     source = find_model(ModelPart(path=name), folder)
-    card = source.folder / "openflan.json" if source.folder else None
+    records = [read_text_format(place) for place in (source.adapter, source.folder) if place is not None]
+    record = next((one for one in records if one is not None), None)
     # a hub model's positions are known once it is here; of a folder, the tokenizer is checked before weights are read
     model = load_model(source, device=pick_device()) if source.folder is None else None
-    if card is not None and card.is_file():
-        stated = json.loads(card.read_text(encoding="utf-8"))["prompts"]
+    if record is not None:
+        stated = record.prompts.model_dump(mode="json")
     else:
         positions = (source.positions if model is None else positions_of(model)) or 1280
         target = min(256, positions // 4)
@@ -189,7 +191,7 @@ def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any]
         raise strict_error(error, "prompts", PromptsPart) from None
     rules = load_rules(source, prompts)
     model = load_model(source, device=pick_device()) if model is None else model
-    return OpenedModel(model=model, encoder=TextEncoder(rules, prompts), prompts=prompts)
+    return OpenedModel(model=model, encoder=TextEncoder(rules), prompts=prompts)
 
 
 def _tuned(run: Path, seed: int | None) -> Path:

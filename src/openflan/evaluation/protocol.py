@@ -17,7 +17,7 @@ from typing import Any
 from openflan.errors import UserError
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.exemplars import ExemplarMaker, FewShotQuestion, question_key
-from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
+from openflan.prompts.render import BASELINE, Prompt, TaskRenderer, TemplateId
 from openflan.prompts.styles import choose_shots
 from openflan.recipes.parts import EvaluationPart, StylePart
 from openflan.stage import fingerprint_of
@@ -83,7 +83,7 @@ def ask_prompts(
     limit: int,
     data: Path | None,
     role: Role = "test",
-    templates: Iterable[int] | None = None,
+    templates: Iterable[TemplateId] | None = None,
     style: StylePart | None = None,
 ) -> list[Prompt]:
     """The prompts that measure a task: every drawn row under every fitting template.
@@ -96,7 +96,7 @@ def ask_prompts(
         UserError: rows or templates of the task are at fault, or solved examples are wanted and it has no rows to take
             them from.
     """
-    style = encoder.rules.part if style is None else style
+    style = encoder.part if style is None else style
     renderer = TaskRenderer(entry, style=style)
     wanted = set(usable_templates(entry) if templates is None else templates)
     questions = [
@@ -113,18 +113,18 @@ def ask_prompts(
         )
     if not max(style.all_shots):
         return [question.prompt for question in questions]
-    part = encoder.rules.part
+    part = encoder.part
     solved = ExemplarMaker(
         renderer,
         _solved_rows(entry, data),
         count=encoder.lengths,
-        budget=part.exemplar_budget - len(encoder.rules.start) - len(encoder.rules.end),
+        budget=part.exemplar_budget - encoder.frame.around,
         separator=part.separator,
     )
     return [prompt for prompt, _ in solved.add(questions)]
 
 
-def _question(renderer: TaskRenderer, row: SourceRow, number: int, style: StylePart) -> FewShotQuestion:
+def _question(renderer: TaskRenderer, row: SourceRow, number: TemplateId, style: StylePart) -> FewShotQuestion:
     key = question_key(row, number)
     prompt = renderer.render(row, number, key=key)
     return FewShotQuestion(row=row, prompt=prompt, style=style, shots=choose_shots(style, key), key=key)
@@ -147,7 +147,7 @@ def ask_task(entry: Entry, encoder: TextEncoder, part: EvaluationPart, *, limit:
     Raises:
         UserError: rows or templates of the task are at fault.
     """
-    style: StylePart = encoder.rules.part
+    style: StylePart = encoder.part
     if part.options != "as_tuned":
         style = style.model_copy(update={"options": part.options})
     templates = usable_templates(entry, part.templates)
@@ -155,7 +155,7 @@ def ask_task(entry: Entry, encoder: TextEncoder, part: EvaluationPart, *, limit:
     if not chooses or not has_rows(entry, "validation", data=data):
         chooses = 0
 
-    def ask(count: int, role: Role, numbers: Sequence[int]) -> list[Prompt]:
+    def ask(count: int, role: Role, numbers: Sequence[TemplateId]) -> list[Prompt]:
         return ask_prompts(entry, encoder, limit=count, data=data, role=role, templates=numbers, style=style)
 
     return Asked(

@@ -79,7 +79,7 @@ def measure(
     elsewhere = {"tasks", "seen_rows", "bootstrap", "batch_tokens", "score", "too_long"}
     settings = part.model_dump(mode="json", exclude=elsewhere)
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
-    asked = [content, encoder.fingerprint, encoder.rules.part.asking_settings, settings]
+    asked = [content, encoder.fingerprint, encoder.part.asking_settings, settings]
     folder = out / f"eval-{plain}-{fingerprint_of(asked)[:8]}"
     with user_file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def measure(
             model_hash=content,
             format=encoder.fingerprint,
             settings={**settings, "score": part.score},
-            prompts=encoder.rules.part.model_dump(mode="json"),
+            prompts=encoder.part.model_dump(mode="json"),
             tasks=team.told(lambda: results_of(folder, part.score, samples=part.bootstrap)),
             versions=dict(versions),
             machine=dict(machine),

@@ -127,7 +127,7 @@ def _ledger(
     recipe, total = mixing.recipe, sum(draws.values())
     specs = {entry.spec.name: entry.spec for entry in mixing.division.tuned}
     return Ledger(
-        encoder=TextEncoder(mixing.work.encoder, recipe.prompts).fingerprint,
+        encoder=TextEncoder(mixing.work.encoder).fingerprint,
         held_out_clusters=tuple(mixing.division.clusters),
         condemned={one.entry.spec.name: one.descent.corpus for one in mixing.division.condemned},
         steps=recipe.training.steps,

@@ -65,7 +65,7 @@ class StoreMaker:
     report: Report
 
     def __post_init__(self) -> None:
-        encoder = TextEncoder(self.work.encoder, self.work.encoder.part)
+        encoder = TextEncoder(self.work.encoder)
         self.row_hashes = {name: _hash_rows(rows) for name, rows in self.rows.items()}
         self._keys = {
             name: fingerprint_of(

@@ -74,7 +74,7 @@ def replay(store: TokenStore, work: MixWork, *, seed: int, step: int) -> Iterato
             task=record["task"],
             row=example.prompt.row,
             epoch=epoch,
-            template=example.prompt.template,
+            template=example.prompt.number,
             style=example.style,
             exemplars=example.exemplars,
             input=example.prompt.input,

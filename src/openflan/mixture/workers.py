@@ -88,7 +88,7 @@ class Kitchen:
 
     def __init__(self, work: MixWork) -> None:
         self._work = work
-        self.encoder = TextEncoder(work.encoder, work.encoder.part)
+        self.encoder = TextEncoder(work.encoder)
         self._makers: OrderedDict[str, ExampleMaker] = OrderedDict()
 
     def make(self, job: Job) -> PieceFacts:
@@ -123,7 +123,7 @@ class Kitchen:
             rules.part,
             self._work.examples,
             count=count or self.encoder.lengths,
-            start=len(rules.start) + len(rules.end),
+            start=rules.frame.around,
         )
 
 

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 
 from openflan.errors import UserError
 from openflan.prompts.render import Prompt
+from openflan.prompts.text_format import Frame, TextFormat
 from openflan.recipes.parts import PromptsPart
 from openflan.stage import fingerprint_of
 
@@ -37,7 +38,7 @@ class Encoded:
     """A prompt as tokens."""
 
     ids: list[int]
-    """Input, then target."""
+    """Input, then target where there is one."""
     target_start: int
     cut: bool
     """Whether input or target were too long and lost a part."""
@@ -49,11 +50,7 @@ class EncoderRules:
 
     vocabulary: str
     """The fast tokenizer's own JSON."""
-    start: tuple[int, ...]
-    """BOS, where the tokenizer's rule starts a text with it; what a chat template puts before a user's turn."""
-    eos: int | None
-    end: tuple[int, ...] = ()
-    """EOS, where the model's encoder is used to texts that end with it (T5); what a chat template puts after a turn."""
+    frame: Frame
     part: PromptsPart
 
     @classmethod
@@ -66,81 +63,95 @@ class EncoderRules:
         Raises:
             UserError: chat is wanted and the tokenizer has no template for it.
         """
+        vocabulary = tokenizer.backend_tokenizer.to_str()
+        eos: tuple[int, ...] = () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
         if part.chat:
-            start, end = _chat(tokenizer)
-            return cls(
-                vocabulary=tokenizer.backend_tokenizer.to_str(),
-                start=start,
-                eos=tokenizer.eos_token_id,
-                end=end,
-                part=part,
-            )
-        bos = tokenizer.bos_token_id
-        return cls(
-            vocabulary=tokenizer.backend_tokenizer.to_str(),
-            start=(bos,) if bos is not None and _adds(tokenizer)[0] == bos else (),
-            eos=tokenizer.eos_token_id,
-            end=(tokenizer.eos_token_id,) if two_texts and _adds(tokenizer)[-1] == tokenizer.eos_token_id else (),
-            part=part,
-        )
+            before, after = _chat(tokenizer)
+        else:
+            bos, added = tokenizer.bos_token_id, _adds(tokenizer)
+            before = (bos,) if bos is not None and added[0] == bos else ()
+            after = eos if two_texts and added[-1] == tokenizer.eos_token_id else ()
+        frame = Frame(before=before, after=after, target_end=eos, stops=eos)
+        return cls(vocabulary=vocabulary, frame=frame, part=part)
 
 
 class TextEncoder:
-    """Turns texts into token ids for one tokenizer and one format.
+    """Turns texts into token ids for one tokenizer and one format."""
 
-    Args:
-        tokenizer: a fast transformers tokenizer, or the rules of one.
-    """
-
-    def __init__(self, tokenizer: Any, part: PromptsPart) -> None:
-        rules = tokenizer if isinstance(tokenizer, EncoderRules) else EncoderRules.of(tokenizer, part)
+    def __init__(self, rules: EncoderRules) -> None:
+        part, self.frame = rules.part, rules.frame
         self.rules = rules
-        self._part = part
+        self.part = part
+        """The settings of the format."""
         self.separator = "" if part.chat else part.separator
         """What an input ends with."""
-        self._start = list(rules.start)
-        self._end = list(rules.end)
-        self.eos = rules.eos
+        self._before = list(self.frame.before)
+        self._after = list(self.frame.after)
+        self._target_end = list(self.frame.target_end)
         self._backend = Tokenizer.from_str(rules.vocabulary)
         self._backend.no_truncation()
         self._backend.no_padding()
         self._backend.encode_special_tokens = True  # "</s>" in a row is text, not the end of it
-        about = [rules.vocabulary, self._start, self.eos, _format(part), *([self._end] if self._end else [])]
+        about = [rules.vocabulary, self._before, self.eos, _settings(part), *([self._after] if self._after else [])]
         self.fingerprint = fingerprint_of(about)
         """Hash of the format and of the tokenizer's whole vocabulary and rules."""
 
+    @classmethod
+    def of(cls, tokenizer: Any, part: PromptsPart) -> "TextEncoder":
+        """The encoder of a fast transformers tokenizer.
+
+        Raises:
+            UserError: chat is wanted and the tokenizer has no template for it.
+        """
+        return cls(EncoderRules.of(tokenizer, part))
+
+    @property
+    def eos(self) -> int | None:
+        """The last of the tokens that end a target."""
+        return self._target_end[-1] if self._target_end else None
+
+    @property
+    def format(self) -> TextFormat:
+        """The record of this format, as it is kept beside a model."""
+        return TextFormat(
+            prompts=self.part,
+            frame=self.frame,
+            tokenizer=fingerprint_of(self.rules.vocabulary),
+            encoder=self.fingerprint,
+        )
+
     def prompts(self, prompts: Sequence[Prompt]) -> list[Encoded]:
         """Inputs and targets of prompts, for training: [BOS] input separator target EOS."""
-        limit = self._part.max_input_tokens
-        inputs = self.raw([prompt.input + self.separator for prompt in prompts])
         known = dict.fromkeys(prompt.target for prompt in prompts)  # a classification has few
         ids_of = dict(zip(known, self.raw(list(known)), strict=True))
-        tail = [self.eos] if self.eos is not None else []
-        room = self._part.max_target_tokens - len(tail)
-        found = []
-        for prompt, ids in zip(prompts, inputs, strict=True):
+        tail, room = self._target_end, self.part.max_target_tokens - len(self._target_end)
+        encoded = []
+        for prompt, source in zip(prompts, self.encode_inputs(prompts), strict=True):
             target = ids_of[prompt.target]
-            cut = len(self._start) + len(ids) + len(self._end) > limit
-            source = self._start + (self._shortened(prompt.input, ids, prompt.fields) if cut else ids) + self._end
-            too_long = cut or len(target) > room
-            found.append(Encoded(ids=source + target[:room] + tail, target_start=len(source), cut=too_long))
-        return found
+            ids, too_long = source.ids + target[:room] + tail, source.cut or len(target) > room
+            encoded.append(Encoded(ids=ids, target_start=source.target_start, cut=too_long))
+        return encoded
+
+    def encode_inputs(self, prompts: Sequence[Prompt | str]) -> list[Encoded]:
+        """Inputs with the separator, for asking: [BOS] text separator. Too long a plain text loses its middle."""
+        texts = [prompt if isinstance(prompt, str) else prompt.input for prompt in prompts]
+        room = self.part.max_input_tokens - self.frame.around
+        encoded = []
+        for prompt, text, ids in zip(prompts, texts, self.raw([text + self.separator for text in texts]), strict=True):
+            cut = len(ids) > room
+            fields = {} if isinstance(prompt, str) else prompt.fields
+            whole = self._before + (self._shortened(text, ids, fields) if cut else ids) + self._after
+            encoded.append(Encoded(ids=whole, target_start=len(whole), cut=cut))
+        return encoded
 
     def inputs(self, prompts: Sequence[Prompt | str]) -> list[list[int]]:
-        """Token ids of inputs with the separator: [BOS] text separator. Too long a plain text loses its middle."""
-        texts = [prompt if isinstance(prompt, str) else prompt.input for prompt in prompts]
-        limit = self._part.max_input_tokens
-        found = []
-        for prompt, text, ids in zip(prompts, texts, self.raw([text + self.separator for text in texts]), strict=True):
-            cut = len(self._start) + len(ids) + len(self._end) > limit
-            fields = {} if isinstance(prompt, str) else prompt.fields
-            found.append(self._start + (self._shortened(text, ids, fields) if cut else ids) + self._end)
-        return found
+        """Token ids of inputs alone."""
+        return [encoded.ids for encoded in self.encode_inputs(prompts)]
 
     def targets(self, texts: Sequence[str], *, end: bool = True) -> list[list[int]]:
-        """Token ids of target texts, with EOS where `end`; cut at the end where too long."""
-        tail = [self.eos] if end and self.eos is not None else []
-        limit = self._part.max_target_tokens - len(tail)
+        """Token ids of target texts, with what ends a target where `end`; cut at the end where too long."""
+        tail = self._target_end if end else []
+        limit = self.part.max_target_tokens - len(tail)
         return [ids[:limit] + tail for ids in self.raw(texts)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
@@ -149,8 +160,8 @@ class TextEncoder:
 
     def text(self, ids: Sequence[int], *, strip: bool = True) -> str:
         """Generated token ids as text."""
-        found = str(self._backend.decode(list(ids), skip_special_tokens=True))
-        return found.strip() if strip else found
+        text = str(self._backend.decode(list(ids), skip_special_tokens=True))
+        return text.strip() if strip else text
 
     @property
     def largest(self) -> int:
@@ -172,7 +183,7 @@ class TextEncoder:
 
         How many characters must go is guessed from the tokens that are too many, and guessed again until it fits.
         """
-        limit = self._part.max_input_tokens - len(self._start) - len(self._end)
+        limit = self.part.max_input_tokens - self.frame.around
         whole = text + self.separator
         for start, stop in _spans(text, fields):
             kept, size = whole, len(ids)
@@ -182,10 +193,10 @@ class TextEncoder:
                 if gone >= stop - start:
                     break
                 kept = whole[: stop - gone] + whole[stop:]
-                found = self._one(kept)
-                size = len(found)
+                shorter = self._one(kept)
+                size = len(shorter)
                 if size <= limit:
-                    return found
+                    return shorter
         return _cut_middle(ids, limit)
 
     def _one(self, text: str) -> list[int]:
@@ -202,7 +213,7 @@ def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
             yield start, start + len(value)
 
 
-def _format(part: PromptsPart) -> dict[str, Any]:
+def _settings(part: PromptsPart) -> dict[str, Any]:
     """The settings that decide how a text becomes tokens; what the text is (styles) is told by the prompts."""
     return part.model_dump(mode="json", include={"separator", "chat", "max_input_tokens", "max_target_tokens"})
 
@@ -212,11 +223,11 @@ def _chat(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if not getattr(tokenizer, "chat_template", None):
         how = "set prompts.chat=false, or take a model that was tuned for chat"
         raise UserError("the tokenizer has no chat template", where="prompts.chat", how=how)
-    said = "SAID-BY-THE-USER"
-    turn = [{"role": "user", "content": said}]
+    content = "SAID-BY-THE-USER"
+    turn = [{"role": "user", "content": content}]
     whole = str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-    before, found, after = whole.partition(said)
-    if not found:
+    before, between, after = whole.partition(content)
+    if not between:
         how = "set prompts.chat=false"
         raise UserError("the chat template changes what a user says", where="prompts.chat", how=how)
     start, end = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before, after))

@@ -22,7 +22,7 @@ import numpy as np
 
 from openflan.errors import UserError
 from openflan.hashing import hash_integer, hash_integers, permute
-from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
+from openflan.prompts.render import BASELINE, Prompt, TaskRenderer, TemplateId
 from openflan.prompts.styles import label_fields
 from openflan.recipes.parts import StylePart
 from openflan.tasks.columns import strings_in
@@ -36,6 +36,8 @@ _SIDE = 8
 """Words that a text other than a row's longest must have to count as a passage."""
 _SPARE = 8
 """Candidates looked at beyond those that are wanted."""
+_OF_BASELINE = -1
+"""What stands for the baseline where templates are hashed by their numbers."""
 _IN_TURN = 4
 """So many times more where classes are to be taken in turn."""
 
@@ -52,10 +54,11 @@ class FewShotQuestion:
     """64-bit hash that orders the candidates."""
 
 
-def question_key(row: SourceRow, template: int) -> int:
+def question_key(row: SourceRow, template: TemplateId) -> int:
     """The key of a question that is evaluated: the same for every model, wherever the row stands."""
     texts = json.dumps(row.fields, sort_keys=True, ensure_ascii=False, default=str)
-    return hash_integer(int.from_bytes(hashlib.blake2b(texts.encode(), digest_size=8).digest(), "little"), template)
+    content = int.from_bytes(hashlib.blake2b(texts.encode(), digest_size=8).digest(), "little")
+    return hash_integer(content, _OF_BASELINE if template == BASELINE else template)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,7 +145,7 @@ class ExemplarMaker:
             solved.append((row, self._text(prompt, question.prompt.template)))
         return solved
 
-    def _candidates(self, question: FewShotQuestion, at_once: int) -> Iterator[tuple[SourceRow, int]]:
+    def _candidates(self, question: FewShotQuestion, at_once: int) -> Iterator[tuple[SourceRow, TemplateId]]:
         """Rows that may stand before a question, in its order, with their templates."""
         size = len(self._pool)
         key = hash_integers(question.key, _ORDER)
@@ -155,7 +158,7 @@ class ExemplarMaker:
                     if template is not None:
                         yield self._pool[place], template
 
-    def _template(self, question: FewShotQuestion, row: SourceRow) -> int | None:
+    def _template(self, question: FewShotQuestion, row: SourceRow) -> TemplateId | None:
         """The template that a row gets before a question; None where none fits."""
         fitting = self._renderer.applicable(row)
         own = question.prompt.template
@@ -165,7 +168,7 @@ class ExemplarMaker:
             return own if own in fitting else None
         return fitting[hash_integer(question.key, _TEMPLATE, row.index) % len(fitting)] if fitting else None
 
-    def _in_turn(self, candidates: Sequence[tuple[SourceRow, int]]) -> list[tuple[SourceRow, int]]:
+    def _in_turn(self, candidates: Sequence[tuple[SourceRow, TemplateId]]) -> list[tuple[SourceRow, TemplateId]]:
         """Candidates so ordered that at each place the class that came least often so far comes next."""
         left = [(pair, self._class(pair[0])) for pair in candidates]
         taken: dict[int, int] = dict.fromkeys((answer for _, answer in left), 0)
@@ -202,12 +205,12 @@ class ExemplarMaker:
     def _asked(self, question: FewShotQuestion) -> str:
         return question.prompt.input + self._lead(question.prompt.template)
 
-    def _lead(self, template: int) -> str:
+    def _lead(self, template: TemplateId) -> str:
         """What stands after an input before the separator that every prompt has."""
         before = self._renderer.few_shot(template).before_target or ""
         return before.removesuffix(self._separator) if before.endswith(self._separator) else ""
 
-    def _text(self, prompt: Prompt, template: int) -> str:
+    def _text(self, prompt: Prompt, template: TemplateId) -> str:
         """A solved example as it stands before a question under `template`."""
         between = self._renderer.few_shot(template).between
         return prompt.input + self._lead(template) + self._separator + prompt.target + between

@@ -17,7 +17,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from openflan.errors import UserError
-from openflan.prompts.render import BASELINE, TaskRenderer
+from openflan.prompts.render import BASELINE, TaskRenderer, TemplateId
 from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import clean_row, unrolled
 from openflan.tasks.lineage import known_corpora
@@ -188,10 +188,10 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
 
 def _check_rows(
     renderer: TaskRenderer, rows: Iterable[SourceRow], report: _Reporter, checked: TaskCheck
-) -> tuple[set[int], set[str]]:
+) -> tuple[set[TemplateId], set[str]]:
     """Render everything; the templates that were used and the answers that were seen."""
     spec = renderer.spec
-    used: set[int] = set()
+    used: set[TemplateId] = set()
     seen: set[str] = set()
     for row in rows:
         try:
@@ -204,8 +204,8 @@ def _check_rows(
         if not any(not spec.templates[number].inverted for number in fitting):
             report("no template that asks for the answer fits", f"{spec.name}, row {row.index + 1}")
         plain = json.dumps(row.fields, ensure_ascii=False, default=str)
-        numbers = [*fitting, *([BASELINE] if spec.baseline is not None else [])]
-        for number in numbers:
+        baseline: list[TemplateId] = [BASELINE] if spec.baseline is not None else []
+        for number in [*fitting, *baseline]:
             try:
                 prompt = renderer.render(row, number)
             except UserError as error:
@@ -230,7 +230,7 @@ def _check_rows(
     return used, seen
 
 
-def _check_twin(entry: Entry, twin: Path, used: set[int], seen: set[str], report: _Reporter) -> None:
+def _check_twin(entry: Entry, twin: Path, used: set[TemplateId], seen: set[str], report: _Reporter) -> None:
     """Whether the twin tries everything: templates, classes and cleaning steps."""
     spec = entry.spec
     raw = list(unrolled(entry, read_rows(twin, spec.columns)))

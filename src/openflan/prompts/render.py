@@ -5,13 +5,13 @@ row, for fields that share a reserved name). Templates are data from strangers: 
 name their spec does not declare, and their work and output are limited.
 
 Invariant: a prompt is a pure function of (spec, row, template); input and target are never empty.
-Cost: about 20 µs a prompt. Rejected: str.format, which has no conditions, and raw Jinja, which can reach Python.
+Cost: about 20 µs a prompt. Rejected: str.format, number has no conditions, and raw Jinja, number can reach Python.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Final, Literal
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
@@ -25,10 +25,13 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import FewShot, Template
 
-__all__ = ["BASELINE", "Prompt", "TaskRenderer"]
+__all__ = ["BASELINE", "Prompt", "TaskRenderer", "TemplateId"]
 
-BASELINE = -1
-"""Number of the baseline template, the text to continue for models that were never tuned."""
+TemplateId = int | Literal["baseline"]
+"""A template of a task by its number, or the task's baseline."""
+
+BASELINE: Final = "baseline"
+"""The text to continue, for models that were never tuned."""
 
 _RESERVED = ("answer", "options", "option_list", "row")
 _JUST_THE_ANSWER = "{{answer}}"
@@ -43,9 +46,15 @@ class Prompt:
     answer: RowAnswer
     task: str
     row: int
-    template: int
+    template: TemplateId
     fields: Mapping[str, Any]
     """The row."""
+
+    @property
+    def number(self) -> int:
+        """Of its template, where it is not under the baseline."""
+        assert self.template != BASELINE
+        return self.template
 
 
 _PLAIN = StylePart()
@@ -68,9 +77,6 @@ class TaskRenderer:
         self._style = style
         self._limit = templates
         known = {*self.spec.names, *self.spec.constants, *_RESERVED}
-        self._templates = list(self.spec.templates)
-        if self.spec.baseline is not None:
-            self._templates.append(self.spec.baseline)
         for number, template in enumerate(self.spec.templates):
             self._check_template(number, template, known)
         if self.spec.baseline is not None:
@@ -78,15 +84,24 @@ class TaskRenderer:
         for text in self.spec.answer.options or ():
             self._check(text, {*self.spec.names, "row"}, f"{self._path}, answer.options")
         self._last: tuple[SourceRow, RowAnswer] | None = None
-        self._by_label: dict[tuple[int | None, type, Any], RowAnswer] = {}
+        self._by_label: dict[tuple[TemplateId | None, type, Any], RowAnswer] = {}
 
-    def template(self, number: int) -> Template:
-        """A template of the task, or its baseline."""
-        return self._templates[number]
+    def template(self, number: TemplateId) -> Template:
+        """A template of the task, or its baseline.
 
-    def answer(self, row: SourceRow, number: int | None = None) -> RowAnswer:
+        Raises:
+            UserError: the task has no baseline.
+        """
+        if number != BASELINE:
+            assert number >= 0, "templates are numbered from 0"
+            return self.spec.templates[number]
+        if self.spec.baseline is None:
+            raise UserError(f"task '{self.spec.name}' has no baseline", where=str(self._path), how="add 'baseline:'")
+        return self.spec.baseline
+
+    def answer(self, row: SourceRow, number: TemplateId | None = None) -> RowAnswer:
         """The row's answer and options, in the words of template `number` where it has its own."""
-        own = None if number is None else self._templates[number].options
+        own = None if number is None else self.template(number).options
         if own is None and self._last is not None and self._last[0] is row:
             return self._last[1]
         label = row.fields.get(self.spec.answer.field) if self._fixed(own) else None
@@ -129,19 +144,19 @@ class TaskRenderer:
 
     def inverted(self, numbers: Sequence[int]) -> list[int]:
         """Those of some templates that turn the task around."""
-        return [number for number in numbers if self._templates[number].inverted]
+        return [number for number in numbers if self.spec.templates[number].inverted]
 
     def asking(self, row: SourceRow, style: StylePart | None = None) -> list[int]:
         """Templates that ask for a row's answer: those that are not inverted, or one where a style uses none."""
         fitting = self._fitting(row)
-        asking = [number for number in fitting if not self._templates[number].inverted]
+        asking = [number for number in fitting if not self.spec.templates[number].inverted]
         return asking if (style or self._style).form == "instruction" else asking[:1]
 
-    def few_shot(self, number: int) -> FewShot:
+    def few_shot(self, number: TemplateId) -> FewShot:
         """How solved examples stand before a question under a template."""
-        return self._templates[number].few_shot or self.spec.few_shot
+        return self.template(number).few_shot or self.spec.few_shot
 
-    def render(self, row: SourceRow, number: int, *, style: StylePart | None = None, key: int = 0) -> Prompt:
+    def render(self, row: SourceRow, number: TemplateId, *, style: StylePart | None = None, key: int = 0) -> Prompt:
         """The prompt of a row under template `number`.
 
         Args:
@@ -151,7 +166,7 @@ class TaskRenderer:
             UserError: the template fails on this row or leaves the input or the target empty.
         """
         style = style or self._style
-        template = self._templates[number]
+        template = self.template(number)
         answer = self.answer(row, number)
         block = options_block(answer.options) if answer.options and style.options == "shown" else ""
         if style.option_markers == "random" and self._lists_options(number, style):
@@ -179,7 +194,7 @@ class TaskRenderer:
             fields=row.fields,
         )
 
-    def shows_answer(self, row: SourceRow, number: int) -> bool:
+    def shows_answer(self, row: SourceRow, number: TemplateId) -> bool:
         """Whether a classification prompt would read differently if another option were right."""
         answer = self.answer(row, number)
         field = self.spec.answer.field
@@ -192,10 +207,10 @@ class TaskRenderer:
             keys = self.spec.answer.keys
             fields[field] = keys[others[0]] if keys is not None else others[0]
         changed = {**context, **fields, "row": fields, "answer": answer.options[others[0]]}
-        text, where = self._templates[number].input, self.where(number)
+        text, where = self.template(number).input, self.where(number)
         return _render(text, context, where) != _render(text, changed | {"options": context["options"]}, where)
 
-    def where(self, number: int) -> str:
+    def where(self, number: TemplateId) -> str:
         """A template's place in the words of an error."""
         return f"{self._path}, {'baseline' if number == BASELINE else f'template {number + 1}'}"
 
@@ -209,14 +224,14 @@ class TaskRenderer:
             "option_list": answer.options,
         }
 
-    def _lists_options(self, number: int, style: StylePart) -> bool:
+    def _lists_options(self, number: TemplateId, style: StylePart) -> bool:
         """Whether a template has the option list in it."""
-        shown = style.form != "instruction" or "options" in _names(self._templates[number].input)
+        shown = style.form != "instruction" or "options" in _names(self.template(number).input)
         return shown and self.spec.is_classification
 
-    def _bare(self, row: SourceRow, number: int, block: str, style: StylePart) -> str:
+    def _bare(self, row: SourceRow, number: TemplateId, block: str, style: StylePart) -> str:
         """The input without an instruction, or with the names of cluster and dataset for one."""
-        text = bare_text(self.spec, row.fields, _names(self._templates[number].input))
+        text = bare_text(self.spec, row.fields, _names(self.template(number).input))
         if style.form == "dataset-name":
             kind = (self.spec.subcluster or self.spec.cluster).replace("_", " ")
             text = f"[{kind}: {self.spec.dataset or self.spec.name}] {text}"
@@ -227,10 +242,10 @@ class TaskRenderer:
     def _holds(self, row: SourceRow, number: int) -> bool:
         answer = self.answer(row, number)
         context = self._context(row, answer, options_block(answer.options))
-        text = _render(_condition(self._templates[number].when), context, self.where(number))
+        text = _render(_condition(self.template(number).when), context, self.where(number))
         return text.strip().lower() not in ("", "false", "0", "none")
 
-    def _check_template(self, number: int, template: Template, known: set[str]) -> None:
+    def _check_template(self, number: TemplateId, template: Template, known: set[str]) -> None:
         for text in (template.input, template.target, _condition(template.when), *(template.options or ())):
             self._check(text, known, self.where(number))
         if template.options is not None and not self.spec.is_classification:

@@ -185,7 +185,7 @@ class _Pipeline:
         from openflan.prompts.encoding import TextEncoder
 
         if self._encoder is None:
-            self._encoder = TextEncoder(load_rules(self._plan.model, self._recipe.prompts), self._recipe.prompts)
+            self._encoder = TextEncoder(load_rules(self._plan.model, self._recipe.prompts))
         if self._questions is None:
             self._ask()
 
@@ -337,6 +337,7 @@ class _Pipeline:
         from openflan.evaluation.identity import hash_of_model
         from openflan.mixture.certificate import read_certificate
         from openflan.models.load import load_model, pick_device
+        from openflan.prompts.text_format import read_text_format
         from openflan.ranks import Team
 
         self._prepare()
@@ -346,8 +347,8 @@ class _Pipeline:
         if stage.seed is not None:
             tuned = RunPlaces(self._folder).model(stage.seed)
             source = self._plan.tuned_source(tuned)
-            card = json.loads((tuned / "openflan.json").read_text(encoding="utf-8"))
-            if card["encoder"] != self._encoder.fingerprint:
+            record = read_text_format(tuned)
+            if record is None or record.encoder != self._encoder.fingerprint:
                 raise UserError(
                     "the model was tuned on another text format than it would be asked in",
                     where=str(tuned),

@@ -7,7 +7,6 @@
 Invariant: the card's figures are the mixture's own ledger and certificate, nothing is told from memory.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from openflan.models.adapters import Adapter, add_adapter, soft_prompt
 from openflan.models.limits import check_vocabulary
 from openflan.models.load import ModelSource, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.text_format import write_text_format
 from openflan.recipes.recipe import Recipe
 from openflan.stage import new_folder, write_atomically
 
@@ -68,9 +68,8 @@ def save_model(
     else:
         tuned.model.save_pretrained(folder, state_dict=weights)
     load_tokenizer(provenance.source).save_pretrained(folder)
-    about = {"encoder": encoder.fingerprint, "prompts": provenance.recipe.prompts.model_dump(mode="json")}
-    write_atomically(folder / "openflan.json", json.dumps(about, indent=1))
-    write_atomically(folder / "README.md", _card(provenance, halves=encoder.rules.end != ()))
+    write_text_format(folder, encoder.format)
+    write_atomically(folder / "README.md", _card(provenance, halves=encoder.frame.after != ()))
 
 
 def copy_model(model: Path, target: Path) -> None:
