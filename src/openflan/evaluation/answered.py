@@ -87,11 +87,11 @@ def of_test(answers: Sequence[Answered]) -> list[Answered]:
 
 
 def _decided(answer: Answered, score: Score, noise: float) -> Answered:
-    found = answer.option_scores.rank(score)
+    ranking = answer.option_scores.rank(score)
     return replace(
         answer,
-        answer=answer.options[found.best],
-        value=float(found.best in answer.gold),
-        tied=found.tied,
-        close=found.margin < noise * found.per_nat,
+        answer=answer.options[ranking.best],
+        value=float(ranking.best in answer.gold),
+        tied=ranking.tied,
+        close=ranking.margin < noise * ranking.per_nat,
     )

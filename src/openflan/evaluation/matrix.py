@@ -98,8 +98,8 @@ def write_answers(path: Path, answers: Sequence[Answered], *, key: str, facts: M
     for score in SCORES:
         columns[f"scores_{score}"] = [_normalised(answer, score) for answer in answers]
     schema = pa.schema([(name, _type(pa, name)) for name in columns])
-    told = {"schema": str(MATRIX_SCHEMA), "key": key, "facts": json.dumps(dict(facts))}
-    table = pa.table(columns, schema=schema.with_metadata({f"openflan.{name}": text for name, text in told.items()}))
+    header = {"schema": str(MATRIX_SCHEMA), "key": key, "facts": json.dumps(dict(facts))}
+    table = pa.table(columns, schema=schema.with_metadata({f"openflan.{name}": text for name, text in header.items()}))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.partial")
     try:
@@ -117,7 +117,7 @@ def read_key(path: Path) -> str | None:
     Raises:
         UserError: the file is damaged.
     """
-    return _told(path).key if path.is_file() else None
+    return _header(path).key if path.is_file() else None
 
 
 def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
@@ -132,7 +132,7 @@ def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    told = _told(path)
+    header = _header(path)
     try:
         whole = pq.read_table(path, page_checksum_verification=True)  # damage to what others read of it counts, too
         table = whole.select([f.name for f in fields(Answered)])
@@ -145,7 +145,7 @@ def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
         record.update({name: tuple(record[name]) for name in _LISTS})
         record["template"] = BASELINE if record["template"] == _BASELINE else record["template"]
     answers = [Answered(**record) for record in records]
-    return answers if score is None else rescored(answers, score, noise=told.noise)
+    return answers if score is None else rescored(answers, score, noise=header.noise)
 
 
 def read_matrix(folder: Path, *, score: Score | None = None) -> list[Answered]:
@@ -165,7 +165,7 @@ def task_matrices(answers: Sequence[Answered]) -> dict[str, TaskMatrix]:
     by_task: dict[str, list[Answered]] = {}
     for answer in answers:
         by_task.setdefault(answer.task, []).append(answer)
-    return {task: _matrix(held) for task, held in by_task.items()}
+    return {task: _matrix(own) for task, own in by_task.items()}
 
 
 def _matrix(every: Sequence[Answered]) -> TaskMatrix:
@@ -221,7 +221,7 @@ def _further(answers: Sequence[Answered]) -> dict[str, float]:
     by_template: dict[TemplateId, list[Answered]] = {}
     for answer in answers:
         by_template.setdefault(answer.template, []).append(answer)
-    tables = [_choices(held) for held in by_template.values()] if names else []
+    tables = [_choices(own) for own in by_template.values()] if names else []
     return {name: float(np.mean([AGGREGATES[name](table) for table in tables])) for name in names}
 
 
@@ -254,27 +254,27 @@ def _type(pa: Any, name: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Told:
+class _Header:
     """What a file says of itself."""
 
     key: str
     noise: float
 
 
-def _told(path: Path) -> _Told:
+def _header(path: Path) -> _Header:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         metadata = pq.read_schema(path).metadata or {}
-        told = {name.decode().removeprefix("openflan."): text.decode() for name, text in metadata.items()}
+        stored = {name.decode().removeprefix("openflan."): text.decode() for name, text in metadata.items()}
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from None
-    if told.get("schema") != str(MATRIX_SCHEMA):
-        what = f"answers of version {told.get('schema', 'unknown')}; this openflan reads version {MATRIX_SCHEMA}"
+    if stored.get("schema") != str(MATRIX_SCHEMA):
+        what = f"answers of version {stored.get('schema', 'unknown')}; this openflan reads version {MATRIX_SCHEMA}"
         raise UserError(what, where=str(path), how="move the file away and measure again")
     try:
-        return _Told(key=told["key"], noise=float(json.loads(told["facts"])["noise"]))
+        return _Header(key=stored["key"], noise=float(json.loads(stored["facts"])["noise"]))
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from None
 

@@ -59,6 +59,6 @@ def generate_by_vllm(
     engine = LLM(model=name, skip_tokenizer_init=True)
     ends = [encoder.eos] if encoder.eos is not None else []
     wanted = SamplingParams(temperature=0.0, max_tokens=max_new_tokens, stop_token_ids=ends, detokenize=False)
-    found = engine.generate([{"prompt_token_ids": list(prompt)} for prompt in prompts], wanted, use_tqdm=False)
+    outputs = engine.generate([{"prompt_token_ids": list(prompt)} for prompt in prompts], wanted, use_tqdm=False)
     report(len(prompts))
-    return [cut_answer(encoder.text(list(one.outputs[0].token_ids), strip=False), stop) for one in found]
+    return [cut_answer(encoder.text(list(one.outputs[0].token_ids), strip=False), stop) for one in outputs]

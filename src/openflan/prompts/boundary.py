@@ -43,13 +43,13 @@ def joins(encoder: TextEncoder, pairs: Sequence[tuple[str, str]], *, between: st
     prompts = encoder.raw([prompt for prompt, _ in pairs])
     answers = encoder.raw([answer for _, answer in pairs])
     whole = encoder.raw([prompt + between + answer for prompt, answer in pairs])
-    found = []
+    compared = []
     for prompt, answer, together in zip(prompts, answers, whole, strict=True):
         apart = prompt + answer
         differs = apart != together
         first = next((n for n, (a, b) in enumerate(zip(apart, together, strict=False)) if a != b), len(together))
         around = slice(max(0, first - _SHOWN + 1), first + _SHOWN)
-        found.append(
+        compared.append(
             Join(
                 differs=differs,
                 empty=len(together) <= len(prompt),
@@ -57,4 +57,4 @@ def joins(encoder: TextEncoder, pairs: Sequence[tuple[str, str]], *, between: st
                 together=tuple(encoder.words(together[around])) if differs else (),
             )
         )
-    return found
+    return compared
