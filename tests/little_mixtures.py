@@ -7,7 +7,6 @@ from openflan.mixture.build import Mixing, build_mixture
 from openflan.mixture.holdout import HoldOut
 from openflan.mixture.workers import MixWork
 from openflan.prompts.encoding import TextEncoder
-from openflan.prompts.examples import ExampleRules
 from openflan.recipes.recipe import Recipe
 
 
@@ -21,8 +20,7 @@ def write_mixture(
     workers: int = 1,
     engine: str = "local",
     data: Path | None = None,
-    cyclic: bool = False,
-    drop_remainder: bool = False,
+    errata: Sequence[str] = (),
 ) -> Path:
     """Build a mixture into a folder, which may hold pieces already."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,8 +33,7 @@ def write_mixture(
             entries={entry.spec.name: entry for entry in division.tuned},
             data=data,
             encoder=encoder.rules,
-            examples=ExampleRules(cyclic=cyclic, skip_faulty=recipe.mixture.faulty_rows == "skip"),
-            drop_remainder=drop_remainder,
+            errata=frozenset(errata),
         ),
         key="key",
         tokenizer="tokenizer",

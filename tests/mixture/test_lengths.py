@@ -7,7 +7,7 @@ import pytest
 
 from openflan.mixture.lengths import (
     BytesPerToken,
-    Curve,
+    LengthCurve,
     Lengths,
     PromptStyle,
     fit,
@@ -25,16 +25,16 @@ CATALOG = open_catalog(collections=["catalog"]).entries
 @pytest.mark.parametrize("limit", [40, 150, 300, 700, 10_000])
 def test_a_curve_tells_what_is_cut_and_how_long_the_rest_is(limit):
     lengths = np.random.default_rng(0).lognormal(5, 0.7, 5_000)
-    curve = Curve(ranks=GRID, values=tuple(np.quantile(lengths, GRID)), mean=float(lengths.mean()))
+    curve = LengthCurve(ranks=GRID, values=tuple(np.quantile(lengths, GRID)), mean=float(lengths.mean()))
     assert curve.within(limit) == pytest.approx(np.minimum(lengths, limit).mean(), rel=0.03)
     assert curve.over(limit) == pytest.approx((lengths > limit).mean(), abs=0.01)
 
 
 def test_a_curve_of_counted_lengths_is_those_lengths():
-    curve = Curve.of([3, 1, 2, 10])
+    curve = LengthCurve.of([3, 1, 2, 10])
     assert curve.within(100) == mean([3, 1, 2, 10])
     assert (curve.over(0.5), curve.over(10)) == (1.0, 0.0)
-    assert Curve.of([7]).within(5) == 5
+    assert LengthCurve.of([7]).within(5) == 5
 
 
 def test_every_task_that_flan_tunes_on_has_known_lengths():
@@ -88,7 +88,7 @@ def test_the_longest_articles_are_cut_and_short_questions_are_not():
 
 
 def test_solved_examples_fill_the_room_that_is_left_for_them():
-    lengths = Lengths(input=Curve.of([98, 98]), target=Curve.of([8, 8]))
+    lengths = Lengths(input=LengthCurve.of([98, 98]), target=LengthCurve.of([8, 8]))
     zero = fit(lengths, PART)
     few = fit(lengths, PART, [PromptStyle(exemplars=16)])
     assert zero.input == 99

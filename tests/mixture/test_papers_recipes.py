@@ -25,12 +25,12 @@ def test_a_papers_recipe_mixes(name, tiny_llama, tmp_path):
     recipe = load_recipe(RECIPES / f"{name}.yaml", small)
     outcome = run(recipe, runs=tmp_path, until="mixture")
     store = TokenStore.open(outcome.folder / "mixture", check=True)
-    records = list(store.records(np.concatenate(store.steps(0)).tolist()))
-    tasks = {record["task"] for record in records}
+    prompts = [store.prompt(number) for number in np.concatenate(store.steps(0)).tolist()]
+    tasks = {prompt.task for prompt in prompts}
     assert not tasks & {"rte", "cb", "snli", "flan_cot_esnli"}
     if name == "flan":
-        assert {record["style"] for record in records} == {0}
-        assert not any(record["exemplars"] for record in records)
+        assert {prompt.style for prompt in prompts} == {0}
+        assert not any(prompt.exemplars for prompt in prompts)
     else:
         pieces = [piece for piece in store.pieces if piece.column("task")[0].as_py() == "sst2"]
         styles = np.concatenate([piece.column("style").to_numpy() for piece in pieces])

@@ -12,7 +12,7 @@ from little_mixtures import write_mixture
 from little_tasks import write_tasks
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
-from openflan.mixture.pieces import COLUMNS
+from openflan.mixture.pieces import COLUMNS, StoredPrompt
 from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
@@ -63,7 +63,7 @@ def test_datasets_opens_it_with_the_documented_columns(folder):
     assert set(table.column_names) == set(COLUMNS)
     assert len(table) == len(np.load(folder / "lengths.npy"))
     assert [len(ids) for ids in table["input_ids"]] == np.load(folder / "lengths.npy").tolist()
-    assert table[5] == TokenStore.open(folder).record(5)
+    assert StoredPrompt.of(table[5]) == TokenStore.open(folder).prompt(5)
 
 
 def test_every_prompt_can_be_rendered_again_from_its_provenance(folder, division, encoder):
@@ -120,7 +120,7 @@ def test_only_the_first_rows_of_a_task_are_used(folder):
 
 def test_seeds_differ(folder):
     store = TokenStore.open(folder)
-    one, two = ([store.record(n)["row"] for n in np.concatenate(store.steps(seed))] for seed in RECIPE.seeds)
+    one, two = ([store.prompt(n).row for n in np.concatenate(store.steps(seed))] for seed in RECIPE.seeds)
     assert one != two
 
 
@@ -221,13 +221,13 @@ def test_faulty_rows_may_be_left_out_and_are_counted(tmp_path, division, encoder
 def test_the_released_codes_templates_go_by_row_number(tmp_path, division, encoder):
     renderers = {entry.spec.name: TaskRenderer(entry) for entry in division.tuned}
     rows = {entry.spec.name: {row.index: row for row in load_rows(entry, "train")} for entry in division.tuned}
-    for item in load_from_disk(str(write(tmp_path, division, encoder, cyclic=True))):
+    for item in load_from_disk(str(write(tmp_path, division, encoder, errata=["cyclic_templates"]))):
         fitting = renderers[item["task"]].applicable(rows[item["task"]][item["row"]])
         assert item["template"] == fitting[item["row"] % len(fitting)]
 
 
 def test_the_released_code_leaves_out_rows_after_the_last_whole_round_of_templates(tmp_path, division, encoder):
-    ledger = json.loads((write(tmp_path, division, encoder, drop_remainder=True) / "ledger.json").read_text())
+    ledger = json.loads((write(tmp_path, division, encoder, errata=["drop_remainder"]) / "ledger.json").read_text())
     counts = {entry.spec.name: len(entry.spec.templates) for entry in division.tuned}
     assert {name: task["rows"] for name, task in ledger["tasks"].items()} == {
         name: 30 - 30 % count for name, count in counts.items()

@@ -82,8 +82,8 @@ def test_a_row_is_traced_to_all_its_steps(store):
     expected = {}
     for step, held in enumerate(store.steps(3), start=1):
         for number in held.tolist():
-            record = store.record(number)
-            expected.setdefault((record["task"], record["row"]), []).append((step, record["template"]))
+            stored = store.prompt(number)
+            expected.setdefault((stored.task, stored.row), []).append((step, stored.template))
     for (task, row), seen in list(expected.items())[:25]:
         assert [(one.step, one.template) for one in trace(store, seed=3, task=task, row=row)] == seen
     assert trace(store, seed=3, task="cafe_review", row=999) == []
@@ -118,9 +118,9 @@ def test_what_is_exported_is_what_is_trained_on(store, work, encoder, tmp_path, 
     }.get(format_, lambda row: (row["input"], row["target"]))
     for row, number in zip(list(rows)[:40], numbers[:40], strict=True):
         text, target = pairs(row)
-        record = store.record(number)
-        assert encoder.inputs([text])[0] + encoder.targets([target])[0] == record["input_ids"]
-        assert (row["task"], row["row"], row["template"]) == (record["task"], record["row"], record["template"])
+        stored = store.prompt(number)
+        assert tuple(encoder.inputs([text])[0] + encoder.targets([target])[0]) == stored.input_ids
+        assert (row["task"], row["row"], row["template"]) == (stored.task, stored.row, stored.template)
 
 
 def test_only_licences_that_allow_it_are_exported_where_asked(store, work, tmp_path):

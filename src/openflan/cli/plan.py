@@ -1,7 +1,6 @@
 """`openflan plan`: what a recipe would train on, before anything is downloaded or written."""
 
 import json
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,8 +20,6 @@ __all__ = ["plan"]
 
 _WIDE = 100
 """Columns of a table that is not read on a terminal."""
-_LARGE = 20_000_000
-"""Tokens from which on `openflan mix` takes a process a core."""
 
 _MARKS = {"exact": "exact", "rows": "rows", "estimate": "", "guess": "guess"}
 _LEGEND = {
@@ -44,6 +41,7 @@ def plan(
     """Show what a recipe would train on: rows, rates, tokens, epochs, truncation, disk, time. Needs no data."""
     from openflan.mixture.planning import plan_mixture
     from openflan.mixture.survey import survey
+    from openflan.mixture.workers import default_workers
     from openflan.recipes.recipe import load_recipe
     from openflan.runs.plan import resolve
 
@@ -59,12 +57,9 @@ def plan(
             errata=found.errata,
             estimate=estimate,
         )
-    training = loaded.training
-    large = training.steps * training.tokens_per_batch * len(loaded.seeds) > _LARGE
-    processes = workers or ((os.cpu_count() or 1) if large else 1)
     division = found.division
     every = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
-    made = plan_mixture(known.facts, every, loaded, workers=processes)
+    made = plan_mixture(known.facts, every, loaded, workers=workers or default_workers(loaded))
     if json_:
         record = _record(made, known, loaded.name, division.clusters)
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from openflan.errors import UserError
 from openflan.mixture.pieces import example_of
-from openflan.mixture.store import TokenStore
-from openflan.mixture.workers import Kitchen, MixWork
+from openflan.mixture.store import Report, TokenStore
+from openflan.mixture.workers import MixWork, PieceMaker
 
 __all__ = ["FORMATS", "Format", "export_mixture", "exported_rows"]
 
@@ -31,8 +31,6 @@ FORMATS: dict[str, str] = {
 """What each format is."""
 
 _ROWS_AT_ONCE = 1_024
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,28 +47,28 @@ def exported_rows(
     store: TokenStore, work: MixWork, *, seed: int, only: Literal["all", "commercial"] = "all"
 ) -> Iterator[dict[str, Any] | None]:
     """A seed's training examples in the order of its steps; None for each that the licence filter leaves out."""
-    kitchen = Kitchen(work)
-    for step, held in enumerate(store.steps(seed), start=1):
-        for number in held.tolist():
-            record = store.record(number)
-            spec = work.entries[record["task"]].spec
+    pieces = PieceMaker(work)
+    for step, numbers in enumerate(store.steps(seed), start=1):
+        for number in numbers.tolist():
+            stored = store.prompt(number)
+            spec = work.entries[stored.task].spec
             if only == "commercial" and spec.commercial_use is not True:
                 yield None
                 continue
-            maker = kitchen.maker(record["task"])
-            example, _ = example_of(maker, seed=seed, draw=record["draw"])
+            maker = pieces.examples_of(stored.task)
+            example, _ = example_of(maker, seed=seed, draw=stored.draw)
             assert example is not None  # an empty prompt is in no step
             prompt = example.prompt
             yield {
                 "input": prompt.input,
                 "target": prompt.target,
                 "options": list(prompt.answer.options),
-                "task": record["task"],
+                "task": stored.task,
                 "cluster": spec.cluster,
-                "row": record["row"],
-                "template": record["template"],
-                "style": record["style"],
-                "exemplars": record["exemplars"],
+                "row": stored.row,
+                "template": stored.template,
+                "style": stored.style,
+                "exemplars": list(stored.exemplars),
                 "seed": seed,
                 "step": step,
                 "licence": spec.licence,

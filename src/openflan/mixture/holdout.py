@@ -68,11 +68,11 @@ def hold_out(
     out = set(clusters)
     if kin == "paper":
         out.update(*(KIN.get(name, ()) for name in clusters))
-    held = tuple(entry for entry in entries if _clusters_of(entry) & out)
+    held_out = tuple(entry for entry in entries if _clusters_of(entry) & out)
     rest = [entry for entry in entries if not _clusters_of(entry) & out and not entry.spec.evaluation_only]
-    condemned = _condemned(rest, held) if lineage == "drop" else ()
-    gone = {one.entry.spec.name for one in condemned}
-    tuned = tuple(entry for entry in rest if entry.spec.name not in gone)
+    condemned = _condemned(rest, held_out) if lineage == "drop" else ()
+    condemned_names = {one.entry.spec.name for one in condemned}
+    tuned = tuple(entry for entry in rest if entry.spec.name not in condemned_names)
     if not tuned:
         raise UserError(
             "every cluster of the chosen tasks is held out: nothing is left to tune on",
@@ -82,7 +82,7 @@ def hold_out(
     return HoldOut(
         clusters=tuple(name for name in (*CLUSTERS, *SUBCLUSTERS) if name in out),
         tuned=tuned,
-        held_out=held,
+        held_out=held_out,
         condemned=condemned,
     )
 
@@ -102,12 +102,12 @@ def _clusters_of(entry: Entry) -> set[str]:
     return {entry.spec.cluster, entry.spec.code_cluster}
 
 
-def _condemned(rest: Sequence[Entry], held: Sequence[Entry]) -> tuple[Condemned, ...]:
-    found: list[Condemned] = []
+def _condemned(rest: Sequence[Entry], held_out: Sequence[Entry]) -> tuple[Condemned, ...]:
+    condemned: list[Condemned] = []
     for entry in rest:
-        for other in held:
+        for other in held_out:
             descent = shared_source(entry.spec.lineage, other.spec.lineage)
             if descent is not None:
-                found.append(Condemned(entry=entry, by=other, descent=descent))
+                condemned.append(Condemned(entry=entry, by=other, descent=descent))
                 break
-    return tuple(found)
+    return tuple(condemned)

@@ -62,9 +62,9 @@ def check_leakage(
         lineage: tasks that left before, for their lineage; only told.
     """
     items = [(entry, row) for entry, rows in held_out for row in rows]
-    gone = tuple(condemned.entry.spec.name for condemned in lineage)
+    lineage_names = tuple(condemned.entry.spec.name for condemned in lineage)
     if not items:
-        return LeakCertificate(n=_N, mode=mode, items={}, edges=(), lineage=gone, dirty={}, pairs=())
+        return LeakCertificate(n=_N, mode=mode, items={}, edges=(), lineage=lineage_names, dirty={}, pairs=())
     index = NgramIndex([Text(n, words) for n, (e, row) in enumerate(items) for words in texts_of(e.spec, row)], n=_N)
     exact: set[int] = set()
     shared: set[int] = set()
@@ -75,17 +75,17 @@ def check_leakage(
             Text(place, words) for place, row in enumerate(rows) for words in texts_of(entry.spec, row, side=_SHORT)
         )
         for hit in index.hits(training):
-            other, item = items[hit.held]
+            held_out_entry, item = items[hit.held]
             shared.add(hit.held)
             if hit.exact:
                 exact.add(hit.held)
-            hit_items, hit_rows = by_edge.setdefault((entry.spec.name, other.spec.name), (set(), set()))
+            hit_items, hit_rows = by_edge.setdefault((entry.spec.name, held_out_entry.spec.name), (set(), set()))
             if hit.held not in hit_items and len(hit_items) < _PAIRS:
                 pairs.append(
                     LeakPair(
                         task=entry.spec.name,
                         row=rows[hit.train].index,
-                        held_out=other.spec.name,
+                        held_out=held_out_entry.spec.name,
                         item=item.index,
                         exact=hit.exact,
                         shared=hit.shared,
@@ -115,10 +115,10 @@ def check_leakage(
             if of_task
         },
         edges=tuple(
-            LeakEdge(task=task, held_out=other, items=len(hit_items), rows=len(hit_rows))
-            for (task, other), (hit_items, hit_rows) in sorted(by_edge.items())
+            LeakEdge(task=task, held_out=measured, items=len(hit_items), rows=len(hit_rows))
+            for (task, measured), (hit_items, hit_rows) in sorted(by_edge.items())
         ),
-        lineage=gone,
+        lineage=lineage_names,
         dirty={name: tuple(items[n][1].index for n in of_task if n in left) for name, of_task in numbers.items()},
         rows_dropped={task: frozenset(rows) for task, rows in overlapping.items()} if mode == "rows" else {},
         tasks_dropped=frozenset(overlapping) if mode == "strict" else frozenset(),

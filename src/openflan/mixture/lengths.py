@@ -26,8 +26,8 @@ from openflan.recipes.parts import PromptsPart
 __all__ = [
     "ZERO_SHOT",
     "BytesPerToken",
-    "Curve",
     "KnownLengths",
+    "LengthCurve",
     "Lengths",
     "PromptStyle",
     "TokenLengths",
@@ -40,7 +40,7 @@ Origin = Literal["rows", "stand-in", "twin", "guess"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Curve:
+class LengthCurve:
     """How long some texts are: lengths at ranks between 0 and 1, straight lines between them, and the mean."""
 
     ranks: tuple[float, ...]
@@ -48,7 +48,7 @@ class Curve:
     mean: float
 
     @classmethod
-    def of(cls, lengths: Iterable[float]) -> "Curve":
+    def of(cls, lengths: Iterable[float]) -> "LengthCurve":
         """The curve of counted lengths."""
         values = sorted(lengths)
         if len(values) == 1:
@@ -57,10 +57,10 @@ class Curve:
         ranks = tuple(number / last for number in range(len(values)))
         return cls(ranks=ranks, values=tuple(values), mean=sum(values) / len(values))
 
-    def changed(self, change: Callable[[float], float]) -> "Curve":
+    def changed(self, change: Callable[[float], float]) -> "LengthCurve":
         """The curve of the lengths after a change that keeps their order."""
         values = tuple(change(value) for value in self.values)
-        return Curve(ranks=self.ranks, values=values, mean=change(self.mean))
+        return LengthCurve(ranks=self.ranks, values=values, mean=change(self.mean))
 
     def within(self, limit: float) -> float:
         """Mean length when longer texts are cut at a limit."""
@@ -71,16 +71,16 @@ class Curve:
 
     def _under(self, limit: float) -> float:
         """Mean of the lines, cut at a limit."""
-        found = 0.0
+        area = 0.0
         for rank, after, low, high in zip(self.ranks, self.ranks[1:], self.values, self.values[1:], strict=False):
             if high <= limit:
-                found += (after - rank) * (low + high) / 2
+                area += (after - rank) * (low + high) / 2
             elif low >= limit:
-                found += (after - rank) * limit
+                area += (after - rank) * limit
             else:
                 part = (limit - low) / (high - low)
-                found += (after - rank) * (part * (low + limit) / 2 + (1 - part) * limit)
-        return found
+                area += (after - rank) * (part * (low + limit) / 2 + (1 - part) * limit)
+        return area
 
     def over(self, limit: float) -> float:
         """Share of the texts that are longer than a limit."""
@@ -105,8 +105,8 @@ class BytesPerToken:
 class KnownLengths:
     """A task's prompts in bytes."""
 
-    input: Curve
-    target: Curve
+    input: LengthCurve
+    target: LengthCurve
     reference: BytesPerToken
     """The reference tokenizer's."""
     options: float
@@ -128,8 +128,8 @@ class KnownLengths:
 class Lengths:
     """A task's prompts in tokens, before anything is cut."""
 
-    input: Curve
-    target: Curve
+    input: LengthCurve
+    target: LengthCurve
     options: float = 0.0
     """Of the inputs' mean, what the options blocks take."""
 
@@ -186,23 +186,23 @@ def fit(lengths: Lengths, part: PromptsPart, styles: Sequence[PromptStyle] | Non
     whole = sum(style.share for style in styles)
     joint = 1.0 if part.separator else 0.0  # a separator is one token of nearly every tokenizer
     target = lengths.target.changed(lambda size: size + 1)  # the end-of-text token
-    found = [(style.share / whole, _in_style(lengths, style, part, joint)) for style in styles]
+    curves = [(style.share / whole, _in_style(lengths, style, part, joint)) for style in styles]
     cut_target = target.over(part.max_target_tokens)
     return TokenLengths(
-        input=sum(share * curve.within(part.max_input_tokens) for share, curve in found),
+        input=sum(share * curve.within(part.max_input_tokens) for share, curve in curves),
         target=target.within(part.max_target_tokens),
         # long inputs and long targets are those of different templates, for only one of them holds the passage
-        cut=min(1.0, cut_target + sum(share * curve.over(part.max_input_tokens) for share, curve in found)),
+        cut=min(1.0, cut_target + sum(share * curve.over(part.max_input_tokens) for share, curve in curves)),
     )
 
 
-def _in_style(lengths: Lengths, style: PromptStyle, part: PromptsPart, joint: float) -> Curve:
+def _in_style(lengths: Lengths, style: PromptStyle, part: PromptsPart, joint: float) -> LengthCurve:
     """Inputs with as many mean examples before them as fit the room that examples may fill.
 
     With 960 tokens of room, a question of 100 and examples of 90, nine of sixteen wanted examples are kept.
     """
-    gone = lengths.options if style.options == "hidden" else 0.0
-    question = lengths.input.changed(lambda size: max(1.0, size - gone))
+    hidden = lengths.options if style.options == "hidden" else 0.0
+    question = lengths.input.changed(lambda size: max(1.0, size - hidden))
     if style.exemplars == 0:
         return question.changed(lambda size: size + joint)
     example = question.mean + lengths.target.mean + 2 * joint
@@ -211,7 +211,7 @@ def _in_style(lengths: Lengths, style: PromptStyle, part: PromptsPart, joint: fl
         room = part.exemplar_budget - size
         return size + joint + example * min(style.exemplars, max(0, int(room / example)))
 
-    grown = Curve(ranks=question.ranks, values=tuple(sorted(map(with_examples, question.values))), mean=0.0)
+    grown = LengthCurve(ranks=question.ranks, values=tuple(sorted(map(with_examples, question.values))), mean=0.0)
     return replace(grown, mean=grown._under(math.inf))
 
 
@@ -236,9 +236,11 @@ def known_lengths(name: str, cluster: Sequence[str]) -> KnownLengths:
     )
 
 
-def _middle(curves: Sequence[Curve]) -> Curve:
+def _middle(curves: Sequence[LengthCurve]) -> LengthCurve:
     values = zip(*(curve.values for curve in curves), strict=True)
-    return Curve(ranks=curves[0].ranks, values=tuple(map(median, values)), mean=median(curve.mean for curve in curves))
+    return LengthCurve(
+        ranks=curves[0].ranks, values=tuple(map(median, values)), mean=median(curve.mean for curve in curves)
+    )
 
 
 @cache
@@ -249,7 +251,7 @@ def _table() -> Mapping[str, KnownLengths]:
     return {
         name: KnownLengths(
             **{
-                part: Curve(ranks=ranks, values=tuple(task[part]["bytes"]), mean=task[part]["mean"])
+                part: LengthCurve(ranks=ranks, values=tuple(task[part]["bytes"]), mean=task[part]["mean"])
                 for part in ("input", "target")
             },
             reference=BytesPerToken(input=task["input"]["bytes_per_token"], target=task["target"]["bytes_per_token"]),

@@ -91,22 +91,22 @@ class NgramIndex:
                 for spot in np.flatnonzero(right > left).tolist():
                     train = chunk[int(where[spot])]
                     for number in dict.fromkeys(self._place[left[spot] : right[spot]].tolist()):
-                        held = self._texts[number]
-                        if (train.owner, held.owner) in seen:
+                        held_out = self._texts[number]
+                        if (train.owner, held_out.owner) in seen:
                             continue
-                        found = self._compare(held, train, int(begin[spot]))
-                        if found is not None:
-                            seen.add((train.owner, held.owner))
-                            yield found
+                        hit = self._compare(held_out, train, int(begin[spot]))
+                        if hit is not None:
+                            seen.add((train.owner, held_out.owner))
+                            yield hit
 
-    def _compare(self, held: Text, train: Text, first: int) -> Hit | None:
+    def _compare(self, held_out: Text, train: Text, first: int) -> Hit | None:
         """The hit that two texts make, if the words agree and not only their hashes."""
-        size = min(self._n, len(held.words))
+        size = min(self._n, len(held_out.words))
         shared = train.words[first : first + size]
         joined = " ".join(shared)
-        if f" {joined} " not in f" {' '.join(held.words)} ":
+        if f" {joined} " not in f" {' '.join(held_out.words)} ":
             return None
-        return Hit(held=held.owner, train=train.owner, exact=held.words == train.words, shared=joined)
+        return Hit(held=held_out.owner, train=train.owner, exact=held_out.words == train.words, shared=joined)
 
     def _grams(
         self, texts: Sequence[Text]

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from openflan.hashing import Integers, hash_integers, permute
 
-__all__ = ["Draws", "Rows", "StreamOrder", "TaskOrder"]
+__all__ = ["DrawnRows", "Draws", "StreamOrder", "TaskOrder"]
 
 _BLOCK = 1_024
 """Positions of a block, about; a round of fewer is one block."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rows:
+class DrawnRows:
     """What some draws of one task take; all arrays have one length."""
 
     row: NDArray[np.int64]
@@ -52,11 +52,11 @@ class TaskOrder:
         self._key = np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"))
         self._seed = seed
 
-    def at(self, draws: NDArray[np.int64]) -> Rows:
+    def at(self, draws: NDArray[np.int64]) -> DrawnRows:
         """What the task's draws of the given numbers (0-based) take."""
         epoch, step = np.divmod(draws, self._rows)
         row = permute(step, self._rows, hash_integers(self._seed, self._key, epoch))
-        return Rows(row=row, epoch=epoch, ticket=hash_integers(self._seed, self._key, row, epoch))
+        return DrawnRows(row=row, epoch=epoch, ticket=hash_integers(self._seed, self._key, row, epoch))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +86,8 @@ class StreamOrder:
 
     def _before(self, block: int) -> NDArray[np.int64]:
         """(tasks,) Draws of each task in the blocks of a round before one: its share, rounded up."""
-        found: NDArray[np.int64] = -(-self._quota * block // self._blocks)
-        return found
+        draws: NDArray[np.int64] = -(-self._quota * block // self._blocks)
+        return draws
 
     def at(self, positions: NDArray[np.int64]) -> Draws:
         """What stands at the given positions (0-based)."""
@@ -122,6 +122,6 @@ class StreamOrder:
         turns, rest = divmod(positions, self._length)
         block = int(np.searchsorted(self._starts, rest, side="right")) - 1
         needed = turns * self._quota + self._before(block)
-        found = self.at(np.arange(turns * self._length + int(self._starts[block]), positions, dtype=np.int64))
-        np.maximum.at(needed, found.task, found.draw + 1)
+        started = self.at(np.arange(turns * self._length + int(self._starts[block]), positions, dtype=np.int64))
+        np.maximum.at(needed, started.task, started.draw + 1)
         return needed

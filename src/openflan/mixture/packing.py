@@ -18,13 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Steps", "pack", "pack_steps"]
+__all__ = ["OPEN_BINS", "SPARE", "PackedSteps", "pack", "pack_steps"]
 
-_OPEN_BINS = 8
+OPEN_BINS = 8
+"""Steps that are open at a time; nearly full when the stream ends."""
+SPARE = 1.01
+"""Of the examples that the mean length says are needed, so many are made at first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Steps:
+class PackedSteps:
     """The steps of a stream, end to end."""
 
     position: NDArray[np.int64]
@@ -56,7 +59,7 @@ def pack(lengths: Iterable[int], capacity: int, *, flush: bool = True) -> Iterat
         if best < len(rooms):
             room, number = rooms.pop(best)
         else:
-            if len(rooms) == _OPEN_BINS:
+            if len(rooms) == OPEN_BINS:
                 yield bins.pop(rooms.pop(0)[1])
             room, number = capacity, opened
             bins[number] = []
@@ -67,12 +70,12 @@ def pack(lengths: Iterable[int], capacity: int, *, flush: bool = True) -> Iterat
         yield from (bins[number] for _, number in rooms)
 
 
-def pack_steps(lengths: Iterable[int], capacity: int, *, steps: int) -> Steps | None:
+def pack_steps(lengths: Iterable[int], capacity: int, *, steps: int) -> PackedSteps | None:
     """The first steps of a stream; None where it is too short to fill them. A longer stream changes none of them."""
     position, first = array("q"), array("q", [0])
-    for held in pack(lengths, capacity, flush=False):
-        position.extend(held)
+    for members in pack(lengths, capacity, flush=False):
+        position.extend(members)
         first.append(len(position))
         if len(first) > steps:
-            return Steps(position=np.frombuffer(position, np.int64), first=np.frombuffer(first, np.int64))
+            return PackedSteps(position=np.frombuffer(position, np.int64), first=np.frombuffer(first, np.int64))
     return None

@@ -11,21 +11,23 @@ pieces no other hold-out could use; one file a task, which a killed run would be
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import UserError
-from openflan.mixture.order import Rows, TaskOrder
+from openflan.mixture.order import DrawnRows, TaskOrder
 from openflan.prompts.encoding import Encoded, TextEncoder
 from openflan.prompts.examples import ExampleMaker, TrainingExample
 
 __all__ = [
     "COLUMNS",
     "PieceFacts",
+    "StoredPrompt",
     "bounds",
     "draws_of_piece",
     "example_of",
@@ -52,6 +54,36 @@ COLUMNS: dict[str, Any] = {
     "draw": "int64",
 }
 """Columns of a token store: tokens of input and target, how many are input, and where they come from."""
+
+_SKIPPED = -1
+"""Template and style of a draw whose row could not be rendered; its prompt has no tokens and no step holds it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredPrompt:
+    """One prompt of a token store."""
+
+    input_ids: tuple[int, ...]
+    """Tokens of input and target."""
+    target_start: int
+    """How many of them are input."""
+    task: str
+    row: int
+    """Place in the source split."""
+    template: int | Literal["skipped"]
+    style: int | Literal["skipped"]
+    exemplars: tuple[int, ...]
+    """Rows of the solved examples."""
+    seed: int
+    draw: int
+    """Which draw of its task it is."""
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any]) -> "StoredPrompt":
+        """The prompt in a row of the table, its numbers for a draw that was skipped put into words."""
+        words = {name: "skipped" for name in ("template", "style") if columns[name] == _SKIPPED}
+        lists = {name: tuple(columns[name]) for name in ("input_ids", "exemplars")}
+        return cls(**{**columns, **lists, **words})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +114,7 @@ def pieces_covering(draws: int) -> int:
     return number
 
 
-def draws_of_piece(task: str, rows: int, *, seed: int, number: int) -> Rows:
+def draws_of_piece(task: str, rows: int, *, seed: int, number: int) -> DrawnRows:
     """What the draws of a task's piece take.
 
     Args:
@@ -94,10 +126,10 @@ def draws_of_piece(task: str, rows: int, *, seed: int, number: int) -> Rows:
 def example_of(maker: ExampleMaker, *, seed: int, draw: int) -> tuple[TrainingExample | None, int]:
     """One draw's example, and how often its row had been drawn before."""
     number = pieces_covering(draw + 1) - 1
-    taken = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
+    draws = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
     here = slice(draw - bounds(number)[0], draw - bounds(number)[0] + 1)
-    made = maker.examples(taken.row[here], taken.ticket[here], pool=np.unique(taken.row))
-    return made[0], int(taken.epoch[here][0])
+    examples = maker.examples(draws.row[here], draws.ticket[here], pool=np.unique(draws.row))
+    return examples[0], int(draws.epoch[here][0])
 
 
 def write_piece(path: Path, maker: ExampleMaker, encoder: TextEncoder, *, seed: int, number: int) -> PieceFacts:
@@ -108,25 +140,25 @@ def write_piece(path: Path, maker: ExampleMaker, encoder: TextEncoder, *, seed: 
     """
     import pyarrow as pa
 
-    taken = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
-    pool = np.unique(taken.row)
+    draws = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
+    pool = np.unique(draws.row)
     batches, cut, skipped = [], 0, 0
-    for start in range(0, len(taken.row), _BATCH):
+    for start in range(0, len(draws.row), _BATCH):
         some = slice(start, start + _BATCH)
-        made = maker.examples(taken.row[some], taken.ticket[some], pool=pool)
-        ready = iter(encoder.prompts([one.prompt for one in made if one is not None]))
-        encoded = [_EMPTY if one is None else next(ready) for one in made]
+        examples = maker.examples(draws.row[some], draws.ticket[some], pool=pool)
+        ready = iter(encoder.prompts([one.prompt for one in examples if one is not None]))
+        encoded = [_EMPTY if one is None else next(ready) for one in examples]
         cut += sum(one.cut for one in encoded)
-        skipped += made.count(None)
+        skipped += examples.count(None)
         columns = {
             "input_ids": [one.ids for one in encoded],
             "target_start": [one.target_start for one in encoded],
-            "task": [maker.entry.spec.name] * len(made),
-            "row": [maker.rows[row].index for row in taken.row[some].tolist()],
-            "template": [one.prompt.template if one else -1 for one in made],
-            "style": [one.style if one else -1 for one in made],
-            "exemplars": [list(one.exemplars) if one else [] for one in made],
-            "seed": [seed] * len(made),
+            "task": [maker.entry.spec.name] * len(examples),
+            "row": [maker.rows[row].index for row in draws.row[some].tolist()],
+            "template": [one.prompt.template if one else _SKIPPED for one in examples],
+            "style": [one.style if one else _SKIPPED for one in examples],
+            "exemplars": [list(one.exemplars) if one else [] for one in examples],
+            "seed": [seed] * len(examples),
             "draw": np.arange(*bounds(number), dtype=np.int64)[some],
         }
         batches.append(pa.table(columns, schema=_schema()))

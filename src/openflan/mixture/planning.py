@@ -16,6 +16,7 @@ from typing import Literal
 
 from openflan.errors import UserError
 from openflan.mixture.lengths import TokenLengths
+from openflan.mixture.packing import OPEN_BINS, SPARE
 from openflan.mixture.pieces import bounds, pieces_covering
 from openflan.mixture.rates import draws_per_round
 from openflan.recipes.parts import MixturePart
@@ -28,10 +29,6 @@ Basis = Literal["exact", "rows", "estimate", "guess"]
 
 _FILL = 0.999
 """Of a step's tokens, what packing fills (benchmarks/results/2026-11-24-mix.json)."""
-_SPARE = 1.01
-"""Of the draws that the mean length says are needed, so many are made at first (mixture/store.py)."""
-_OPEN_STEPS = 7
-"""Steps that are still open, and nearly full, when the last one is (mixture/packing.py)."""
 _PROMPT_BYTES = 44
 """Of a prompt on disk, beside its tokens and its task's name: the other columns and its entry in `lengths.npy`."""
 _PLACE_BYTES = 16
@@ -168,15 +165,15 @@ def plan_mixture(facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Rec
     Raises:
         UserError: weights or groups name no task or don't fit, or nothing is left to tune on.
     """
-    if not any(one.lengths.total for one in facts):
+    if not any(task.lengths.total for task in facts):
         what = "no row can be rendered" if facts else "every training row stands in a held-out task"
         raise UserError(what, where="tasks", how="mend the templates or rows" if facts else "hold out fewer clusters")
     # a task of unknown size is most likely a large one
-    rows = {one.entry.spec.name: recipe.mixture.rows_per_task if one.rows is None else one.rows for one in facts}
+    rows = {task.entry.spec.name: recipe.mixture.rows_per_task if task.rows is None else task.rows for task in facts}
     draws = draws_per_round(rows, known, recipe.mixture)
-    each = sum(draws[one.entry.spec.name] * one.lengths.total for one in facts) / sum(draws.values())
+    each = sum(draws[task.entry.spec.name] * task.lengths.total for task in facts) / sum(draws.values())
     examples = recipe.training.steps * recipe.training.tokens_per_batch * _FILL / each
-    tasks = tuple(_task(one, draws, examples, each) for one in facts)
+    tasks = tuple(_task(task, draws, examples, each) for task in facts)
     clusters = _clusters(tasks)
     totals = _totals(tasks, rows, recipe, examples, each, workers=workers)
     return MixPlan(
@@ -184,22 +181,22 @@ def plan_mixture(facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Rec
     )
 
 
-def _task(one: TaskFacts, draws: Mapping[str, int], examples: float, each: float) -> TaskPlan:
-    spec = one.entry.spec
+def _task(facts: TaskFacts, draws: Mapping[str, int], examples: float, each: float) -> TaskPlan:
+    spec = facts.entry.spec
     rate = draws[spec.name] / sum(draws.values())
     return TaskPlan(
         task=spec.name,
         cluster=spec.cluster,
-        rows=one.rows,
-        basis=one.basis,
+        rows=facts.rows,
+        basis=facts.basis,
         rate=rate,
-        token_share=rate * one.lengths.total / each,
+        token_share=rate * facts.lengths.total / each,
         examples=examples * rate,
-        tokens=examples * rate * one.lengths.total,
-        epochs=examples * rate / one.rows if one.rows else None,
-        input_tokens=one.lengths.input,
-        target_tokens=one.lengths.target,
-        cut=one.lengths.cut,
+        tokens=examples * rate * facts.lengths.total,
+        epochs=examples * rate / facts.rows if facts.rows else None,
+        input_tokens=facts.lengths.input,
+        target_tokens=facts.lengths.target,
+        cut=facts.lengths.cut,
     )
 
 
@@ -208,7 +205,7 @@ def _clusters(tasks: Sequence[TaskPlan]) -> tuple[ClusterPlan, ...]:
     members: dict[str, list[TaskPlan]] = {}
     for task in tasks:
         members.setdefault(task.cluster, []).append(task)
-    found = [
+    clusters = [
         ClusterPlan(
             cluster=cluster,
             tasks=len(inside),
@@ -220,14 +217,14 @@ def _clusters(tasks: Sequence[TaskPlan]) -> tuple[ClusterPlan, ...]:
         )
         for cluster, inside in members.items()
     ]
-    return tuple(sorted(found, key=lambda one: -one.token_share))
+    return tuple(sorted(clusters, key=lambda one: -one.token_share))
 
 
 def _totals(
     tasks: Sequence[TaskPlan], rows: Mapping[str, int], recipe: Recipe, examples: float, each: float, *, workers: int
 ) -> Totals:
     training, seeds = recipe.training, len(recipe.seeds)
-    steps_made = max(training.steps * _SPARE, training.steps + _OPEN_STEPS)
+    steps_made = max(training.steps * SPARE, training.steps + OPEN_BINS - 1)
     positions = steps_made * training.tokens_per_batch / each + 1
     made = {task.task: seeds * _whole_pieces(positions * task.rate) for task in tasks}
     prompts = sum(made.values())
@@ -263,45 +260,45 @@ def _whole_pieces(draws: float) -> int:
 def _concerns(
     tasks: Sequence[TaskPlan], clusters: Sequence[ClusterPlan], known: Sequence[Entry], recipe: Recipe
 ) -> list[Concern]:
-    found: list[Concern] = []
+    concerns: list[Concern] = []
     often = sorted((task for task in tasks if (task.epochs or 0) > _OFTEN), key=lambda task: -(task.epochs or 0))
     if often:
         many = "1 small dataset is" if len(often) == 1 else f"{len(often)} small datasets are"
         times = f"{often[0].epochs:.1f}" if often[0].epochs else ""
         text = f"{many} seen over {_OFTEN:g} times, up to {times}: {_names([task.task for task in often])}"
-        found.append(_concern("often_seen", text, often))
+        concerns.append(_concern("often_seen", text, often))
     if never := [task for task in tasks if task.examples < 1]:
-        found.append(_concern("never_seen", f"too few steps to draw {_names([task.task for task in never])}", never))
+        concerns.append(_concern("never_seen", f"too few steps to draw {_names([task.task for task in never])}", never))
     for cluster in clusters:
         if cluster.token_share > _HALF and len(clusters) > 1:
             text = f"{cluster.cluster} has {cluster.token_share:.0%} of the tokens"
-            found.append(Concern(kind="large_cluster", text=text, about=(cluster.cluster,)))
+            concerns.append(Concern(kind="large_cluster", text=text, about=(cluster.cluster,)))
     if single := [cluster.cluster for cluster in clusters if cluster.tasks == 1]:
-        found.append(Concern(kind="single_task", text=f"a single task in {_names(single)}", about=tuple(single)))
+        concerns.append(Concern(kind="single_task", text=f"a single task in {_names(single)}", about=tuple(single)))
     if heavy := sorted((task for task in tasks if task.cut > _HEAVY), key=lambda task: -task.cut):
         limits = f"{recipe.prompts.max_input_tokens:,} + {recipe.prompts.max_target_tokens:,} tokens"
         listed = _names([f"{task.task} {task.cut:.0%}" for task in heavy])
-        found.append(_concern("truncation", f"many prompts are longer than {limits} and are cut: {listed}", heavy))
+        concerns.append(_concern("truncation", f"many prompts are longer than {limits} and are cut: {listed}", heavy))
     if over := _passed_over({task.task for task in tasks}, known, recipe.mixture):
         text = f"{_names(over)}: no task of the name is tuned on, so it is passed over"
-        found.append(Concern(kind="passed_over", text=text, about=tuple(over)))
+        concerns.append(Concern(kind="passed_over", text=text, about=tuple(over)))
     if unknown := [task for task in tasks if task.rows is None]:
         text = f"no size is known of {_names([task.task for task in unknown])}: counted as mixture.rows_per_task"
-        found.append(_concern("unknown_rows", text, unknown))
-    return found
+        concerns.append(_concern("unknown_rows", text, unknown))
+    return concerns
 
 
 def _passed_over(tuned: set[str], known: Sequence[Entry], mixture: MixturePart) -> list[str]:
     """Weights and groups that no tuned task answers to, as keys of the recipe."""
     words = {word for entry in known if entry.spec.name in tuned for word in (*entry.spec.called, entry.collection)}
-    found = [f"mixture.weights.{word}" for word in mixture.weights if word not in words]
+    keys = [f"mixture.weights.{word}" for word in mixture.weights if word not in words]
     for group, part in mixture.groups.items():
-        gone = [word for word in part.use if word not in words]
-        found += [f"mixture.groups.{group}"] if len(gone) == len(part.use) else [
-            f"mixture.groups.{group}.use: {word}" for word in gone
+        absent = [word for word in part.use if word not in words]
+        keys += [f"mixture.groups.{group}"] if len(absent) == len(part.use) else [
+            f"mixture.groups.{group}.use: {word}" for word in absent
         ]  # fmt: skip
-        found += [f"mixture.groups.{group}.weights.{word}" for word in part.weights if word not in words]
-    return found
+        keys += [f"mixture.groups.{group}.weights.{word}" for word in part.weights if word not in words]
+    return keys
 
 
 def _concern(kind: Literal["often_seen", "never_seen", "truncation", "unknown_rows"], text: str,

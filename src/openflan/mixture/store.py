@@ -14,7 +14,7 @@ Rejected: rendering while training, which nobody can look at and which pays the 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,17 @@ import openflan
 from openflan.errors import UserError
 from openflan.mixture.ledger import Drawn
 from openflan.mixture.order import StreamOrder
-from openflan.mixture.packing import Steps, pack_steps
-from openflan.mixture.pieces import COLUMNS, PieceFacts, bounds, draws_of_piece, pieces_covering, read_facts
-from openflan.mixture.workers import Engine, Job, MixWork, SomeRows
+from openflan.mixture.packing import SPARE, PackedSteps, pack_steps
+from openflan.mixture.pieces import (
+    COLUMNS,
+    PieceFacts,
+    StoredPrompt,
+    bounds,
+    draws_of_piece,
+    pieces_covering,
+    read_facts,
+)
+from openflan.mixture.workers import Job, MixWork, PieceEngine, SomeRows
 from openflan.prompts.encoding import TextEncoder
 from openflan.stage import FORMAT, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
 from openflan.tasks.sources import SourceRow
@@ -38,8 +46,6 @@ __all__ = ["StoreMaker", "StoreSteps", "TokenStore"]
 
 _CHUNK = 1 << 16
 """Positions of the stream that are looked at together."""
-_SPARE = 1.01
-"""Of the prompts that the mean length says are needed, so many are made at first."""
 
 Report = Callable[[int, int], None]
 """Told how many tokens of how many are made."""
@@ -61,7 +67,7 @@ class StoreMaker:
     rows: Mapping[str, Sequence[SourceRow]]
     draws: Mapping[str, int]
     siblings: Sequence[Path]
-    engine: Engine
+    engine: PieceEngine
     report: Report
 
     def __post_init__(self) -> None:
@@ -96,19 +102,22 @@ class StoreMaker:
         offsets = self._offsets(seeds)
         (self.folder / "order").mkdir(parents=True, exist_ok=True)
         drawn: dict[str, dict[int, Drawn]] = {name: {} for name in self.draws}
-        for seed, (order, held) in packed.items():
-            prompt = np.empty(len(held.position), dtype=np.int64)
+        for seed, (order, packing) in packed.items():
+            prompt = np.empty(len(packing.position), dtype=np.int64)
             for start in range(0, len(prompt), _CHUNK):
-                found = order.at(held.position[start : start + _CHUNK])
-                prompt[start : start + _CHUNK] = offsets[seed][found.task] + found.draw
+                draws = order.at(packing.position[start : start + _CHUNK])
+                prompt[start : start + _CHUNK] = offsets[seed][draws.task] + draws.draw
             np.savez(
-                self.folder / "order" / f"seed-{seed}.npz", prompt=prompt, position=held.position, first=held.first
+                self.folder / "order" / f"seed-{seed}.npz",
+                prompt=prompt,
+                position=packing.position,
+                first=packing.first,
             )
             self._count(seed, prompt, offsets[seed], drawn)
         self._finish(seeds)
         return drawn
 
-    def _pack(self, seed: int, steps: int, capacity: int, *, wanted: int) -> tuple[StreamOrder, Steps]:
+    def _pack(self, seed: int, steps: int, capacity: int, *, wanted: int) -> tuple[StreamOrder, PackedSteps]:
         """Enough of a seed's stream to fill its steps."""
         order = StreamOrder(self.draws, seed=seed)
         names = order.tasks
@@ -118,27 +127,27 @@ class StoreMaker:
         if not mean.any():
             raise UserError("every row is faulty", where="mixture.faulty_rows: skip", how="mend the templates or rows")
         each = float((quota * mean).sum() / quota.sum())
-        positions = int(steps * capacity * _SPARE / each) + 1
+        positions = int(steps * capacity * SPARE / each) + 1
         while True:
             needed = order.draws_needed(positions)
             self._make(seed, {n: int(k) for n, k in zip(names, needed, strict=True)}, wanted)
-            held = pack_steps(self._stream(seed, order, positions), capacity, steps=steps)
-            if held is not None:
-                return order, held
+            packed = pack_steps(self._stream(seed, order, positions), capacity, steps=steps)
+            if packed is not None:
+                return order, packed
             positions += max(int(positions * 0.02), int(2 * capacity / each) + 1)
 
     def _make(self, seed: int, needed: Mapping[str, int], wanted: int) -> None:
         """See to it that the pieces which hold so many draws of each task are there."""
         jobs: list[Job] = []
         for name, draws in needed.items():
-            held = self._pieces.setdefault((seed, name), [])
-            for number in range(len(held), pieces_covering(draws)):
+            pieces = self._pieces.setdefault((seed, name), [])
+            for number in range(len(pieces), pieces_covering(draws)):
                 path = self.folder / f"{name}-s{seed}-{number:04}-{self._keys[name]}.arrow"
                 if not path.exists() and path.name in self._there:
                     link_or_copy(str(self._there[path.name]), str(path))
                 if not (path.exists() and self._keep(seed, name, path)):
                     jobs.append(self._job(name, seed, number, path))
-                    held.append((path, PieceFacts(tokens=0, cut=0, skipped=0), np.zeros(0, dtype=np.int32)))
+                    pieces.append((path, PieceFacts(tokens=0, cut=0, skipped=0), np.zeros(0, dtype=np.int32)))
         jobs.sort(key=self._expected, reverse=True)  # the longest first, so that all processes end together
         for job, _ in self.engine.run(jobs):
             facts, lengths = read_facts(job.path)
@@ -149,18 +158,18 @@ class StoreMaker:
     def _expected(self, job: Job) -> float:
         """Tokens that a piece will have, by the pieces of its task that are there."""
         first, last = bounds(job.number)
-        known = [facts.tokens for _, facts, _ in self._pieces[job.seed, job.task] if facts.tokens]
-        held = sum(len(lengths) for _, facts, lengths in self._pieces[job.seed, job.task] if facts.tokens)
-        return (last - first) * (sum(known) / held if held else 1.0)
+        tokens = [facts.tokens for _, facts, _ in self._pieces[job.seed, job.task] if facts.tokens]
+        prompts = sum(len(lengths) for _, facts, lengths in self._pieces[job.seed, job.task] if facts.tokens)
+        return (last - first) * (sum(tokens) / prompts if prompts else 1.0)
 
     def _job(self, name: str, seed: int, number: int, path: Path) -> Job:
         """A piece to make, with the rows that it draws, so that no other process has to read them."""
         rows = self.rows[name]
         if self.engine.here:
             return Job(task=name, seed=seed, number=number, path=path, rows=rows)
-        taken = np.unique(draws_of_piece(name, len(rows), seed=seed, number=number).row).tolist()
-        held = SomeRows(len(rows), {row: rows[row] for row in taken})
-        return Job(task=name, seed=seed, number=number, path=path, rows=held)
+        drawn = np.unique(draws_of_piece(name, len(rows), seed=seed, number=number).row).tolist()
+        drawn_rows = SomeRows(len(rows), {row: rows[row] for row in drawn})
+        return Job(task=name, seed=seed, number=number, path=path, rows=drawn_rows)
 
     def _keep(self, seed: int, name: str, path: Path) -> bool:
         """Take a piece that an earlier call left; one that is damaged is made again."""
@@ -182,8 +191,8 @@ class StoreMaker:
         first = np.cumsum([0, *map(len, lengths)])
         flat = np.concatenate(lengths)
         for start in range(0, positions, _CHUNK):
-            found = order.at(np.arange(start, min(start + _CHUNK, positions), dtype=np.int64))
-            yield from flat[first[found.task] + found.draw].tolist()
+            draws = order.at(np.arange(start, min(start + _CHUNK, positions), dtype=np.int64))
+            yield from flat[first[draws.task] + draws.draw].tolist()
 
     def _offsets(self, seeds: Sequence[int]) -> dict[int, NDArray[np.int64]]:
         """Number of each task's first prompt in the whole store, by seed."""
@@ -332,13 +341,9 @@ class TokenStore:
         """Task of a prompt."""
         return str(self._cell(number, "task").as_py())
 
-    def record(self, number: int) -> dict[str, Any]:
+    def prompt(self, number: int) -> StoredPrompt:
         """Everything that is stored of a prompt."""
-        return {name: self._cell(number, name).as_py() for name in COLUMNS}
-
-    def records(self, numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
-        """The same of many."""
-        return (self.record(number) for number in numbers)
+        return StoredPrompt.of({name: self._cell(number, name).as_py() for name in COLUMNS})
 
     def _cell(self, number: int, column: str) -> Any:
         piece = int(np.searchsorted(self.starts, number, side="right")) - 1

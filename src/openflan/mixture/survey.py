@@ -23,8 +23,8 @@ from openflan.mixture.holdout import HoldOut
 from openflan.mixture.lengths import (
     ZERO_SHOT,
     BytesPerToken,
-    Curve,
     KnownLengths,
+    LengthCurve,
     Lengths,
     TokenLengths,
     fit,
@@ -39,7 +39,7 @@ from openflan.tasks.sources import SourceRow, load_rows, rows_at_hand
 from openflan.tasks.splits import official_rows
 
 if TYPE_CHECKING:
-    from openflan.mixture.workers import Kitchen, MixWork
+    from openflan.mixture.workers import PieceMaker
     from openflan.prompts.encoding import EncoderRules
 
 __all__ = ["Survey", "survey"]
@@ -92,16 +92,16 @@ def survey(
     names = {entry.spec.name for entry in here}
     away = [entry for entry in division.tuned if entry.spec.name not in names]
     facts = {one.entry.spec.name: one for one in _expected(recipe, division, away, model, errata)}
-    found = Survey(
+    known = Survey(
         facts=(),
         absent=tuple(e.spec.name for e in away if data is not None and not estimate),
         by_hand=tuple(e.spec.name for e in away if e.spec.source.by_hand),
     )
     if here:
-        counted, found = _counted(recipe, division, measured, model, here, found, data=data, errata=errata)
+        counted, known = _counted(recipe, division, measured, model, here, known, data=data, errata=errata)
         facts.update(counted)
     ordered = tuple(facts[e.spec.name] for e in division.tuned if e.spec.name in facts)
-    return replace(found, facts=ordered)
+    return replace(known, facts=ordered)
 
 
 def _expected(
@@ -110,14 +110,11 @@ def _expected(
     """Tasks without rows: official sizes and known lengths."""
     lengths = {entry.spec.name: known_lengths(entry.spec.name, _cluster_of(entry, division)) for entry in away}
     rates = {} if model.folder is None else _local_rates(away, lengths, model.folder)
-    found = []
+    facts = []
     for entry in away:
         known = lengths[entry.spec.name]
-        rows = official_rows(entry.spec, "train")
-        if rows is not None:
-            rows = min(rows, recipe.mixture.rows_per_task)
-            rows -= rows % len(entry.spec.templates) if "drop_remainder" in errata else 0
-        found.append(
+        rows = official_rows(entry.spec, "train", most=recipe.mixture.rows_per_task, errata=errata)
+        facts.append(
             TaskFacts(
                 entry=entry,
                 rows=rows,
@@ -125,7 +122,7 @@ def _expected(
                 basis="guess" if rows is None or known.origin in ("twin", "guess") else "estimate",
             )
         )
-    return found
+    return facts
 
 
 def _cluster_of(entry: Entry, division: HoldOut) -> list[str]:
@@ -161,8 +158,8 @@ def _twins_rates(entries: Sequence[Entry], folder: Path) -> dict[str, BytesPerTo
     tokenizer = Tokenizer.from_file(str(path))
 
     def rate(texts: Sequence[str]) -> float:
-        found = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return sum(len(text.encode()) for text in texts) / max(1, sum(len(one.ids) for one in found))
+        encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return sum(len(text.encode()) for text in texts) / max(1, sum(len(one.ids) for one in encodings))
 
     rates = {}
     for entry in entries:
@@ -185,22 +182,21 @@ def _counted(
     measured: Sequence[Entry],
     model: ModelSource,
     here: Sequence[Entry],
-    found: Survey,
+    known: Survey,
     *,
     data: Path | None,
     errata: frozenset[str],
 ) -> tuple[dict[str, TaskFacts], Survey]:
     """Tasks with rows: counted, held against held-out rows, and measured on their first prompts."""
     from openflan.mixture.leakage import check_leakage
-    from openflan.mixture.workers import Kitchen, MixWork, example_rules, usable_rows
+    from openflan.mixture.workers import MixWork, PieceMaker, usable_rows
 
     work = MixWork(
         mixture=recipe.mixture,
         entries={entry.spec.name: entry for entry in here},
         data=data,
         encoder=_rules(model, recipe.prompts),
-        examples=example_rules(errata, recipe.mixture),
-        drop_remainder="drop_remainder" in errata,
+        errata=errata,
     )
     rows = {entry.spec.name: usable_rows(work, entry.spec.name) for entry in here}
     there = [entry for entry in measured if rows_at_hand(entry, "test", data=data)]
@@ -211,20 +207,20 @@ def _counted(
         lineage=division.condemned,
     )
     kept = certificate.rows_left(rows)
-    kitchen = Kitchen(work)
+    maker = PieceMaker(work)
     prompts = max(_FEWEST, min(_MOST, _PROMPTS // max(1, len(kept))))
     facts = {
         entry.spec.name: TaskFacts(
             entry=entry,
             rows=len(kept[entry.spec.name]),
-            lengths=_measured(kitchen, work, entry, kept[entry.spec.name], division, model, prompts, recipe.seeds[0]),
+            lengths=_measured(maker, entry, kept[entry.spec.name], division, model, prompts, recipe.seeds[0]),
             basis="exact" if model.folder is not None else "rows",
         )
         for entry in here
         if entry.spec.name in kept
     }
     return facts, replace(
-        found,
+        known,
         leaks=certificate.verdict if there else None,
         unchecked=tuple(entry.spec.name for entry in measured if entry not in there),
         left_out=tuple(name for name in rows if name not in kept),
@@ -249,13 +245,12 @@ def _rules(model: ModelSource, part: PromptsPart) -> "EncoderRules":
 
 
 def _measured(
-    kitchen: "Kitchen",
-    work: "MixWork",
+    piece_maker: "PieceMaker",
     entry: Entry,
     rows: Sequence[SourceRow],
     division: HoldOut,
     model: ModelSource,
-    prompts: int,
+    most: int,
     seed: int,
 ) -> TokenLengths:
     """Lengths of the first prompts that the mixture will make of a task."""
@@ -265,23 +260,23 @@ def _measured(
 
     name = entry.spec.name
     known = known_lengths(name, _cluster_of(entry, division)).reference if model.folder is None else None
-    maker = kitchen.maker_of(name, rows, count=None if known is None else _counted_in(known.input))
-    drawn, number, made = 0, 0, []
-    while bounds(number)[1] <= prompts:
-        taken = draws_of_piece(name, len(rows), seed=seed, number=number)
+    maker = piece_maker.example_maker(name, rows, count=None if known is None else _counted_in(known.input))
+    drawn, number, prompts = 0, 0, []
+    while bounds(number)[1] <= most:
+        draws = draws_of_piece(name, len(rows), seed=seed, number=number)
         drawn, number = bounds(number)[1], number + 1
-        found = maker.examples(taken.row, taken.ticket, pool=np.unique(taken.row))
-        made += [one.prompt for one in found if one is not None]
-    if not made:
+        examples = maker.examples(draws.row, draws.ticket, pool=np.unique(draws.row))
+        prompts += [one.prompt for one in examples if one is not None]
+    if not prompts:
         return TokenLengths(input=0.0, target=0.0, cut=0.0)
-    part = work.encoder.part
+    part = piece_maker.encoder.rules.part
     if known is not None:
         lengths = Lengths(
-            input=_tokens([prompt.input for prompt in made], known.input),
-            target=_tokens([prompt.target for prompt in made], known.target),
+            input=_tokens([prompt.input for prompt in prompts], known.input),
+            target=_tokens([prompt.target for prompt in prompts], known.target),
         )
         return fit(lengths, part, ZERO_SHOT)  # the prompts are in the styles of the mixture already
-    encoded = kitchen.encoder.prompts(made)
+    encoded = piece_maker.encoder.prompts(prompts)
     return TokenLengths(
         input=sum(one.target_start for one in encoded) / drawn,  # rows that can't be rendered take no tokens
         target=sum(len(one.ids) - one.target_start for one in encoded) / drawn,
@@ -294,5 +289,5 @@ def _counted_in(bytes_per_token: float) -> Callable[[Sequence[str]], list[int]]:
     return lambda texts: [math.ceil(len(text.encode()) / bytes_per_token) for text in texts]
 
 
-def _tokens(texts: Sequence[str], bytes_per_token: float) -> Curve:
-    return Curve.of(len(text.encode()) / bytes_per_token for text in texts)
+def _tokens(texts: Sequence[str], bytes_per_token: float) -> LengthCurve:
+    return LengthCurve.of(len(text.encode()) / bytes_per_token for text in texts)

@@ -15,7 +15,7 @@ import numpy as np
 from openflan.errors import UserError, did_you_mean
 from openflan.mixture.pieces import example_of
 from openflan.mixture.store import TokenStore
-from openflan.mixture.workers import Kitchen, MixWork
+from openflan.mixture.workers import MixWork, PieceMaker
 
 __all__ = ["Replayed", "Seen", "replay", "trace"]
 
@@ -61,17 +61,17 @@ def replay(store: TokenStore, work: MixWork, *, seed: int, step: int) -> Iterato
         UserError: there is no such step or seed.
     """
     numbers, positions = _step(store, seed, step)
-    kitchen = Kitchen(work)
+    pieces = PieceMaker(work)
     for number, position in zip(numbers, positions, strict=True):
-        record = store.record(number)
-        maker = kitchen.maker(record["task"])
-        example, epoch = example_of(maker, seed=seed, draw=record["draw"])
+        stored = store.prompt(number)
+        maker = pieces.examples_of(stored.task)
+        example, epoch = example_of(maker, seed=seed, draw=stored.draw)
         assert example is not None  # an empty prompt is in no step
-        encoded = kitchen.encoder.prompts([example.prompt])[0]
+        encoded = pieces.encoder.prompts([example.prompt])[0]
         yield Replayed(
             number=number,
             position=position,
-            task=record["task"],
+            task=stored.task,
             row=example.prompt.row,
             epoch=epoch,
             template=example.prompt.number,
@@ -80,7 +80,7 @@ def replay(store: TokenStore, work: MixWork, *, seed: int, step: int) -> Iterato
             input=example.prompt.input,
             target=example.prompt.target,
             tokens=len(encoded.ids),
-            same=encoded.ids == record["input_ids"],
+            same=tuple(encoded.ids) == stored.input_ids,
         )
 
 
@@ -104,23 +104,23 @@ def trace(store: TokenStore, *, seed: int, task: str, row: int) -> list[Seen]:
         UserError: there is no such task or seed in the store.
     """
     _step(store, seed, 1)
-    found: dict[int, tuple[int, bool]] = {}
+    sightings: dict[int, tuple[int, bool]] = {}
     names = set()
     for piece, start in zip(store.pieces, store.starts.tolist(), strict=False):
         names.add(piece.column("task")[0].as_py())
         if piece.column("task")[0].as_py() != task or piece.column("seed")[0].as_py() != seed:
             continue
         rows, templates = piece.column("row").to_numpy(), piece.column("template").to_numpy()
-        asked = set(np.flatnonzero(rows == row).tolist())
-        shown = {n for n, held in enumerate(piece.column("exemplars").to_pylist()) if row in held}
-        for place in asked | shown:
-            found[start + place] = (int(templates[place]), place not in asked)
+        as_question = set(np.flatnonzero(rows == row).tolist())
+        as_exemplar = {n for n, numbers in enumerate(piece.column("exemplars").to_pylist()) if row in numbers}
+        for place in as_question | as_exemplar:
+            sightings[start + place] = (int(templates[place]), place not in as_question)
     if task not in names:
         how = did_you_mean(task, names) or f"there are {', '.join(sorted(names))}"
         raise UserError(f"no task '{task}' in the mixture", where=str(store.folder), how=how)
     return [
-        Seen(step=step, number=number, template=found[number][0], as_exemplar=found[number][1])
-        for step, held in enumerate(store.steps(seed), start=1)
-        for number in held.tolist()
-        if number in found
+        Seen(step=step, number=number, template=sightings[number][0], as_exemplar=sightings[number][1])
+        for step, numbers in enumerate(store.steps(seed), start=1)
+        for number in numbers.tolist()
+        if number in sightings
     ]

@@ -4,7 +4,7 @@ An engine runs the same pure function over the same list of jobs; which one, and
 what is written. A process loads a task's rows when it first gets a job of that task and keeps the last few tasks.
 
 Invariant: 1, 2 or N processes write the same bytes. Cost: starting a process takes a second or two, which
-pays from some 20 million tokens on. Rejected: forking, which a tokenizer's own threads do not survive.
+pays for a large store alone. Rejected: forking, which a tokenizer's own threads do not survive.
 """
 
 import gc
@@ -24,13 +24,17 @@ from openflan.mixture.pieces import PieceFacts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
 from openflan.prompts.examples import Count, ExampleMaker, ExampleRules
 from openflan.recipes.parts import MixturePart
+from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows
+from openflan.tasks.splits import rows_to_draw
 
-__all__ = ["Engine", "Job", "Kitchen", "MixWork", "SomeRows", "example_rules", "open_engine", "usable_rows"]
+__all__ = ["Job", "MixWork", "PieceEngine", "PieceMaker", "SomeRows", "default_workers", "open_engine", "usable_rows"]
 
 _KEPT = 3
 """Tasks whose rows a process keeps."""
+_LARGE_STORE = 20_000_000
+"""Tokens from which on starting other processes pays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +45,20 @@ class MixWork:
     entries: Mapping[str, Entry]
     data: Path | None
     encoder: EncoderRules
-    examples: ExampleRules = field(default_factory=ExampleRules)
-    drop_remainder: bool = False
-    """Rows after the last whole multiple of the number of templates are left out, as in the released code."""
+    errata: frozenset[str] = frozenset()
+    """Switches that are on (openflan.tasks.errata)."""
     dropped: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Training rows that overlap with a held-out task, by task: places in the source split."""
+
+    @property
+    def examples(self) -> ExampleRules:
+        """How examples are made of rows."""
+        return ExampleRules(
+            cyclic="cyclic_templates" in self.errata,
+            self_exemplars="self_exemplars" in self.errata,
+            skip_faulty=self.mixture.faulty_rows == "skip",
+            templates=self.mixture.templates_per_task,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,54 +76,54 @@ class Job:
 class SomeRows(Sequence[SourceRow]):
     """Some of a task's rows under the numbers that they have among all: what one piece draws, sent to a process."""
 
-    def __init__(self, count: int, held: Mapping[int, SourceRow]) -> None:
+    def __init__(self, count: int, rows: Mapping[int, SourceRow]) -> None:
         self._count = count
-        self._held = held
+        self._rows = rows
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, number: int) -> SourceRow:  # type: ignore[override]
-        return self._held[number]
+        return self._rows[number]
 
 
 def usable_rows(work: MixWork, task: str) -> list[SourceRow]:
     """A task's training rows, without those that the leak check dropped."""
-    rows = load_rows(work.entries[task], "train", data=work.data, limit=work.mixture.rows_per_task)
-    if work.drop_remainder:
-        rows = rows[: len(rows) - len(rows) % len(work.entries[task].spec.templates)]
-    gone = work.dropped.get(task, frozenset())
-    return [row for row in rows if row.index not in gone] if gone else rows
+    entry, most = work.entries[task], work.mixture.rows_per_task
+    rows = load_rows(entry, "train", data=work.data, limit=most)
+    rows = rows[: rows_to_draw(len(rows), entry.spec, most=most, errata=work.errata)]
+    dropped = work.dropped.get(task, frozenset())
+    return [row for row in rows if row.index not in dropped] if dropped else rows
 
 
-class Kitchen:
-    """Where one process makes pieces."""
+class PieceMaker:
+    """Makes pieces in one process."""
 
     def __init__(self, work: MixWork) -> None:
         self._work = work
         self.encoder = TextEncoder(work.encoder)
-        self._makers: OrderedDict[str, ExampleMaker] = OrderedDict()
+        self._example_makers: OrderedDict[str, ExampleMaker] = OrderedDict()
 
     def make(self, job: Job) -> PieceFacts:
         """Make a piece and write it to its place."""
         return write_piece(
             job.path,
-            self.maker(job.task) if job.rows is None else self.maker_of(job.task, job.rows),
+            self.examples_of(job.task) if job.rows is None else self.example_maker(job.task, job.rows),
             self.encoder,
             seed=job.seed,
             number=job.number,
         )
 
-    def maker(self, task: str) -> ExampleMaker:
+    def examples_of(self, task: str) -> ExampleMaker:
         """The maker of a task's examples; its rows are loaded."""
-        if task not in self._makers:
-            self._makers[task] = self.maker_of(task, usable_rows(self._work, task))
-            if len(self._makers) > _KEPT:
-                self._makers.popitem(last=False)
-        self._makers.move_to_end(task)
-        return self._makers[task]
+        if task not in self._example_makers:
+            self._example_makers[task] = self.example_maker(task, usable_rows(self._work, task))
+            if len(self._example_makers) > _KEPT:
+                self._example_makers.popitem(last=False)
+        self._example_makers.move_to_end(task)
+        return self._example_makers[task]
 
-    def maker_of(self, task: str, rows: Sequence[SourceRow], *, count: Count | None = None) -> ExampleMaker:
+    def example_maker(self, task: str, rows: Sequence[SourceRow], *, count: Count | None = None) -> ExampleMaker:
         """The maker of a task's examples from given rows.
 
         Args:
@@ -127,17 +140,14 @@ class Kitchen:
         )
 
 
-def example_rules(errata: frozenset[str], part: MixturePart) -> ExampleRules:
-    """How examples are made under the errata that are on."""
-    return ExampleRules(
-        cyclic="cyclic_templates" in errata,
-        self_exemplars="self_exemplars" in errata,
-        skip_faulty=part.faulty_rows == "skip",
-        templates=part.templates_per_task,
-    )
+def default_workers(recipe: Recipe) -> int:
+    """Processes that pay for a recipe's token store: one a core of a large one, else this one."""
+    part = recipe.training
+    large = part.steps * part.tokens_per_batch * len(recipe.seeds) > _LARGE_STORE
+    return (os.cpu_count() or 1) if large else 1
 
 
-class Engine(Protocol):
+class PieceEngine(Protocol):
     """What makes pieces: one process, several, or a cluster."""
 
     here: bool
@@ -153,37 +163,37 @@ class Engine(Protocol):
 
 
 @contextmanager
-def open_engine(kind: str, work: MixWork, *, workers: int) -> Iterator[Engine]:
+def open_engine(kind: str, work: MixWork, *, workers: int) -> Iterator[PieceEngine]:
     """The engine of a name, with its processes as long as they are needed.
 
     Raises:
         UserError: there is no engine of that name, or it is not installed.
     """
     if kind == "ray":
-        from openflan.mixture.scale import RayEngine
+        from openflan.mixture.ray_engine import RayEngine
 
         with RayEngine(work, workers=workers) as engine:
             yield engine
     elif kind != "local":
         raise UserError(f"no engine '{kind}'", where="--engine", how="local or ray")
     elif workers <= 1:
-        yield _Here(Kitchen(work))
+        yield _ThisProcess(PieceMaker(work))
     else:
         with _Processes(work, workers) as processes:
             yield processes
 
 
-class _Here:
+class _ThisProcess:
     """This process."""
 
     here = True
 
-    def __init__(self, kitchen: Kitchen) -> None:
-        self._kitchen = kitchen
+    def __init__(self, maker: PieceMaker) -> None:
+        self._maker = maker
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         for job in jobs:
-            yield job, self._kitchen.make(job)
+            yield job, self._maker.make(job)
 
 
 class _Processes:
@@ -217,20 +227,20 @@ class _Processes:
             raise UserError("a worker process was killed", where="mixture", how=how) from None
 
 
-_kitchen: Kitchen | None = None
+_piece_maker: PieceMaker | None = None
 
 
 def _begin(work: MixWork, settings: Mapping[str, str]) -> None:
     """Set up a worker process: one thread, for there are as many processes as are wanted."""
-    global _kitchen  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
+    global _piece_maker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     os.environ.update(settings)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     gc.disable()  # rows and prompts have no cycles
     import pyarrow  # noqa: F401 (needed by the first piece, loaded while there is none)
 
-    _kitchen = Kitchen(work)
+    _piece_maker = PieceMaker(work)
 
 
 def _work(job: Job) -> PieceFacts:
-    assert _kitchen is not None
-    return _kitchen.make(job)
+    assert _piece_maker is not None
+    return _piece_maker.make(job)

@@ -11,7 +11,6 @@ whole piece. Rejected: a workflow engine; four stages in a line need none.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from openflan import ranks
 from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.machine import machine_facts, version_facts
+from openflan.mixture.workers import default_workers
 from openflan.recipes.recipe import Recipe
 from openflan.runs.plan import Plan, make_plan
 from openflan.runs.run_folder import StageName, check_format, check_mixed, check_space, finished, plan_of
@@ -44,10 +44,6 @@ if TYPE_CHECKING:
     from openflan.runs.results import Results
 
 __all__ = ["Event", "EventKind", "Outcome", "StageName", "report_again", "run"]
-
-_LARGE_STORE = 20_000_000
-"""Tokens from which on starting more processes pays."""
-
 
 EventKind = Literal["started", "progress", "note", "done", "kept", "linked"]
 
@@ -112,7 +108,7 @@ def run(
         began = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            _Pipeline(plan, folder, watch, workers or _workers(recipe), engine).work(until)
+            _Pipeline(plan, folder, watch, workers or default_workers(recipe), engine).work(until)
         except UserError:
             if began and not any(read_manifest(path.parent) for path in folder.rglob("manifest.json")):
                 shutil.rmtree(folder)
@@ -376,10 +372,3 @@ class _Pipeline:
         self._tell(stage, "started")
         write_report(self._plan, self._folder, machine=machine_facts(), versions=version_facts())
         self._tell(stage, "done")
-
-
-def _workers(recipe: Recipe) -> int:
-    """Processes for the token store: a core each from some 20 million tokens on, below that this one."""
-    part = recipe.training
-    large = part.steps * part.tokens_per_batch * len(recipe.seeds) > _LARGE_STORE
-    return (os.cpu_count() or 1) if large else 1

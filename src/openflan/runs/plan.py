@@ -19,7 +19,7 @@ from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.evaluation.protocol import has_rows
 from openflan.mixture.certificate import read_certificate
 from openflan.mixture.holdout import HoldOut, first_of_clusters, hold_out
-from openflan.mixture.workers import MixWork, example_rules
+from openflan.mixture.workers import MixWork
 from openflan.models.load import ModelSource, find_model
 from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.render import TaskRenderer
@@ -101,8 +101,7 @@ class Plan:
             entries={entry.spec.name: entry for entry in self.division.tuned},
             data=self.data,
             encoder=encoder,
-            examples=example_rules(self.errata, self.recipe.mixture),
-            drop_remainder="drop_remainder" in self.errata,
+            errata=self.errata,
             dropped={} if mixture is None else read_certificate(mixture).rows_dropped,
         )
 

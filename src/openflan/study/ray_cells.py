@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.mixture.scale import ray_cluster
+from openflan.mixture.ray_engine import ray_cluster
 from openflan.runs.plan import make_plan
 from openflan.study.grid import Cell, Grid
 from openflan.study.running import CellEvent, CellResult, Watch, blocked, ended, run_cell

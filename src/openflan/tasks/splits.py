@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from openflan.tasks.spec import TaskSpec
 
-__all__ = ["Role", "official_rows", "parse_slice"]
+__all__ = ["Role", "official_rows", "parse_slice", "rows_to_draw"]
 
 Role = Literal["train", "validation", "test"]
 """What a task's rows are for."""
@@ -34,12 +34,25 @@ def parse_slice(text: str) -> tuple[str, int | None, int | None]:
     return match["split"], start, stop
 
 
-def official_rows(spec: "TaskSpec", role: Role, *, errata: Set[str] = frozenset()) -> int | None:
+def rows_to_draw(rows: int, spec: "TaskSpec", *, most: int | None = None, errata: Set[str] = frozenset()) -> int:
+    """How many of a task's training rows are drawn from.
+
+    Args:
+        most: the recipe's cap.
+        errata: with `drop_remainder`, rows after the last whole multiple of the number of templates are left out, as
+            in the released code.
+    """
+    rows = rows if most is None else min(rows, most)
+    return rows - rows % len(spec.templates) if "drop_remainder" in errata else rows
+
+
+def official_rows(
+    spec: "TaskSpec", role: Role, *, most: int | None = None, errata: Set[str] = frozenset()
+) -> int | None:
     """Rows that a role uses of the official dataset; None where the spec does not say.
 
     Args:
-        errata: with `drop_remainder`, training rows after the last whole multiple of ten templates are left out, as
-            in the released code.
+        most, errata: of training rows, as `rows_to_draw`.
     """
     if role not in spec.splits:
         return None
@@ -48,7 +61,5 @@ def official_rows(spec: "TaskSpec", role: Role, *, errata: Set[str] = frozenset(
         return None
     count = len(range(spec.size[split])[start:stop])
     if role == "train":
-        count = min(count, spec.usable_rows or count)
-        if "drop_remainder" in errata:
-            count -= count % len(spec.templates)
+        count = rows_to_draw(min(count, spec.usable_rows or count), spec, most=most, errata=errata)
     return count

@@ -21,7 +21,7 @@ import numpy as np
 
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, read_facts
-from openflan.mixture.workers import Job, Kitchen, MixWork
+from openflan.mixture.workers import Job, MixWork, PieceMaker
 
 __all__ = ["RayEngine", "ray_cluster"]
 
@@ -93,34 +93,34 @@ class RayEngine:
         context.verbose_progress = False
         actors = min(self._workers, len(jobs))
         rows = [{"number": number, "job": pickle.dumps(replace(job, path=_NOWHERE))} for number, job in enumerate(jobs)]
-        made = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _Cook,
+        pieces = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            _PieceActor,
             fn_constructor_kwargs={"work": self._work},
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=1,
         )
         try:
-            for batch in made.iter_batches(batch_size=1, batch_format="numpy"):
+            for batch in pieces.iter_batches(batch_size=1, batch_format="numpy"):
                 job = jobs[int(batch["number"][0])]
                 _keep(job.path, batch["piece"][0])
                 yield job, read_facts(job.path)[0]
         except Exception as error:
-            raise _told(error) from error
+            raise _first_user_error(error) from error
 
 
-class _Cook:
+class _PieceActor:
     """An actor: makes the pieces that it is given."""
 
     def __init__(self, work: MixWork) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        self._kitchen = Kitchen(work)
+        self._maker = PieceMaker(work)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        asked = pickle.loads(batch["job"][0])
+        sent = pickle.loads(batch["job"][0])
         with tempfile.TemporaryDirectory() as folder:
-            job = replace(asked, path=Path(folder) / "piece.arrow")
-            self._kitchen.make(job)
+            job = replace(sent, path=Path(folder) / "piece.arrow")
+            self._maker.make(job)
             piece = np.empty(1, dtype=object)
             piece[0] = job.path.read_bytes()
         return {"number": batch["number"], "piece": piece}
@@ -139,7 +139,7 @@ def _keep(path: Path, piece: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _told(error: BaseException) -> Exception:
+def _first_user_error(error: BaseException) -> Exception:
     """The user's error that an actor met, or the error as it is."""
     current: BaseException | None = error
     while current is not None:
