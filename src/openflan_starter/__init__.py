@@ -7,7 +7,7 @@ verb `openflan starter` (`cli.main`). Cost: importing it reads this file alone.
 
 from pathlib import Path
 
-__all__ = ["BASE", "FOLDER", "SUITE"]
+__all__ = ["BASE", "FOLDER", "ROWS_VERSION", "SUITE"]
 
 FOLDER = Path(__file__).parent
 """The package: its code, and its words in `data/`."""
@@ -17,3 +17,6 @@ BASE = FOLDER / "base"
 
 SUITE = FOLDER / "suite"
 """The suite's tasks, a folder a cluster."""
+
+ROWS_VERSION = 1
+"""Raised when the code makes other rows; what was made from them is then made anew (tests/starter/test_rows.py)."""

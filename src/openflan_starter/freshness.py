@@ -35,7 +35,7 @@ class EvaluationText:
 class Hit:
     """An evaluation text found in a document."""
 
-    found: EvaluationText
+    row: EvaluationText
     document: int
 
 
@@ -76,5 +76,5 @@ def check_freshness(documents: Iterable[str], texts: Iterable[EvaluationText]) -
             for i, start in enumerate(zip(*(words[j:] for j in range(length)), strict=False)):
                 for sought, wanted in by_start.get(start, ()):
                     if words[i : i + len(sought)] == sought:
-                        hits.append(Hit(found=wanted, document=number))
+                        hits.append(Hit(row=wanted, document=number))
     return Freshness(documents=number + 1, texts=n_texts, hits=tuple(hits))

@@ -7,14 +7,17 @@ Cost: about 250,000 tokens a second and core.
 """
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openflan_starter.prose import document
 
-__all__ = ["DOCUMENTS_PER_SHARD", "write_shards"]
+__all__ = ["DOCUMENTS_PER_SHARD", "shard_rows", "write_shards"]
 
 DOCUMENTS_PER_SHARD = 40_000
 
@@ -65,3 +68,31 @@ def write_shards(
         total += int(np.load(path, mmap_mode="r").size)
         shard += 1
     return total
+
+
+def shard_rows(folder: Path, *, wait: float = 0.0) -> Callable[[int], NDArray[np.uint16]]:
+    """Row `i` over all shards in the folder, in the order of their names.
+
+    Args:
+        wait: seconds to wait for a shard that is still being written; 0 raises at once.
+    """
+    shards: list[NDArray[np.uint16]] = []
+
+    def row(index: int) -> NDArray[np.uint16]:
+        passed = 0
+        for number in range(10_000):
+            if number == len(shards):
+                path = folder / f"{number:05d}.npy"
+                deadline = time.monotonic() + wait
+                while not path.exists():
+                    if time.monotonic() >= deadline:
+                        raise FileNotFoundError(f"{path}: the shards hold only {passed} rows")
+                    time.sleep(0.5)
+                shards.append(np.load(path, mmap_mode="r"))
+            if index < passed + len(shards[number]):
+                tokens: NDArray[np.uint16] = shards[number][index - passed]
+                return tokens
+            passed += len(shards[number])
+        raise AssertionError("more than 10,000 shards")
+
+    return row

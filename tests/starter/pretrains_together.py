@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from openflan import ranks
-from openflan_starter.pretraining import Pretraining, new_model, pretrain, shard_rows
+from openflan_starter.pretraining import Pretraining, new_model, pretrain
+from openflan_starter.shards import shard_rows
 
 
 def main(settings: Path) -> None:

@@ -7,21 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 import openflan_starter
 from openflan.errors import UserError
-from openflan_starter.pretraining import (
-    Pretraining,
-    new_model,
-    old_model,
-    pretrain,
-    rank_continuations,
-    rate_at,
-    shard_rows,
-)
+from openflan.evaluation.ranking import Question, rank_options
+from openflan.stage import read_manifest
+from openflan_starter.base_model import old_model
+from openflan_starter.pretraining import Pretraining, new_model, next_token_loss, pretrain, rate_at
 from openflan_starter.prose import document
-from openflan_starter.shards import write_shards
+from openflan_starter.shards import shard_rows, write_shards
 from two_processes import torchrun
 
 _BASE = openflan_starter.BASE
@@ -77,10 +73,11 @@ def test_two_processes_make_the_model_of_one(row, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps(said))
     done = torchrun(Path(__file__).with_name("pretrains_together.py"), tmp_path / "settings.json")
     assert done.returncode == 0, done.stderr[-3_000:]
-    together = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)
-    assert together["tokens"] == plan.tokens
-    for name, weight in alone.state_dict().items():
-        assert torch.allclose(weight, together["model"][name], atol=1e-4), name
+    (checkpoint,) = (tmp_path / "two" / "checkpoints").iterdir()
+    assert read_manifest(checkpoint)["step"] * 4 * 32 == plan.tokens
+    together = load_file(checkpoint / "weights.safetensors")
+    for name, weight in alone.named_parameters():
+        assert torch.allclose(weight, together[name], atol=1e-4), name
     logs = [(tmp_path / name / "loss.jsonl").read_text().splitlines() for name in ("alone", "two")]
     pairs = [(json.loads(a), json.loads(b)) for a, b in zip(*logs, strict=True)]
     assert [a["tokens"] for a, _ in pairs] == [b["tokens"] for _, b in pairs]
@@ -95,11 +92,9 @@ def test_rows_that_processes_can_not_share_are_refused(row, tmp_path, monkeypatc
 
 
 def test_the_loss_is_transformers_own(row):
-    from openflan_starter.pretraining import _loss
-
     model = new_model(**_TINY)
     rows = torch.from_numpy(np.stack([row(i) for i in range(4)]).astype(np.int64))
-    ours = _loss(model, rows, Pretraining(tokens=1, bfloat16=False))
+    ours = next_token_loss(model, rows, bfloat16=False)
     ours.backward()
     gradient = model.lm_head.weight.grad.clone()
     model.zero_grad()
@@ -129,7 +124,23 @@ def test_ranking_prefers_what_the_model_was_taught(row, tmp_path):
     pretrain(model, counting, plan, work=tmp_path)
     start = [int(t) for t in row(0)[:6]]
     right, wrong = [int(row(0)[6])], [int(row(0)[6]) - 3]
-    assert rank_continuations(model, [(start, [right, wrong]), (start, [wrong, right])]) == [0, 1]
+    questions = [Question(prompt=start, options=pair, texts=("", "")) for pair in ([right, wrong], [wrong, right])]
+    first, second = rank_options(model.eval(), questions, batch_tokens=256)
+    assert first.logprob[0] > first.logprob[1]
+    assert second.logprob[0] < second.logprob[1]
+
+
+@pytest.mark.parametrize("change", [{"tokens": 8_192}, {"muon_rate": 1e-3}])
+def test_work_of_other_settings_is_refused(row, tmp_path, change):
+    pretrain(new_model(**_TINY), row, _PLAN, work=tmp_path)
+    with pytest.raises(UserError, match="a checkpoint made with another settings"):
+        pretrain(new_model(**_TINY), row, replace(_PLAN, **change), work=tmp_path)
+
+
+def test_work_of_another_model_is_refused(row, tmp_path):
+    pretrain(new_model(**_TINY), row, _PLAN, work=tmp_path)
+    with pytest.raises(UserError, match="a checkpoint made with another model"):
+        pretrain(new_model(**{**_TINY, "layers": 1}), row, _PLAN, work=tmp_path)
 
 
 def test_a_shard_may_start_at_any_document(tmp_path):

@@ -139,13 +139,9 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
 
 @cache
 def _starter_version() -> str:
-    """Hash of the generator's code and word lists."""
-    files = [
-        path
-        for path in sorted(openflan_starter.FOLDER.rglob("*"))
-        if path.suffix == ".py" or path.parent.name == "data"
-    ]
-    return fingerprint_of([hash_file(path) for path in files])
+    """Hash of the version of the generator's rows and of its word lists."""
+    words = sorted((openflan_starter.FOLDER / "data").iterdir())
+    return fingerprint_of([openflan_starter.ROWS_VERSION, *map(hash_file, words)])
 
 
 def _parse_split(entry: Entry, role: Role) -> tuple[str, int | None, int | None]:
