@@ -253,7 +253,7 @@ def test_local_files_do_not_move_to_the_data_folder(tmp_path):
 
 
 def test_a_dataset_that_cannot_be_fetched_is_told_without_a_traceback(tmp_path):
-    with pytest.raises(UserError, match=r"owner/mine could not be loaded.*local files with --data"):
+    with pytest.raises(UserError, match=r"dataset owner/mine, train is not in the cache.*local files with --data"):
         load_rows(entry(tmp_path, source=HUB), "train")
 
 

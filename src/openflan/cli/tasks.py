@@ -79,21 +79,31 @@ def _print_table(entries: "list[Entry]") -> None:
             inverted = sum(template.inverted for template in spec.templates)
             table.add_row(
                 f"  {spec.name}",
-                f"{rows:,}" if rows is not None else "evaluation only" if spec.evaluation_only else "",
+                f"{rows:,}{_unverified(spec, 'size')}"
+                if rows is not None
+                else "evaluation only"
+                if spec.evaluation_only
+                else "",
                 f"{len(spec.templates)}" + (f" ({inverted} inv.)" if inverted else ""),
                 spec.subcluster or spec.kind,
                 ", ".join(spec.metrics),
-                spec.licence,
-                _source(spec),
+                spec.licence + _unverified(spec, "licence"),
+                _source(spec) + _unverified(spec, "files"),
             )
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table, highlight=False)
+
+
+def _unverified(spec: "TaskSpec", what: str) -> str:
+    """What to say after a value that nobody has seen a record of."""
+    return " (unverified)" if what in spec.unverified else ""
 
 
 def _source(spec: "TaskSpec") -> str:
     source = spec.source
     if source.hub:
-        return source.hub + (f" {source.config}" if source.config else "") + (" (by hand)" if source.by_hand else "")
-    return f"starter world: {source.starter}" if source.starter else "your files" if source.files else "by hand"
+        part = source.config or (source.patterns(next(iter(source.files)))[0] if source.files else "")
+        return f"{source.hub} {part}".rstrip() + (" (by hand)" if source.by_hand else "")
+    return f"starter world: {source.starter}" if source.starter else "your files" if source.local_files else "by hand"
 
 
 @app.command("show")
@@ -172,11 +182,12 @@ def _print_facts(spec: "TaskSpec", errata: frozenset[str]) -> None:
         "licence": spec.licence
         + {True: ", commercial use allowed", False: ", no commercial use", None: ""}[spec.commercial_use],
         "lineage": ", ".join(spec.lineage),
+        "unverified": ", ".join(spec.unverified),
         "notes": spec.notes,
         "errata": "; ".join(
             f"{name} ({'on: ' + ERRATA[name].what if name in errata else 'off'})" for name in errata_of(spec)
         ),
     }
     sys.stdout.write(f"{spec.name}: {spec.description}\n")
-    sys.stdout.writelines(f"  {key:<8} {text}\n" for key, text in facts.items() if text)
+    sys.stdout.writelines(f"  {key:<10} {text}\n" for key, text in facts.items() if text)
     sys.stdout.write("\n")

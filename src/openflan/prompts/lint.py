@@ -87,7 +87,7 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -
             _check_twin(entry, twin, used, seen, report)
     elif strict:
         report("has no twin", str(twin))
-    for name in dict.fromkeys((entry.spec.source.files or {}).values()):
+    for name in dict.fromkeys((entry.spec.source.local_files or {}).values()):
         path = entry.path.parent / Path(name).expanduser()
         if not is_rows(path):
             report("no such file of rows", str(path))

@@ -43,7 +43,7 @@ def show_row(
         UserError: there is no such row, or it can't be rendered.
     """
     source = entry.spec.source
-    twin = data is None and not hub and not source.starter and not source.files
+    twin = data is None and not hub and not source.starter and not source.local_files
     rows = load_twin(entry) if twin else load_rows(entry, role, data=data, limit=number + 1)
     if number >= len(rows):
         what = f"{'the twin' if twin else role} has {len(rows)} rows"

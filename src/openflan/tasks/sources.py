@@ -11,7 +11,7 @@ gets a tenth. Cost: 2,000 rows in about 20 ms.
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from openflan.stage import fingerprint_of, hash_file
 from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import clean_row, unrolled
 from openflan.tasks.hub import read_hub
+from openflan.tasks.parquet import ParquetRows
 from openflan.tasks.readers import ENDINGS, is_rows, read_rows
 from openflan.tasks.splits import Role, parse_slice
 
@@ -116,7 +117,7 @@ def load_twin(entry: Entry) -> list[SourceRow]:
 def rows_at_hand(entry: Entry, role: Role, *, data: Path | None = None) -> bool:
     """Whether a role's rows can be read with no network: made by the starter world, or in a file."""
     split, *_ = _parse_split(entry, role)
-    if entry.spec.source.starter is not None or entry.spec.source.files is not None:
+    if entry.spec.source.starter is not None or entry.spec.source.local_files is not None:
         return True
     try:
         return _local_path(entry, role, split, data) is not None
@@ -134,7 +135,8 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
     if path is not None:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         return fingerprint_of([hash_file(file) for file in files])
-    return fingerprint_of(["hub", source.hub, source.config, source.revision, split, start, stop])
+    asked = ["hub", source.hub, source.config, source.revision, split, start, stop]
+    return fingerprint_of([*asked, *source.patterns(split)])
 
 
 @cache
@@ -157,7 +159,7 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
     """Where a role's rows come from, in words, and the rows with their index in the split."""
     split, start, stop = _parse_split(entry, role)
     source = entry.spec.source
-    if data == TWINS and source.starter is None and source.files is None:
+    if data == TWINS and source.starter is None and source.local_files is None:
         path = _twin(entry)
         every = list(enumerate(unrolled(entry, read_rows(path, entry.spec.columns))))
         return str(path), every if "train" not in entry.spec.splits else every[_TWIN_ROWS[role]]
@@ -166,13 +168,14 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
     if shared:
         _, *bounds = _parse_split(entry, "validation")
         whole = whole or any((at or 0) < 0 for at in bounds)
-    place, rows = _read(entry, role, split, data, stream=source.stream and not whole)
+    place, rows = _read(entry, role, split, data, stream=source.stream and (not whole or source.files is not None))
     rows = unrolled(entry, rows)
-    if not whole:
+    if not whole and not isinstance(rows, ParquetRows):
         return place, itertools.islice(enumerate(rows), start or 0, stop)
     table: Any = rows if hasattr(rows, "__len__") else list(rows)
-    places = list(range(len(table)))
+    places: Sequence[int] = range(len(table))
     if source.shuffle is not None:
+        places = list(places)
         random.Random(source.shuffle).shuffle(places)
     chosen = places[start:stop]
     if shared:
@@ -181,6 +184,8 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
             kept = kept[-max(1, len(places) // 10) :]
         taken = set(kept)
         chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
+    if isinstance(table, ParquetRows):
+        return place, zip(chosen, table.take(chosen), strict=True)
     return place, ((index, table[index]) for index in chosen)
 
 
@@ -230,12 +235,12 @@ def _read(
 def _local_path(entry: Entry, role: Role, split: str, data: Path | None) -> Path | None:
     """The file that holds a split, or None where the hub is to be asked."""
     source = entry.spec.source
-    if source.files is not None:
-        if split not in source.files:
+    if source.local_files is not None:
+        if split not in source.local_files:
             raise UserError(
                 f"source.files has no split '{split}'", where=str(entry.path), how=f"add it for splits.{role}"
             )
-        path = entry.path.parent / Path(source.files[split]).expanduser()
+        path = entry.path.parent / Path(source.local_files[split]).expanduser()
         if not is_rows(path):
             raise UserError("no such file", where=str(path), how=f"mend source.files.{split} in {entry.path}")
         return path

@@ -42,7 +42,18 @@ Metric = Literal[
     "spearman",
 ]
 
-_REMARKS = {"description", "notes", "dataset", "size", "usable_rows", "licence", "commercial_use", "lineage", "family"}
+_REMARKS = {
+    "description",
+    "notes",
+    "dataset",
+    "size",
+    "usable_rows",
+    "licence",
+    "commercial_use",
+    "lineage",
+    "family",
+    "unverified",
+}
 """What a spec says that no prompt and no answer depends on."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
@@ -62,7 +73,7 @@ class Source(_Strict):
     """`owner/name` of a hub dataset that loads without a script."""
     config: str | None = None
     revision: str | None = None
-    """Branch, tag or commit; `refs/convert/parquet` where the main branch is a loading script."""
+    """Branch, tag or commit; `refs/convert/parquet`, with `files`, where the main branch is a loading script."""
     stream: bool = False
     """Read only the rows that are used, for sets of many millions."""
     shuffle: int | None = None
@@ -71,19 +82,36 @@ class Source(_Strict):
     """Named step of openflan.tasks.rows that makes several rows of one before slicing (QuAC's dialogues)."""
     by_hand: str | None = None
     """What a user must do to have the data, where a form or a licence stands before it."""
-    files: dict[str, str] | None = None
-    """Split name to a .jsonl, .jsonl.gz, .csv or .parquet file, relative to the spec's folder."""
+    files: dict[str, str | tuple[str, ...]] | None = None
+    """Split name to a file of rows, relative to the spec's folder. Beside `hub`: split name to Parquet files of the
+    repository (`en/train/*.parquet`), or several such patterns of which the first that is there counts."""
     starter: str | None = None
     """Name of a row generator of the starter world."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         given = [kind for kind in ("hub", "files", "starter") if getattr(self, kind)]
+        if given == ["hub", "files"]:
+            given = ["hub"]
+            if self.config is not None:
+                raise ValueError("has both config and files; name the files alone")
         if len(given) > 1 or not (given or self.by_hand):
             raise ValueError(f"needs exactly one of hub, files or starter, has {', '.join(given) or 'none'}")
         if self.hub and "/" not in self.hub:
             raise ValueError(f"hub id '{self.hub}' has no owner; write owner/name")
+        if self.hub is None and not all(isinstance(file, str) for file in (self.files or {}).values()):
+            raise ValueError("files: name one file a split; only a hub's may have alternatives")
         return self
+
+    @property
+    def local_files(self) -> dict[str, str] | None:
+        """The user's own files by split; None where rows come from elsewhere."""
+        return None if self.hub or self.files is None else {split: str(file) for split, file in self.files.items()}
+
+    def patterns(self, split: str) -> tuple[str, ...]:
+        """Patterns for a split's files in the hub's repository, the best first."""
+        named = (self.files or {}).get(split, ())
+        return (named,) if isinstance(named, str) else named
 
 
 class Answer(_Strict):
@@ -181,6 +209,8 @@ class TaskSpec(_Strict):
     licence: str = "unstated"
     commercial_use: bool | None = None
     """Whether the licence allows it; None where that is not known."""
+    unverified: tuple[Literal["files", "size", "licence"], ...] = ()
+    """What the spec says of its source without anybody having seen a record of it."""
     lineage: tuple[str, ...] = ()
     """The corpora its text comes from (names of `corpora.yaml`)."""
     notes: str = ""

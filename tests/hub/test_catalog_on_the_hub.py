@@ -1,0 +1,68 @@
+"""Every task of the catalog loads exactly its splits from a repository laid out as the hub has it."""
+
+import re
+
+import pytest
+from catalog_repositories import publish, row_of, size_of, twin_size
+from hub_client import catalog_entry, marked
+
+from openflan.tasks.catalog import open_catalog
+from openflan.tasks.cleaning import clean_row
+from openflan.tasks.splits import parse_slice
+
+ENTRIES = open_catalog(collections=["catalog"]).entries
+ON_THE_HUB = {name: entry for name, entry in ENTRIES.items() if entry.spec.source.hub and not entry.spec.source.by_hand}
+
+
+def test_all_but_the_four_by_hand_are_on_the_hub():
+    assert len(ENTRIES) == 71
+    assert sorted(ENTRIES.keys() - ON_THE_HUB.keys()) == [
+        "newsroom",
+        "opinion_abstracts_idebate",
+        "opinion_abstracts_rotten_tomatoes",
+        "story_cloze",
+    ]
+
+
+def read_by(entry, split):
+    """Name of the file that a task's split stands in."""
+    source = entry.spec.source
+    if source.files is not None:
+        configuration = source.patterns(split)[0].partition("/")[0]
+        if source.hub == "ParaCrawl/para_crawl":
+            return "enes/partial-train" if configuration == "enes" else "enda/train"
+        return f"{'plain_text' if source.hub == 'allenai/quac' else configuration.replace('*', 'default')}/{split}"
+    return f"{source.config or ('default' if source.hub == 'knkarthick/samsum' else 'plain_text')}/{split}"
+
+
+def places_of(entry, role, count):
+    """Places that a role takes of its split: a slice, and training leaves validation's rows out."""
+    split, start, stop = parse_slice(entry.spec.splits[role])
+    places = range(count)[start:stop]
+    kept = parse_slice(entry.spec.splits.get("validation", "none"))
+    if role == "train" and kept[0] == split:
+        return [place for place in places if place not in range(count)[slice(*kept[1:])]]
+    return places
+
+
+@pytest.mark.parametrize("name", ON_THE_HUB)
+def test_a_task_loads_exactly_its_splits_and_no_other_rows(hub, client, name):
+    entry = catalog_entry(name)
+    publish(hub, entry)
+    for role, text in entry.spec.splits.items():
+        file = read_by(entry, parse_slice(text)[0])
+        loaded = client(marked, entry, role)
+        assert {there for _, found in loaded for there, _ in found} == {re.sub("[^a-z0-9]", "", file.lower())}
+        indices = [index for index, _ in loaded]
+        if entry.spec.source.unroll is not None:  # a row of the hub becomes several
+            assert indices
+            continue
+        assert all(number == index for index, found in loaded for _, number in found)
+        if entry.spec.source.shuffle is None:
+            places = places_of(entry, role, size_of(file))
+            cycle = twin_size(entry)
+            kept = [clean_row(entry, row_of(entry, file, number), where="") is not None for number in range(cycle)]
+            assert indices == [place for place in places if kept[place % cycle]]
+        else:
+            assert len(indices) == len(set(indices))
+    assert not [request for request in hub.requests if request.path.endswith(".py") and request.method == "GET"]
