@@ -13,30 +13,52 @@ TYPE_CHECKING = False  # as typing's, which takes longer to import than all of t
 
 if TYPE_CHECKING:
     from openflan.errors import UserError as UserError
+    from openflan.evaluation.comparison import Comparison as Comparison
     from openflan.evaluation.evaluate import Evaluation as Evaluation
     from openflan.evaluation.evaluate import evaluate as evaluate
     from openflan.evaluation.model import Model as Model
     from openflan.evaluation.model import RankedOptions as RankedOptions
+    from openflan.evaluation.scores import as_score as as_score
     from openflan.evaluation.task_results import TaskResult as TaskResult
+    from openflan.mixture.mixture import Mixture as Mixture
     from openflan.prompts.render import Prompt as Prompt
     from openflan.prompts.task import Task as Task
     from openflan.prompts.task import Tasks as Tasks
     from openflan.ranks import is_first as is_first
     from openflan.recipes.recipe import Recipe as Recipe
+    from openflan.report.write_comparison import write_comparison as write_comparison
+    from openflan.report.write_study import write_study_page as write_study_page
+    from openflan.runs.compare import Answers as Answers
+    from openflan.runs.compare import compare as compare
+    from openflan.runs.compare import rescore as rescore
     from openflan.runs.pipeline import Event as Event
+    from openflan.runs.pipeline import report_again as report_again
+    from openflan.study.forecast import PACE as PACE
+    from openflan.study.forecast import Forecast as Forecast
+    from openflan.study.outcome import StudyOutcome as StudyOutcome
+    from openflan.study.study import Study as Study
 
 __version__ = "0.1.0"
 
 _ROOMS = {
     "errors": "UserError",
+    "evaluation.comparison": "Comparison",
     "evaluation.evaluate": "Evaluation evaluate",
     "evaluation.model": "Model RankedOptions",
+    "evaluation.scores": "as_score",
     "evaluation.task_results": "TaskResult",
+    "mixture.mixture": "Mixture",
     "prompts.render": "Prompt",
     "prompts.task": "Task Tasks",
     "ranks": "is_first",
     "recipes.recipe": "Recipe",
-    "runs.pipeline": "Event",
+    "report.write_comparison": "write_comparison",
+    "report.write_study": "write_study_page",
+    "runs.compare": "Answers compare rescore",
+    "runs.pipeline": "Event report_again",
+    "study.forecast": "Forecast PACE",
+    "study.outcome": "StudyOutcome",
+    "study.study": "Study",
 }
 """Where the names of the face stand."""
 

@@ -2,38 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openflan.cli.options import JsonOption
-from openflan.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from openflan.evaluation.comparison import Comparison
-    from openflan.evaluation.scores import Score
-
-__all__ = ["SamplesOption", "ScoreOption", "chosen_score", "compare", "print_comparison", "rescore"]
-
-_FOLDER = "A run folder, a model's folder in it (RUN/evaluation/untuned), or a folder of `openflan eval`."
-SamplesOption = Annotated[int, typer.Option("--samples", min=100, help="Bootstrap resamples.")]
-ScoreOption = Annotated[str, typer.Option("--score", help="sum, mean_token, per_character, per_byte or pmi.")]
-
-
-def compare(
-    a: Annotated[Path, typer.Argument(metavar="RUN_A", help=_FOLDER)],
-    b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, compared with the first.")],
-    score: ScoreOption = "sum",
-    samples: SamplesOption = 2_000,
-    json_: JsonOption = False,
-) -> None:
-    """Test on the same rows whether two models differ, task by task."""
-    from openflan.evaluation.comparison import compare_models
-    from openflan.runs.sides import read_models
-
-    rule = chosen_score(score)
-    names = (str(a), str(b))
-    found = compare_models(read_models(a, rule), read_models(b, rule), names=names, samples=samples)
+    with named(score="--score"):
+        found = openflan.compare(a, b, score=openflan.as_score(score), samples=samples)
     if json_:
         sys.stdout.write(found.model_dump_json() + "\n")
     else:
@@ -46,14 +23,8 @@ def rescore(
     json_: JsonOption = False,
 ) -> None:
     """Decide stored answers by another normalisation; no model is loaded."""
-    import json
-
-    from openflan.cli.evaluate import print_tasks
-    from openflan.evaluation.task_results import task_results
-    from openflan.runs.sides import read_models
-
-    models = read_models(folder, chosen_score(score), untuned=True)
-    results = task_results(models, dict.fromkeys(next(iter(models.values())), "asked"))
+    with named(score="--score"):
+        results = openflan.rescore(folder, openflan.as_score(score))
     if json_:
         records = [result.model_dump(mode="json") for result in results]
         sys.stdout.write(json.dumps({"folder": str(folder), "score": score, "tasks": records}) + "\n")
@@ -61,22 +32,7 @@ def rescore(
         print_tasks(results)
 
 
-def chosen_score(word: str) -> "Score":
-    """The normalisation that `--score` names.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    from openflan.evaluation.scores import Score
-
-    for known in get_args(Score):
-        if word == known:
-            return known  # type: ignore[no-any-return]
-    how = did_you_mean(word, get_args(Score)) or f"one of {', '.join(get_args(Score))}"
-    raise UserError(f"no score '{word}'", where="--score", how=how)
-
-
-def print_comparison(found: "Comparison") -> None:
+def print_comparison(found: "openflan.Comparison") -> None:
     """Print each task's difference and what the tests show."""
     from rich.console import Console
     from rich.table import Table

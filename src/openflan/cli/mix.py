@@ -2,11 +2,13 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import openflan
 from openflan.cli.groups import with_default
 from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption
 from openflan.cli.stages import run_until
@@ -45,11 +47,7 @@ def build(
 @app.command("diff")
 def diff(left: Folder, right: Folder, json_: JsonOption = False) -> None:
     """Show what changed between two mixtures: rows, shares, epochs, templates, leaks."""
-    from dataclasses import asdict
-
-    from openflan.mixture.difference import compare_mixtures
-
-    found = compare_mixtures(mixture_folder(left), mixture_folder(right))
+    found = openflan.Mixture(left).compare(right)
     if json_:
         sys.stdout.write(json.dumps(asdict(found)) + "\n")
         return

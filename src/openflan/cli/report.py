@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from openflan.cli.compare import SamplesOption, ScoreOption, chosen_score
-from openflan.cli.options import JsonOption
+import openflan
+from openflan.cli.compare import SamplesOption, ScoreOption, print_comparison
+from openflan.cli.options import JsonOption, named
+from openflan.cli.verdict import print_verdict
 from openflan.errors import UserError
 
 __all__ = ["report"]
@@ -51,10 +53,7 @@ def report(
 
 
 def _run(folder: Path, *, json_: bool) -> None:
-    from openflan.cli.verdict import print_verdict
-    from openflan.runs.pipeline import report_again
-
-    results = report_again(folder).model_dump(mode="json")
+    results = openflan.report_again(folder).model_dump(mode="json")
     if json_:
         sys.stdout.write(json.dumps(results) + "\n")
     else:
@@ -62,9 +61,7 @@ def _run(folder: Path, *, json_: bool) -> None:
 
 
 def _study(folder: Path, *, json_: bool) -> None:
-    from openflan.report.write_study import write_study_page
-
-    outcome = write_study_page(folder)
+    outcome = openflan.write_study_page(folder)
     if json_:
         sys.stdout.write(outcome.model_dump_json() + "\n")
     else:
@@ -72,12 +69,8 @@ def _study(folder: Path, *, json_: bool) -> None:
 
 
 def _comparison(sides: tuple[Path, Path], out: Path, score: str, samples: int, *, json_: bool) -> None:
-    from openflan.cli.compare import print_comparison
-    from openflan.machine import version_facts
-    from openflan.report.write_comparison import write_comparison
-
-    rule = chosen_score(score)
-    folder, found = write_comparison(*sides, out=out, score=rule, samples=samples, versions=version_facts())
+    with named(score="--score"):
+        folder, found = openflan.write_comparison(*sides, out=out, score=openflan.as_score(score), samples=samples)
     if json_:
         sys.stdout.write(json.dumps({"folder": str(folder), **found.model_dump(mode="json")}) + "\n")
     else:

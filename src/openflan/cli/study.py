@@ -2,19 +2,17 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import openflan
 from openflan.cli.durations import rough_time
-from openflan.cli.options import DataOption, JsonOption, QuietOption, SetOption, settings
-
-if TYPE_CHECKING:
-    from openflan.study.forecast import Forecast
-    from openflan.study.grid import Grid
-    from openflan.study.outcome import StudyOutcome
-    from openflan.study.spec import Study
+from openflan.cli.options import DataOption, JsonOption, QuietOption, SetOption, named
+from openflan.cli.study_progress import GridProgress, study_watcher
+from openflan.errors import UserError
 
 __all__ = ["study"]
 
@@ -49,39 +47,27 @@ def study(
     `--set axes.NAME=VALUES`, `before.NAME.KEY=VALUE` (a model tuned before) and `resources.cpus=N` change the study;
     other keys change the recipe of every cell.
     """
-    from openflan.errors import UserError
-    from openflan.study.grid import make_grid
-    from openflan.study.spec import load_study
-
     if pace is not None and not dry_run:
         raise UserError("--pace is for --dry-run", where="--pace", how="add --dry-run, or leave it out")
-    loaded = load_study(name, setting=setting, settings=settings(set_, data))
-    grid = make_grid(loaded)
+    loaded = openflan.Study(name, setting=setting, settings=set_ or (), data=data, runs=runs)
     if dry_run:
-        _tell(loaded, grid, pace, json_=json_)
+        _tell(loaded, pace, json_=json_)
         return
-    from openflan.cli.study_progress import GridProgress, study_watcher
-    from openflan.study.forecast import forecast, weights_of
-    from openflan.study.running import run_study
-
-    try:
-        weights = weights_of(forecast(grid, pace=1.0).cells)
-    except UserError:  # a cell at fault is told when it is run
-        weights = {cell.name: 1 / len(grid.everything) for cell in grid.everything}
-    with study_watcher(GridProgress(weights, len(loaded.part.seeds)), quiet=quiet or json_) as watch:
-        ran = run_study(loaded, runs=runs, engine=engine, watch=watch)
-    failed = [cell for cell in ran.outcome.cells if cell.status == "failed"]
+    progress = GridProgress(loaded.shares(), len(loaded.seeds))
+    with study_watcher(progress, quiet=quiet or json_) as watch, named(engine="--engine"):
+        outcome = loaded.run(engine=engine, watch=watch)
     if json_:
-        sys.stdout.write(json.dumps({"study": str(ran.folder), **ran.outcome.model_dump(mode="json")}) + "\n")
+        sys.stdout.write(json.dumps({"study": str(loaded.folder), **outcome.model_dump(mode="json")}) + "\n")
     elif not quiet:
-        _print(ran.outcome, ran.folder)
+        _print(outcome, loaded.folder)
+    failed = [cell for cell in outcome.cells if cell.status == "failed"]
     for cell in failed:
         sys.stderr.write(f"openflan: {cell.name}: {cell.message}\n")
     if failed:
         raise typer.Exit(_FAILED)
 
 
-def _print(outcome: "StudyOutcome", folder: Path) -> None:
+def _print(outcome: "openflan.StudyOutcome", folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -103,16 +89,12 @@ def _print(outcome: "StudyOutcome", folder: Path) -> None:
         console.print(f"{what:<8} {folder / name}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _tell(loaded: "Study", grid: "Grid", pace: float | None, *, json_: bool) -> None:
+def _tell(loaded: "openflan.Study", pace: float | None, *, json_: bool) -> None:
     """What would be run."""
-    from dataclasses import asdict
-
-    from openflan.study.forecast import PACE, forecast
-
-    found = forecast(grid, pace=pace)
+    found = loaded.forecast(pace=pace)
     if json_:
-        record = {"study": loaded.file.name, "setting": loaded.setting, **asdict(found)}
-        sys.stdout.write(json.dumps({**record, "pace": pace or asdict(PACE)}) + "\n")
+        record = {"study": loaded.name, "setting": loaded.setting, **asdict(found)}
+        sys.stdout.write(json.dumps({**record, "pace": pace or asdict(openflan.PACE)}) + "\n")
         return
     _print_forecast(loaded, found)
     out = sys.stdout
@@ -125,16 +107,18 @@ def _tell(loaded: "Study", grid: "Grid", pace: float | None, *, json_: bool) -> 
         f" at most {found.prompts:,} prompts to answer\n"
     )
     if found.seconds is not None:
-        told = f"at {pace:,.0f} tokens a second" if pace else f"({PACE.source}; other models by their parameters)"
+        told = (
+            f"at {pace:,.0f} tokens a second" if pace else f"({openflan.PACE.source}; other models by their parameters)"
+        )
         out.write(f"about {rough_time(found.seconds)} {told}\n")
     out.write("".join(f"warning: {text}\n" for text in found.concerns))
 
 
-def _print_forecast(loaded: "Study", found: "Forecast") -> None:
+def _print_forecast(loaded: "openflan.Study", found: "openflan.Forecast") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{loaded.file.title} ({loaded.setting})", title_justify="left", box=None, pad_edge=False)
+    table = Table(title=f"{loaded.title} ({loaded.setting})", title_justify="left", box=None, pad_edge=False)
     for column in ("cell", "tasks", "tuning runs", "tokens", "prompts", "time", "taken from cells before"):
         table.add_column(column, justify="left" if column[0] == "c" or column.startswith("taken") else "right")
     for cell in found.cells:

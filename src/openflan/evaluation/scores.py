@@ -14,11 +14,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["SCORES", "OptionScores", "Ranking", "Score"]
+from openflan.errors import UserError, did_you_mean
+
+__all__ = ["SCORES", "OptionScores", "Ranking", "Score", "as_score"]
 
 Score = Literal["sum", "mean_token", "per_character", "per_byte", "pmi"]
 
 SCORES: tuple[Score, ...] = get_args(Score)
+
+
+def as_score(word: str) -> Score:
+    """The normalisation of a name.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    for score in SCORES:
+        if word == score:
+            return score
+    how = did_you_mean(word, SCORES) or f"one of {', '.join(SCORES)}"
+    raise UserError(f"no score '{word}'", where="score", how=how)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

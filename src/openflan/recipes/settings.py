@@ -4,13 +4,15 @@ Values are read as YAML, as in a file. Invariant: a key that leads through somet
 never a silent replacement.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
 from openflan.recipes.safe_yaml import parse_yaml
 
-__all__ = ["Settings", "parse_setting", "set_key", "setting_pairs"]
+__all__ = ["Settings", "parse_setting", "set_key", "setting_lines", "setting_pairs"]
 
 Settings = Mapping[str, Any] | Sequence[str]
 """Settings by dotted key: `{"training.steps": 20}`, or lines as after `--set`: `["training.steps=20"]`."""
@@ -25,6 +27,25 @@ def setting_pairs(settings: Settings) -> list[tuple[str, Any]]:
     if isinstance(settings, Mapping):
         return list(settings.items())
     return [parse_setting(setting) for setting in settings]
+
+
+def setting_lines(settings: Settings, data: str | Path | None = None) -> list[str]:
+    """The same as lines, as after `--set`; JSON is YAML.
+
+    Args:
+        data: a folder of rows or `twins`, as one more setting (`tasks.data`).
+    """
+    lines = (
+        [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+        if isinstance(settings, Mapping)
+        else list(settings)
+    )
+    if data is None:
+        return lines
+    return [
+        *lines,
+        f"tasks.data={json.dumps('twins' if data == 'twins' else str(Path(data).absolute()), ensure_ascii=False)}",
+    ]
 
 
 def parse_setting(setting: str) -> tuple[str, Any]:

@@ -6,13 +6,14 @@ Invariant: reads stored answers only. Cost: 5 s for two runs of 25 tasks.
 
 import re
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 from openflan.evaluation.comparison import Comparison, compare_models
-from openflan.evaluation.scores import Score
+from openflan.evaluation.scores import Score, as_score
+from openflan.machine import version_facts
 from openflan.report.comparison_page import ComparisonFigures, ComparisonMaterial, render_comparison
 from openflan.report.plot_data import write_plot_data
+from openflan.runs.compare import Answers, place_of
 from openflan.runs.sides import read_side
 from openflan.stage import fingerprint_of, user_file_errors, write_atomically
 
@@ -20,13 +21,21 @@ __all__ = ["write_comparison"]
 
 
 def write_comparison(
-    a: Path, b: Path, *, out: Path, score: Score, samples: int, versions: Mapping[str, str]
+    a: str | Path | Answers,
+    b: str | Path | Answers,
+    *,
+    out: str | Path = "runs",
+    score: Score = "sum",
+    samples: int = 2_000,
 ) -> tuple[Path, Comparison]:
-    """Compare side B with side A, and write what was found.
+    """Compare side B with side A as `compare` does, and write a page about it.
 
     Args:
+        a: as for `compare`.
+        b: as for `compare`.
         out: folder that holds the comparison's folder.
-        samples: bootstrap resamples.
+        score: as for `compare`.
+        samples: bootstrap resamples, at least 100.
 
     Returns:
         The comparison's folder, and the comparison.
@@ -34,6 +43,7 @@ def write_comparison(
     Raises:
         UserError: a side is no folder of answers, the two have nothing in common, or the disk is at fault.
     """
+    score, a, b = as_score(score), place_of(a), place_of(b)
     sides = (read_side(a, score), read_side(b, score))
     comparison = compare_models(sides[0].matrices, sides[1].matrices, names=(str(a), str(b)), samples=samples)
     command = f"openflan report --compare {shlex.quote(str(a))} {shlex.quote(str(b))}"
@@ -46,10 +56,10 @@ def write_comparison(
         score=score,
         samples=samples,
         command=command,
-        versions=versions,
+        versions=version_facts(),
     )
     names = "-".join(re.sub(r"[^A-Za-z0-9.]+", "-", side.name) for side in sides)
-    folder = out / f"compare-{names}-{fingerprint_of([str(a.resolve()), str(b.resolve()), score, samples])[:8]}"
+    folder = Path(out) / f"compare-{names}-{fingerprint_of([str(a.resolve()), str(b.resolve()), score, samples])[:8]}"
     figures = ComparisonFigures(material)
     page = render_comparison(material, figures)
     with user_file_errors(folder):
