@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from openflan.runs.compare import rescore as rescore
     from openflan.runs.pipeline import Event as Event
     from openflan.runs.pipeline import report_again as report_again
+    from openflan.runs.stages import Stage as Stage
+    from openflan.runs.stages import StageKind as StageKind
     from openflan.study.forecast import PACE as PACE
     from openflan.study.forecast import Forecast as Forecast
     from openflan.study.outcome import StudyOutcome as StudyOutcome
+    from openflan.study.running import CellEvent as CellEvent
     from openflan.study.study import Study as Study
 
 __version__ = "0.1.0"
@@ -56,8 +59,10 @@ _ROOMS = {
     "report.write_study": "write_study_page",
     "runs.compare": "Answers compare rescore",
     "runs.pipeline": "Event report_again",
+    "runs.stages": "Stage StageKind",
     "study.forecast": "Forecast PACE",
     "study.outcome": "StudyOutcome",
+    "study.running": "CellEvent",
     "study.study": "Study",
 }
 """Where the names of the face stand."""

@@ -1,14 +1,31 @@
 """`openflan compare` and `openflan rescore`: statistics from stored answers, without a model."""
 
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from openflan.cli.options import JsonOption
+import openflan
+from openflan.cli.evaluate import print_tasks
+from openflan.cli.options import JsonOption, named
 
-if TYPE_CHECKING:
+__all__ = ["SamplesOption", "ScoreOption", "compare", "print_comparison", "rescore"]
+
+_FOLDER = "A run folder, a model's folder in it (RUN/evaluation/untuned), or a folder of `openflan eval`."
+SamplesOption = Annotated[int, typer.Option("--samples", min=100, help="Bootstrap resamples.")]
+ScoreOption = Annotated[str, typer.Option("--score", help="sum, mean_token, per_character, per_byte or pmi.")]
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="RUN_A", help=_FOLDER)],
+    b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, compared with the first.")],
+    score: ScoreOption = "sum",
+    samples: SamplesOption = 2_000,
+    json_: JsonOption = False,
+) -> None:
+    """Test on the same rows whether two models differ, task by task."""
     with named(score="--score"):
         found = openflan.compare(a, b, score=openflan.as_score(score), samples=samples)
     if json_:

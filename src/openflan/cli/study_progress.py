@@ -5,10 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import openflan
 from openflan.cli.durations import rough_time
-from openflan.runs.pipeline import Event
-from openflan.runs.stages import Stage, StageKind
-from openflan.study.running import CellEvent
 
 __all__ = ["GridProgress", "study_watcher"]
 
@@ -17,7 +15,7 @@ _EVERY = 30.0
 _TUNING = 0.7
 """Of a cell's time, what goes into tuning; the rest into answers. Only for the display."""
 
-Watch = Callable[[CellEvent], None]
+Watch = Callable[["openflan.CellEvent"], None]
 
 
 class GridProgress:
@@ -35,7 +33,7 @@ class GridProgress:
         self._seeds = seeds
         self._clock = clock
         self._began = clock()
-        self._stages: dict[str, dict[Stage, float]] = {}
+        self._stages: dict[str, dict[openflan.Stage, float]] = {}
         self._done: dict[str, float] = {}
         self._free = 0.0
         """What was there already: it took no time and tells nothing of the pace."""
@@ -61,21 +59,21 @@ class GridProgress:
             return None
         return (self._clock() - self._began) * (1 - self.done) / worked
 
-    def tell(self, told: CellEvent) -> None:
+    def tell(self, event: "openflan.CellEvent") -> None:
         """Take an event in."""
-        match told.kind:
+        match event.kind:
             case "started":
-                self._stages[told.cell] = {}
-            case "working" if told.event is not None:
-                self._work(told.cell, told.event)
+                self._stages[event.cell] = {}
+            case "working" if event.event is not None:
+                self._work(event.cell, event.event)
             case "done" | "kept" | "failed":
-                self._stages.pop(told.cell, None)
-                self._done[told.cell] = self._weights[told.cell]
-                self._free += self._weights[told.cell] if told.kind != "done" else 0.0
+                self._stages.pop(event.cell, None)
+                self._done[event.cell] = self._weights[event.cell]
+                self._free += self._weights[event.cell] if event.kind != "done" else 0.0
                 self.through += 1
-                self.failed += told.kind == "failed"
+                self.failed += event.kind == "failed"
 
-    def _work(self, cell: str, event: Event) -> None:
+    def _work(self, cell: str, event: "openflan.Event") -> None:
         stages = self._stages.setdefault(cell, {})
         if event.kind == "progress":
             stages[event.stage] = event.done / max(1, event.total)
@@ -86,9 +84,9 @@ class GridProgress:
         """Of a cell, what is done."""
         found = 0.0
         for stage, part in self._stages[cell].items():
-            if stage.kind is StageKind.TRAINING:
+            if stage.kind is openflan.StageKind.TRAINING:
                 found += part * _TUNING / self._seeds
-            elif stage.kind is StageKind.EVALUATION:
+            elif stage.kind is openflan.StageKind.EVALUATION:
                 found += part * (1 - _TUNING) / (self._seeds + 1)
         return min(1.0, found)
 
@@ -122,18 +120,18 @@ def _bars(progress: GridProgress) -> Iterator[Watch]:
         whole = bars.add_task("study", total=1.0, note="")
         stage = bars.add_task("", total=1.0, note="", visible=False)
 
-        def watch(told: CellEvent) -> None:
-            progress.tell(told)
+        def watch(event: "openflan.CellEvent") -> None:
+            progress.tell(event)
             bars.update(whole, completed=progress.done, note=_count(progress))
-            if told.kind == "working" and told.event is not None and told.event.kind == "progress":
-                name = f"{told.cell}: {told.event.stage}"
-                total = told.event.total
+            work = event.event
+            if work is not None and work.kind == "progress":
+                name = f"{event.cell}: {work.stage}"
                 bars.update(
-                    stage, description=name, completed=told.event.done, total=total, note=told.event.note, visible=True
+                    stage, description=name, completed=work.done, total=work.total, note=work.note, visible=True
                 )
-            elif told.kind not in ("working", "started"):
+            elif event.kind not in ("working", "started"):
                 bars.update(stage, visible=False)
-                bars.console.print(_ended(told), highlight=False, markup=False)
+                bars.console.print(_ended(event), highlight=False, markup=False)
 
         yield watch
 
@@ -145,29 +143,29 @@ class _Lines:
         self._progress = progress
         self._said = time.monotonic()
 
-    def watch(self, told: CellEvent) -> None:
+    def watch(self, event: "openflan.CellEvent") -> None:
         """Say what an event means, if it is time to."""
-        self._progress.tell(told)
+        self._progress.tell(event)
         now = time.monotonic()
-        if told.kind == "working":
-            if now - self._said < _EVERY or told.event is None:
+        if event.kind == "working":
+            if now - self._said < _EVERY or event.event is None:
                 return
-            text = f"{told.cell}: {told.event.stage} {told.event.note}".rstrip()
+            text = f"{event.cell}: {event.event.stage} {event.event.note}".rstrip()
         else:
-            text = f"{told.cell} ..." if told.kind == "started" else _ended(told)
+            text = f"{event.cell} ..." if event.kind == "started" else _ended(event)
         self._said = now
         sys.stderr.write(f"{text}; {_count(self._progress)}\n")
         sys.stderr.flush()
 
 
-def _ended(told: CellEvent) -> str:
-    match told.kind:
+def _ended(event: "openflan.CellEvent") -> str:
+    match event.kind:
         case "failed":
-            return f"{told.cell}: failed: {told.message}"
+            return f"{event.cell}: failed: {event.message}"
         case "kept":
-            return f"{told.cell}: already done"
+            return f"{event.cell}: already done"
         case _:
-            return f"{told.cell}: done"
+            return f"{event.cell}: done"
 
 
 def _count(progress: GridProgress) -> str:

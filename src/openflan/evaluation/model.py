@@ -27,6 +27,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.options import options_block
 from openflan.prompts.text_format import read_text_format
 from openflan.recipes.parts import ModelPart, PromptsPart
+from openflan.runs.stages import RunPlaces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,8 +173,8 @@ def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any]
         UserError: as `Model`.
     """
     folder = Path(name).expanduser()
-    if (folder / "run.json").is_file():
-        folder = _tuned(folder, seed)
+    if RunPlaces(folder).is_run:
+        folder = _tuned(RunPlaces(folder), seed)
     source = find_model(ModelPart(path=name), folder)
     records = [read_text_format(place) for place in (source.adapter, source.folder) if place is not None]
     record = next((one for one in records if one is not None), None)
@@ -194,10 +195,10 @@ def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any]
     return OpenedModel(model=model, encoder=TextEncoder(rules), prompts=prompts)
 
 
-def _tuned(run: Path, seed: int | None) -> Path:
-    """A tuned model of a run's folder."""
-    tuned = sorted(run.glob(f"training/seed-{'*' if seed is None else seed}/model"))
-    if not tuned:
+def _tuned(run: RunPlaces, seed: int | None) -> Path:
+    """A tuned model of a run."""
+    seeds = [one for one in run.tuned if seed in (None, one)]
+    if not seeds:
         what = "no tuned model yet" if seed is None else f"no tuned model of seed {seed}"
-        raise UserError(what, where=str(run), how="finish it with `openflan run`")
-    return tuned[0]
+        raise UserError(what, where=str(run.folder), how="finish it with `openflan run`")
+    return run.model(seeds[0])
