@@ -72,8 +72,3 @@ def diff(left: Folder, right: Folder, json_: JsonOption = False) -> None:
         sys.stdout.write(f"{task.task}: {'; '.join(notes)}\n")
     for edge, (one, other) in found.leak_edges.items():
         sys.stdout.write(f"leak {edge}: {one} -> {other} held-out items\n")
-
-
-def mixture_folder(folder: Path) -> Path:
-    """The mixture folder that a run folder has, or that a path is."""
-    return folder / "mixture" if (folder / "mixture").is_dir() else folder

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from openflan.errors import UserError
-from openflan.recipes.ready import ready_file
 
 __all__ = [
     "DataOption",
@@ -20,8 +19,6 @@ __all__ = [
     "SetOption",
     "fidelity_errata",
     "named",
-    "recipe_path",
-    "settings",
 ]
 
 RecipeArgument = Annotated[
@@ -51,11 +48,6 @@ def named(**options: str) -> Iterator[None]:
         raise
 
 
-def recipe_path(recipe: Path) -> Path:
-    """A recipe file as given, or the ready recipe of that name."""
-    return ready_file("recipe", recipe)
-
-
 def fidelity_errata(fidelity: str) -> frozenset[str]:
     """The errata that `--fidelity` turns on.
 
@@ -67,9 +59,3 @@ def fidelity_errata(fidelity: str) -> frozenset[str]:
     if fidelity not in ("paper", "code-v1"):
         raise UserError(f"no fidelity '{fidelity}'", where="--fidelity", how="paper or code-v1")
     return active_errata(fidelity, {}, where="--fidelity")  # type: ignore[arg-type]
-
-
-def settings(changes: list[str] | None, data: str | None) -> list[str]:
-    """What `--set` and `--data` say, as settings of a recipe."""
-    named = data if data in (None, "twins") else str(Path(data).absolute())
-    return [*(changes or []), *([] if named is None else [f"tasks.data={named!r}"])]

@@ -4,15 +4,12 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from openflan.cli.mix import mixture_folder
+import openflan
 from openflan.cli.options import JsonOption
-
-if TYPE_CHECKING:
-    from openflan.runs.plan import Plan
 
 __all__ = ["replay", "trace"]
 
@@ -31,20 +28,13 @@ def replay(
     json_: JsonOption = False,
 ) -> None:
     """Make the prompts of a training step again and hold them against the stored tokens."""
-    from openflan.mixture.store import TokenStore
-    from openflan.mixture.tracing import replay as make_again
-    from openflan.models.load import load_rules
-
-    plan = _plan(run)
-    store = TokenStore.open(mixture_folder(run))
-    rules = load_rules(plan.model, plan.recipe.prompts)
-    chosen = plan.recipe.seeds[0] if seed is None else seed
-    found = list(make_again(store, plan.work(rules, mixture=store.folder), seed=chosen, step=step))
+    opened = openflan.Run.open(run)
+    chosen, prompts = opened.seed(seed), opened.replay(step, seed=seed)
     if json_:
-        record = {"step": step, "seed": chosen, "prompts": [asdict(one) for one in found]}
+        record = {"step": step, "seed": chosen, "prompts": [asdict(one) for one in prompts]}
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
         return
-    for one in found:
+    for one in prompts:
         text = one.input if whole or len(one.input) <= _LONG else one.input[:_LONG] + " […]"
         shots = f", {len(one.exemplars)} solved examples (rows {list(one.exemplars)})" if one.exemplars else ""
         sys.stdout.write(
@@ -52,9 +42,9 @@ def replay(
             f" position {one.position:,}, {one.tokens} tokens{'' if one.same else ', NOT the stored tokens'} ---\n"
             f"{text}\n  => {one.target}\n\n"
         )
-    tokens, same = sum(one.tokens for one in found), sum(one.same for one in found)
+    tokens, same = sum(one.tokens for one in prompts), sum(one.same for one in prompts)
     sys.stdout.write(
-        f"step {step} of seed {chosen}: {len(found)} prompts, {tokens:,} tokens; {same} made again alike\n"
+        f"step {step} of seed {chosen}: {len(prompts)} prompts, {tokens:,} tokens; {same} made again alike\n"
     )
 
 
@@ -66,12 +56,8 @@ def trace(
     json_: JsonOption = False,
 ) -> None:
     """List every training step that saw a row, asked or as a solved example."""
-    from openflan.mixture.store import TokenStore
-    from openflan.mixture.tracing import trace as find
-
-    store = TokenStore.open(mixture_folder(run))
-    chosen = _plan(run).recipe.seeds[0] if seed is None else seed
-    seen = find(store, seed=chosen, task=task, row=row - 1)
+    opened = openflan.Run.open(run)
+    chosen, seen = opened.seed(seed), opened.trace(task, row - 1, seed=seed)
     if json_:
         record = {"task": task, "row": row, "seed": chosen, "seen": [asdict(one) for one in seen]}
         sys.stdout.write(json.dumps(record) + "\n")
@@ -80,9 +66,3 @@ def trace(
         how = "as a solved example" if one.as_exemplar else f"under template {one.template + 1}"
         sys.stdout.write(f"step {one.step}: {how}\n")
     sys.stdout.write(f"{task}, row {row}: seen {len(seen)} times with seed {chosen}\n")
-
-
-def _plan(run: Path) -> "Plan":
-    from openflan.runs.run_folder import plan_of
-
-    return plan_of(run)

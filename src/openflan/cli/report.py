@@ -53,7 +53,7 @@ def report(
 
 
 def _run(folder: Path, *, json_: bool) -> None:
-    results = openflan.report_again(folder).model_dump(mode="json")
+    results = openflan.Run.open(folder).report().model_dump(mode="json")
     if json_:
         sys.stdout.write(json.dumps(results) + "\n")
     else:

@@ -4,16 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from openflan.cli.options import (
-    DataOption,
-    JsonOption,
-    OutOption,
-    QuietOption,
-    RecipeArgument,
-    SetOption,
-    recipe_path,
-    settings,
-)
+import openflan
+from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption
+from openflan.cli.progress import watcher
+from openflan.cli.verdict import print_verdict
 
 __all__ = ["run"]
 
@@ -27,18 +21,12 @@ def run(
     json_: JsonOption = False,
 ) -> None:
     """Mix, tune, evaluate untuned and tuned, and report; what is already done is kept."""
-    from openflan import ranks
-    from openflan.cli.progress import watcher
-    from openflan.cli.verdict import print_verdict
-    from openflan.recipes.recipe import load_recipe
-    from openflan.runs.pipeline import run as run_recipe
-
-    loaded = load_recipe(recipe_path(recipe), settings(set_, data))
-    with watcher(quiet=quiet or json_ or not ranks.is_first()) as watch:
-        outcome = run_recipe(loaded, runs=out, watch=watch)
-    if not ranks.is_first():
+    work = openflan.Run(recipe, settings=set_ or (), data=data, runs=out)
+    with watcher(quiet=quiet or json_ or not openflan.is_first()) as watch:
+        outcome = work.work(watch=watch)
+    if not openflan.is_first():
         return
-    results = json.loads((outcome.folder / "results.json").read_text(encoding="utf-8"))
+    results = work.results.model_dump(mode="json")
     if json_:
         sys.stdout.write(json.dumps({"run": str(outcome.folder), "worked": outcome.worked, **results}) + "\n")
     elif not quiet:

@@ -3,18 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from openflan.cli.options import recipe_path, settings
-
-if TYPE_CHECKING:
-    from openflan.runs.run_folder import StageName
+import openflan
+from openflan.cli.progress import watcher
 
 __all__ = ["run_until"]
 
 
 def run_until(
-    until: "StageName",
+    until: Literal["mixture", "training", "evaluation"],
     recipe: Path,
     set_: list[str] | None,
     data: str | None,
@@ -26,15 +24,10 @@ def run_until(
     json_: bool,
 ) -> None:
     """Run a recipe up to a stage and print the stage's folder."""
-    from openflan import ranks
-    from openflan.cli.progress import watcher
-    from openflan.recipes.recipe import load_recipe
-    from openflan.runs.pipeline import run as run_recipe
-
-    loaded = load_recipe(recipe_path(recipe), settings(set_, data))
-    with watcher(quiet=quiet or json_ or not ranks.is_first()) as watch:
-        outcome = run_recipe(loaded, runs=out, until=until, workers=workers, engine=engine, watch=watch)
-    if not ranks.is_first():
+    run = openflan.Run(recipe, settings=set_ or (), data=data, runs=out)
+    with watcher(quiet=quiet or json_ or not openflan.is_first()) as watch:
+        outcome = run.work(until, workers=workers, engine=engine, watch=watch)
+    if not openflan.is_first():
         return
     folder = outcome.folder / until
     if json_:

@@ -14,19 +14,24 @@ fields and filters differ.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from openflan.evaluation.protocol import ask_prompts
+from openflan.models.load import find_model, load_rules
 from openflan.prompts.boundary import joins
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt, TemplateId
-from openflan.tasks.catalog import Entry
+from openflan.prompts.task import folder_of_data
+from openflan.recipes.parts import ModelPart, PromptsPart
+from openflan.stage import new_folder
+from openflan.tasks.catalog import Entry, open_catalog
 
-__all__ = ["HarnessTask", "pick_delimiter", "write_tasks"]
+__all__ = ["HarnessExport", "HarnessTask", "export_tasks", "pick_delimiter", "write_tasks"]
 
 _UTILS = '''"""Rows of the tasks beside this file."""
 
@@ -54,6 +59,55 @@ class HarnessTask:
     pairs: int
     differ: int
     """Of the pairs of prompt and option, those that become other tokens together than apart."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HarnessExport:
+    """Tasks written for the harness."""
+
+    folder: Path
+    tasks: tuple[HarnessTask, ...]
+    adds_start: bool
+    """Whether the tokenizer puts a token before a text, which the harness must be told to add."""
+
+
+def export_tasks(
+    tasks: Iterable[str],
+    to: str | Path,
+    *,
+    rows: int = 200,
+    separator: str = "\n",
+    tokenizer: str | None = None,
+    folders: Iterable[str | Path] = (),
+    data: str | Path | None = None,
+) -> HarnessExport:
+    """Write tasks for lm-evaluation-harness: the prompts and options that openflan scores, under each template.
+
+    Args:
+        tasks: names of tasks or clusters.
+        to: the folder to write.
+        rows: test rows a task, at most.
+        separator: what stands between prompt and answer.
+        tokenizer: a model's folder or hub id, for whose tokens answers are to be the same as here.
+        folders: folders of task files of your own.
+        data: a folder with `<task>/<split>.*` files that stand in for the hub, or `twins`.
+
+    Raises:
+        UserError: a task, its rows or the tokenizer is at fault, or the folder is there already.
+    """
+    place = folder_of_data(data)
+    part = PromptsPart(separator=separator)
+    source = find_model(ModelPart(path=tokenizer or "starter"), Path(tokenizer or "starter").expanduser())
+    encoder = TextEncoder(load_rules(source, part))
+    entries = open_catalog([Path(folder) for folder in folders]).select(tasks, where="tasks")
+    asked = {e.spec.name: (e, ask_prompts(e, encoder, limit=rows, data=place)) for e in entries}
+    prompts = [prompt for _, own in asked.values() for prompt in own]
+    delimiter = pick_delimiter(encoder, prompts, separator) if tokenizer else ""
+    with new_folder(Path(to), option="--to") as partial:
+        written = write_tasks(
+            partial, asked, separator=separator, delimiter=delimiter, encoder=encoder if tokenizer else None
+        )
+    return HarnessExport(folder=Path(to), tasks=tuple(written), adds_start=bool(encoder.frame.before))
 
 
 def pick_delimiter(encoder: TextEncoder, prompts: Sequence[Prompt], separator: str) -> str:

@@ -9,12 +9,22 @@ from typing import Any, Literal
 
 import openflan
 from openflan.errors import UserError
-from openflan.recipes.recipe import load_recipe
+from openflan.recipes.recipe import Recipe, load_recipe
 from openflan.runs.plan import Plan, make_plan
 from openflan.runs.stages import RunPlaces, Stage, StageKind
 from openflan.stage import FORMAT, free_bytes, read_manifest
 
-__all__ = ["StageName", "check_format", "check_mixed", "check_space", "finished", "head_of", "is_done", "plan_of"]
+__all__ = [
+    "StageName",
+    "check_format",
+    "check_mixed",
+    "check_space",
+    "finished",
+    "head_of",
+    "is_done",
+    "plan_of",
+    "recipe_of",
+]
 
 StageName = Literal["mixture", "training", "evaluation", "report"]
 """The stages in their order."""
@@ -26,10 +36,19 @@ def plan_of(folder: Path) -> Plan:
     Raises:
         UserError: it is no run folder, or one of another version.
     """
+    return make_plan(recipe_of(folder))
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """The recipe of a run folder.
+
+    Raises:
+        UserError: it is no run folder, or one of another version.
+    """
     if not (folder / "recipe.yaml").is_file():
         raise UserError("no run folder", where=str(folder), how="give the folder that `openflan run` printed")
     check_format(folder)
-    return make_plan(load_recipe(folder / "recipe.yaml", folder=Path(head_of(folder)["folder"])))
+    return load_recipe(folder / "recipe.yaml", folder=Path(head_of(folder)["folder"]))
 
 
 def finished(folder: Path, plan: Plan, until: StageKind) -> bool:

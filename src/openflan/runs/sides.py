@@ -22,7 +22,7 @@ from openflan.evaluation.scores import Score
 from openflan.runs.results import SCHEMA, Results
 from openflan.runs.stages import UNTUNED
 
-__all__ = ["Side", "places_of", "read_models", "read_side"]
+__all__ = ["Side", "places_of", "read_account", "read_models", "read_side"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +96,21 @@ def read_side(folder: Path, score: Score) -> Side:
     answers = {name: read_matrix(place, score=score) for name, place in places_of(folder).items()}
     whole = folder.resolve()
     if (whole / "run.json").is_file():
-        return Side(name=whole.name, answers=answers, results=_account(whole), tuned=True)
+        return Side(name=whole.name, answers=answers, results=read_account(whole), tuned=True)
     run = whole.parent.parent
     if (run / "run.json").is_file():
         return Side(
-            name=f"{run.name} {whole.name}", answers=answers, results=_account(run), tuned=whole.name != UNTUNED
+            name=f"{run.name} {whole.name}", answers=answers, results=read_account(run), tuned=whole.name != UNTUNED
         )
     return Side(name=whole.name, answers=answers, results=None, tuned=None)
 
 
-def _account(run: Path) -> Results | None:
+def read_account(run: Path) -> Results | None:
+    """A run's `results.json`; None where there is none yet.
+
+    Raises:
+        UserError: it is damaged, or of another version.
+    """
     path = run / "results.json"
     if not path.is_file():
         return None

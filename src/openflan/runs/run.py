@@ -1,0 +1,396 @@
+"""A run: a recipe resolved, its folder, and everything that is done with the two.
+
+    run = Run("starter", settings={"training.steps": 20}, runs="runs")    # nothing is written yet
+    run.plan()                                   # what it would train on
+    run.mix(), run.tune(), run.measure()         # each whole or absent; what is there is kept
+    run.model(seed=0).rank("…", ["yes", "no"])
+    run.answers("untuned")                       # a data frame
+
+Invariant: the folder's name is a hash of the recipe, so the same recipe is the same run, and a stage that is whole is
+never done again. Cost: making one reads the recipe; nothing imports torch before it works.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from openflan.errors import UserError
+from openflan.evaluation.model import Model
+from openflan.evaluation.scores import Score
+from openflan.evaluation.tables import answers_table
+from openflan.mixture.mixture import Mixture
+from openflan.recipes.ready import ready_file
+from openflan.recipes.recipe import Recipe, load_recipe, make_recipe
+from openflan.recipes.settings import Settings, set_key, setting_lines, setting_pairs
+from openflan.runs.pipeline import Event, Outcome, report_again
+from openflan.runs.pipeline import run as run_recipe
+from openflan.runs.plan import Plan, make_plan
+from openflan.runs.preview import MixturePreview, preview_mixture
+from openflan.runs.publish import Published, export_model, publish_run
+from openflan.runs.results import Results
+from openflan.runs.run_folder import recipe_of
+from openflan.runs.sides import read_account
+from openflan.runs.stages import UNTUNED, RunPlaces, StageKind, tuned_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from openflan.mixture.export import Exported, Format
+    from openflan.mixture.tracing import Replayed, Seen
+
+__all__ = ["Run"]
+
+Watch = Callable[[Event], None]
+
+
+def _unwatched(_event: Event) -> None:
+    """Look away."""
+
+
+class Run:
+    """One experiment: mixture, tuned models, answers and results of one recipe.
+
+    Args:
+        recipe: a recipe, a recipe file, or the name of a ready one (`starter`, `flan` …).
+        settings: changes to it by dotted key: `{"training.steps": 20}`, or lines as after `--set`.
+        data: a folder with `<task>/<split>.*` files that stand in for the hub, or `twins`.
+        runs: folder that holds the run folders.
+
+    Raises:
+        UserError: there is no such recipe, a key is unknown, or a value is not allowed.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe | str | Path,
+        *,
+        settings: Settings = (),
+        data: str | Path | None = None,
+        runs: str | Path = "runs",
+    ) -> None:
+        lines = setting_lines(settings, data)
+        if isinstance(recipe, Recipe):
+            fields = recipe.model_dump(mode="json")
+            for key, value in setting_pairs(lines):
+                set_key(fields, key, value)
+            self.recipe: Recipe = make_recipe(fields, where="settings", folder=recipe.folder)
+        else:
+            self.recipe = load_recipe(ready_file("recipe", Path(recipe)), lines)
+        """The recipe, with every setting."""
+        self.folder: Path = Path(runs) / self.recipe.run_name
+        """Where everything is, or will be."""
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """The run of a folder.
+
+        Args:
+            folder: a run's folder, wherever it was moved to.
+
+        Raises:
+            UserError: it is no run's folder, or of another version.
+        """
+        run = cls(recipe_of(Path(folder)))
+        run.folder = Path(folder)
+        return run
+
+    def __repr__(self) -> str:
+        return f"Run({self.recipe.name!r}, {str(self.folder)!r})"
+
+    # what it does
+
+    def plan(self, *, estimate: bool = False, workers: int | None = None) -> MixturePreview:
+        """What it would train on: rows, rates, tokens, epochs, disk and time; nothing is downloaded or written.
+
+        Args:
+            estimate: look at no rows, even where they are at hand.
+            workers: processes that would mix.
+
+        Raises:
+            UserError: a task, cluster, folder, row or setting is at fault.
+        """
+        return preview_mixture(self.recipe, estimate=estimate, workers=workers)
+
+    def work(
+        self,
+        until: StageKind | Literal["mixture", "training", "evaluation", "report"] = StageKind.REPORT,
+        *,
+        workers: int | None = None,
+        engine: str = "local",
+        watch: Watch = _unwatched,
+    ) -> Outcome:
+        """Do what the recipe says as far as a stage; what is done already is kept.
+
+        Args:
+            until: the last stage to do.
+            workers: processes that make the token store; by default one a core where it is large.
+            engine: `local`, or `ray` for the processes of a Ray cluster.
+            watch: called with what happens.
+
+        Raises:
+            UserError: the recipe, its data, its model or the disk is at fault, or the folder goes by another name.
+        """
+        if self.folder.name != self.recipe.run_name:
+            how = f"a run goes on in a folder named {self.recipe.run_name}"
+            raise UserError("a run's folder that was renamed can only be read", where=str(self.folder), how=how)
+        return run_recipe(
+            self.recipe, runs=self.folder.parent, until=until, workers=workers, engine=engine, watch=watch
+        )
+
+    def mix(self, *, workers: int | None = None, engine: str = "local", watch: Watch = _unwatched) -> Mixture:
+        """Check for leaks, render, tokenise and pack the tuning set (section 2.1 of Wei et al. 2022).
+
+        Args:
+            workers: as for `work`.
+            engine: as for `work`.
+            watch: as for `work`.
+
+        Raises:
+            UserError: as `work`.
+        """
+        self.work(StageKind.MIXTURE, workers=workers, engine=engine, watch=watch)
+        return self.mixture
+
+    def tune(self, *, watch: Watch = _unwatched) -> "pd.DataFrame":
+        """Tune a model with each seed, mixing first where that is not done; `losses()` of it.
+
+        Args:
+            watch: as for `work`.
+
+        Raises:
+            UserError: as `work`.
+        """
+        self.work(StageKind.TRAINING, watch=watch)
+        return self.losses()
+
+    def measure(self, *, watch: Watch = _unwatched) -> Results:
+        """Ask the untuned model and the tuned ones, and write results and page; all before it is done first.
+
+        Args:
+            watch: as for `work`.
+
+        Raises:
+            UserError: as `work`.
+        """
+        self.work(StageKind.REPORT, watch=watch)
+        return self.results
+
+    def report(self) -> Results:
+        """Write results and page again, from stored answers.
+
+        Raises:
+            UserError: the run is not finished, or is of another version.
+        """
+        return report_again(self.folder)
+
+    # what it has
+
+    @property
+    def places(self) -> RunPlaces:
+        """Where each thing is in its folder."""
+        return RunPlaces(self.folder)
+
+    @property
+    def mixture(self) -> Mixture:
+        """Its tuning set.
+
+        Raises:
+            UserError: it is not mixed yet.
+        """
+        return Mixture(self.places.mixture)
+
+    @property
+    def results(self) -> Results:
+        """The account of it: the verdict by cluster, and every task under every model.
+
+        Raises:
+            UserError: it is not measured yet, or by another version.
+        """
+        results = read_account(self.folder)
+        if results is None:
+            raise UserError("no results yet", where=str(self.folder), how="measure it first: Run.measure()")
+        return results
+
+    def gains(self) -> "pd.DataFrame":
+        """The verdict: a line a cluster: untuned and tuned score (0 to 1), gain and its 95 % interval, chance.
+
+        Raises:
+            UserError: as `results`.
+        """
+        import pandas as pd
+
+        verdict = self.results.verdict
+        records = [
+            {
+                "cluster": one.cluster,
+                "role": role,
+                "untuned": one.base,
+                "tuned": one.tuned,
+                "gain": one.gain,
+                "low": one.gain_ci95[0],
+                "high": one.gain_ci95[1],
+                "chance": one.chance,
+                "rows": one.n_rows,
+            }
+            for role, clusters in (("held out", verdict.held_out), ("seen", verdict.seen))
+            for one in clusters
+        ]
+        return pd.DataFrame(records).set_index("cluster")
+
+    def model(self, seed: int | None = None) -> Model:
+        """A tuned model, to be asked.
+
+        Args:
+            seed: which; the first by default.
+
+        Raises:
+            UserError: it is not tuned yet.
+        """
+        return Model(self.folder, seed=seed)
+
+    def answers(self, model: str | int = UNTUNED, *, score: Score | None = None) -> "pd.DataFrame":
+        """Every answer of a model: prompt, answer, expected, value (0 to 1), options, their log-likelihoods (nats).
+
+        Args:
+            model: `untuned`, or the seed of a tuned one.
+            score: decide ranked answers by this normalisation, whatever they were decided by.
+
+        Raises:
+            UserError: that model was not asked yet, or a file is damaged.
+        """
+        name = tuned_name(model) if isinstance(model, int) else model
+        if name not in self.places.asked:
+            how = f"there are those of {', '.join(self.places.asked) or 'none'}"
+            raise UserError(f"no answers of '{name}'", where=str(self.folder), how=how)
+        return answers_table(self.places.answers(name), score=score)
+
+    def losses(self) -> "pd.DataFrame":
+        """What each step of tuning measured: a line a seed and step (from 1), with the loss in nats a target token.
+
+        Raises:
+            UserError: it is not tuned yet.
+        """
+        import pandas as pd
+
+        records = [
+            {"seed": seed, **json.loads(line)}
+            for seed in self.places.tuned
+            for line in self.places.metrics(seed).read_text(encoding="utf-8").splitlines()
+        ]
+        if not records:
+            raise UserError("not tuned yet", where=str(self.folder), how="tune it first: Run.tune()")
+        return pd.DataFrame(records)
+
+    def replay(self, step: int, *, seed: int | None = None) -> list["Replayed"]:
+        """The prompts of a training step, made again from the rows and held against the stored tokens.
+
+        Args:
+            step: an optimizer step, from 1.
+            seed: whose; the recipe's first by default.
+
+        Raises:
+            UserError: there is no such step or seed, or nothing is mixed yet.
+        """
+        from openflan.mixture.store import TokenStore
+        from openflan.mixture.tracing import replay
+        from openflan.models.load import load_rules
+
+        plan = self._plan()
+        store = TokenStore.open(self.places.mixture)
+        work = plan.work(load_rules(plan.model, plan.recipe.prompts), mixture=store.folder)
+        return list(replay(store, work, seed=self.seed(seed), step=step))
+
+    def trace(self, task: str, row: int, *, seed: int | None = None) -> list["Seen"]:
+        """Every training step that saw a row, asked or as a solved example.
+
+        Args:
+            task: a task of the mixture.
+            row: place in its training split, from 0.
+            seed: whose training; the recipe's first by default.
+
+        Raises:
+            UserError: there is no such task, row or seed, or nothing is mixed yet.
+        """
+        from openflan.mixture.store import TokenStore
+        from openflan.mixture.tracing import trace
+
+        return list(trace(TokenStore.open(self.places.mixture), seed=self.seed(seed), task=task, row=row))
+
+    def seed(self, seed: int | None = None) -> int:
+        """A seed as given, or the recipe's first."""
+        return self.recipe.seeds[0] if seed is None else seed
+
+    # what is given away
+
+    def export(
+        self,
+        to: str | Path | None = None,
+        *,
+        format: "Format" = "prompts",
+        only: Literal["all", "commercial"] = "all",
+        seed: int | None = None,
+        report: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> "Exported":
+        """Write the training examples as text, in their order, with provenance and licences, for any trainer.
+
+        Args:
+            to: the file; by default one named after run and seed, in the working folder.
+            format: `prompts`, `messages`, `jsonl` or `parquet`.
+            only: `all`, or `commercial`: tasks whose licence allows it.
+            seed: whose; the recipe's first by default.
+            report: told how many of how many examples are written.
+
+        Raises:
+            UserError: nothing is mixed yet, no example is left, or the file is there already.
+        """
+        from openflan.mixture.export import export_mixture
+        from openflan.mixture.store import TokenStore
+        from openflan.models.load import load_rules
+
+        plan, chosen = self._plan(), self.seed(seed)
+        store = TokenStore.open(self.places.mixture)
+        ending = ".parquet" if format == "parquet" else ".jsonl"
+        return export_mixture(
+            Path(f"{self.folder.name}-seed-{chosen}{ending}") if to is None else Path(to),
+            store,
+            plan.work(load_rules(plan.model, plan.recipe.prompts), mixture=store.folder),
+            seed=chosen,
+            format=format,
+            only=only,
+            report=report,
+        )
+
+    def export_model(self, to: str | Path, *, seed: int | None = None, merge: bool = False) -> Path:
+        """Write a tuned model in Hugging Face layout, with its card.
+
+        Args:
+            to: the folder to write.
+            seed: which; the recipe's first by default.
+            merge: put an adapter into its base's weights.
+
+        Raises:
+            UserError: it is not tuned yet, has no adapter to merge, or the folder is there already.
+        """
+        export_model(self._plan(), self.places, Path(to), seed=self.seed(seed), merge=merge)
+        return Path(to)
+
+    def publish(
+        self, to: str | Path, *, seed: int | None = None, merge: bool = False, public: bool = False
+    ) -> Published:
+        """Put model, card, results, report and mixture lock together into a folder, or on the hub.
+
+        Args:
+            to: a folder (`./name`, `/name`), or a hub id (`owner/name`).
+            seed: which model; the recipe's first by default.
+            merge: put an adapter into its base's weights.
+            public: on the hub, for all to see; private by default.
+
+        Raises:
+            UserError: it is not finished, the folder is there already, or the hub refuses.
+        """
+        return publish_run(self._plan(), self.places, str(to), seed=self.seed(seed), merge=merge, public=public)
+
+    def _plan(self) -> Plan:
+        """Its recipe with every name resolved, and the keys of its stages."""
+        return make_plan(self.recipe)
