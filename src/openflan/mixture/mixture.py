@@ -127,10 +127,17 @@ class Mixture:
         numbers = ((step, number) for step, held in enumerate(store.steps(chosen), start=1) for number in held.tolist())
         records = []
         for step, number in islice(numbers, limit):
-            stored = store.record(number)
-            tokens = len(stored["input_ids"])
-            own = {name: stored[name] for name in ("task", "row", "template")}
-            records.append({"step": step, **own, "tokens": tokens, "target_tokens": tokens - stored["target_start"]})
+            prompt = store.prompt(number)
+            records.append(
+                {
+                    "step": step,
+                    "task": prompt.task,
+                    "row": prompt.row,
+                    "template": prompt.template,
+                    "tokens": len(prompt.input_ids),
+                    "target_tokens": len(prompt.input_ids) - prompt.target_start,
+                }
+            )
         return pd.DataFrame(records)
 
     def compare(self, other: "Mixture | str | Path") -> MixtureChange:

@@ -14,7 +14,6 @@ from openflan.models.load import is_hub_id
 from openflan.runs.plan import Plan
 from openflan.runs.stages import RunPlaces
 from openflan.stage import new_folder
-from openflan.training.handover import copy_model, merge_model
 
 __all__ = ["Published", "export_model", "publish_run"]
 
@@ -37,6 +36,8 @@ def export_model(plan: Plan, run: RunPlaces, to: Path, *, seed: int, merge: bool
     Raises:
         UserError: there is no such model, it has no adapter to merge, or the folder is there already.
     """
+    from openflan.training.handover import copy_model, merge_model  # imports torch
+
     tuned = run.model(seed)
     if not tuned.is_dir():
         raise UserError(f"no tuned model of seed {seed}", where=str(run.folder), how="finish it with `openflan run`")
