@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from openflan.evaluation.audit import TaskAudit as TaskAudit
     from openflan.evaluation.audit import audit_tokenizer as audit_tokenizer
     from openflan.evaluation.comparison import Comparison as Comparison
+    from openflan.evaluation.comparison import SideSpread as SideSpread
+    from openflan.evaluation.comparison import TaskComparison as TaskComparison
     from openflan.evaluation.evaluate import Evaluation as Evaluation
     from openflan.evaluation.evaluate import evaluate as evaluate
     from openflan.evaluation.harness import HarnessExport as HarnessExport
@@ -24,16 +26,52 @@ if TYPE_CHECKING:
     from openflan.evaluation.model import Model as Model
     from openflan.evaluation.model import RankedOptions as RankedOptions
     from openflan.evaluation.scores import as_score as as_score
+    from openflan.evaluation.standalone import EvaluationResults as EvaluationResults
+    from openflan.evaluation.task_results import BestOnValidation as BestOnValidation
+    from openflan.evaluation.task_results import CleanSplit as CleanSplit
+    from openflan.evaluation.task_results import TaskGain as TaskGain
     from openflan.evaluation.task_results import TaskResult as TaskResult
+    from openflan.evaluation.task_results import TemplateSpread as TemplateSpread
+    from openflan.mixture.certificate import ItemCounts as ItemCounts
+    from openflan.mixture.certificate import LeakCertificate as LeakCertificate
+    from openflan.mixture.certificate import LeakEdge as LeakEdge
+    from openflan.mixture.certificate import LeakPair as LeakPair
+    from openflan.mixture.difference import MixtureChange as MixtureChange
+    from openflan.mixture.difference import TaskChange as TaskChange
+    from openflan.mixture.export import Exported as Exported
+    from openflan.mixture.ledger import Ledger as Ledger
+    from openflan.mixture.ledger import LedgerTask as LedgerTask
+    from openflan.mixture.ledger import LockedTask as LockedTask
+    from openflan.mixture.ledger import MixtureLock as MixtureLock
     from openflan.mixture.mixture import Mixture as Mixture
     from openflan.mixture.planning import ClusterPlan as ClusterPlan
+    from openflan.mixture.planning import Concern as Concern
     from openflan.mixture.planning import MixPlan as MixPlan
     from openflan.mixture.planning import Speed as Speed
     from openflan.mixture.planning import TaskPlan as TaskPlan
+    from openflan.mixture.planning import Totals as Totals
+    from openflan.mixture.tracing import Replayed as Replayed
+    from openflan.mixture.tracing import Seen as Seen
+    from openflan.prompts.lint import Fault as Fault
+    from openflan.prompts.lint import TaskCheck as TaskCheck
+    from openflan.prompts.options import RowAnswer as RowAnswer
     from openflan.prompts.render import Prompt as Prompt
+    from openflan.prompts.showing import ShownRow as ShownRow
     from openflan.prompts.task import Task as Task
     from openflan.prompts.task import Tasks as Tasks
     from openflan.ranks import is_first as is_first
+    from openflan.recipes.parts import EvaluationPart as EvaluationPart
+    from openflan.recipes.parts import LoraPart as LoraPart
+    from openflan.recipes.parts import MixedStyle as MixedStyle
+    from openflan.recipes.parts import MixtureGroup as MixtureGroup
+    from openflan.recipes.parts import MixturePart as MixturePart
+    from openflan.recipes.parts import ModelPart as ModelPart
+    from openflan.recipes.parts import OptimizerPart as OptimizerPart
+    from openflan.recipes.parts import PromptsPart as PromptsPart
+    from openflan.recipes.parts import SoftPromptPart as SoftPromptPart
+    from openflan.recipes.parts import StylePart as StylePart
+    from openflan.recipes.parts import TasksPart as TasksPart
+    from openflan.recipes.parts import TrainingPart as TrainingPart
     from openflan.recipes.recipe import Recipe as Recipe
     from openflan.report.write_comparison import write_comparison as write_comparison
     from openflan.report.write_study import write_study_page as write_study_page
@@ -45,31 +83,65 @@ if TYPE_CHECKING:
     from openflan.runs.preview import MissingRows as MissingRows
     from openflan.runs.preview import MixturePreview as MixturePreview
     from openflan.runs.publish import Published as Published
+    from openflan.runs.results import ClusterVerdict as ClusterVerdict
+    from openflan.runs.results import Results as Results
+    from openflan.runs.results import SeedVerdict as SeedVerdict
+    from openflan.runs.results import StageCost as StageCost
+    from openflan.runs.results import Verdict as Verdict
     from openflan.runs.run import Run as Run
+    from openflan.runs.stages import RunPlaces as RunPlaces
     from openflan.runs.stages import Stage as Stage
     from openflan.runs.stages import StageKind as StageKind
     from openflan.study.forecast import PACE as PACE
+    from openflan.study.forecast import CellForecast as CellForecast
     from openflan.study.forecast import Forecast as Forecast
+    from openflan.study.outcome import AxisRecord as AxisRecord
+    from openflan.study.outcome import CellRecord as CellRecord
+    from openflan.study.outcome import Finding as Finding
+    from openflan.study.outcome import PlotRecord as PlotRecord
+    from openflan.study.outcome import Point as Point
+    from openflan.study.outcome import SeedPoint as SeedPoint
     from openflan.study.outcome import StudyOutcome as StudyOutcome
+    from openflan.study.outcome import ValueRecord as ValueRecord
     from openflan.study.running import CellEvent as CellEvent
     from openflan.study.study import Study as Study
+    from openflan.tasks.catalog import Entry as Entry
+    from openflan.tasks.sources import SourceRow as SourceRow
+    from openflan.tasks.spec import Answer as Answer
+    from openflan.tasks.spec import FewShot as FewShot
+    from openflan.tasks.spec import Source as Source
+    from openflan.tasks.spec import TaskSpec as TaskSpec
+    from openflan.tasks.spec import Template as Template
 
 __version__ = "0.1.0"
 
 _ROOMS = {
     "errors": "UserError",
     "evaluation.audit": "TaskAudit audit_tokenizer",
-    "evaluation.comparison": "Comparison",
+    "evaluation.comparison": "Comparison SideSpread TaskComparison",
     "evaluation.evaluate": "Evaluation evaluate",
     "evaluation.harness": "HarnessExport HarnessTask export_tasks",
     "evaluation.model": "Model RankedOptions",
     "evaluation.scores": "as_score",
-    "evaluation.task_results": "TaskResult",
+    "evaluation.standalone": "EvaluationResults",
+    "evaluation.task_results": "BestOnValidation CleanSplit TaskGain TaskResult TemplateSpread",
+    "mixture.certificate": "ItemCounts LeakCertificate LeakEdge LeakPair",
+    "mixture.difference": "MixtureChange TaskChange",
+    "mixture.export": "Exported",
+    "mixture.ledger": "Ledger LedgerTask LockedTask MixtureLock",
     "mixture.mixture": "Mixture",
-    "mixture.planning": "ClusterPlan MixPlan Speed TaskPlan",
+    "mixture.planning": "ClusterPlan Concern MixPlan Speed TaskPlan Totals",
+    "mixture.tracing": "Replayed Seen",
+    "prompts.lint": "Fault TaskCheck",
+    "prompts.options": "RowAnswer",
     "prompts.render": "Prompt",
+    "prompts.showing": "ShownRow",
     "prompts.task": "Task Tasks",
     "ranks": "is_first",
+    "recipes.parts": (
+        "EvaluationPart LoraPart MixedStyle MixtureGroup MixturePart ModelPart OptimizerPart PromptsPart "
+        "SoftPromptPart StylePart TasksPart TrainingPart"
+    ),
     "recipes.recipe": "Recipe",
     "report.write_comparison": "write_comparison",
     "report.write_study": "write_study_page",
@@ -77,16 +149,20 @@ _ROOMS = {
     "runs.pipeline": "Event Outcome",
     "runs.preview": "MissingRows MixturePreview",
     "runs.publish": "Published",
+    "runs.results": "ClusterVerdict Results SeedVerdict StageCost Verdict",
     "runs.run": "Run",
-    "runs.stages": "Stage StageKind",
-    "study.forecast": "Forecast PACE",
-    "study.outcome": "StudyOutcome",
+    "runs.stages": "RunPlaces Stage StageKind",
+    "study.forecast": "CellForecast Forecast PACE",
+    "study.outcome": "AxisRecord CellRecord Finding PlotRecord Point SeedPoint StudyOutcome ValueRecord",
     "study.running": "CellEvent",
     "study.study": "Study",
+    "tasks.catalog": "Entry",
+    "tasks.sources": "SourceRow",
+    "tasks.spec": "Answer FewShot Source TaskSpec Template",
 }
 """Where the names of the face stand."""
 
-_HOME = {name: module for module, names in _ROOMS.items() for name in names.split()}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
 
@@ -96,8 +172,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'openflan' has no attribute {name!r}")
     from importlib import import_module
 
-    found = getattr(import_module(f"openflan.{_HOME[name]}"), name)
-    globals()[name] = found
+    found = globals()[name] = getattr(import_module(f"openflan.{_HOME[name]}"), name)
     return found
 
 

@@ -11,7 +11,7 @@ import typer
 import openflan
 from openflan.cli.groups import with_default
 from openflan.cli.options import DataOption, FoldersOption, JsonOption, QuietOption, SetOption, named
-from openflan.cli.progress import Progress, watcher
+from openflan.cli.progress import StageWatch, watcher
 from openflan.errors import UserError, did_you_mean
 
 __all__ = ["app"]
@@ -118,7 +118,7 @@ def tasks(
     sys.stdout.write(f"run with: lm_eval --include_path {to} --tasks openflan_{first}{bos}\n")
 
 
-def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: Progress) -> "openflan.Run":
+def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: StageWatch) -> "openflan.Run":
     """The run that is meant, mixed first where a recipe is given."""
     if source.is_dir():
         if set_ or data:

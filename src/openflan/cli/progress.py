@@ -8,13 +8,13 @@ from typing import Any
 
 import openflan
 
-__all__ = ["Progress", "watcher"]
+__all__ = ["StageWatch", "watcher"]
 
 _EVERY = 15.0
 """Seconds between two plain lines of one stage."""
 
 
-class Progress:
+class StageWatch:
     """What is told of work in progress, by the name of a stage; this one shows nothing of it."""
 
     def __call__(self, event: "openflan.Event") -> None:
@@ -48,10 +48,10 @@ class Progress:
 
 
 @contextmanager
-def watcher(*, quiet: bool) -> Iterator[Progress]:
+def watcher(*, quiet: bool) -> Iterator[StageWatch]:
     """Where to tell how work goes."""
     if quiet:
-        yield Progress()
+        yield StageWatch()
     elif sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -73,7 +73,7 @@ def watcher(*, quiet: bool) -> Iterator[Progress]:
         yield _Lines()
 
 
-class _Live(Progress):
+class _Live(StageWatch):
     """A bar a stage."""
 
     def __init__(self, bars: Any) -> None:
@@ -100,7 +100,7 @@ class _Live(Progress):
         self.noted(stage, how)
 
 
-class _Lines(Progress):
+class _Lines(StageWatch):
     """Plain log lines: start, now and then, end."""
 
     def __init__(self) -> None:
