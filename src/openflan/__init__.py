@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from openflan.evaluation.task_results import TaskGain as TaskGain
     from openflan.evaluation.task_results import TaskResult as TaskResult
     from openflan.evaluation.task_results import TemplateSpread as TemplateSpread
+    from openflan.importers.importing import TaskImport as TaskImport
+    from openflan.importers.importing import import_tasks as import_tasks
+    from openflan.importers.outcome import Imported as Imported
+    from openflan.importers.outcome import Refused as Refused
     from openflan.mixture.certificate import ItemCounts as ItemCounts
     from openflan.mixture.certificate import LeakCertificate as LeakCertificate
     from openflan.mixture.certificate import LeakEdge as LeakEdge
@@ -39,6 +43,9 @@ if TYPE_CHECKING:
     from openflan.mixture.difference import MixtureChange as MixtureChange
     from openflan.mixture.difference import TaskChange as TaskChange
     from openflan.mixture.export import Exported as Exported
+    from openflan.mixture.holdout import Condemned as Condemned
+    from openflan.mixture.holdout import HoldOut as HoldOut
+    from openflan.mixture.holdout import hold_out as hold_out
     from openflan.mixture.ledger import Ledger as Ledger
     from openflan.mixture.ledger import LedgerTask as LedgerTask
     from openflan.mixture.ledger import LockedTask as LockedTask
@@ -52,6 +59,8 @@ if TYPE_CHECKING:
     from openflan.mixture.planning import Totals as Totals
     from openflan.mixture.tracing import Replayed as Replayed
     from openflan.mixture.tracing import Seen as Seen
+    from openflan.prompts.drafting import Draft as Draft
+    from openflan.prompts.drafting import draft_task as draft_task
     from openflan.prompts.lint import Fault as Fault
     from openflan.prompts.lint import TaskCheck as TaskCheck
     from openflan.prompts.options import RowAnswer as RowAnswer
@@ -106,12 +115,15 @@ if TYPE_CHECKING:
     from openflan.study.running import CellEvent as CellEvent
     from openflan.study.study import Study as Study
     from openflan.tasks.catalog import Entry as Entry
+    from openflan.tasks.errata import as_fidelity as as_fidelity
+    from openflan.tasks.lineage import Descent as Descent
     from openflan.tasks.sources import SourceRow as SourceRow
     from openflan.tasks.spec import Answer as Answer
     from openflan.tasks.spec import FewShot as FewShot
     from openflan.tasks.spec import Source as Source
     from openflan.tasks.spec import TaskSpec as TaskSpec
     from openflan.tasks.spec import Template as Template
+    from openflan.tasks.splits import official_rows as official_rows
 
 __version__ = "0.1.0"
 
@@ -125,13 +137,17 @@ _ROOMS = {
     "evaluation.scores": "as_score",
     "evaluation.standalone": "EvaluationResults",
     "evaluation.task_results": "BestOnValidation CleanSplit TaskGain TaskResult TemplateSpread",
+    "importers.importing": "TaskImport import_tasks",
+    "importers.outcome": "Imported Refused",
     "mixture.certificate": "ItemCounts LeakCertificate LeakEdge LeakPair",
     "mixture.difference": "MixtureChange TaskChange",
     "mixture.export": "Exported",
+    "mixture.holdout": "Condemned HoldOut hold_out",
     "mixture.ledger": "Ledger LedgerTask LockedTask MixtureLock",
     "mixture.mixture": "Mixture",
     "mixture.planning": "ClusterPlan Concern MixPlan Speed TaskPlan Totals",
     "mixture.tracing": "Replayed Seen",
+    "prompts.drafting": "Draft draft_task",
     "prompts.lint": "Fault TaskCheck",
     "prompts.options": "RowAnswer",
     "prompts.render": "Prompt",
@@ -157,8 +173,11 @@ _ROOMS = {
     "study.running": "CellEvent",
     "study.study": "Study",
     "tasks.catalog": "Entry",
+    "tasks.errata": "as_fidelity",
+    "tasks.lineage": "Descent",
     "tasks.sources": "SourceRow",
     "tasks.spec": "Answer FewShot Source TaskSpec Template",
+    "tasks.splits": "official_rows",
 }
 """Where the names of the face stand."""
 

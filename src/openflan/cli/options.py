@@ -17,7 +17,6 @@ __all__ = [
     "QuietOption",
     "RecipeArgument",
     "SetOption",
-    "fidelity_errata",
     "named",
 ]
 
@@ -46,16 +45,3 @@ def named(**options: str) -> Iterator[None]:
             if where == argument or where.startswith((f"{argument} ", f"{argument}[", f"{argument}:")):
                 raise UserError(error.what, where=option + where.removeprefix(argument), how=error.how) from error
         raise
-
-
-def fidelity_errata(fidelity: str) -> frozenset[str]:
-    """The errata that `--fidelity` turns on.
-
-    Raises:
-        UserError: it is neither `paper` nor `code-v1`.
-    """
-    from openflan.tasks.errata import active_errata
-
-    if fidelity not in ("paper", "code-v1"):
-        raise UserError(f"no fidelity '{fidelity}'", where="--fidelity", how="paper or code-v1")
-    return active_errata(fidelity, {}, where="--fidelity")  # type: ignore[arg-type]

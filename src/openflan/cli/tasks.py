@@ -2,17 +2,13 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+import openflan
 from openflan.cli import tasks_audit, tasks_check, tasks_holdout, tasks_import, tasks_new
-from openflan.cli.options import DataOption, FoldersOption, JsonOption, fidelity_errata
-
-if TYPE_CHECKING:
-    from openflan.prompts.render import Prompt
-    from openflan.tasks.catalog import Entry
-    from openflan.tasks.spec import TaskSpec
+from openflan.cli.options import DataOption, FoldersOption, JsonOption, named
 
 __all__ = ["app"]
 
@@ -37,45 +33,40 @@ def list_(
     json_: JsonOption = False,
 ) -> None:
     """List tasks by cluster."""
-    from openflan.tasks.catalog import COLLECTIONS, open_catalog
-    from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
-
-    entries = open_catalog(folder or []).select(words or [*COLLECTIONS, "mine"], where="tasks list")
+    known = openflan.Tasks(folder or [])
+    with named(tasks="tasks list"):
+        chosen = known.select(*(words or []))
     if clusters:
-        counts = {name: sum(name in entry.spec.called for entry in entries) for name in (*CLUSTERS, *SUBCLUSTERS)}
+        meanings = {**known.clusters, **known.subclusters}
+        counts = {name: sum(name in task.spec.called for task in chosen) for name in meanings}
         if json_:
-            sys.stdout.write(json.dumps({name: counts[name] for name in CLUSTERS}) + "\n")
+            sys.stdout.write(json.dumps({name: counts[name] for name in known.clusters}) + "\n")
             return
         for name, count in counts.items():
-            indent = "  " if name in SUBCLUSTERS else ""
-            what = {**CLUSTERS, **SUBCLUSTERS}[name]
-            sys.stdout.write(f"{indent + name:<40} {count:>3} tasks  {what}\n")
+            indent = "  " if name in known.subclusters else ""
+            sys.stdout.write(f"{indent + name:<40} {count:>3} tasks  {meanings[name]}\n")
         return
     if json_:
-        records = [{"collection": e.collection, **e.spec.model_dump(mode="json")} for e in entries]
+        records = [{"collection": e.collection, **e.spec.model_dump(mode="json")} for e in chosen]
         sys.stdout.write(json.dumps(records, ensure_ascii=False) + "\n")
         return
-    _print_table(entries)
+    _print_table(chosen, list(known.clusters))
 
 
-def _print_table(entries: "list[Entry]") -> None:
+def _print_table(tasks: list["openflan.Task"], clusters: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
-
-    from openflan.tasks.clusters import CLUSTERS
-    from openflan.tasks.splits import official_rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("task", "train rows", "templates", "kind", "metrics", "licence", "source"):
         right = name in ("train rows", "templates")
         table.add_column(name, justify="right" if right else "left", no_wrap=name in ("task", "train rows"))
-    for cluster in CLUSTERS:
-        members = sorted((e for e in entries if e.spec.cluster == cluster), key=lambda e: e.spec.subcluster or "")
+    for cluster in clusters:
+        members = sorted((t for t in tasks if t.cluster == cluster), key=lambda task: task.spec.subcluster or "")
         if members:
             table.add_row(f"[bold]{cluster}[/bold]")
-        for entry in members:
-            spec = entry.spec
-            rows = official_rows(spec, "train")
+        for task in members:
+            spec, rows = task.spec, task.official_rows
             inverted = sum(template.inverted for template in spec.templates)
             table.add_row(
                 f"  {spec.name}",
@@ -93,12 +84,12 @@ def _print_table(entries: "list[Entry]") -> None:
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table, highlight=False)
 
 
-def _unverified(spec: "TaskSpec", what: str) -> str:
+def _unverified(spec: "openflan.TaskSpec", what: str) -> str:
     """What to say after a value that nobody has seen a record of."""
     return " (unverified)" if what in spec.unverified else ""
 
 
-def _source(spec: "TaskSpec") -> str:
+def _source(spec: "openflan.TaskSpec") -> str:
     source = spec.source
     if source.hub:
         part = source.config or (source.patterns(next(iter(source.files)))[0] if source.files else "")
@@ -118,32 +109,24 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Render a row under every template: of the task's twin, or of real data with --data or --hub."""
-    from openflan.errors import UserError, did_you_mean
-    from openflan.prompts.showing import show_row
-    from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.sources import find_data
-
-    errata = fidelity_errata(fidelity)
-    entries = open_catalog(folder or [], errata=errata).entries
-    if name not in entries:
-        raise UserError(f"no task '{name}'", how=did_you_mean(name, entries) or "see `openflan tasks list`")
-    if split not in ("train", "validation", "test"):
-        raise UserError(f"no split '{split}'", where="--split", how="train, validation or test")
-    spec = entries[name].spec
-    shown = show_row(entries[name], row, role=split, data=find_data(data), hub=hub)  # type: ignore[arg-type]
+    with named(fidelity="--fidelity", split="--split", row="--row"):
+        tasks = openflan.Tasks(folder or [], fidelity=openflan.as_fidelity(fidelity))
+        task = tasks[name]
+        shown = task.show(row, split=split, data=data or ("hub" if hub else None))  # type: ignore[arg-type]
+    spec = task.spec
     baseline = shown.baseline
     if json_:
         record = {
             "task": name,
             "row": shown.row.index,
             "twin": shown.twin,
-            "errata": _active(spec, errata),
+            "errata": [name for name in task.errata if name in tasks.errata],
             "prompts": [_record(spec, prompt) for prompt in shown.prompts],
             "baseline": None if baseline is None else {"input": baseline.input, "target": baseline.target},
         }
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
         return
-    _print_facts(spec, errata)
+    _print_facts(task, tasks.errata)
     kind = "the twin's" if shown.twin else split
     sys.stdout.write(f"Row {shown.row.index + 1} of {kind} rows under every template that fits it:\n")
     for prompt in shown.prompts:
@@ -153,7 +136,7 @@ def show(
         sys.stdout.write(f"\n--- baseline, for untuned models ---\n{baseline.input}\n  => {baseline.target}\n")
 
 
-def _record(spec: "TaskSpec", prompt: "Prompt") -> dict[str, Any]:
+def _record(spec: "openflan.TaskSpec", prompt: "openflan.Prompt") -> dict[str, Any]:
     return {
         "template": prompt.number + 1,
         "inverted": spec.templates[prompt.number].inverted,
@@ -162,17 +145,9 @@ def _record(spec: "TaskSpec", prompt: "Prompt") -> dict[str, Any]:
     }
 
 
-def _active(spec: "TaskSpec", errata: frozenset[str]) -> list[str]:
-    """The errata that are on and change this task's rows."""
-    from openflan.tasks.errata import errata_of
-
-    return [name for name in errata_of(spec) if name in errata]
-
-
-def _print_facts(spec: "TaskSpec", errata: frozenset[str]) -> None:
+def _print_facts(task: "openflan.Task", errata: frozenset[str]) -> None:
     """What a spec says, a line each."""
-    from openflan.tasks.errata import ERRATA, errata_of
-
+    spec = task.spec
     facts = {
         "cluster": spec.cluster + (f" / {spec.subcluster}" if spec.subcluster else ""),
         "kind": f"{spec.kind}; {', '.join(spec.metrics)}",
@@ -185,7 +160,7 @@ def _print_facts(spec: "TaskSpec", errata: frozenset[str]) -> None:
         "unverified": ", ".join(spec.unverified),
         "notes": spec.notes,
         "errata": "; ".join(
-            f"{name} ({'on: ' + ERRATA[name].what if name in errata else 'off'})" for name in errata_of(spec)
+            f"{name} ({'on: ' + what if name in errata else 'off'})" for name, what in task.errata.items()
         ),
     }
     sys.stdout.write(f"{spec.name}: {spec.description}\n")

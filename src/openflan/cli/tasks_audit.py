@@ -3,12 +3,12 @@
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from openflan.cli.options import DataOption, FoldersOption, JsonOption
+import openflan
+from openflan.cli.options import DataOption, FoldersOption, JsonOption, named
 
 __all__ = ["audit"]
 
@@ -23,24 +23,12 @@ def audit(
     json_: JsonOption = False,
 ) -> None:
     """Tell where tokenising prompt and answer together would differ from tokenising them apart, as openflan does."""
-    from openflan.evaluation.audit import audit_task
-    from openflan.models.load import find_model, load_rules
-    from openflan.prompts.encoding import TextEncoder
-    from openflan.recipes.parts import ModelPart, PromptsPart
-    from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.sources import find_data
-
-    place = find_data(data or ("twins" if not folder else None))
-    chosen = open_catalog(folder or []).select(words or (["mine"] if folder else ["catalog"]), where="tasks audit")
-    part = PromptsPart(separator=separator)
-    encoder = TextEncoder(load_rules(find_model(ModelPart(path=tokenizer), Path(tokenizer).expanduser()), part))
-    audits = [
-        audit_task(entry, encoder, rows=rows, separator=separator, data=place)
-        for entry in chosen
-        if entry.spec.is_classification and "test" in entry.spec.splits
-    ]
+    with named(tasks="tasks audit"):
+        audits = openflan.audit_tokenizer(
+            tokenizer, words or [], rows=rows, separator=separator, folders=folder or [], data=data
+        )
     if json_:
-        record = {"tokenizer": tokenizer, "tasks": [asdict(audit) for audit in audits]}
+        record = {"tokenizer": tokenizer, "tasks": [asdict(one) for one in audits]}
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
         return
     for one in audits:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from openflan.cli.options import DataOption, FoldersOption, JsonOption
+import openflan
+from openflan.cli.options import DataOption, FoldersOption, JsonOption, named
 
 __all__ = ["check"]
 
@@ -18,14 +19,9 @@ def check(
     json_: JsonOption = False,
 ) -> None:
     """Render every template on every twin and data row and list what is wrong. Exit code 1 if anything is."""
-    from openflan.prompts.lint import check_task
-    from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.sources import find_data
-
-    place = find_data(data)
-    catalog = open_catalog(folder or [])
-    chosen = catalog.select(words or (["mine"] if folder else ["catalog"]), where="tasks check")
-    checked = [check_task(entry, data=place, strict=entry.collection == "catalog") for entry in chosen]
+    with named(tasks="tasks check"):
+        chosen = openflan.Tasks(folder or []).select(*(words or ["mine" if folder else "catalog"]))
+    checked = [task.check(data=data) for task in chosen]
     faults = [fault for one in checked for fault in one.faults]
     counts = {
         "tasks": len(checked),

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from openflan.cli.options import FoldersOption, JsonOption, fidelity_errata
+import openflan
+from openflan.cli.options import FoldersOption, JsonOption, named
 
 __all__ = ["holdout"]
 
@@ -24,14 +25,13 @@ def holdout(
     json_: JsonOption = False,
 ) -> None:
     """Show which tasks leave tuning with a cluster: by the paper's rule, or because they share its text."""
-    from openflan.mixture.holdout import hold_out
-    from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.splits import official_rows
-
-    errata = fidelity_errata(fidelity)
-    entries = open_catalog(folder or []).select(use.split(","), where="--use")
-    division = hold_out(entries, clusters, kin="none" if no_kin else "paper", lineage="keep" if keep else "drop")
-    counts = [official_rows(entry.spec, "train", errata=errata) for entry in division.tuned]
+    with named(fidelity="--fidelity", tasks="--use"):
+        tasks = openflan.Tasks(folder or [], fidelity=openflan.as_fidelity(fidelity))
+        chosen = tasks.select(*use.split(","))
+    division = openflan.hold_out(
+        chosen, clusters, kin="none" if no_kin else "paper", lineage="keep" if keep else "drop"
+    )
+    counts = [openflan.official_rows(entry.spec, "train", errata=tasks.errata) for entry in division.tuned]
     record: dict[str, Any] = {
         "hold_out": clusters,
         "clusters": list(division.clusters),

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+import openflan
+from openflan.cli.options import named
+
 __all__ = ["new"]
 
 
@@ -17,9 +20,8 @@ def new(
     force: Annotated[bool, typer.Option("--force", help="Write over a task file.")] = False,
 ) -> None:
     """Write a task file for a table: columns, label and options guessed, ten templates to start from."""
-    from openflan.prompts.drafting import draft_task
-
-    draft = draft_task(file, name=name, out=out, cluster=cluster, force=force)
+    with named(cluster="--cluster"):
+        draft = openflan.draft_task(file, name=name, out=out, cluster=cluster, force=force)
     spec, path, kind = draft.entry.spec, draft.entry.path, draft.kind.replace("_", " ")
     sys.stdout.write(f"{path}: {kind}, {draft.rows:,} rows, {len(spec.templates)} templates\n")
     sys.stdout.writelines(f"  look at {doubt}\n" for doubt in draft.doubts)

@@ -56,7 +56,7 @@ def draft_task(
     if not is_rows(table):
         raise UserError("no such file", where=str(table), how="give a .csv, .jsonl, .parquet or .arrow file")
     if cluster is not None and cluster not in CLUSTERS:
-        raise UserError(f"no cluster '{cluster}'", where="--cluster", how=did_you_mean(cluster, CLUSTERS))
+        raise UserError(f"no cluster '{cluster}'", where="cluster", how=did_you_mean(cluster, CLUSTERS))
     stem = table.name.split(".")[0] if table.is_file() else table.name
     name = name or re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_") or "task"
     folder = out or table.parent

@@ -47,7 +47,7 @@ def show_row(
     rows = load_twin(entry) if twin else load_rows(entry, role, data=data, limit=number + 1)
     if number >= len(rows):
         what = f"{'the twin' if twin else role} has {len(rows)} rows"
-        raise UserError(what, where=f"--row {number}", how="choose a smaller one")
+        raise UserError(what, where=f"row {number}", how="choose a smaller one")
     row, renderer = rows[number], TaskRenderer(entry)
     return ShownRow(
         row=row,

@@ -21,7 +21,7 @@ from openflan.prompts.render import Prompt
 from openflan.prompts.showing import ShownRow, show_row
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
-from openflan.tasks.errata import ERRATA, Fidelity, active_errata, errata_of
+from openflan.tasks.errata import ERRATA, Fidelity, active_errata, as_fidelity, errata_of
 from openflan.tasks.sources import find_data, load_rows, load_twin
 from openflan.tasks.splits import Role, official_rows
 
@@ -143,9 +143,7 @@ class Tasks:
     """
 
     def __init__(self, folders: Iterable[str | Path] = (), *, fidelity: Fidelity = "paper") -> None:
-        if fidelity not in ("paper", "code-v1"):
-            raise UserError(f"no fidelity '{fidelity}'", where="fidelity", how="paper or code-v1")
-        self.errata: frozenset[str] = active_errata(fidelity, {}, where="fidelity")
+        self.errata: frozenset[str] = active_errata(as_fidelity(fidelity), {}, where="fidelity")
         """Switches that are on (docs/tasks.md)."""
         self._catalog = open_catalog([Path(folder) for folder in folders], errata=self.errata)
 
@@ -181,9 +179,15 @@ class Tasks:
         """
         return [Task.of(entry) for entry in self._catalog.select(words or [*COLLECTIONS, "mine"], where=where)]
 
+    @property
     def clusters(self) -> dict[str, str]:
-        """The paper's clusters and, after them, the kinds of task in `misc`: name and what it asks for."""
-        return {**CLUSTERS, **SUBCLUSTERS}
+        """The paper's twelve clusters (Wei et al. 2022, figure 3): name and what it asks for."""
+        return dict(CLUSTERS)
+
+    @property
+    def subclusters(self) -> dict[str, str]:
+        """What the cluster `misc` is made of: name and what it asks for."""
+        return dict(SUBCLUSTERS)
 
     def table(self, *words: str) -> "pd.DataFrame":
         """A line a task: cluster, kind, metrics, templates, official training rows, licence.

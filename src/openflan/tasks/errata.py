@@ -10,12 +10,12 @@ would no longer be functions of the row alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from openflan.errors import UserError, did_you_mean
 from openflan.tasks.spec import TaskSpec
 
-__all__ = ["ERRATA", "Erratum", "active_errata", "apply_errata", "errata_of"]
+__all__ = ["ERRATA", "Erratum", "active_errata", "apply_errata", "as_fidelity", "errata_of"]
 
 Fidelity = Literal["paper", "code-v1"]
 
@@ -56,6 +56,18 @@ ERRATA: dict[str, Erratum] = {
     "drop_remainder": Erratum(what="rows after the last whole multiple of the number of templates are left out"),
 }
 """Every switch by name."""
+
+
+def as_fidelity(word: str) -> Fidelity:
+    """Whom to be true to: the paper, or the authors' released code.
+
+    Raises:
+        UserError: it is neither `paper` nor `code-v1`.
+    """
+    for fidelity in get_args(Fidelity):
+        if word == fidelity:
+            return fidelity  # type: ignore[no-any-return]
+    raise UserError(f"no fidelity '{word}'", where="fidelity", how="paper or code-v1")
 
 
 def active_errata(fidelity: Fidelity, single: Mapping[str, bool], *, where: str) -> frozenset[str]:
