@@ -83,7 +83,6 @@ if TYPE_CHECKING:
     from openflan.recipes.parts import TrainingPart as TrainingPart
     from openflan.recipes.recipe import Recipe as Recipe
     from openflan.report.write_comparison import write_comparison as write_comparison
-    from openflan.report.write_study import write_study_page as write_study_page
     from openflan.runs.compare import Answers as Answers
     from openflan.runs.compare import compare as compare
     from openflan.runs.compare import rescore as rescore
@@ -112,6 +111,7 @@ if TYPE_CHECKING:
     from openflan.study.outcome import SeedPoint as SeedPoint
     from openflan.study.outcome import StudyOutcome as StudyOutcome
     from openflan.study.outcome import ValueRecord as ValueRecord
+    from openflan.study.page import write_study_page as write_study_page
     from openflan.study.running import CellEvent as CellEvent
     from openflan.study.study import Study as Study
     from openflan.tasks.catalog import Entry as Entry
@@ -160,7 +160,7 @@ _ROOMS = {
     ),
     "recipes.recipe": "Recipe",
     "report.write_comparison": "write_comparison",
-    "report.write_study": "write_study_page",
+    "study.page": "write_study_page",
     "runs.compare": "Answers compare rescore",
     "runs.pipeline": "Event Outcome",
     "runs.preview": "MissingRows MixturePreview",

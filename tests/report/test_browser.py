@@ -7,8 +7,8 @@ from synthetic_study import make_study
 
 from openflan.report.comparison_page import ComparisonFigures, render_comparison
 from openflan.report.page import render_page
-from openflan.report.study_page import render_study
-from openflan.report.study_plot import study_drawing
+from openflan.study.figure import study_drawing
+from openflan.study.page import render_study
 
 WIDTHS = [400, 1_400]
 FAULTY = "<!doctype html><p style='width:900px'>wide</p><script>console.error('no')</script>"

@@ -6,9 +6,8 @@ from test_page import Reader
 
 from openflan.errors import UserError
 from openflan.report.numbers import plain_name
-from openflan.report.study_page import render_study
-from openflan.report.study_plot import curves_of, study_drawing
-from openflan.report.write_study import write_study_page
+from openflan.study.figure import curves_of, study_drawing
+from openflan.study.page import render_study, write_study_page
 
 
 def read(study) -> Reader:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from little_studies import little_study, write_study
-from openflan.study.account import read_account
 from openflan.study.forecast import forecast
 from openflan.study.grid import make_grid
+from openflan.study.outcome import read_study
 from openflan.study.running import run_study
 from openflan.study.spec import load_study
 
@@ -33,7 +33,7 @@ def finished(tmp_path_factory, my_tasks, tiny_llama):
 
 def test_the_account_tells_every_cell_point_and_finding(finished):
     _, runs, ran, _ = finished
-    outcome = read_account(ran.folder)
+    outcome = read_study(ran.folder)
     assert outcome == ran.outcome
     assert [cell.name for cell in outcome.cells] == [
         "steps=1,asked=shown",
@@ -157,7 +157,7 @@ def test_stopped_by_the_user_it_tells_what_is_whole_and_what_waits(finished, tmp
     with pytest.raises(KeyboardInterrupt):
         run_study(study, runs=tmp_path, watch=stop)
     (folder,) = tmp_path.glob("study-*")
-    outcome = read_account(folder)
+    outcome = read_study(folder)
     assert [cell.status for cell in outcome.cells] == ["ok", "waiting"]
     assert {point.cell for point in outcome.points} == {"steps=1,asked=shown"}
     assert outcome.cells[0].certificate
@@ -190,7 +190,7 @@ def test_a_cell_that_fails_is_named_and_the_others_go_on(broken, openflan):
     assert "openflan: model=bad: model.path: no/such/folder: no such model folder" in err
     assert "openflan: model=blocked: the model that it starts from failed: second: " in err
     (folder,) = runs.glob("study-*")
-    outcome = read_account(folder)
+    outcome = read_study(folder)
     assert {c.name: c.status for c in outcome.cells} == {
         "model=good": "ok",
         "model=bad": "failed",

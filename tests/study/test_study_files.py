@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import openflan_starter
 from little_studies import little_study, write_study
 from openflan.errors import UserError
-from openflan.recipes.recipe import load_recipe
 from openflan.study.forecast import forecast
 from openflan.study.grid import make_grid
 from openflan.study.spec import load_study
@@ -54,7 +54,7 @@ def test_the_clusters_are_added_in_the_papers_order_and_none_is_lost():
         used = [set(cell.data["tasks"]["use"]) for cell in found]
         assert all(fewer < more for fewer, more in pairwise(used))
     last = set(cells["starter"][-1].data["tasks"]["use"])
-    suite = Path(load_recipe.__code__.co_filename).parent.glob("starter/suite/*/*.yaml")
+    suite = openflan_starter.SUITE.glob("*/*.yaml")
     left_out = {path.parent.name for path in suite if path.stem not in last}
     assert left_out == {"closed_book_qa", "commonsense", "reading_comprehension_with_commonsense"}
 

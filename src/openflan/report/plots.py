@@ -9,7 +9,6 @@ Rejected: bars from 0, which draw the eye to the score itself and not to the ste
 
 import math
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from matplotlib.ticker import MultipleLocator
 
 from openflan.report.numbers import Outcome, outcome, outcome_words, plain_name, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
-from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg
+from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg, write_label
 from openflan.runs.results import ClusterVerdict
 
 __all__ = ["cluster_drawing", "cluster_plot", "template_strip"]
@@ -78,10 +77,10 @@ def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool
                 tone: dict[str, Any] = {"color": _TONE[outcome(verdict.gain_ci95)], "transform": beside, "va": "center"}
                 label = plain_name(verdict.cluster)
                 if narrow:
-                    _label(axes, edge, y + 16, label, transform=beside, size=12.5)
+                    write_label(axes, edge, y + 16, label, transform=beside)
                     axes.text(text_edge, y + 16, words, ha="right", size=12.5, **tone)
                 else:
-                    _label(axes, -18 / area, middle, label, transform=beside, ha="right")
+                    write_label(axes, -18 / area, middle, label, transform=beside, ha="right", size=13)
                     axes.text(1 + 24 / area, middle - 8, told, **tone)
                     axes.text(1 + 24 / area, middle + 9, words, size=11.5, **tone)
                 y += row
@@ -143,10 +142,3 @@ def _clusters_told(groups: Mapping[str, Sequence[ClusterVerdict]]) -> str:
 
 def _extent(scores: Sequence[float]) -> str:
     return f"{points(min(scores))} to {points(max(scores))}"
-
-
-def _label(axes: Any, x: float, y: float, label: str, **style: Any) -> None:
-    """A label on two lines at most, each its own text, so that the page's typeface keeps them aligned."""
-    lines = wrap(label, 28, max_lines=2, placeholder=" …")
-    for number, line in enumerate(lines):
-        axes.text(x, y + 16 * (number - (len(lines) - 1) / 2), line, va="center", **style)

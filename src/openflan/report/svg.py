@@ -13,12 +13,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from textwrap import wrap
+from typing import Any
 
 import matplotlib.style
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-__all__ = ["NARROW", "WIDE", "Ink", "canvas", "to_svg"]
+__all__ = ["NARROW", "WIDE", "Ink", "canvas", "to_svg", "write_label"]
 
 WIDE, NARROW = 940, 350
 """Width of figures for screens and paper, and for phones, in CSS pixels."""
@@ -70,6 +72,17 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
     """An empty figure in page units (CSS pixels at full width), whatever the user's matplotlib settings."""
     with matplotlib.style.context(["default", _SETTINGS]):
         yield Figure(figsize=(width / 72, height / 72), dpi=72)
+
+
+def write_label(axes: Any, x: float, y: float, label: str, *, letters: int = 28, **style: Any) -> None:
+    """Write a label on two lines at most, each its own text, so that the page's typeface keeps them aligned.
+
+    Args:
+        letters: of a line.
+    """
+    lines = wrap(label, letters, max_lines=2, placeholder=" …")
+    for number, line in enumerate(lines):
+        axes.text(x, y + 16 * (number - (len(lines) - 1) / 2), line, va="center", **{"size": 12.5, **style})
 
 
 def to_svg(figure: Figure, *, name: str, described: str) -> Markup:

@@ -18,40 +18,22 @@ import yaml
 
 from openflan.errors import UserError
 from openflan.machine import machine_facts, version_facts
-from openflan.report.write_study import write_study_page
 from openflan.stage import read_manifest, user_file_errors, write_atomically
-from openflan.study.drawing import write_plot
+from openflan.study.figure import write_plot
 from openflan.study.findings import findings_of, study_sentence
 from openflan.study.grid import Cell, Grid
 from openflan.study.measuring import Measured, measure_run
 from openflan.study.outcome import STUDY_SCHEMA, CellRecord, PlotRecord, StudyOutcome
+from openflan.study.page import write_study_page
 from openflan.study.points import axes_of, points_of
 from openflan.study.spec import Study
 
-__all__ = ["account_folder", "read_account", "write_account"]
+__all__ = ["account_folder", "write_account"]
 
 
 def account_folder(study: Study, grid: Grid, runs: Path) -> Path:
     """Where a study's account lies."""
     return runs / f"study-{study.file.name}-{grid.fingerprint[:8]}"
-
-
-def read_account(folder: Path) -> StudyOutcome:
-    """Read a study's account.
-
-    Raises:
-        UserError: there is none, or it is of another version.
-    """
-    path = folder / "study.json"
-    try:
-        return StudyOutcome.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            "no study there", where=str(folder), how="give the folder that `openflan study` printed"
-        ) from None
-    except ValueError:
-        how = f"this openflan reads version {STUDY_SCHEMA}; run the study again"
-        raise UserError("no whole account of a study", where=str(path), how=how) from None
 
 
 def write_account(study: Study, grid: Grid, runs: Path, messages: Mapping[str, str]) -> StudyOutcome:

@@ -12,18 +12,19 @@ Invariant: a verdict is never written by hand, and one that its cells can't carr
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from openflan.report.numbers import listed, signed, span
 from openflan.study.grid import Cell
 from openflan.study.measuring import Difference, Measured, difference_of
-from openflan.study.outcome import Finding, Verdict
+from openflan.study.outcome import Finding, FindingVerdict
 from openflan.study.spec import AxisPart, ClaimPart, Study
 
-__all__ = ["findings_of", "study_sentence", "verdict_of"]
+__all__ = ["finding_sentence", "findings_of", "study_sentence", "verdict_of"]
 
 Expect = Literal["higher", "lower", "same"]
 
 _RULE_OF_THREE = 3.0
 
-_MEASURES = {"untuned": "the untuned model's score", "tuned": "the tuned model's score", "gain": "the gain by tuning"}
+_MEASURES = {"tuned": "tuned score", "untuned": "untuned score", "gain": "gain of tuning"}
 
 
 def findings_of(study: Study, cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[Finding]:
@@ -35,7 +36,7 @@ def findings_of(study: Study, cells: Sequence[Cell], measured: Mapping[str, Meas
     return [_finding(study, claim, cells, measured) for claim in study.file.claims]
 
 
-def verdict_of(difference: Difference, expect: Expect, margin: float) -> Verdict:
+def verdict_of(difference: Difference, expect: Expect, margin: float) -> FindingVerdict:
     """What a difference says of a claim."""
     low, high = difference.ci95
     seeds = difference.by_seed.values()
@@ -56,43 +57,65 @@ def study_sentence(findings: Sequence[Finding], failed: int) -> str:
         word: sum(one.verdict == word for one in findings)
         for word in ("confirmed", "not seen", "reversed", "not tested")
     }
-    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    tally = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     many = "claim" if len(findings) == 1 else "claims"
-    text = f"Of {len(findings)} {many} of the paper at this scale: {told}." if findings else "No claim is tested."
+    text = f"Of {len(findings)} {many} of the paper at this scale: {tally}." if findings else "No claim is tested."
     return text + (f" {failed} of the cells failed." if failed else "")
+
+
+def finding_sentence(finding: Finding, *, verdict: bool = True) -> str:
+    """What the cells say of a claim, with numbers in points and the interval.
+
+    Args:
+        verdict: begin with it.
+    """
+    if finding.difference is None or finding.ci95 is None:
+        reason = finding.sentence if verdict else finding.sentence.removeprefix("Not tested: ")
+        return reason[:1].upper() + reason[1:]
+    against = "is" if finding.against == "no change" else f"against {finding.against} differs by"
+    seeds = ""
+    if len(finding.by_seed) > 1:
+        seeds = f"; by seed {listed([signed(value) for value in finding.by_seed.values()])}"
+    expected = "no difference" if finding.expect == "same" else f"it {finding.expect}"
+    begin = f"{finding.verdict.capitalize()}: the" if verdict else "The"
+    return (
+        f"{begin} {_MEASURES[finding.measure]} with {finding.of} {against} "
+        f"{signed(finding.difference)} points (95 % interval {span(finding.ci95, sign=True)}{seeds}); "
+        f"the paper has {expected}."
+    )
 
 
 def _finding(study: Study, claim: ClaimPart, cells: Sequence[Cell], measured: Mapping[str, Measured]) -> Finding:
     of = _chosen(study, claim.of, cells)
     against = _chosen(study, claim.against or {}, cells) if claim.against is not None else []
-    words = (_words(study, claim.of), "no change" if claim.against is None else _words(study, claim.against))
     reason = _untestable(claim, of, against, measured)
-    found = None
+    difference = None
     if reason is None:
-        found = difference_of(
+        difference = difference_of(
             [measured[cell.name] for cell in of],
             [measured[cell.name] for cell in against],
             claim.measure,
             clusters=claim.clusters,
         )
-        reason = "these cells have no measured cluster in common" if found is None else None
-    verdict: Verdict = "not tested" if found is None else verdict_of(found, claim.expect, claim.margin)
-    return Finding(
+        reason = "these cells have no measured cluster in common" if difference is None else None
+    verdict: FindingVerdict = "not tested" if difference is None else verdict_of(difference, claim.expect, claim.margin)
+    finding = Finding(
         claim=claim.says,
         figure=claim.figure or study.file.figure,
         paper=claim.paper,
         measure=claim.measure,
-        of=words[0],
-        against=words[1],
+        of=_words(study, claim.of),
+        against="no change" if claim.against is None else _words(study, claim.against),
         expect=claim.expect,
         margin=claim.margin,
         verdict=verdict,
-        difference=None if found is None else found.value,
-        ci95=None if found is None else found.ci95,
-        by_seed={} if found is None else found.by_seed,
-        by_cluster={} if found is None else found.by_cluster,
-        sentence=_sentence(claim, verdict, found, words, reason),
+        difference=None if difference is None else difference.value,
+        ci95=None if difference is None else difference.ci95,
+        by_seed={} if difference is None else difference.by_seed,
+        by_cluster={} if difference is None else difference.by_cluster,
+        sentence="" if reason is None else f"Not tested: {reason}.",
     )
+    return finding.model_copy(update={"sentence": finding_sentence(finding)})
 
 
 def _untestable(
@@ -124,27 +147,12 @@ def _chosen(study: Study, wanted: Mapping[str, str], cells: Sequence[Cell]) -> l
 
 
 def _label(axis: AxisPart, label: str) -> str:
-    """A value's label, where it may be told by its place."""
+    """A value's label, where it may be named by its place."""
     if label in axis.labels:
         return label
     return {"first": axis.labels[0], "last": axis.labels[-1]}.get(label, label)
 
 
 def _words(study: Study, wanted: Mapping[str, str]) -> str:
-    told = [f"{study.axes[name].title or name} {_label(study.axes[name], label)}" for name, label in wanted.items()]
-    return ", ".join(told) or "all cells"
-
-
-def _sentence(
-    claim: ClaimPart, verdict: Verdict, found: Difference | None, words: tuple[str, str], reason: str | None
-) -> str:
-    if found is None:
-        return f"Not tested: {reason}."
-    low, high = found.ci95
-    seeds = f", seed by seed {', '.join(f'{v:+.3f}' for v in found.by_seed.values())}" if len(found.by_seed) > 1 else ""
-    against = " is" if claim.against is None else f" against {words[1]} differs by"
-    wanted = {"same": f"at most {claim.margin:g} apart", "higher": "above zero", "lower": "below zero"}[claim.expect]
-    return (
-        f"{verdict.capitalize()}: {_MEASURES[claim.measure]} with {words[0]}{against} {found.value:+.3f}"
-        f" (95 % interval {low:+.3f} to {high:+.3f}{seeds}); the paper has it {wanted}."
-    )
+    values = [f"{study.axes[name].title or name} {_label(study.axes[name], label)}" for name, label in wanted.items()]
+    return ", ".join(values) or "all cells"

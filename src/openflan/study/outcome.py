@@ -8,22 +8,27 @@ Invariant: points and findings depend on the cells' answers and the study's text
 with its message and has no points. Rejected: free-form tables, of which a report could not say what a column means.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field, ValidationError
+
+from openflan.errors import UserError
+from openflan.records import Record
 
 __all__ = [
     "STUDY_SCHEMA",
     "AxisRecord",
     "CellRecord",
     "Finding",
+    "FindingVerdict",
     "Measure",
     "PlotRecord",
     "Point",
     "SeedPoint",
     "StudyOutcome",
     "ValueRecord",
-    "Verdict",
+    "read_study",
 ]
 
 STUDY_SCHEMA = 1
@@ -32,17 +37,13 @@ STUDY_SCHEMA = 1
 Measure = Literal["untuned", "tuned", "gain"]
 """Of a point: the score before tuning, after it (mean over seeds), or the difference."""
 
-Verdict = Literal["confirmed", "not seen", "reversed", "not tested"]
+FindingVerdict = Literal["confirmed", "not seen", "reversed", "not tested"]
 """What a study says of a claim; `not tested` where cells that it speaks of are missing or failed."""
 
-Pair = tuple[float, float]
+_Interval = tuple[float, float]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ValueRecord(_Record):
+class ValueRecord(Record):
     """One value of an axis."""
 
     label: str
@@ -52,7 +53,7 @@ class ValueRecord(_Record):
     """What it sets in the recipe, by dotted key."""
 
 
-class AxisRecord(_Record):
+class AxisRecord(Record):
     """What the cells differ in."""
 
     name: str
@@ -63,7 +64,7 @@ class AxisRecord(_Record):
     values: list[ValueRecord]
 
 
-class CellRecord(_Record):
+class CellRecord(Record):
     """One recipe of the grid."""
 
     name: str
@@ -81,21 +82,21 @@ class CellRecord(_Record):
     """The leak certificate's verdict on its tuning set; empty where it is not whole."""
     seconds: float = 0.0
     """Computing time of its stages, those that were taken over from other cells included."""
-    shared: list[str] = []
+    shared: list[str] = Field(default_factory=list)
     """Stages that it has in common with cells before it: `mixture`, `training/seed-0`, `evaluation/untuned` …"""
 
 
-class SeedPoint(_Record):
+class SeedPoint(Record):
     """A point under one seed of tuning."""
 
     seed: int
     tuned: float
     gain: float
-    tuned_ci95: Pair
-    gain_ci95: Pair
+    tuned_ci95: _Interval
+    gain_ci95: _Interval
 
 
-class Point(_Record):
+class Point(Record):
     """One cell on one measured cluster; scores from 0 to 1, 95 % intervals over rows and templates."""
 
     cell: str
@@ -113,9 +114,9 @@ class Point(_Record):
     tuned: float
     """Mean over seeds."""
     gain: float
-    untuned_ci95: Pair
-    tuned_ci95: Pair
-    gain_ci95: Pair
+    untuned_ci95: _Interval
+    tuned_ci95: _Interval
+    gain_ci95: _Interval
     by_seed: list[SeedPoint]
     chance: float
     majority: float
@@ -123,7 +124,7 @@ class Point(_Record):
     n_templates: int
 
 
-class PlotRecord(_Record):
+class PlotRecord(Record):
     """How the points are drawn; `plot.svg`, `plot.png` and `plot.csv` lie beside `study.json`."""
 
     kind: Literal["line", "bar"]
@@ -140,7 +141,7 @@ class PlotRecord(_Record):
     """The plot in words, for readers who do not see it."""
 
 
-class Finding(_Record):
+class Finding(Record):
     """What the cells say of one claim."""
 
     claim: str
@@ -156,10 +157,10 @@ class Finding(_Record):
     expect: Literal["higher", "lower", "same"]
     margin: float
     """For `same`: differences up to it count as none; else 0."""
-    verdict: Verdict
+    verdict: FindingVerdict
     difference: float | None
     """`of` minus `against`, mean over clusters and seeds; None where it was not tested."""
-    ci95: Pair | None
+    ci95: _Interval | None
     """Over rows and templates, paired where both sides answered the same."""
     by_seed: dict[int, float]
     """Difference by seed."""
@@ -169,7 +170,7 @@ class Finding(_Record):
     """All of that in one sentence."""
 
 
-class StudyOutcome(_Record):
+class StudyOutcome(Record):
     """The account of one study."""
 
     schema_version: int
@@ -206,3 +207,20 @@ class StudyOutcome(_Record):
     """Computing time of all stages, each counted once."""
     versions: dict[str, str]
     machine: dict[str, str]
+
+
+def read_study(folder: Path) -> StudyOutcome:
+    """Read a study's account.
+
+    Raises:
+        UserError: there is none, or it is damaged or of another version.
+    """
+    path = folder / "study.json"
+    try:
+        outcome = StudyOutcome.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, FileNotFoundError, NotADirectoryError):
+        outcome = None
+    if outcome is None or outcome.schema_version != STUDY_SCHEMA:
+        how = "run the study again: `openflan study NAME` keeps what is whole"
+        raise UserError(f"no account of a study of schema version {STUDY_SCHEMA}", where=str(path), how=how)
+    return outcome

@@ -8,21 +8,37 @@ sets say the same in a tenth of the room.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 
 from openflan.report.html import render
-from openflan.report.numbers import listed, signed, span
-from openflan.report.plot_data import Drawing, PlotData
+from openflan.report.plot_data import Drawing, PlotData, write_plot_data
 from openflan.report.reproduce import version_pins
-from openflan.report.study_plot import curves_of
-from openflan.study.outcome import Finding, Point, StudyOutcome
+from openflan.stage import user_file_errors, write_atomically
+from openflan.study.figure import curves_of, study_drawing
+from openflan.study.findings import finding_sentence
+from openflan.study.outcome import Point, StudyOutcome, read_study
 
-__all__ = ["cluster_data", "finding_sentence", "render_study"]
+__all__ = ["render_study", "write_study_page"]
 
 _TONES = {"confirmed": "gain", "reversed": "loss", "not seen": "none", "not tested": "none"}
 """Classes of the page by verdict."""
-_MEASURES = {"tuned": "tuned score", "untuned": "untuned score", "gain": "gain of tuning"}
+
+
+def write_study_page(folder: Path) -> StudyOutcome:
+    """Make the page of a study's folder, `report.html` and its figures' CSV files, from its account.
+
+    Raises:
+        UserError: the account is damaged or of another version, or the disk is at fault.
+    """
+    outcome = read_study(folder)
+    drawing = study_drawing(outcome)
+    page = render_study(outcome, drawing)
+    with user_file_errors(folder):
+        write_plot_data(folder / "report", [_cluster_data(outcome), *([drawing.data] if drawing else [])])
+        write_atomically(folder / "report.html", page)
+    return outcome
 
 
 def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
@@ -45,35 +61,13 @@ def render_study(outcome: StudyOutcome, drawing: Drawing | None) -> str:
         scores_drawn=any(measure != "gain" for measure in outcome.plot.y),
         means={point.cell: point for point in outcome.means},
         clusters=_by_cluster(outcome),
-        clusters_data=cluster_data(outcome),
+        clusters_data=_cluster_data(outcome),
         base_text=yaml.safe_dump(dict(outcome.base), sort_keys=False, allow_unicode=True),
         pins=version_pins(outcome.versions),
     )
 
 
-def finding_sentence(finding: Finding, *, verdict: bool = True) -> str:
-    """What the cells say of a claim, with numbers in points and the interval.
-
-    Args:
-        verdict: begin with it.
-    """
-    if finding.difference is None or finding.ci95 is None:
-        told = finding.sentence if verdict else finding.sentence.removeprefix("Not tested: ")
-        return told[:1].upper() + told[1:]
-    against = "" if finding.against == "no change" else f" against {finding.against}"
-    seeds = ""
-    if len(finding.by_seed) > 1:
-        seeds = f"; by seed {listed([signed(value) for value in finding.by_seed.values()])}"
-    expected = "no difference" if finding.expect == "same" else f"it {finding.expect}"
-    begin = f"{finding.verdict.capitalize()}: the" if verdict else "The"
-    return (
-        f"{begin} {_MEASURES[finding.measure]} with {finding.of}{against} differs by "
-        f"{signed(finding.difference)} points (95 % interval {span(finding.ci95, sign=True)}{seeds}); "
-        f"the paper has {expected}."
-    )
-
-
-def cluster_data(outcome: StudyOutcome) -> PlotData:
+def _cluster_data(outcome: StudyOutcome) -> PlotData:
     """Every cell on every cluster."""
     columns = ("cell", "series", "x", "x_label", "cluster", "role", "untuned", "untuned_low", "untuned_high", "tuned")
     more = ("tuned_low", "tuned_high", "gain", "gain_low", "gain_high", "chance", "majority", "rows", "templates")
@@ -88,7 +82,7 @@ def cluster_data(outcome: StudyOutcome) -> PlotData:
 
 
 def _by_cluster(outcome: StudyOutcome) -> Mapping[str, list[Point]]:
-    found: dict[str, list[Point]] = {}
+    clusters: dict[str, list[Point]] = {}
     for point in sorted(outcome.points, key=lambda point: (point.role, point.cluster)):
-        found.setdefault(point.cluster, []).append(point)
-    return found
+        clusters.setdefault(point.cluster, []).append(point)
+    return clusters
