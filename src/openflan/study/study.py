@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from openflan.errors import UserError
 from openflan.recipes.settings import Settings, setting_lines
-from openflan.study.account import account_folder, read_account
+from openflan.study.account import account_folder
 from openflan.study.forecast import Forecast, forecast, weights_of
 from openflan.study.grid import make_grid
-from openflan.study.outcome import StudyOutcome
+from openflan.study.outcome import StudyOutcome, read_study
 from openflan.study.running import CellEvent, run_study
 from openflan.study.spec import load_study
 
@@ -128,7 +128,7 @@ class Study:
         Raises:
             UserError: it was never run, or by another version.
         """
-        return read_account(self.folder)
+        return read_study(self.folder)
 
     def points(self) -> "pd.DataFrame":
         """A line a cell and measured cluster: untuned and tuned score, gain and its 95 % interval, chance.
