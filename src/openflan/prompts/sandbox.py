@@ -17,12 +17,12 @@ from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["LONGEST", "SANDBOX", "metered", "unfit"]
+__all__ = ["FILTERS", "LONGEST", "METHODS", "SANDBOX", "Sandbox", "metered", "unfit"]
 
 LONGEST = 200_000
 """Characters that a text may grow to."""
 
-_FILTERS = [
+FILTERS = [
     "abs",
     "capitalize",
     "count",
@@ -57,7 +57,7 @@ _FILTERS = [
     "wordcount",
 ]
 
-_METHODS = [
+METHODS = [
     "capitalize",
     "count",
     "endswith",
@@ -131,7 +131,7 @@ def _count_turns(items: Iterable[Any]) -> Iterator[Any]:
         yield item
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
+class Sandbox(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """The tree with every loop's items counted."""
         tree = super()._parse(source, name, filename)
@@ -156,7 +156,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         """No `format`: a width in it makes a text of any size."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        known = attr in _METHODS or (isinstance(obj, LoopContext) and attr in _LOOP)
+        known = attr in METHODS or (isinstance(obj, LoopContext) and attr in _LOOP)
         return known and super().is_safe_attribute(obj, attr, value)
 
 
@@ -200,8 +200,8 @@ def _bounded(size: int, make: Any) -> str:
     return str(make())
 
 
-SANDBOX = _Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
-SANDBOX.filters = {name: SANDBOX.filters[name] for name in _FILTERS} | {
+SANDBOX = Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+SANDBOX.filters = {name: SANDBOX.filters[name] for name in FILTERS} | {
     "join": _join,
     "replace": _replace,
     _COUNTED: _count_turns,
