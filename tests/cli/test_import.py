@@ -17,8 +17,8 @@ templates:
     answer_choices: sad ||| glad
     jinja: "{{text}} Sad or glad? ||| {{answer_choices[label]}}"
   2: !Template
-    name: by chance
-    jinja: "{{text}} {{[1, 2] | choice}} ||| {{label}}"
+    name: without an answer
+    jinja: "{{text}} {{label}}"
 """
 DATA = '{"text": "The ferry left early.", "label": 1}\n{"text": "Rain.", "label": 0}\n'
 
@@ -42,7 +42,8 @@ def test_an_imported_task_is_shown_like_ones_own(templates, tmp_path, openflan):
     result = run("promptsource", templates, "--out", out, "--cluster", "sentiment")
     assert result.exit_code == 0, result.output
     assert "ferries.yaml: classification, 1 templates" in result.output
-    assert "template 'by chance': picks by chance, without a seed ('choice')" in result.output
+    assert "template 'without an answer': has no '|||' between input and target" in result.output
+    assert "1 tasks, 1 templates imported; 1 refused" in result.output
     assert [path.name for path in out.iterdir()] == ["ferries.yaml"]
     assert "# Template 1: mood" in (out / "ferries.yaml").read_text()
     (tmp_path / "data" / "ferries").mkdir(parents=True)
@@ -59,7 +60,7 @@ def test_json_tells_what_was_written_and_what_not(templates, tmp_path):
     assert [(task["name"], task["kind"], task["templates"]) for task in record["tasks"]] == [
         ("ferries", "classification", ["mood"])
     ]
-    assert [one["why"] for one in record["refused"]] == ["picks by chance, without a seed ('choice')"]
+    assert [one["why"] for one in record["refused"]] == ["has no '|||' between input and target"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_a_bad_file_is_one_line_and_nothing_is_written(kind, content, says, tmp_
         (["promptsurce", "FILE"], "did you mean 'promptsource'"),
         (["promptsource", "missing.yaml"], "no such promptsource file"),
         (["promptsource", "FILE", "--cluster", "sentimant"], "did you mean 'sentiment'"),
-        (["promptsource", "FILE", "--rows", "5"], "only natural-instructions files hold rows"),
+        (["promptsource", "FILE", "--rows", "5"], "is for natural-instructions files alone"),
         (["promptsource", "FILE", "FILE"], "two of the files make a task 'ferries'"),
     ],
 )

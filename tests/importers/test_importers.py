@@ -1,6 +1,7 @@
 """What others wrote reads here as it reads there, or is refused with a reason."""
 
 import json
+import time
 from pathlib import Path
 
 import jinja2
@@ -9,11 +10,13 @@ import yaml
 
 from openflan.errors import UserError
 from openflan.importers.lm_eval import import_lm_eval
-from openflan.importers.natural_instructions import import_natural_instructions
+from openflan.importers.natural_instructions import import_natural_instructions, official_parts
 from openflan.importers.promptsource import import_promptsource
+from openflan.importers.reading import import_files
 from openflan.importers.written import write_tasks
 from openflan.prompts.render import TaskRenderer
-from openflan.tasks.catalog import open_catalog
+from openflan.prompts.whole import draws
+from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, clean_row, load_rows
 
 HERE = Path(__file__).parent / "importing"
@@ -47,7 +50,15 @@ class Promptsource:
 
     def __init__(self):
         self.jinja = jinja2.Environment(autoescape=False)
-        self.jinja.filters["choice"] = lambda items: items[0] if len(items) == 1 else pytest.fail("drew by chance")
+        self.jinja.globals.update(zip=zip)
+        self.jinja.filters["choice"] = jinja2.pass_context(lambda _context, items: items[self.draw(len(items))])
+        self.jinja.filters["most_frequent"] = self._most_frequent
+        self.draw = None
+
+    @staticmethod
+    def _most_frequent(items):
+        most = max(map(items.count, items))
+        return [item for item in dict.fromkeys(items) if items.count(item) == most]
 
     def _render(self, text, row):
         shielded = {key: v.replace("|||", "\0") if isinstance(v, str) else v for key, v in row.items()}
@@ -97,6 +108,7 @@ def test_every_imported_promptsource_template_reads_as_the_original(ferries, ori
             for number, name in enumerate(task.templates):
                 if index == 3 and "harbours" in originals[name]["jinja"] + str(originals[name].get("answer_choices")):
                     continue  # pipes in a list split the text there; see the test below
+                theirs.draw = draws(entry.spec.name, index, number)
                 parts = theirs.prompt(originals[name], row)
                 if number not in fitting:
                     assert len(parts) != 2 or not all(parts), name
@@ -104,11 +116,12 @@ def test_every_imported_promptsource_template_reads_as_the_original(ferries, ori
                 prompt = renderer.render(source, number)
                 assert [prompt.input, prompt.target] == parts, name
                 choices = theirs.choices(originals[name], row)
-                if choices is not None and not entry.spec.templates[number].inverted:
+                if choices is not None and entry.spec.is_classification and not entry.spec.templates[number].inverted:
                     assert list(prompt.answer.options) == choices, name
                     assert prompt.target == choices[prompt.answer.index], name
                 compared.add(name)
-    assert compared == {name for task in ferries.tasks for name in task.templates}
+    never = {"hidden pipes"}  # three parts on every row: no target, there and here
+    assert compared == {name for task in ferries.tasks for name in task.templates} - never
 
 
 def test_pipes_in_a_list_of_the_row_stay_in_their_option(ferries, tmp_path):
@@ -147,26 +160,73 @@ def test_a_target_that_is_more_than_a_field_is_trained_on_only(ferries):
 def test_what_cannot_be_imported_is_listed_with_its_reason(ferries):
     why = {one.what.partition("'")[2].removesuffix("'"): one.why for one in ferries.refused}
     assert why == {
-        "by chance": "picks by chance, without a seed ('choice')",
         "no pipes": "has no '|||' between input and target",
         "too many pipes": "has more than one '|||'",
-        "most frequent": "uses the filter 'most_frequent'",
-        "zipped": "calls zip()",
-        "macro": "uses {% macro %}",
+        "macro": "uses macro",
         "broken": why["broken"],
-        "times": "uses '*' on a text",
-        "looped choices": "makes its answer choices in a loop or for some rows only",
-        "hidden pipes": "has its '|||' inside an expression",
     }
-    assert why["broken"].startswith("is not valid Jinja")
+    assert why["broken"].startswith("is no template")
 
 
-def test_assignments_cannot_grow_a_template_without_bound(tmp_path):
-    doubled = "{% set a = text %}" + "{% set a = a ~ a %}" * 40 + "{{ a }} ||| {{ text }}"
+def only(tmp_path, jinja, **row):
+    """The prompt of a row under one template that is rendered whole."""
     path = tmp_path / "templates.yaml"
-    path.write_text(yaml.safe_dump({"dataset": "d", "templates": {"1": {"name": "n", "jinja": doubled}}}))
+    path.write_text(yaml.safe_dump({"dataset": "d", "templates": {"1": {"name": "n", "jinja": jinja}}}))
     found = import_promptsource(path, cluster=None)
-    assert [one.why for one in found.refused] == ["grows too large when its assignments are put in"]
+    assert not found.refused
+    (task,) = found.tasks
+    entry = Entry(spec=task.spec, path=path, collection="mine")
+    return TaskRenderer(entry).render(SourceRow(index=0, fields=row), 0)
+
+
+@pytest.mark.parametrize(
+    "jinja",
+    [
+        "{% set a = text %}" + "{% set a = a ~ a %}" * 40 + "{{ a }} ||| {{ text | upper }}!",
+        "{% set a = [text] %}" + "{% set a = [a, a] %}" * 40 + "{{ a }} ||| {{ text }}!",
+        "{% set a = [text] %}{% for i in range(60) %}{% set _ = a.append([a, a]) %}{% endfor %}{{ a }} ||| {{ text }}!",
+        "{% set a = [text] %}{% for i in range(60) %}{% set _ = a.extend(a) %}{% endfor %}{{ a }} ||| {{ text }}!",
+        "{{ text * 1000000 }} ||| {{ text }}!",
+    ],
+    ids=["texts", "lists in lists", "a list in itself", "a list by itself", "times"],
+)
+def test_a_whole_template_cannot_grow_without_bound(tmp_path, jinja):
+    began = time.perf_counter()
+    with pytest.raises(UserError, match=r"over|deep"):
+        only(tmp_path, jinja, text="ab")
+    assert time.perf_counter() - began < 5
+
+
+def test_a_whole_template_stores_in_a_copy_of_the_row(tmp_path):
+    row = {"text": "sea", "seen": ["gull"]}
+    build = "{% set names = [] %}{% for one in seen %}{% set _ = names.append(one ~ '!') %}{% endfor %}"
+    prompt = only(tmp_path, build + "{% set _ = seen.append('x') %}{{ names | join }} ||| {{ seen | length }}", **row)
+    assert (prompt.input, prompt.target) == ("gull!", "2")
+    assert row["seen"] == ["gull"]
+
+
+def test_a_null_is_an_error_of_its_row_and_not_a_word(tmp_path):
+    with pytest.raises(UserError, match=r"row 1.*null"):
+        only(tmp_path, "{{ ['so', 'thus'] | choice }} {{ text }} ||| {{ other }}.", text=None, other="x")
+
+
+def test_chance_is_the_same_at_every_call_and_differs_from_row_to_row(ferries):
+    task = next(task for task in ferries.tasks if "by chance" in task.templates)
+    entry, number = Entry(spec=task.spec, path=Path("t.yaml"), collection="mine"), task.templates.index("by chance")
+    rows = [SourceRow(index=index, fields=ROWS[0]) for index in range(20)]
+    first, second = ([TaskRenderer(entry).render(row, number).input for row in rows] for _ in range(2))
+    assert first == second
+    assert {text[:2] for text in first} == {"Hi", "Ho"}
+
+
+def test_a_printed_number_among_numbers_is_its_own_word_and_no_place(tmp_path):
+    path = tmp_path / "templates.yaml"
+    template = {"name": "n", "answer_choices": "1 ||| 2 ||| 3", "jinja": "{{text}} Stars? ||| {{stars}}"}
+    path.write_text(yaml.safe_dump({"dataset": "d", "templates": {"1": template}}))
+    (task,) = import_promptsource(path, cluster=None).tasks
+    renderer = TaskRenderer(Entry(spec=task.spec, path=path, collection="mine"))
+    targets = [renderer.render(SourceRow(index=n, fields={"text": "t", "stars": n}), 0).target for n in (1, 2, 3)]
+    assert targets == ["1", "2", "3"]
 
 
 INSTRUCTIONS = {
@@ -335,13 +395,13 @@ def test_an_included_file_is_read_and_the_task_wins(tmp_path):
         ("process_docs: !function utils.clean", "process_docs is Python: !function utils.clean"),
         ("output_type: loglikelihood_rolling", "its output_type is loglikelihood_rolling"),
         ("use_prompt: 'promptsource:*'", r"its prompt is promptsource:\*; import the promptsource file"),
-        ("doc_to_target: 0", "its doc_to_target is no column and no template"),
-        ("doc_to_target: '{{gold | tojson}}'", "computes its doc_to_target"),
-        ("doc_to_choice: '{{choices.text | sort}}'", "computes its doc_to_choice"),
+        ("doc_to_target: [0, 1]", "its doc_to_target is no column and no template"),
+        ("doc_to_target: '{{gold | tojson}}'", "No filter named 'tojson'"),
+        ("doc_to_text: 3", "doc_to_text is no text"),
         ("doc_to_text: ''", "its prompt is empty, or the same for every row"),
         ("test_split: null", "names no test_split"),
         ("task: [a, b]", "is a group of tasks"),
-        ('doc_to_text: \'{{question | regex_replace("a", "b")}}\'', "uses the filter 'regex_replace'"),
+        ('doc_to_text: \'{{question | regex_replace("a", "b")}}\'', "No filter named 'regex_replace'"),
         ("doc_to_text: '{{question.__class__}} {{ lipsum() }}'", "calls lipsum"),
     ],
 )
@@ -371,3 +431,70 @@ def test_a_file_includes_only_what_lies_around_it(tmp_path, include, says):
     (folder / "port.yaml").write_text(f"include: {include}\ntask: x\n")
     with pytest.raises(UserError, match=says):
         import_lm_eval(folder / "port.yaml", cluster=None)
+
+
+@pytest.mark.parametrize(
+    ("config", "target"),
+    [
+        ({"doc_to_target": 0, "doc_to_choice": ["x", "y"]}, "x"),
+        ({"doc_to_target": "{{ 1 if question | length > 3 else 0 }}", "doc_to_choice": ["x", "y"]}, "y"),
+        ({"doc_to_target": "{{ ['y', 'x'][0] ~ '' }}", "doc_to_choice": ["x", "y"]}, "y"),
+        ({"doc_to_target": 1, "doc_to_choice": "{{ [question | upper, question | lower] }}"}, None),
+    ],
+)
+def test_a_computed_lm_eval_target_is_rendered_whole(tmp_path, config, target):
+    found = import_lm_eval(lm_task(tmp_path, doc_to_text="Q: {{question}}", **config), cluster=None)
+    _, entry = written(found, tmp_path / "out")["port_quiz"]
+    row = SourceRow(index=0, fields=LM_ROWS[0])
+    prompt = TaskRenderer(entry).render(row, 0)
+    assert prompt.input == f"Q: {LM_ROWS[0]['question']}".strip()
+    assert prompt.target == (target or LM_ROWS[0]["question"].lower().strip())
+    assert prompt.answer.options[prompt.answer.index] == prompt.target
+
+
+def test_numbers_are_answers_too(tmp_path):
+    rows = [{"id": n, "input": n, "output": n % 7} for n in range(50)]
+    found = import_natural_instructions(instructions(tmp_path, Instances=rows), cluster=None)
+    (task,) = found.tasks
+    assert [row["output"] for row in task.rows[:3]] == [["0"], ["1"], ["2"]]
+    assert task.spec.answer.options == tuple("0123456")
+
+
+def test_fewer_rows_are_taken_from_all_over_a_sorted_file_and_a_class_without_training_is_named(tmp_path):
+    rows = [{"input": f"note {n}", "output": ["Glad" if n < 150 else "Sad"]} for n in range(300)]
+    (task,) = import_natural_instructions(instructions(tmp_path, Instances=rows), cluster=None, limit=100).tasks
+    assert task.spec.answer.options == ("Glad", "Sad")
+    training = {row["output"][0] for row in task.rows[50:]}
+    assert training == {"Glad", "Sad"}
+    (whole,) = import_natural_instructions(instructions(tmp_path, Instances=rows), cluster=None).tasks
+    assert any("none has the answer Glad" in note for note in whole.notes)
+
+
+def test_the_benchmarks_own_split_says_what_is_tuned_on(tmp_path):
+    for part, names in {"train": "", "test": "task007_Harbour-notes\n", "excluded": ""}.items():
+        (tmp_path / f"{part}_tasks.txt").write_text(names)
+    parts = official_parts(tmp_path)
+    (task,) = import_natural_instructions(instructions(tmp_path), cluster=None, parts=parts).tasks
+    assert task.spec.evaluation_only
+    other = tmp_path / "task008_other.json"
+    other.write_text(json.dumps(INSTRUCTIONS))
+    found = import_natural_instructions(other, cluster=None, parts=parts)
+    assert [one.why for one in found.refused] == ["the benchmark's split excludes it"]
+
+
+def test_a_folder_is_read_whole_and_its_faults_are_listed(tmp_path):
+    folder = tmp_path / "tasks"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "task1_a.json").write_text(json.dumps(INSTRUCTIONS))
+    (folder / "task1_a.json").write_text(json.dumps(INSTRUCTIONS))
+    (folder / "broken.json").write_text("{")
+    seen = []
+    found = import_files("natural-instructions", [folder], progress=lambda *at: seen.append(at))
+    assert [task.spec.name for task in found.tasks] == ["task1_a"]
+    assert sorted(one.why.partition(":")[0] for one in found.refused) == [
+        "another file makes a task 'task1_a' already",
+        "not valid JSON",
+    ]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(UserError, match=r"no templates\.yaml"):
+        import_files("promptsource", [folder])

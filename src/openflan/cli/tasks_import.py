@@ -9,6 +9,7 @@ import typer
 
 import openflan
 from openflan.cli.options import JsonOption, named
+from openflan.cli.progress import watcher
 from openflan.errors import UserError
 
 __all__ = ["import_"]
@@ -16,17 +17,38 @@ __all__ = ["import_"]
 
 def import_(
     kind: Annotated[str, typer.Argument(help="promptsource, natural-instructions or lm-eval.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of that kind.")],
+    files: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files of that kind, or folders of them.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the task files.")],
     cluster: Annotated[str | None, typer.Option("--cluster", help="The tasks' cluster, where none is clear.")] = None,
     rows: Annotated[
         int | None, typer.Option("--rows", min=3, help="At most so many instances (natural-instructions).")
     ] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option("--split", help="Folder with train_, test_ and excluded_tasks.txt (natural-instructions)."),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Turn files of promptsource, Super-NaturalInstructions or lm-evaluation-harness into tasks of your own."""
-    with named(cluster="--cluster", rows="--rows"):
-        done = openflan.import_tasks(kind, files, out, cluster=cluster, rows=rows)  # type: ignore[arg-type]
+    with (
+        named(cluster="--cluster", rows="--rows", split="--split"),
+        watcher(quiet=json_ or not any(file.is_dir() for file in files)) as watch,
+    ):
+        watch.started("import")
+
+        def progress(done: int, total: int) -> None:
+            watch.progress("import", done, total, unit="files")
+
+        done = openflan.import_tasks(
+            kind,  # type: ignore[arg-type]
+            files,
+            out,
+            cluster=cluster,
+            rows=rows,
+            split=split,
+            progress=progress,
+        )
+        watch.ended("import")
     tasks, paths, refused = done.tasks, done.paths, done.refused
     if json_:
         record = {
@@ -41,6 +63,9 @@ def import_(
             sys.stdout.writelines(f"  look at {note}\n" for note in task.notes)
             sys.stdout.write(f"  openflan tasks show {task.spec.name} --folder {out}\n")
         sys.stdout.writelines(f"not imported: {one.what}: {one.why}\n" for one in refused)
+        if len(tasks) > 1 or refused:
+            templates = sum(len(task.spec.templates) for task in tasks)
+            sys.stdout.write(f"{len(tasks):,} tasks, {templates:,} templates imported; {len(refused):,} refused\n")
     if not tasks:
         raise UserError("nothing could be imported", where=str(files[0]), how="the reasons are listed above")
 

@@ -7,6 +7,7 @@ Invariant: the answer of openflan's row is the text that the target renders to, 
 the template is trained on only. Rejected: running the template on every row to see which option comes out.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from jinja2 import nodes
 
 from openflan.importers.dialect import as_option, expression
 
-__all__ = ["CHOICES", "Asked", "Choices", "path_of", "trimmed", "what_is_asked"]
+__all__ = ["CHOICES", "AnswerRule", "Choices", "path_of", "trimmed", "what_is_asked"]
 
 CHOICES = "answer_choices"
 """Name under which foreign targets use the answer choices."""
@@ -36,7 +37,7 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnswerRule:
     """An answer in a task's words."""
 
     field: str
@@ -57,7 +58,7 @@ class Asked:
         return self.field, count, tuple(map(repr, self.keys or ())), self.keys_field, own
 
 
-def what_is_asked(target: nodes.Expr, choices: Choices | None) -> Asked | None:
+def what_is_asked(target: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
     """The answer that a target stands for, or None where it is more than that."""
     found = _asked(_bare(target), choices)
     if found is None or found.choices is None or found.choices.options is None:
@@ -108,20 +109,28 @@ def _bare(value: nodes.Expr) -> nodes.Expr:
             return value
 
 
-def _asked(value: nodes.Expr, choices: Choices | None) -> Asked | None:
+def _asked(value: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
     if (path := path_of(value)) is not None:
-        return Asked(path, choices, by_text=choices is not None)
+        return AnswerRule(path, choices, _whole_numbers(choices), by_text=choices is not None)
     if isinstance(value, nodes.CondExpr):
         return _by_cases(value, choices)
     if isinstance(value, nodes.Getitem):
         return _looked_up(value.node, value.arg, choices)
     if isinstance(value, nodes.Filter) and value.name == "first" and value.node is not None and choices is None:
         path = path_of(value.node)
-        return None if path is None else Asked(path)
+        return None if path is None else AnswerRule(path)
     return None
 
 
-def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: Choices | None) -> Asked | None:
+def _whole_numbers(choices: Choices | None) -> tuple[Key, ...] | None:
+    """The numbers that choices are the words of ("1" to "5"), so that a label 1 is never taken for a place."""
+    texts = None if choices is None else choices.texts
+    if not texts or not all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in texts):
+        return None
+    return tuple(map(int, texts))
+
+
+def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
     """The answer `listed[index]`."""
     path = path_of(listed)
     if isinstance(listed, nodes.Name) and listed.name == CHOICES:
@@ -133,34 +142,34 @@ def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: Choices | None) -
     elif path is None or choices is not None:
         found = None
     elif isinstance(index, nodes.Const):
-        found = Asked(path) if index.value == 0 else None
+        found = AnswerRule(path) if index.value == 0 else None
     else:
         found = _at_index(index, Choices(field=path))
     return found
 
 
-def _in_mapping(listed: nodes.Dict, index: nodes.Expr, choices: Choices | None) -> Asked | None:
+def _in_mapping(listed: nodes.Dict, index: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
     """The answer `{"a": x, "b": y}[label]`."""
     field = path_of(_bare(index))
     keys = _all(_key(pair.key) for pair in listed.items)
     if field is None or keys is None:
         return None
     options = tuple(_chosen(pair.value, choices) for pair in listed.items)
-    return _among(Asked(field, Choices(options=options), keys), choices)
+    return _among(AnswerRule(field, Choices(options=options), keys), choices)
 
 
-def _at_index(index: nodes.Expr, choices: Choices) -> Asked | None:
+def _at_index(index: nodes.Expr, choices: Choices) -> AnswerRule | None:
     """The answer `choices[index]`."""
     if isinstance(index, nodes.Filter) and index.name == "int" and index.node is not None and not index.args:
         index = index.node
     if (path := path_of(_bare(index))) is not None:
-        return Asked(path, choices)
+        return AnswerRule(path, choices)
     if isinstance(index, nodes.Call):
         return _at_position(index, choices)
     return None if choices.options is None else _at_number(index, choices, len(choices.options))
 
 
-def _at_number(index: nodes.Expr, choices: Choices, count: int) -> Asked | None:
+def _at_number(index: nodes.Expr, choices: Choices, count: int) -> AnswerRule | None:
     """The answer `choices[index]` where the index is computed of a label."""
     field: str | None = None
     keys: tuple[Key, ...] | None = None
@@ -180,10 +189,10 @@ def _at_number(index: nodes.Expr, choices: Choices, count: int) -> Asked | None:
         places = {_key(value): key for key, value in cases[1]}
         if len(cases[1]) == count:
             field, keys = cases[0], _all(places.get(place) for place in range(count))
-    return None if field is None or keys is None else Asked(field, choices, keys)
+    return None if field is None or keys is None else AnswerRule(field, choices, keys)
 
 
-def _at_position(index: nodes.Call, choices: Choices) -> Asked | None:
+def _at_position(index: nodes.Call, choices: Choices) -> AnswerRule | None:
     """The answer `choices[known.index(label)]`."""
     if not isinstance(index.node, nodes.Getattr) or index.node.attr != "index" or len(index.args) != 1:
         return None
@@ -191,23 +200,23 @@ def _at_position(index: nodes.Call, choices: Choices) -> Asked | None:
     if field is None:
         return None
     if (path := path_of(known)) is not None:
-        return Asked(field, choices, keys_field=path)
+        return AnswerRule(field, choices, keys_field=path)
     spelt = list(known.value) if isinstance(known, nodes.Const) and isinstance(known.value, str) else None
     keys = _all(map(_key, known.items) if isinstance(known, nodes.List | nodes.Tuple) else spelt or ())
     count = len(choices.options or keys or ())
     if not keys or len(keys) < count or len(set(keys)) != len(keys):
         return None
-    return Asked(field, choices, keys[:count])
+    return AnswerRule(field, choices, keys[:count])
 
 
-def _by_cases(value: nodes.CondExpr, choices: Choices | None) -> Asked | None:
+def _by_cases(value: nodes.CondExpr, choices: Choices | None) -> AnswerRule | None:
     """The answer `a if label == 0 else b if label == 1 ...`."""
     cases = _cases(value)
     if cases is None:
         return None
     field, found = cases
     options = tuple(_chosen(option, choices) for _, option in found)
-    return _among(Asked(field, Choices(options=options), tuple(key for key, _ in found)), choices)
+    return _among(AnswerRule(field, Choices(options=options), tuple(key for key, _ in found)), choices)
 
 
 def _cases(value: nodes.Expr) -> tuple[str, list[tuple[Key, nodes.Expr]]] | None:
@@ -272,7 +281,7 @@ def _chosen(option: nodes.Expr, choices: Choices | None) -> nodes.Expr:
     return option
 
 
-def _among(found: Asked | None, choices: Choices | None) -> Asked | None:
+def _among(found: AnswerRule | None, choices: Choices | None) -> AnswerRule | None:
     """The answer with the template's choices in their own order, if its options are just these."""
     if found is None or choices is None or found.choices is None:
         return found
@@ -286,7 +295,7 @@ def _among(found: Asked | None, choices: Choices | None) -> Asked | None:
     return replace(found, choices=choices, keys=tuple(keys[mine.index(text)] for text in theirs))
 
 
-def _in_order(found: Asked, *, fixed: bool) -> Asked:
+def _in_order(found: AnswerRule, *, fixed: bool) -> AnswerRule:
     """Keys 0, 1, 2 … left out; options in the order of their keys unless the template itself gave the order."""
     if found.keys is None or found.choices is None or found.choices.options is None:
         return found

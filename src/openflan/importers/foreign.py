@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 __all__ = [
+    "RESERVED",
     "Data",
     "For",
     "If",

@@ -4,23 +4,16 @@ Invariant: every task that is written renders, or is not written; what could not
 Rejected: a function a tool on the face, which differ in nothing a user says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-from openflan.errors import UserError, did_you_mean
-from openflan.importers.lm_eval import import_lm_eval
-from openflan.importers.natural_instructions import import_natural_instructions
-from openflan.importers.outcome import Imported, ImportOutcome, Refused
-from openflan.importers.promptsource import import_promptsource
+from openflan.importers.outcome import Imported, Refused
+from openflan.importers.reading import ImportKind, import_files
 from openflan.importers.written import write_tasks
 from openflan.prompts.render import TaskRenderer
-from openflan.tasks.clusters import CLUSTERS
 
-__all__ = ["ImportKind", "TaskImport", "import_tasks"]
-
-ImportKind = Literal["promptsource", "natural-instructions", "lm-eval"]
+__all__ = ["TaskImport", "import_tasks"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,39 +33,31 @@ def import_tasks(
     *,
     cluster: str | None = None,
     rows: int | None = None,
+    split: str | Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TaskImport:
     """Turn files of promptsource, Super-NaturalInstructions or lm-evaluation-harness into task files.
 
     Args:
         kind: `promptsource`, `natural-instructions` or `lm-eval`.
-        files: files of that kind.
+        files: files of that kind, or folders of them.
         out: folder for the task files.
         cluster: the tasks' cluster, where none is clear.
         rows: so many instances at most, of `natural-instructions` files, which alone hold rows.
+        split: folder with the benchmark's lists of what is trained on, tested on and left out (`natural-instructions`).
+        progress: called with files read and files in all.
 
     Raises:
         UserError: there is no such kind or cluster, a file can't be read, or a task file is there already.
     """
-    if kind not in get_args(ImportKind):
-        how = did_you_mean(kind, get_args(ImportKind)) or f"one of {', '.join(get_args(ImportKind))}"
-        raise UserError(f"can't import '{kind}'", where="tasks import", how=how)
-    if cluster is not None and cluster not in CLUSTERS:
-        how = did_you_mean(cluster, CLUSTERS) or "`openflan tasks list --clusters` shows them"
-        raise UserError(f"no cluster '{cluster}'", where="cluster", how=how)
-    if rows is not None and kind != "natural-instructions":
-        raise UserError("only natural-instructions files hold rows", where="rows", how="leave it out")
-    read = [_read(kind, Path(file), cluster, rows) for file in files]
-    tasks = tuple(task for one in read for task in one.tasks)
+    outcome = import_files(
+        kind,
+        [Path(file) for file in files],
+        cluster=cluster,
+        rows=rows,
+        split=None if split is None else Path(split),
+        progress=progress,
+    )
     origin = f"openflan tasks import {kind}"
-    paths = write_tasks(tasks, Path(out), origin=origin, check=TaskRenderer) if tasks else []
-    return TaskImport(tasks=tasks, paths=tuple(paths), refused=tuple(one for each in read for one in each.refused))
-
-
-def _read(kind: ImportKind, file: Path, cluster: str | None, rows: int | None) -> ImportOutcome:
-    match kind:
-        case "promptsource":
-            return import_promptsource(file, cluster=cluster)
-        case "lm-eval":
-            return import_lm_eval(file, cluster=cluster)
-        case "natural-instructions":
-            return import_natural_instructions(file, cluster=cluster, limit=rows)
+    paths = write_tasks(outcome.tasks, Path(out), origin=origin, check=TaskRenderer) if outcome.tasks else []
+    return TaskImport(tasks=outcome.tasks, paths=tuple(paths), refused=outcome.refused)

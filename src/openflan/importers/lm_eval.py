@@ -10,19 +10,21 @@ the folders around the task's own. Cost: 2 ms a file. Rejected: asking the harne
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import nodes
 
 from openflan.errors import UserError
-from openflan.importers.asking import Asked, Choices, path_of, trimmed, what_is_asked
-from openflan.importers.dialect import template_text
+from openflan.importers.asking import AnswerRule, Choices, path_of, trimmed, what_is_asked
+from openflan.importers.dialect import expression, template_text
 from openflan.importers.foreign import Data, Print, Tree, UntranslatableError, read_template, used_names
 from openflan.importers.hub_names import hub_source
 from openflan.importers.outcome import ImportOutcome, Refused, imported, task_name
 from openflan.importers.safety import why_unfit
 from openflan.importers.splitting import as_expression, stripped
+from openflan.prompts.whole import PIPES, unfit_whole, used_fields
 from openflan.recipes.safe_yaml import Marked, read_yaml
 
 __all__ = ["import_lm_eval"]
@@ -102,22 +104,10 @@ def _content(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], lis
     if not isinstance(name, str) or not isinstance(config.get("dataset_path"), str) or not config["dataset_path"]:
         raise UntranslatableError("has no 'task' or no 'dataset_path'; is it a part that others include?")
     _refuse(config)
-    multiple = config.get("output_type") == "multiple_choice"
-    choices = _choices(config.get("doc_to_choice")) if multiple else None
-    asked = _target(config.get("doc_to_target"), choices)
-    tree = stripped((*_text(config, "description"), *_text(config, "doc_to_text")))
-    template = template_text(tree)
-    if not list(used_names(tree)):
-        raise UntranslatableError("its prompt is empty, or the same for every row")
-    options = asked.choices.texts if asked.choices is not None else None
-    for text in (template, *(option for option in options or () if "{" in option)):
-        if why := why_unfit(text):
-            raise UntranslatableError(why)
-    answer: dict[str, Any] = {"field": asked.field}
-    if asked.choices is not None:
-        answer |= {"options": list(options)} if options is not None else {"options_field": asked.choices.field}
-        answer |= {"keys": list(asked.keys)} if asked.keys else {}
-        answer |= {"keys_field": asked.keys_field} if asked.keys_field else {}
+    try:
+        asking = _native(config)
+    except UntranslatableError as why:
+        asking = _whole(config, why)
     splits = _splits(config)
     delimiters = (config.get("target_delimiter", " "), config.get("fewshot_delimiter", "\n\n"))
     if not all(isinstance(one, str) for one in delimiters):
@@ -129,18 +119,117 @@ def _content(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], lis
         "description": "Imported from lm-evaluation-harness.",
         "source": source,
         "splits": splits,
-        "fields": _fields(tree, asked),
-        "answer": answer,
-        "metrics": ["accuracy"] if asked.choices is not None else _metrics(config.get("metric_list")),
+        "fields": list(asking.fields),
+        "answer": dict(asking.answer),
+        "metrics": ["accuracy"] if asking.ranked else _metrics(config.get("metric_list")),
         **({} if "train" in splits else {"evaluation_only": True}),
         "few_shot": {"before_target": delimiters[0], "between": delimiters[1]},
-        "templates": [{"input": template}],
+        "templates": [dict(asking.template)],
     }
     notes = [f"not taken over: {key}" for key in _LEFT_OUT if config.get(key) is not None]
-    if asked.choices is not None and not multiple:
+    if asking.ranked and config.get("output_type") != "multiple_choice":
         notes.append("answers are ranked here, generated there")
     notes += [f"source: {source['by_hand']}"] if "by_hand" in source else []
     return content, notes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asking:
+    """What a task file says of its prompt and answer."""
+
+    answer: Mapping[str, Any]
+    template: Mapping[str, str]
+    fields: tuple[str, ...]
+    ranked: bool
+
+
+def _native(config: Mapping[str, Any]) -> _Asking:
+    """The prompt and the answer as a field and its options.
+
+    Raises:
+        UntranslatableError: the target is none of these.
+    """
+    multiple = config.get("output_type") == "multiple_choice"
+    asked = _target(config.get("doc_to_target"), _choices(config.get("doc_to_choice")) if multiple else None)
+    tree = stripped((*_text(config, "description"), *_text(config, "doc_to_text")))
+    template = template_text(tree)
+    if not list(used_names(tree)):
+        raise UntranslatableError(_EMPTY)
+    options = asked.choices.texts if asked.choices is not None else None
+    for text in (template, *(option for option in options or () if "{" in option)):
+        if why := why_unfit(text):
+            raise UntranslatableError(why)
+    answer: dict[str, Any] = {"field": asked.field}
+    if asked.choices is not None:
+        answer |= {"options": list(options)} if options is not None else {"options_field": asked.choices.field}
+        answer |= {"keys": list(asked.keys)} if asked.keys else {}
+        answer |= {"keys_field": asked.keys_field} if asked.keys_field else {}
+    fields = tuple(_fields(tree, asked))
+    return _Asking(answer=answer, template={"input": template}, fields=fields, ranked=asked.choices is not None)
+
+
+def _whole(config: Mapping[str, Any], why: UntranslatableError) -> _Asking:
+    """The prompt and the answer rendered whole, where the target is computed.
+
+    Raises:
+        UntranslatableError: `why`, where that can't be either.
+    """
+    multiple, target = config.get("output_type") == "multiple_choice", config.get("doc_to_target")
+    question = _plain(config.get("description"), column=False) + _plain(config.get("doc_to_text"))
+    if isinstance(target, bool) or not isinstance(target, str | int) or target == "":
+        raise why
+    choices: str | None = None
+    if multiple:
+        number = "{% set target = (" + _computed(str(target)) + ") | string | trim %}"
+        chosen = "{{answer_choices[target | int] if target | int(-99) | string == target else target}}"
+        target = number + chosen
+        choices = _joined_choices(config.get("doc_to_choice"))
+    else:
+        target = _plain(str(target))
+    text = f"{question}{PIPES}{target}"
+    for one in (text, choices or ""):
+        if unfit := unfit_whole(one):
+            raise UntranslatableError(unfit)
+    if not used_fields(question):
+        raise UntranslatableError(_EMPTY)
+    return _Asking(
+        answer={"by_template": "ranked" if multiple else "generated"},
+        template={"whole": text} | ({} if choices is None else {"choices": choices}),
+        fields=tuple(sorted({*used_fields(text), *used_fields(choices or "")} - {"target"})),
+        ranked=multiple,
+    )
+
+
+def _plain(said: Any, *, column: bool = True) -> str:
+    """A setting as template text."""
+    if not isinstance(said, str | None):
+        raise UntranslatableError("its doc_to_text is no text")
+    if PIPES in (said or ""):
+        raise UntranslatableError(f"holds a '{PIPES}'")
+    return "{{" + said + "}}" if said and column and said.isidentifier() else said or ""
+
+
+def _computed(said: str) -> str:
+    """A setting as one expression."""
+    if not said.isidentifier():
+        return expression(as_expression(stripped(read_template(said))))
+    return said
+
+
+def _joined_choices(said: Any) -> str:
+    """The answer choices as a template, pipes between them."""
+    if isinstance(said, Mapping):
+        said = list(said.values())
+    if isinstance(said, list):
+        if not all(isinstance(one, str | int | float) for one in said):
+            raise UntranslatableError("doc_to_choice has entries that are no texts")
+        return PIPES.join(template_text((Data(str(one)),)) for one in said)
+    if not isinstance(said, str):
+        raise UntranslatableError("has no doc_to_choice")
+    return "{{(" + _computed(said) + f') | join("{PIPES}")' + "}}"
+
+
+_EMPTY = "its prompt is empty, or the same for every row"
 
 
 def _refuse(config: Mapping[str, Any]) -> None:
@@ -212,7 +301,7 @@ def _choices(said: Any) -> Choices:
 _ODD = "computes its doc_to_choice in another way than a column or a list"
 
 
-def _target(said: Any, choices: Choices | None) -> Asked:
+def _target(said: Any, choices: Choices | None) -> AnswerRule:
     """What doc_to_target asks for; with choices, a number or a text among them."""
     if not isinstance(said, str) or not said:
         raise UntranslatableError("its doc_to_target is no column and no template")
@@ -257,7 +346,7 @@ def _metrics(said: Any) -> list[str]:
     return list(known) or ["exact_match"]
 
 
-def _fields(tree: Tree, asked: Asked) -> list[str]:
+def _fields(tree: Tree, asked: AnswerRule) -> list[str]:
     paths = [asked.field, asked.keys_field, asked.choices.field if asked.choices else None]
     options = (asked.choices.options if asked.choices else None) or ()
     names = [*used_names(tree), *(path.partition(".")[0] for path in paths if path)]

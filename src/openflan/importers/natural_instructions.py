@@ -11,17 +11,17 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from jinja2 import nodes
 
 from openflan.errors import UserError
 from openflan.importers.dialect import as_option, template_text
 from openflan.importers.foreign import Data, Print, Tree
-from openflan.importers.outcome import ImportOutcome, imported, task_name
+from openflan.importers.outcome import ImportOutcome, Refused, imported, task_name
 from openflan.tasks.lineage import known_corpora
 
-__all__ = ["import_natural_instructions"]
+__all__ = ["Part", "import_natural_instructions", "official_parts"]
 
 _LARGEST = 200_000_000
 _TEST = 100
@@ -31,32 +31,67 @@ _LONGEST_OPTION = 60
 _OFTEN = 5
 """Times that an option must occur on average."""
 _EXAMPLES = 2
+_LANGUAGES = ("Input_language", "Output_language", "Instruction_language")
 
 _CLUSTERS = {
     "cause effect classification": "commonsense",
     "commonsense classification": "commonsense",
+    "commonsense concept classification": "commonsense",
     "coreference resolution": "coreference",
     "data to text": "struct_to_text",
     "paraphrasing": "paraphrase",
+    "reading comprehension": "reading_comprehension",
     "sentiment analysis": "sentiment",
+    "story composition": "commonsense",
     "summarization": "summarization",
+    "text completion": "commonsense",
+    "text simplification": "paraphrase",
     "textual entailment": "natural_language_inference",
     "title generation": "summarization",
     "translation": "translation",
 }
-"""Their categories that are one of our clusters."""
+"""Their categories that are one of our clusters; the others are `misc`."""
 _SUBCLUSTERS = {
+    "grammar error correction": "linguistic_acceptability",
     "grammar error detection": "linguistic_acceptability",
+    "linguistic probing": "linguistic_acceptability",
     "mathematics": "math",
     "punctuation error detection": "formatting",
+    "spelling error detection": "formatting",
+    "fact verification": "fact_verification",
 }
 
 
-def import_natural_instructions(path: Path, *, cluster: str | None, limit: int | None) -> ImportOutcome:
+Part = Literal["train", "test", "excluded"]
+"""What the benchmark uses a task for."""
+
+
+def official_parts(folder: Path) -> dict[str, Part]:
+    """What each task is used for, by the lists of a split (`splits/default`): its name to train, test or excluded.
+
+    Raises:
+        UserError: the folder has no such lists.
+    """
+    parts: dict[str, Part] = {}
+    for part in get_args(Part):
+        path = folder / f"{part}_tasks.txt"
+        if not path.is_file():
+            how = "give the folder that holds train_tasks.txt, test_tasks.txt and excluded_tasks.txt"
+            raise UserError("no such list", where=str(path), how=how)
+        for line in path.read_text(encoding="utf-8-sig").split():
+            parts[task_name(line)] = part
+    return parts
+
+
+def import_natural_instructions(
+    path: Path, *, cluster: str | None, limit: int | None = None, parts: Mapping[str, Part] | None = None
+) -> ImportOutcome:
     """The task of a JSON file.
 
     Args:
-        limit: keep at most this many instances, the first ones.
+        limit: keep at most this many instances: the file's first as the test, then such as stand evenly over the rest.
+        parts: what the benchmark uses each task for (`official_parts`): a test task is never tuned on, an excluded
+            one is left out.
 
     Raises:
         UserError: the file is missing, no JSON, or no such task.
@@ -68,34 +103,44 @@ def import_natural_instructions(path: Path, *, cluster: str | None, limit: int |
         raise UserError("no Super-NaturalInstructions file", where=str(path), how=how)
     rows = [row for number, one in enumerate(data["Instances"]) if (row := _row(one, number)) is not None]
     skipped = len(data["Instances"]) - len(rows)
-    rows = rows[:limit]
     if len(rows) < 3:
         raise UserError(f"has {len(rows)} usable instances", where=str(path), how="a task needs three or more")
     name = task_name(path.name.removesuffix(".json"))
+    part = None if parts is None else parts.get(name, "excluded")
+    if part == "excluded":
+        return ImportOutcome(refused=(Refused(what=str(path), why="the benchmark's split excludes it"),))
+    rows = _spread(rows, limit)
     options = _options(rows)
     answer: dict[str, Any] = {"field": "output"}
     if options:
         answer["options"] = [as_option(nodes.Const(option)) for option in options]
-    test = min(_TEST, max(1, len(rows) // 4))
-    found, sub = _cluster(data, cluster)
+    test = _tested(len(rows))
+    named, sub = _cluster(data, cluster)
     licence = ", ".join(_texts(data.get("Instance License")))
     content: dict[str, Any] = {
         "name": name,
-        "cluster": found,
+        "cluster": named,
         **({"subcluster": sub} if sub else {}),
-        "description": "Imported from Super-NaturalInstructions: " + "; ".join(_texts(data.get("Categories"))),
+        "description": "Imported from Super-NaturalInstructions: " + "; ".join(_told(data, "Categories", "Domains")),
         "source": {"files": {"all": f"{name}.jsonl"}},
         "splits": {"train": f"all[{2 * test}:]", "validation": f"all[{test}:{2 * test}]", "test": f"all[:{test}]"},
         "size": {"all": len(rows)},
         "columns": {"id": "string", "input": "string", "output": ["string"]},
         "answer": answer,
         "metrics": ["accuracy"] if options else ["rouge", "exact_match"],
+        **({"evaluation_only": True} if part == "test" else {}),
         **({"licence": licence} if licence else {}),
         "lineage": [one for one in map(task_name, _texts(data.get("Source"))) if one in known_corpora()],
         "templates": _templates(definitions, data.get("Positive Examples")),
     }
     notes = [f"{skipped} instances without input or output left out"] if skipped else []
-    if cluster is None and found == "misc" and not sub:
+    untrained = sorted(set(options) - {row["output"][0] for row in rows[2 * test :]})
+    if untrained and part != "test":
+        notes.append(f"training rows: none has the answer {', '.join(untrained)} (rows are split as the file has them)")
+    foreign = sorted({one for one in _told(data, *_LANGUAGES) if one.lower() != "english"})
+    notes += [f"languages: {', '.join(foreign)}"] if foreign else []
+    notes += [f"from {url}" for url in _texts(data.get("URL"))]
+    if cluster is None and named == "misc" and not sub:
         notes.append("cluster: misc; say another with --cluster")
     names = [f"definition {number}{more}" for number in range(1, len(definitions) + 1) for more in ("", ", examples")]
     kept = tuple(names) if len(content["templates"]) == len(names) else tuple(names[::2])
@@ -119,17 +164,37 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    """A text, or the texts of a list."""
-    return [value] if isinstance(value, str) else [one for one in value or () if isinstance(one, str)]
+    """A text, or the texts of a list; numbers are read as texts."""
+    listed = value if isinstance(value, list) else [value]
+    return [str(one) for one in listed if isinstance(one, str | int | float) and not isinstance(one, bool)]
+
+
+def _told(data: Mapping[str, Any], *keys: str) -> list[str]:
+    return [text for key in keys for text in _texts(data.get(key))]
+
+
+def _tested(rows: int) -> int:
+    """Rows at a file's start that are the test, and as many after them the validation."""
+    return min(_TEST, max(1, rows // 4))
+
+
+def _spread(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
+    """At most `limit` rows: the first as the test, the others from all over the rest."""
+    if limit is None or limit >= len(rows):
+        return rows
+    test = _tested(limit)
+    rest, count = rows[test:], limit - test
+    return [*rows[:test], *(rest[place * len(rest) // count] for place in range(count))]
 
 
 def _row(instance: Any, number: int) -> dict[str, Any] | None:
-    if not isinstance(instance, Mapping) or not isinstance(instance.get("input"), str):
+    if not isinstance(instance, Mapping):
         return None
+    inputs = _texts(instance.get("input"))
     outputs = list(dict.fromkeys(text.strip() for text in _texts(instance.get("output")) if text.strip()))
-    if not outputs or not instance["input"].strip():
+    if not outputs or len(inputs) != 1 or not inputs[0].strip():
         return None
-    return {"id": str(instance.get("id", number)), "input": instance["input"].strip(), "output": outputs}
+    return {"id": str(instance.get("id", number)), "input": inputs[0].strip(), "output": outputs}
 
 
 def _options(rows: Sequence[Mapping[str, Any]]) -> list[str]:

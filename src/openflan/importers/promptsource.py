@@ -10,7 +10,8 @@ or empty field, which it renders as nothing, is an error of that row here. Cost:
 Rejected: one task for each template, which no result table could compare.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from typing import Any
 from jinja2 import nodes
 
 from openflan.errors import UserError
-from openflan.importers.asking import CHOICES, Asked, Choices, path_of, trimmed, what_is_asked
+from openflan.importers.asking import CHOICES, AnswerRule, Choices, path_of, trimmed, what_is_asked
 from openflan.importers.dialect import template_text
 from openflan.importers.foreign import (
+    RESERVED,
     For,
     Item,
     Print,
@@ -33,7 +35,8 @@ from openflan.importers.foreign import (
 from openflan.importers.hub_names import hub_source
 from openflan.importers.outcome import Imported, ImportOutcome, Refused, imported, task_name
 from openflan.importers.safety import why_unfit
-from openflan.importers.splitting import PIPES, as_expression, split_choices, split_prompt
+from openflan.importers.splitting import as_expression, split_choices, split_prompt
+from openflan.prompts.whole import PIPES, read_pipes, unfit_whole, used_fields
 from openflan.recipes.safe_yaml import read_yaml
 
 __all__ = ["import_promptsource"]
@@ -49,6 +52,8 @@ _METRICS = {
     "Squad": ("exact_match", "f1"),
     "Trivia QA": ("exact_match_trivia", "f1_trivia"),
 }
+_ONLY_CHOICES = re.compile(r"(\s|\{%.*?%\}|\{\{[^}]*answer_choices[^}]*\}\})*", re.DOTALL)
+"""A target that is one of its choices, chosen in whatever way."""
 _SPLITS = {"train": "train[:-200]", "validation": "train[-200:]", "test": "validation"}
 
 
@@ -61,7 +66,7 @@ class _Read:
     target: str
     """Empty where it is just the answer."""
     when: str | None
-    asked: Asked | None
+    asked: AnswerRule | None
     fields: tuple[str, ...]
     metrics: tuple[str, ...]
 
@@ -79,35 +84,50 @@ def import_promptsource(path: Path, *, cluster: str | None) -> ImportOutcome:
         how = "give a templates.yaml with 'dataset:' and 'templates:'"
         raise UserError("no promptsource file", where=str(path), how=how)
     read: list[_Read] = []
+    whole: list[_WholeRead] = []
     refused: list[Refused] = []
     for key, template in templates.items():
         name = _name(template, key)
         try:
             read.append(_read(template, name))
-        except UntranslatableError as error:
-            refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
+        except UntranslatableError:
+            try:
+                whole.append(_read_whole(template, name))
+            except UntranslatableError as error:
+                refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
     groups: dict[tuple[object, ...], list[_Read]] = {}
     for one in read:
         if one.asked is not None:
             groups.setdefault(one.asked.kind, []).append(one)
     ordered = sorted(groups.values(), key=len, reverse=True)
     odd = [one for one in read if one.asked is None]
-    if not ordered:
-        why = "its target is no field and no choice, and no other template of the file asks for one"
-        refused += [Refused(what=f"{path}, template '{one.name}'", why=why) for one in odd]
-        return ImportOutcome(refused=tuple(refused))
+    for template, name in [] if ordered else _named(templates):
+        if name in {one.name for one in odd}:  # no other template of the file says what the task is
+            try:
+                whole.append(_read_whole(template, name))
+            except UntranslatableError as error:
+                refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
+    contents = [_content(group + (odd if number == 0 else [])) for number, group in enumerate(ordered)]
+    alike: dict[tuple[object, ...], list[_WholeRead]] = {}
+    for each in whole:
+        alike.setdefault(each.kind, []).append(each)
+    contents += [_whole_content(group) for group in sorted(alike.values(), key=len, reverse=True)]
     base = task_name(dataset, subset)
     tasks = [
         _task(
             base if number == 1 else f"{base}_{number}",
-            group + (odd if number == 1 else []),
+            content,
             source=hub_source(dataset, subset),
             cluster=cluster,
             where=str(path),
         )
-        for number, group in enumerate(ordered, start=1)
+        for number, content in enumerate(contents, start=1)
     ]
     return ImportOutcome(tasks=tuple(tasks), refused=tuple(refused))
+
+
+def _named(templates: Mapping[Any, Any]) -> list[tuple[Any, str]]:
+    return [(template, _name(template, key)) for key, template in templates.items()]
 
 
 def _name(template: Any, key: object) -> str:
@@ -174,7 +194,8 @@ def _listed(choices: Choices) -> nodes.Expr:
     if choices.options is not None:
         return nodes.List(list(choices.options))
     value: nodes.Expr | None = None
-    for part in str(choices.field).split("."):
+    first = str(choices.field).partition(".")[0]
+    for part in ["row"] * (first in RESERVED) + str(choices.field).split("."):
         value = nodes.Name(part, "load") if value is None else nodes.Getattr(value, part, "load")
     assert value is not None
     return value
@@ -203,7 +224,7 @@ def _with_choices(tree: Tree, listed: nodes.Expr | None) -> Tree:
     return tuple(map(loosened, map_tree(tree, change)))
 
 
-def _fields(parts: list[Tree], asked: Asked | None) -> tuple[str, ...]:
+def _fields(parts: list[Tree], asked: AnswerRule | None) -> tuple[str, ...]:
     """Names of the row that a template uses, the answer's and the options' included."""
     names = [name for part in parts for name in used_names(part)]
     if asked is not None:
@@ -220,7 +241,20 @@ def _metrics(metadata: Any) -> tuple[str, ...]:
     return tuple(metric for one in named for metric in _METRICS.get(one, ()))
 
 
-def _task(name: str, group: list[_Read], *, source: Mapping[str, Any], cluster: str | None, where: str) -> Imported:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Content:
+    """What a group of templates says of its task."""
+
+    answer: Mapping[str, Any]
+    templates: tuple[Mapping[str, Any], ...]
+    names: tuple[str, ...]
+    fields: tuple[str, ...]
+    metrics: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _content(group: Sequence[_Read]) -> _Content:
+    """A task of templates that ask for one field."""
     first = group[0].asked
     assert first is not None
     answer: dict[str, Any] = {"field": first.field}
@@ -237,21 +271,92 @@ def _task(name: str, group: list[_Read], *, source: Mapping[str, Any], cluster: 
         template |= {"when": one.when} if one.when else {}
         template |= {"options": list(texts)} if texts is not None and texts != own else {}
         templates.append(template)
-    found = dict.fromkeys(metric for one in group for metric in one.metrics)
+    metrics = tuple(dict.fromkeys(metric for one in group for metric in one.metrics))
+    some = "templates: each fits some rows only (when); a row that none fits stops a mixture"
+    return _Content(
+        answer=answer,
+        templates=tuple(templates),
+        names=tuple(one.name for one in group),
+        fields=tuple(dict.fromkeys(field for one in group for field in one.fields)),
+        metrics=("accuracy",) if first.choices is not None else metrics or ("rouge",),
+        notes=(some,) if all(one.when for one in group) else (),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _WholeRead:
+    """A template that is rendered whole."""
+
+    name: str
+    text: str
+    choices: str | None
+    ranked: bool
+    """Whether its target is one of its choices."""
+    metrics: tuple[str, ...]
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What templates of one task have in common."""
+        fixed = self.choices if self.choices is not None and "{" not in self.choices else None
+        return (self.ranked, len(fixed.split(PIPES)) if fixed and self.ranked else None)
+
+
+def _read_whole(template: Any, name: str) -> _WholeRead:
+    """A template as it stands.
+
+    Raises:
+        UntranslatableError: it is no text, or does what no template here may.
+    """
+    if not isinstance(template, dict) or not isinstance(template.get("jinja"), str):
+        raise UntranslatableError("has no text under 'jinja'")
+    text, choices = template["jinja"], template.get("answer_choices")
+    if isinstance(choices, list) and all(isinstance(one, str) for one in choices):
+        choices = PIPES.join(choices)
+    if not isinstance(choices, str | None):
+        raise UntranslatableError("has answer choices that are no texts")
+    for one in (text, choices or ""):
+        if why := unfit_whole(one):
+            raise UntranslatableError(why)
+    always = read_pipes(text)
+    if always != 1 and (always > 1 or PIPES not in text):
+        raise UntranslatableError("has more than one '|||'" if always else "has no '|||' between input and target")
+    target = text.rpartition(PIPES)[2]
+    ranked = bool(choices) and "answer_choices" in target and _ONLY_CHOICES.fullmatch(target) is not None
+    return _WholeRead(
+        name=name, text=text, choices=choices or None, ranked=ranked, metrics=_metrics(template.get("metadata"))
+    )
+
+
+def _whole_content(group: Sequence[_WholeRead]) -> _Content:
+    """A task of templates that are rendered whole."""
+    ranked = group[0].ranked
+    names = {name for one in group for text in (one.text, one.choices or "") for name in used_fields(text)}
+    metrics = tuple(dict.fromkeys(metric for one in group for metric in one.metrics))
+    return _Content(
+        answer={"by_template": "ranked" if ranked else "generated"},
+        templates=tuple(
+            {"whole": one.text, **({} if one.choices is None else {"choices": one.choices})} for one in group
+        ),
+        names=tuple(one.name for one in group),
+        fields=tuple(sorted(names)),
+        metrics=("accuracy",) if ranked else metrics or ("rouge",),
+        notes=("templates: rendered whole, in promptsource's dialect; a row without a target there is left out",),
+    )
+
+
+def _task(name: str, content: _Content, *, source: Mapping[str, Any], cluster: str | None, where: str) -> Imported:
     data = {
         "name": name,
         "cluster": cluster or "misc",
         "description": "Imported from promptsource.",
         "source": dict(source),
         "splits": _SPLITS,
-        "fields": list(dict.fromkeys(field for one in group for field in one.fields)),
-        "answer": answer,
-        "metrics": ["accuracy"] if first.choices is not None else list(found) or ["rouge"],
-        "templates": templates,
+        "fields": list(content.fields),
+        "answer": dict(content.answer),
+        "metrics": list(content.metrics),
+        "templates": [dict(template) for template in content.templates],
     }
-    notes = ["splits: promptsource names none; FLAN's custom is written"]
-    if all(one.when for one in group):
-        notes.append("templates: each fits some rows only (when); a row that none fits stops a mixture")
+    notes = ["splits: promptsource names none; FLAN's custom is written", *content.notes]
     notes += [f"source: {source['by_hand']}"] if "by_hand" in source else []
     notes += ["cluster: misc; say another with --cluster"] if cluster is None else []
-    return imported(data, where=where, templates=tuple(one.name for one in group), notes=tuple(notes))
+    return imported(data, where=where, templates=content.names, notes=tuple(notes))

@@ -13,10 +13,9 @@ from jinja2 import nodes
 
 from openflan.importers.dialect import template_text
 from openflan.importers.foreign import Data, For, If, Item, Print, Tree, UntranslatableError, map_tree
+from openflan.prompts.whole import PIPES
 
-__all__ = ["PIPES", "Split", "as_expression", "split_choices", "split_prompt", "stripped"]
-
-PIPES = "|||"
+__all__ = ["Split", "as_expression", "split_choices", "split_prompt", "stripped"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ Invariant: a prompt is a pure function of (spec, row, template); input and targe
 Cost: about 20 µs a prompt. Rejected: str.format, number has no conditions, and raw Jinja, number can reach Python.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Literal
@@ -20,6 +21,7 @@ from openflan.errors import UserError, did_you_mean
 from openflan.prompts.options import RowAnswer, drawn_block, find_answer, options_block
 from openflan.prompts.sandbox import LONGEST, SANDBOX, metered, unfit
 from openflan.prompts.styles import bare_text, label_fields
+from openflan.prompts.whole import WholeTemplates, unfit_whole
 from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
@@ -85,6 +87,7 @@ class TaskRenderer:
             self._check(text, {*self.spec.names, "row"}, f"{self._path}, answer.options")
         self._last: tuple[SourceRow, RowAnswer] | None = None
         self._by_label: dict[tuple[TemplateId | None, type, Any], RowAnswer] = {}
+        self._whole = WholeTemplates(self.spec) if self.spec.answer.by_template is not None else None
 
     def template(self, number: TemplateId) -> Template:
         """A template of the task, or its baseline.
@@ -101,6 +104,11 @@ class TaskRenderer:
 
     def answer(self, row: SourceRow, number: TemplateId | None = None) -> RowAnswer:
         """The row's answer and options, in the words of template `number` where it has its own."""
+        if self._whole is not None:
+            first = number if number is not None else next(iter(self._fitting(row)), 0)
+            assert first != BASELINE, "no baseline stands beside whole templates"
+            with self._failing(first, row):
+                return self._whole.answer(row, first)
         own = None if number is None else self.template(number).options
         if own is None and self._last is not None and self._last[0] is row:
             return self._last[1]
@@ -136,6 +144,8 @@ class TaskRenderer:
         return self._fitting(row)[: self._limit]
 
     def _fitting(self, row: SourceRow) -> list[int]:
+        if self._whole is not None:
+            return [number for number in range(len(self.spec.templates)) if self._whole_fits(row, number)]
         return [
             number
             for number, template in enumerate(self.spec.templates)
@@ -173,14 +183,14 @@ class TaskRenderer:
             block, names = drawn_block(answer.options, key)
             answer = _renamed(answer, names)
         context = self._context(row, answer, block)
-        try:
-            if style.form == "instruction" or number == BASELINE:
-                text = _run(template.input, context).strip()
-            else:
+        with self._failing(number, row):
+            if style.form != "instruction" and number != BASELINE:
                 text = self._bare(row, number, block, style)
+            elif self._whole is not None and number != BASELINE:
+                text = self._whole.input(row, number)
+            else:
+                text = _run(template.input, context).strip()
             target = (answer.text if template.target == _JUST_THE_ANSWER else _run(template.target, context)).strip()
-        except Exception as error:  # a stranger's template may fail in any way
-            raise _failure(error, f"{self.where(number)}, row {row.index + 1}") from None
         if not text or not target:
             name, where = "target" if text else "input", f"{self.where(number)}, row {row.index + 1}"
             raise UserError(f"the {name} is empty", where=where, how="mend the template or drop such rows")
@@ -194,12 +204,31 @@ class TaskRenderer:
             fields=row.fields,
         )
 
+    @contextmanager
+    def _failing(self, number: TemplateId, row: SourceRow) -> Iterator[None]:
+        """Turn what a stranger's template may do on a row, which is anything, into one line."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            raise _failure(error, f"{self.where(number)}, row {row.index + 1}") from None
+
+    def _whole_fits(self, row: SourceRow, number: int) -> bool:
+        assert self._whole is not None
+        with self._failing(number, row):
+            return self._whole.fits(row, number)
+
     def shows_answer(self, row: SourceRow, number: TemplateId) -> bool:
         """Whether a classification prompt would read differently if another option were right."""
         answer = self.answer(row, number)
         field = self.spec.answer.field
         others = [position for position in range(len(answer.options)) if position != answer.index]
-        if not others or field.partition(".")[0] == (self.spec.answer.options_field or "").partition(".")[0]:
+        if (
+            not others
+            or self._whole is not None
+            or field.partition(".")[0] == (self.spec.answer.options_field or "").partition(".")[0]
+        ):
             return False
         context = self._context(row, answer, options_block(answer.options))
         fields = {**row.fields}
@@ -231,7 +260,7 @@ class TaskRenderer:
 
     def _bare(self, row: SourceRow, number: TemplateId, block: str, style: StylePart) -> str:
         """The input without an instruction, or with the names of cluster and dataset for one."""
-        text = bare_text(self.spec, row.fields, _names(self.template(number).input))
+        text = bare_text(self.spec, row.fields, _names(self.template(number).text))
         if style.form == "dataset-name":
             kind = (self.spec.subcluster or self.spec.cluster).replace("_", " ")
             text = f"[{kind}: {self.spec.dataset or self.spec.name}] {text}"
@@ -246,6 +275,13 @@ class TaskRenderer:
         return text.strip().lower() not in ("", "false", "0", "none")
 
     def _check_template(self, number: TemplateId, template: Template, known: set[str]) -> None:
+        if template.whole is not None:
+            for text in (template.whole, template.choices or ""):
+                if why := unfit_whole(text):
+                    raise UserError(
+                        f"a template may not do that: {why}", where=self.where(number), how="write it without"
+                    )
+            return
         for text in (template.input, template.target, _condition(template.when), *(template.options or ())):
             self._check(text, known, self.where(number))
         if template.options is not None and not self.spec.is_classification:

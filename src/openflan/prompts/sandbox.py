@@ -132,6 +132,8 @@ def _count_turns(items: Iterable[Any]) -> Iterator[Any]:
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox with counted loops, plain arithmetic and a list of methods."""
+
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """The tree with every loop's items counted."""
         tree = super()._parse(source, name, filename)
@@ -142,6 +144,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Arithmetic between plain numbers only, and no powers."""
         if not (isinstance(left, int | float) and isinstance(right, int | float)) or operator == "**":
             raise TemplateError(f"'{operator}' is allowed between plain numbers only")
         return super().call_binop(context, operator, left, right)
@@ -156,6 +159,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """No `format`: a width in it makes a text of any size."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Whether a template may reach an attribute."""
         known = attr in METHODS or (isinstance(obj, LoopContext) and attr in _LOOP)
         return known and super().is_safe_attribute(obj, attr, value)
 

@@ -5,29 +5,36 @@ wherever they like. This sandbox runs them on a copy of the row. Chance is drawn
 every call. All work is paid from one budget: loop turns, characters joined, and cells stored; what is stored is copied,
 so no list can hold itself or grow behind another's back.
 
-Invariant: input, target and choices are those of promptsource's own Jinja where it makes no random choice, and one of its
-possible outputs where it does; a null is an error instead of the word "None". Cost: about 150 µs a prompt, five times a
-native template's. Rejected: translating everything into native templates (openflan.importers), which a third of the public
-templates do not fit; running promptsource itself, whose templates may then loop and grow without bound.
+Invariant: input, target and choices are those of promptsource's own Jinja where it makes no random choice, and one of
+its possible outputs where it does; a null is an error instead of the word "None". Cost: about 150 µs a prompt.
+Rejected: translating everything into native templates (openflan.importers), which a third of the public ones do not
+fit; running promptsource itself, whose templates may loop and grow without bound.
 """
 
 import copy
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any
 
 from jinja2 import Template as Compiled
-from jinja2 import TemplateError, Undefined, nodes
-from jinja2.runtime import LoopContext
+from jinja2 import TemplateError, Undefined, meta, nodes, pass_context
+from jinja2.runtime import Context, LoopContext
 from jinja2.utils import Namespace
 
+from openflan.errors import UserError
+from openflan.hashing import hash_integer
+from openflan.prompts.options import RowAnswer
 from openflan.prompts.sandbox import FILTERS, LONGEST, METHODS, SANDBOX, Sandbox, metered
+from openflan.tasks.sources import SourceRow
+from openflan.tasks.spec import TaskSpec
 
-__all__ = ["PIPES", "WHOLE", "Whole", "render_choices", "render_whole", "unfit_whole"]
+__all__ = ["PIPES", "WHOLE", "WholeTemplates", "draws", "read_pipes", "unfit_whole", "used_fields"]
 
 PIPES = "|||"
 
@@ -37,7 +44,7 @@ BUDGET = 20_000_000
 _DEEPEST = 4
 _NESTED = 20
 _GROWING = ("append", "extend", "insert", "update")
-_METHODS = (*METHODS, *_GROWING, "copy", "join", "pop", "remove")
+_METHODS = (*METHODS, *_GROWING, "copy", "join", "pop", "remove", "replace")
 _LOOP = ("changed", "cycle", "depth", "depth0", "length", "nextitem", "previtem")
 _SHIELD = "\x00pipes\x00"
 _STORED, _JOINED = "stored value", "joined texts"
@@ -59,14 +66,6 @@ _budget: ContextVar[int] = ContextVar("budget", default=BUDGET)
 _draw: ContextVar[Callable[[int], int]] = ContextVar("draw")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Whole:
-    """A row under a template: what a model reads and what it should say."""
-
-    input: str
-    target: str
-
-
 def _spend(amount: int) -> None:
     left = _budget.get() - amount
     if left < 0 or amount > LONGEST:
@@ -79,7 +78,7 @@ def _size(value: Any, depth: int = 0) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Namespace):
-        value = vars(value)["_Namespace__attrs"]
+        value = object.__getattribute__(value, "_Namespace__attrs")
     if not isinstance(value, list | tuple | dict | set):
         return 1
     if depth > _NESTED:
@@ -127,13 +126,14 @@ def _join(value: Any, d: Any = "", attribute: Any = None) -> str:
     return str(d).join(texts)
 
 
-def _replace(value: Any, old: str, new: str, count: int | None = None) -> str:
-    text = _text(value)
+def _replace(value: Any, old: Any, new: Any, count: int | None = None) -> str:
+    text, old, new = _text(value), _text(old), _text(new)
     _spend(len(text) + text.count(old) * len(new))
     return text.replace(old, new, -1 if count is None else count)
 
 
-def _choice(items: Any) -> Any:
+@pass_context  # which keeps Jinja from computing it once for all
+def _choice(_context: Context, items: Any) -> Any:
     """One of some items, drawn by the rendering's key."""
     items = list(items)
     if not items:
@@ -161,13 +161,17 @@ class _Whole(Sandbox):
         tree = super()._parse(source, name, filename)
         for assign in tree.find_all(nodes.Assign):
             assign.node = nodes.Filter(assign.node, _STORED, [], [], None, None, lineno=assign.lineno)
-        return _with_joins(tree)
+        joined: nodes.Template = _with_joins(tree)
+        return joined
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "+":
             if isinstance(left, str | list | tuple) or isinstance(right, str | list | tuple):
                 _spend(_size(left) + _size(right))
             return left + right
+        if operator == "*" and isinstance(left, str | list) and isinstance(right, int):
+            _spend(_size(left) * max(right, 0))
+            return left * right
         return super().call_binop(context, operator, left, right)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -177,7 +181,7 @@ class _Whole(Sandbox):
             return True
         return super().is_safe_attribute(obj, attr, value) or (isinstance(obj, LoopContext) and attr in _LOOP)
 
-    def call(self, context: Any, function: Any, *values: Any, **named: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Any, function: Any, *values: Any, **named: Any) -> Any:
         owner, method = getattr(function, "__self__", None), getattr(function, "__name__", "")
         if isinstance(owner, list | dict) and method in _GROWING:
             values = tuple(_own(value) for value in values)
@@ -191,7 +195,7 @@ class _Whole(Sandbox):
         return super().call(context, function, *values, **named)
 
 
-def _with_joins(node: nodes.Node) -> Any:
+def _with_joins(node: Any) -> Any:
     """The tree with every `~` counted."""
     for field, value in node.iter_fields():
         if isinstance(value, nodes.Node):
@@ -229,21 +233,20 @@ def unfit_whole(text: str) -> str | None:
     """What a template in this dialect may not do, in words; None where it may run."""
     try:
         tree = WHOLE.parse(text)
-        WHOLE.compile(tree)
+        WHOLE.compile(WHOLE.parse(text))
     except TemplateError as error:
         return f"is no template: {error.message}"
     except RecursionError:
         return "is nested too deep"
-    for statement in tree.find_all(_STATEMENTS):
-        return f"line {statement.lineno} uses {type(statement).__name__.lower()}"
+    refused = [f"uses {type(statement).__name__.lower()}" for statement in tree.find_all(_STATEMENTS)]
     if any(loop.recursive for loop in tree.find_all(nodes.For)) or _depth(tree) > _DEEPEST:
-        return f"loops more than {_DEEPEST} deep"
+        refused.append(f"loops more than {_DEEPEST} deep")
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Getattr) and call.node.attr not in _METHODS:
-            return f"calls .{call.node.attr}()"
+            refused.append(f"calls .{call.node.attr}()")
         if isinstance(call.node, nodes.Name) and call.node.name not in WHOLE.globals:
-            return f"calls {call.node.name}()"
-    return None
+            refused.append(f"calls {call.node.name}()")
+    return next(iter(refused), None)
 
 
 def _depth(node: nodes.Node) -> int:
@@ -267,13 +270,15 @@ def _rendering(draw: Callable[[int], int]) -> Iterator[None]:
         _draw.reset(source)
 
 
-def _rendered(text: str, context: Mapping[str, Any]) -> list[str]:
+def _split(text: str, context: Mapping[str, Any]) -> list[str]:
     """The parts of what a template renders to, split at its own pipes and not at the row's."""
-    shielded = {key: value.replace(PIPES, _SHIELD) if isinstance(value, str) else value for key, value in context.items()}
+    shielded = {
+        key: value.replace(PIPES, _SHIELD) if isinstance(value, str) else value for key, value in context.items()
+    }
     pieces: list[str] = []
     size = 0
     template = _compiled(text)
-    for piece in template.root_render_func(template.new_context({**WHOLE.globals, **shielded}, shared=True)):  # type: ignore[arg-type]
+    for piece in template.root_render_func(template.new_context({**WHOLE.globals, **shielded}, shared=True)):
         pieces.append(piece)
         size += len(piece)
         if size > LONGEST:
@@ -281,36 +286,89 @@ def _rendered(text: str, context: Mapping[str, Any]) -> list[str]:
     return [part.replace(_SHIELD, PIPES).strip() for part in "".join(pieces).split(PIPES)]
 
 
-def render_choices(choices: str, fields: Mapping[str, Any], *, draw: Callable[[int], int]) -> tuple[str, ...]:
-    """The answer choices of a row.
-
-    Args:
-        choices: the template of the choices, `|||` between them.
-        draw: a number below its argument, one after another; what chance is drawn from.
+def read_pipes(text: str) -> int:
+    """How many pairs of pipes a template's own text has on every row, whatever its branches do.
 
     Raises:
-        jinja2.TemplateError: the template fails on this row, or works too much.
+        jinja2.TemplateError: it is no template.
     """
-    with _rendering(draw):
-        return tuple(_rendered(choices, copy.deepcopy(dict(fields))))
+    outputs = [part for node in WHOLE.parse(text).body if isinstance(node, nodes.Output) for part in node.nodes]
+    return sum(part.data.count(PIPES) for part in outputs if isinstance(part, nodes.TemplateData))
 
 
-def render_whole(
-    text: str, fields: Mapping[str, Any], *, choices: tuple[str, ...] | None, draw: Callable[[int], int]
-) -> Whole | None:
-    """A row under a template; None where the row has no target there.
+def used_fields(text: str) -> list[str]:
+    """Names that a template reads from the row, sorted."""
+    return sorted(meta.find_undeclared_variables(WHOLE.parse(text)) - set(WHOLE.globals) - {"answer_choices"})
 
-    Args:
-        choices: the row's answer choices, which the template reads as `answer_choices`.
-        draw: see `render_choices`.
 
-    Raises:
-        jinja2.TemplateError: the template fails on this row, or works too much.
-        OverflowError: its text is over the sandbox's limit.
-    """
-    with _rendering(draw):
-        context = {**copy.deepcopy(dict(fields)), "answer_choices": None if choices is None else list(choices)}
-        parts = _rendered(text, context)
-    if len(parts) != 2 or not parts[0] or not parts[1]:
-        return None
-    return Whole(input=parts[0], target=parts[1])
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rendered:
+    """A row under a template."""
+
+    input: str
+    answer: RowAnswer
+
+
+def draws(task: str, row: int, template: int) -> Callable[[int], int]:
+    """Numbers below their argument, one after another: what chance in a template is drawn from on a row."""
+    seed = int.from_bytes(hashlib.sha256(task.encode()).digest()[:8], "big")
+    places = count()
+    return lambda size: hash_integer(seed, row, template, next(places)) % size
+
+
+class WholeTemplates:
+    """The templates of a task whose answer is what each template's target renders to."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self._spec = spec
+        self._last: tuple[SourceRow, dict[int, _Rendered | None]] | None = None
+
+    def fits(self, row: SourceRow, number: int) -> bool:
+        """Whether a row has an input and a target under a template."""
+        return self._at(row, number) is not None
+
+    def input(self, row: SourceRow, number: int) -> str:
+        """What a model reads."""
+        return self._whole(row, number).input
+
+    def answer(self, row: SourceRow, number: int) -> RowAnswer:
+        """The target, and the choices where answers are ranked.
+
+        Raises:
+            UserError: the template has no target for the row, or one that is none of its choices.
+        """
+        return self._whole(row, number).answer
+
+    def _whole(self, row: SourceRow, number: int) -> _Rendered:
+        rendered = self._at(row, number)
+        if rendered is None:
+            where = f"{self._spec.name}, template {number + 1}, row {row.index + 1}"
+            raise UserError("the row has no input and target there", where=where, how="drop such rows")
+        return rendered
+
+    def _at(self, row: SourceRow, number: int) -> _Rendered | None:
+        if self._last is None or self._last[0] is not row:
+            self._last = (row, {})
+        known = self._last[1]
+        if number not in known:
+            known[number] = self._rendered(row, number)
+        return known[number]
+
+    def _rendered(self, row: SourceRow, number: int) -> _Rendered | None:
+        template = self._spec.templates[number]
+        choices: list[str] | None = None
+        with _rendering(draws(self._spec.name, row.index, number)):
+            if template.choices is not None:
+                choices = _split(template.choices, copy.deepcopy(dict(row.fields)))
+            parts = _split(str(template.whole), {**copy.deepcopy(dict(row.fields)), "answer_choices": choices})
+        if len(parts) != 2 or not all(parts):
+            return None
+        ranked = self._spec.answer.by_template == "ranked"
+        options = tuple(choices or ()) if ranked else ()
+        if ranked and parts[1] not in options:
+            where = f"{self._spec.name}, template {number + 1}, row {row.index + 1}"
+            raise UserError(f"the target {parts[1]!r} is none of {list(options)}", where=where, how="drop such rows")
+        index = options.index(parts[1]) if ranked else -1
+        return _Rendered(
+            input=parts[0], answer=RowAnswer(text=parts[1], options=options, index=index, references=(parts[1],))
+        )

@@ -117,7 +117,7 @@ class Source(_Strict):
 class Answer(_Strict):
     """How a row's answer is found, and the options when the task is a classification."""
 
-    field: str
+    field: str = ""
     """Dotted path to the label (`label`, `choices.answer`) or, without options, to the text to generate.
     A list there means several references: the first is trained on, all count as right."""
     options: tuple[str, ...] | None = None
@@ -130,9 +130,15 @@ class Answer(_Strict):
     """Label values in the order of `options`, where they are not 0, 1, 2, … (sentiment140: 0 and 4)."""
     keys_field: str | None = None
     """Dotted path to a list of label values in the row, in the order of the options (ARC: `choices.label`)."""
+    by_template: Literal["ranked", "generated"] | None = None
+    """Each template is `whole` and its own target is the answer: `ranked` among its choices, or `generated`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if bool(self.field) == (self.by_template is not None):
+            raise ValueError("needs a field, or by_template where each template has its own answer; one of them")
+        if self.by_template is not None and self.model_fields_set - {"by_template"}:
+            raise ValueError("by_template leaves nothing else to say; remove the other keys")
         if self.options is not None and self.options_field is not None:
             raise ValueError("has both options and options_field; keep one")
         if self.options is not None and len(self.options) < 2:
@@ -149,7 +155,7 @@ class Answer(_Strict):
     @property
     def is_classification(self) -> bool:
         """Whether the answer is chosen among options."""
-        return self.options is not None or self.options_field is not None
+        return self.options is not None or self.options_field is not None or self.by_template == "ranked"
 
 
 class FewShot(_Strict):
@@ -165,7 +171,7 @@ class FewShot(_Strict):
 class Template(_Strict):
     """One phrasing. Jinja over the row's fields and `answer`, `options` (the block), `option_list`, `row`."""
 
-    input: str
+    input: str = ""
     target: str = "{{answer}}"
     inverted: bool = False
     """Turns the task around: trained on, never evaluated."""
@@ -175,6 +181,26 @@ class Template(_Strict):
     """Answer options in this template's own words, in the order of the task's."""
     few_shot: FewShot | None = None
     """Where this template's examples want separators of their own."""
+    whole: str | None = None
+    """In place of input and target, a text in promptsource's dialect, `|||` between them (openflan.prompts.whole)."""
+    choices: str | None = None
+    """With `whole`: the row's answer choices, `|||` between them; the text reads them as `answer_choices`."""
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Self:
+        if bool(self.input) == (self.whole is not None):
+            raise ValueError("needs an input or, in promptsource's dialect, a whole; one of them")
+        if self.whole is None and self.choices is not None:
+            raise ValueError("choices go with whole; write options")
+        other = self.model_fields_set - {"whole", "choices", "few_shot", "inverted"}
+        if self.whole is not None and other:
+            raise ValueError(f"whole leaves nothing to say under {sorted(other)[0]}")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The text that shows which fields a model reads."""
+        return self.input if self.whole is None else self.whole.partition("|||")[0]
 
 
 class TaskSpec(_Strict):
@@ -248,6 +274,15 @@ class TaskSpec(_Strict):
             raise ValueError("fields is missing: name the row's fields that templates use, or the columns")
         return self
 
+    @model_validator(mode="after")
+    def _whole_together(self) -> Self:
+        whole = sum(template.whole is not None for template in self.templates)
+        if whole and (self.answer.by_template is None or whole < len(self.templates) or self.baseline is not None):
+            raise ValueError("whole templates stand together under answer.by_template, without a baseline")
+        if self.answer.by_template is not None and not whole:
+            raise ValueError("answer.by_template wants templates that are whole")
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the row that templates may use."""
@@ -273,7 +308,7 @@ class TaskSpec(_Strict):
         """`classification` (one set of options), `multiple choice` (options of the row) or `generation`."""
         if not self.is_classification:
             return "generation"
-        own = self.answer.options_field is not None or any("{" in option for option in self.answer.options or ())
+        own = self.answer.options is None or any("{" in option for option in self.answer.options or ())
         return "multiple choice" if own else "classification"
 
     @property

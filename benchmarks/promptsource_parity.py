@@ -1,0 +1,289 @@
+"""Every template of a checkout of promptsource, rendered by its own Jinja and by ours, on the same rows.
+
+    python benchmarks/promptsource_parity.py --promptsource CHECKOUT --schemas DIR [--data DIR]
+
+Rows are real ones where DIR has the dataset (`<task>/<split>.jsonl.gz`), else made up in the schema that the dataset's
+own record names (`<dataset>.json`: features by config, as in `dataset_infos.json`), with texts that the templates
+compare with among their values. promptsource's side is plain Jinja with its filters, its shielded pipes and its
+splitting, without the cut at 2,048 characters, in Jinja's sandbox; where a template picks by chance, it is given the
+numbers that ours draws, so that both must come to the same one of its possible outputs.
+
+Invariant: a template counts as equal when prompt, target and choices are equal on every row that both sides render, and
+there is at least one such row; a row that lacks a field or whose label is none of the choices is an error here by
+design, and counted apart. Cost: 4 minutes on one core.
+"""
+
+import argparse
+import gzip
+import json
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from jinja2.sandbox import SandboxedEnvironment
+
+import openflan
+from openflan.errors import UserError
+from openflan.importers.hub_names import hub_source
+from openflan.importers.promptsource import import_promptsource
+from openflan.prompts.render import TaskRenderer
+from openflan.prompts.whole import draws
+from openflan.tasks.catalog import Entry, open_catalog
+from openflan.tasks.sources import SourceRow
+
+ROWS = 16
+HOLES = ("undefined", "empty", "missing", "null", "lacks that field", "is not an option", "is none of", "options are")
+"""Words of the errors by which a row is refused here that promptsource renders with a gap, or with a wrong label."""
+WORDS = sorted(
+    {
+        "the",
+        "ferry",
+        "left",
+        "harbour",
+        "before",
+        "noon",
+        "and",
+        "nobody",
+        "had",
+        "seen",
+        "snow",
+        "though",
+        "it",
+        "was",
+        "cold",
+    }
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """promptsource's tags as plain mappings."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, _suffix, node: loader.construct_mapping(node, deep=True))
+
+
+class Promptsource:
+    """The reference."""
+
+    def __init__(self) -> None:
+        self.jinja = SandboxedEnvironment(autoescape=False)
+        self.jinja.globals.update(zip=zip)
+        self.jinja.filters |= self._filters()
+        self._draw: Callable[[int], int] = lambda size: 0
+
+    def _choice(self, items: Any) -> Any:
+        items = list(items)
+        return items[self._draw(len(items))]
+
+    def _filters(self) -> dict[str, Any]:
+        @jinja2.pass_context  # or Jinja computes it once, when it compiles
+        def choice(_context: Any, items: Any) -> Any:
+            return self._choice(items)
+
+        return {"choice": choice, "random": choice, "most_frequent": self._most_frequent}
+
+    @staticmethod
+    def _most_frequent(items: Any) -> list[Any] | None:
+        counts = Counter(items).most_common()
+        return [one for one, n in counts if n == counts[0][1]] if counts else None
+
+    def _parts(self, text: str, row: Mapping[str, Any]) -> list[str]:
+        shielded = {k: v.replace("|||", "\0") if isinstance(v, str) else v for k, v in row.items()}
+        rendered = self.jinja.from_string(text).render(**json.loads(json.dumps(shielded)))
+        return [part.replace("\0", "|||").strip() for part in rendered.split("|||")]
+
+    def render(
+        self, template: Mapping[str, Any], row: Mapping[str, Any], draw: Callable[[int], int]
+    ) -> tuple[list[str], list[str] | None]:
+        """Prompt and target, and the choices."""
+        self._draw = draw
+        said = template.get("answer_choices")
+        choices = list(map(str.strip, said)) if isinstance(said, list) else self._parts(said, row) if said else None
+        return self._parts(template["jinja"], {**row, "answer_choices": choices}), choices
+
+
+def made_up(feature: Any, rng: random.Random, texts: list[str]) -> Any:
+    """A value of a feature, as `dataset_infos.json` writes features."""
+    if isinstance(feature, list):
+        return _several(feature[0], rng.randint(2, 4), rng, texts)
+    kind = feature.get("_type")
+    if kind is None:
+        return {name: made_up(inner, rng, texts) for name, inner in feature.items()}
+    if kind == "Sequence":
+        size = rng.randint(2, 4) if feature.get("length", -1) in (-1, None) else feature["length"]
+        inner = feature["feature"]
+        parts = inner.items() if isinstance(inner, dict) and "_type" not in inner else None
+        return {n: _several(one, size, rng, texts) for n, one in parts} if parts else _several(inner, size, rng, texts)
+    if kind in ("Translation", "TranslationVariableLanguages"):
+        return {language: _words(rng) for language in feature["languages"]}
+    if kind == "ClassLabel":
+        return rng.randrange(feature["num_classes"] or len(feature["names"]))
+    return _scalar(feature.get("dtype", "string"), rng, texts)
+
+
+def _several(feature: Any, size: int, rng: random.Random, texts: list[str]) -> list[Any]:
+    """Values of which no two are alike, where that can be."""
+    values: list[Any] = []
+    for _ in range(20 * size):
+        value = made_up(feature, rng, texts)
+        if len(values) < size and value not in values:
+            values.append(value)
+    return values + [made_up(feature, rng, texts) for _ in range(size - len(values))]
+
+
+def _scalar(dtype: str, rng: random.Random, texts: list[str]) -> Any:
+    if dtype.startswith(("int", "uint")):
+        return rng.randrange(6)
+    if dtype.startswith("float"):
+        return round(rng.random() * 5, 2)
+    if dtype == "bool":
+        return rng.random() < 0.5
+    return rng.choice(texts) if texts and rng.random() < 0.5 else _words(rng)
+
+
+def _words(rng: random.Random) -> str:
+    return " ".join(rng.sample(WORDS, rng.randint(2, 9))).capitalize() + "."
+
+
+def compared_texts(templates: Mapping[str, Any]) -> list[str]:
+    """Texts that templates compare or index with, and labels as texts."""
+    source = " ".join(f"{one['jinja']} {one.get('answer_choices')}" for one in templates.values())
+    quoted = [text for pair in re.findall(r"'([^'{}|]{1,40})'|\"([^\"{}|]{1,40})\"", source) for text in pair]
+    return sorted({text.strip() for text in quoted if any(map(str.isalnum, text))}) + list("012345ABCDE")
+
+
+def rows_of(path: Path, data: Any, schemas: Path, real: Mapping[tuple[Any, Any], Path]) -> tuple[str, list[Any]]:
+    """Rows of a dataset and where they are from; none where neither rows nor a schema are at hand."""
+    source = hub_source(data["dataset"], data.get("subset"))
+    folder = real.get((source.get("hub"), source.get("config")))
+    for name in ("train.jsonl.gz", "validation.jsonl.gz", "test.jsonl.gz"):
+        if folder is not None and (folder / name).is_file():
+            with gzip.open(folder / name, "rt", encoding="utf-8") as file:
+                return "real", [json.loads(line) for _, line in zip(range(ROWS), file, strict=False)]
+    record = schemas / f"{data['dataset'].partition('/')[0]}.json"
+    if not record.is_file():
+        return "none", []
+    infos = json.loads(record.read_text(encoding="utf-8"))
+    features = infos.get(data.get("subset") or "", next(iter(infos.values())))
+    rng = random.Random(str(path))
+    texts = compared_texts(data["templates"])
+    return "made", [{k: made_up(one, rng, texts) for k, one in features.items()} for _ in range(ROWS)]
+
+
+@dataclass
+class Tally:
+    """Templates by what was seen."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, what: str) -> None:
+        """Count a template."""
+        self.counts[kind] += 1
+        self.examples.setdefault(kind, []).append(what)
+
+
+def compare(
+    reference: Promptsource, template: Any, renderer: TaskRenderer, number: int, rows: list[Any]
+) -> Counter[str]:
+    """What became of a template's rows."""
+    seen: Counter[str] = Counter()
+    spec = renderer.spec
+    free = spec.templates[number].inverted or not spec.is_classification
+    for index, fields in enumerate(rows):
+        row = SourceRow(index=index, fields=json.loads(json.dumps(fields)))
+        try:
+            prompts = [renderer.render(row, number) for _ in range(2)] if number in renderer.applicable(row) else []
+            fault = ""
+        except UserError as error:
+            prompts, fault = [], str(error)
+        try:
+            first = reference.render(template, fields, draws(spec.name, index, number))
+        except Exception:  # a template may fail on a made-up row in any way
+            seen["neither" if not prompts else "ours alone"] += 1
+            continue
+        usable = len(first[0]) == 2 and all(first[0])
+        if not prompts:
+            hole = next((word for word in HOLES if word in fault), None)
+            seen["neither" if not usable else f"refused: {hole}" if hole else "theirs alone"] += 1
+            if usable and not hole:
+                seen[f"! {fault[-160:]}"] += 1
+            continue
+        one, two = prompts
+        mine = ([one.input, one.target], list(one.answer.options))
+        if (one.input, one.target) != (two.input, two.target):
+            seen["changes from call to call"] += 1
+            continue
+        right = first[0] == mine[0] and (free or first[1] in (mine[1], None))
+        seen["equal" if right else "different"] += 1
+        if not right:
+            seen[f"! ours {mine!r:.300} theirs {first!r:.300}"] += 1
+    return seen
+
+
+def main() -> None:
+    """Compare and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--promptsource", type=Path, required=True)
+    parser.add_argument("--schemas", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    asked = parser.parse_args()
+    real: dict[tuple[Any, Any], Path] = {}
+    if asked.data is not None:
+        for entry in open_catalog([], collections=("catalog",)).select(["catalog"], where="benchmark"):
+            if entry.spec.source.hub and (asked.data / entry.spec.name).is_dir():
+                real[entry.spec.source.hub, entry.spec.source.config] = asked.data / entry.spec.name
+    reference, tally, sources = Promptsource(), Tally(), Counter()
+    files = sorted(asked.promptsource.rglob("templates/**/templates.yaml"))
+    for path in files:
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        outcome = import_promptsource(path, cluster=None)
+        source, rows = rows_of(path.relative_to(asked.promptsource), data, asked.schemas, real)
+        sources[source] += 1
+        by_name: dict[str, list[Any]] = {}
+        for one in data["templates"].values():
+            by_name.setdefault(" ".join(str(one["name"]).split()), []).append(one)
+        tally.counts["refused"] += len(outcome.refused)
+        for task in outcome.tasks:
+            renderer = TaskRenderer(Entry(spec=task.spec, path=path, collection="mine"))
+            for number, name in enumerate(task.templates):
+                template = by_name[name].pop(0) if len(by_name[name]) > 1 else by_name[name][0]
+                tally.counts["imported"] += 1
+                what = f"{path.parent.relative_to(asked.promptsource)}: {name}"
+                seen = compare(reference, template, renderer, number, rows)
+                tally.rows.update({k: n for k, n in seen.items() if not k.startswith("!")})
+                wrong = (
+                    seen["different"] + seen["theirs alone"] + seen["ours alone"] + seen["changes from call to call"]
+                )
+                kind = (
+                    "unlike on a row" if wrong else "equal on every row" if seen["equal"] else "no row that both render"
+                )
+                notes = [key for key in seen if key.startswith("!")]
+                tally.add(kind, f"{what} {notes[:1]}" if notes else what)
+        print(path.parent.relative_to(asked.promptsource), file=sys.stderr)
+    record = {
+        "files": len(files),
+        "rows_from": dict(sources),
+        "templates": dict(tally.counts),
+        "rows": dict(tally.rows),
+        "unlike": tally.examples.get("unlike on a row", []),
+        "openflan": openflan.__version__,
+        "jinja2": jinja2.__version__,
+    }
+    day = datetime.now(UTC).date().isoformat()
+    (asked.out / f"{day}-promptsource-parity.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    print(json.dumps({key: record[key] for key in ("files", "rows_from", "templates", "rows")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
