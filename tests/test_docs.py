@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from openflan.cli.main import main
+from running_blocks import Session
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEAMS = ("hardware", "accounts", "network")
@@ -87,3 +88,32 @@ def test_the_page_on_studies_names_the_ready_ones():
     page = (DOCS / "studies.md").read_text(encoding="utf-8")
     ready = {path.stem for path in (DOCS.parent / "studies").glob("*.yaml")}
     assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) & ready == ready
+
+
+def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.delenv("OPENFLAN_DATA", raising=False)
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    session, printed = Session(), ""
+    found = re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL)
+    assert {kind for kind, _ in found} == {"python", "text"}
+    for number, (kind, block) in enumerate(found, start=1):
+        if kind == "python":
+            printed = session.run(block, f"docs/python.md, block {number}")
+        else:
+            assert printed == block
+    assert (tmp_path / "gain.svg").is_file()
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.delenv("OPENFLAN_DATA", raising=False)
+    notebook = json.loads((DOCS.parent / "examples" / "first-look.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert max(code.count("\n") for code in cells) < 20
+    session = Session()
+    printed = [session.run(code, f"examples/first-look.ipynb, cell {n}") for n, code in enumerate(cells, start=1)]
+    assert any("Clean" in text for text in printed)
+    assert any("On the held-out cluster" in text for text in printed)
