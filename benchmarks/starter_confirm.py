@@ -20,7 +20,8 @@ from openflan.evaluation.matrix import TaskMatrix
 from openflan.machine import machine_facts, version_facts
 from openflan.recipes.recipe import load_recipe
 from openflan.runs.pipeline import run
-from openflan.runs.results import ClusterVerdict, cluster_verdicts
+from openflan.runs.results import ClusterVerdict
+from openflan.runs.verdicts import cluster_verdicts
 from openflan.study.measuring import Measured, measure_run
 from openflan.tasks.catalog import open_catalog
 

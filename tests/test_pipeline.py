@@ -16,6 +16,7 @@ import yaml
 from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
 from openflan.runs.pipeline import report_again, run
+from openflan.runs.stored import StoredRun
 
 STEPS = 12
 
@@ -167,7 +168,7 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
     page = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
     (folder / "report" / "loss.csv").unlink()
-    report_again(folder)
+    report_again(StoredRun.open(folder))
     assert (folder / "report.html").read_bytes() == page
     assert {path.name: path.read_bytes() for path in (folder / "report").iterdir()} == tables
     assert numbers(folder) == before

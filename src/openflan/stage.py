@@ -31,6 +31,7 @@ __all__ = [
     "link_or_copy",
     "new_folder",
     "partial_folder",
+    "partial_of",
     "read_manifest",
     "user_file_errors",
     "write_atomically",
@@ -125,9 +126,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) else None
 
 
+def partial_of(folder: Path) -> Path:
+    """Where a folder is written before it takes its name."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
 def partial_folder(folder: Path, *, key: str) -> Path:
     """The place to write a stage into; work of an interrupted run with the same key is kept, other is removed."""
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = partial_of(folder)
     mark = partial / "key"
     if partial.exists() and (not mark.exists() or mark.read_text(encoding="utf-8") != key):
         shutil.rmtree(partial)
@@ -175,7 +181,7 @@ def new_folder(target: Path, *, option: str) -> Iterator[Path]:
     """
     if target.exists():
         raise UserError("there is something already", where=str(target), how=f"choose another {option}")
-    partial = target.with_name(f".{target.name}.partial")
+    partial = partial_of(target)
     with user_file_errors(target):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -201,7 +207,7 @@ def adopt_twin(folder: Path, *, key: str, runs: Path, place: Path) -> Path | Non
         manifest = read_manifest(twin)
         if twin == folder or manifest is None or manifest.get("key") != key:
             continue
-        partial = folder.with_name(f".{folder.name}.partial")
+        partial = partial_of(folder)
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(twin, partial, copy_function=link_or_copy, ignore=shutil.ignore_patterns(_MANIFEST))
         facts = {name: value for name, value in manifest.items() if name not in ("format", "key", "files")}

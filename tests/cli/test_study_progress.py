@@ -17,9 +17,7 @@ class Clock:
 
 def working(cell, stage, done, total):
     kind, _, model = stage.partition(" ")
-    event = Event(
-        label=stage, stage=Stage(kind=StageKind(kind), model=model, key=stage), kind="progress", done=done, total=total
-    )
+    event = Event(stage=Stage(kind=StageKind(kind), model=model, key=stage), kind="progress", done=done, total=total)
     return CellEvent(cell=cell, kind="working", event=event)
 
 

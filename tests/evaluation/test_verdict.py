@@ -5,7 +5,7 @@ import pytest
 
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.task_results import task_results
-from openflan.runs.results import cluster_verdicts, verdict_sentence
+from openflan.runs.verdicts import cluster_verdicts, verdict_sentence
 
 
 def matrix(task, values, *, cluster="sentiment", kind="ranked", expected=None, options=2, metric="accuracy"):

@@ -12,7 +12,9 @@ from openflan.mixture.certificate import ItemCounts, LeakCertificate, LeakEdge
 from openflan.mixture.ledger import Ledger, LedgerTask
 from openflan.recipes.recipe import Recipe
 from openflan.report.page import ReportMaterial
-from openflan.runs.results import SCHEMA, Results, StageCost, Verdict, cluster_verdicts
+from openflan.runs.results import SCHEMA, Results, StageCost, Verdict
+from openflan.runs.verdicts import cluster_verdicts
+from openflan.training.metrics import StepReport
 
 NAMES = ["mira", "tobin", "anka", "joel", "sela", "oren", "pia", "luka"]
 THINGS = ["lamp", "kettle", "drum", "rope", "basket", "lantern", "coat", "bell"]
@@ -151,24 +153,33 @@ def make_material(
     return ReportMaterial(
         results=results,
         ledger=ledger,
-        losses={seed: losses(seed, suite) for seed in seeds},
+        metrics={seed: metrics(seed, suite) for seed in seeds},
         examples=models,
         leakage=leakage(suite),
     )
 
 
-def losses(seed: int, suite: Sequence[Task]) -> list[dict[str, object]]:
+def step_report(**fields: object) -> StepReport:
+    """A step like any other, but for some fields."""
+    usual = {
+        "step": 1, "loss": 1.0, "learning_rate": 1e-3, "grad_norm": 1.0, "tokens": 8100, "target_tokens": 900,
+        "examples": 40, "fill": 0.99, "seconds": 0.5, "waited": 0.0, "mfu": 0.25, "task_loss": {},
+    }  # fmt: skip
+    return StepReport(**usual | fields)
+
+
+def metrics(seed: int, suite: Sequence[Task]) -> list[StepReport]:
     """Every task is in two steps of three."""
     noise = np.random.default_rng(seed).normal(0, 0.12, 400)
     names = [task.name for task in suite if task.role == "seen"]
     return [
-        {
-            "step": n + 1, "loss": float(0.9 + 3 * np.exp(-n / 60) + noise[n]), "tokens": 8100, "examples": 40,
-            "seconds": 0.5, "mfu": 0.25,
-            "task_loss": {name: 0.5 + at + 2 / (1 + n / 40) for at, name in enumerate(names) if (n + at) % 3},
-        }
+        step_report(
+            step=n + 1,
+            loss=float(0.9 + 3 * np.exp(-n / 60) + noise[n]),
+            task_loss={name: 0.5 + at + 2 / (1 + n / 40) for at, name in enumerate(names) if (n + at) % 3},
+        )
         for n in range(400)
-    ]  # fmt: skip
+    ]
 
 
 def leakage(suite: Sequence[Task], *, dirty: int = 0) -> LeakCertificate:

@@ -293,7 +293,7 @@ def test_small_and_lopsided_runs_have_a_page(suite, settings, told):
 
 
 def test_a_run_without_log_or_answers_says_so(material):
-    text = Reader(render_page(replace(material, losses={0: []}, examples={}))).text
+    text = Reader(render_page(replace(material, metrics={0: []}, examples={}))).text
     assert "No training log was kept." in text
     assert "No answers were kept." in text
 

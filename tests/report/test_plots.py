@@ -4,6 +4,7 @@ import re
 
 import matplotlib
 import pytest
+from synthetic_run import step_report
 
 from openflan.report.numbers import duration, outcome_words, signed
 from openflan.report.plots import cluster_plot, template_strip
@@ -12,7 +13,10 @@ from openflan.report.training_plots import loss_drawing
 
 def test_a_figure_takes_its_colours_and_typeface_from_the_page(material):
     groups = {"Held out": material.results.verdict.held_out}
-    for drawn in (cluster_plot(groups, narrow=False), loss_drawing({0: [{"loss": 3.0}, {"loss": 1.0}]}).narrow):
+    for drawn in (
+        cluster_plot(groups, narrow=False),
+        loss_drawing({0: [step_report(loss=3.0), step_report(loss=1.0)]}).narrow,
+    ):
         assert "var(--tuned" in drawn
         assert set(re.findall(r"(?:fill|stroke): (#\w{6})", drawn)) <= {"#000000"}
         assert "DejaVu" not in drawn

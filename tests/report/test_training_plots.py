@@ -1,12 +1,15 @@
 """Losses by task, from the log's lines."""
 
+from synthetic_run import step_report
+
 from openflan.report.training_plots import loss_drawing, task_curves, task_loss_drawing
+from openflan.training.metrics import StepReport
 
 CLUSTERS = {"rte": "natural_language_inference", "sst2": "sentiment", "absent": "sentiment"}
 
 
-def line(**losses: float) -> dict[str, object]:
-    return {"loss": 1.0, "task_loss": losses}
+def line(**losses: float) -> StepReport:
+    return step_report(task_loss=losses)
 
 
 def test_a_tasks_curve_is_the_mean_over_seeds_of_the_steps_that_hold_it():
@@ -25,7 +28,7 @@ def test_long_trainings_are_drawn_in_stretches_that_hold_every_step_once():
 
 
 def test_a_log_that_does_not_tell_tasks_has_no_curves():
-    assert task_curves({0: [{"loss": 1.0}], 1: []}, CLUSTERS) == []
+    assert task_curves({0: [line()], 1: []}, CLUSTERS) == []
 
 
 def test_the_table_holds_what_is_drawn():

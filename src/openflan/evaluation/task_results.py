@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.metrics import SIGNATURES
 from openflan.evaluation.statistics import interval, resample_tasks
+from openflan.records import Record
 
 __all__ = [
     "BestOnValidation",
@@ -36,11 +36,7 @@ __all__ = [
 Pair = tuple[float, float]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BestOnValidation(_Record):
+class BestOnValidation(Record):
     """The template that validation rows choose, and what it scores on the test rows."""
 
     template: int
@@ -50,7 +46,7 @@ class BestOnValidation(_Record):
     validation_rows: int
 
 
-class TemplateSpread(_Record):
+class TemplateSpread(Record):
     """A model's score on a task over its templates."""
 
     mean: float
@@ -78,7 +74,7 @@ class TemplateSpread(_Record):
     """Prompts that were too long for the model and lost the end of their longest field."""
 
 
-class CleanSplit(_Record):
+class CleanSplit(Record):
     """A model's score apart on items that the tuning set holds and on those that it does not."""
 
     clean: float | None
@@ -88,7 +84,7 @@ class CleanSplit(_Record):
     dirty_rows: int
 
 
-class TaskGain(_Record):
+class TaskGain(Record):
     """The tuned models, mean over seeds, against the untuned one; intervals over rows and templates."""
 
     tuned: float
@@ -98,7 +94,7 @@ class TaskGain(_Record):
     """Paired."""
 
 
-class TaskResult(_Record):
+class TaskResult(Record):
     """One task under all its templates."""
 
     task: str

@@ -10,7 +10,6 @@ Rejected: a notebook or a dashboard, which need a program to be read (docs/desig
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.scores import Score
@@ -37,6 +36,7 @@ from openflan.report.sections import (
 from openflan.report.training_plots import loss_drawing, task_curves, task_loss_drawing
 from openflan.runs.results import Results
 from openflan.runs.stages import UNTUNED
+from openflan.training.metrics import StepReport
 
 __all__ = ["ReportMaterial", "RunFigures", "render_page"]
 
@@ -49,8 +49,8 @@ class ReportMaterial:
 
     results: Results
     ledger: Ledger
-    losses: dict[int, list[dict[str, Any]]]
-    """Lines of `metrics.jsonl` by seed."""
+    metrics: dict[int, list[StepReport]]
+    """Steps of tuning by seed."""
     examples: dict[str, list[Answered]]
     """Answers by model (`untuned`, `seed-0`, …); the page shows the untuned one beside the first tuned one."""
     leakage: LeakCertificate | None = None
@@ -84,14 +84,14 @@ class RunFigures:
     @cached_property
     def loss(self) -> Drawing | None:
         """The loss by seed; None without a log."""
-        logs = {seed: log for seed, log in self._material.losses.items() if log}
+        logs = {seed: log for seed, log in self._material.metrics.items() if log}
         return loss_drawing(logs) if logs else None
 
     @cached_property
     def task_loss(self) -> Drawing | None:
         """The loss by task; None where the log does not tell it."""
         clusters = {name: task.cluster for name, task in self._material.ledger.tasks.items()}
-        curves = task_curves(self._material.losses, clusters)
+        curves = task_curves(self._material.metrics, clusters)
         return task_loss_drawing(curves) if curves else None
 
     @cached_property
@@ -139,10 +139,10 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
             ("seen", SEEN, [line for line in lines if line.result.role == "seen"]),
         ],
         doubts=doubts(results),
-        losses=loss_lines(material.losses),
+        losses=loss_lines(material.metrics),
         costs=costs,
         total=cost_sum(costs),
-        mfu=mean_mfu(material.losses),
+        mfu=mean_mfu(material.metrics),
         mixture=mixture_clusters(material.ledger),
         leakage=material.leakage,
         certificate=certificate_lines(material.leakage, results) if material.leakage else [],

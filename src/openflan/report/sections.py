@@ -7,7 +7,6 @@ Invariant: nothing is computed here that the stored matrices could not repeat; m
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -19,6 +18,7 @@ from openflan.report.plot_data import PlotData
 from openflan.report.plots import template_strip
 from openflan.runs.results import Results
 from openflan.runs.stages import UNTUNED
+from openflan.training.metrics import StepReport
 
 __all__ = [
     "CertificateLine",
@@ -216,19 +216,19 @@ def mixture_clusters(ledger: Ledger) -> list[MixtureCluster]:
     return [MixtureCluster(cluster=name, tasks=tasks) for name, tasks in sorted(clusters.items())]
 
 
-def loss_lines(losses: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[LossLine]:
+def loss_lines(logs: Mapping[int, Sequence[StepReport]]) -> list[LossLine]:
     """Each seed's training in numbers; a seed without a log has no line."""
     lines = []
-    for seed, log in losses.items():
+    for seed, log in logs.items():
         if log:
             twentieth = max(1, len(log) // 20)
-            values = [line["loss"] for line in log]
+            values = [line.loss for line in log]
             lines.append(
                 LossLine(
                     seed=seed,
                     steps=len(log),
-                    tokens=sum(line["tokens"] for line in log),
-                    examples=sum(line["examples"] for line in log),
+                    tokens=sum(line.tokens for line in log),
+                    examples=sum(line.examples for line in log),
                     first=float(np.mean(values[:twentieth])),
                     last=float(np.mean(values[-twentieth:])),
                 )
@@ -299,8 +299,8 @@ def cost_sum(lines: Sequence[CostLine]) -> CostLine:
     )
 
 
-def mean_mfu(losses: Mapping[int, Sequence[Mapping[str, Any]]]) -> float | None:
+def mean_mfu(logs: Mapping[int, Sequence[StepReport]]) -> float | None:
     """Share of the device's peak that training used, by time; None where no step tells it."""
-    steps = [line for log in losses.values() for line in log if line.get("mfu")]
-    seconds = sum(line["seconds"] for line in steps)
-    return sum(line["mfu"] * line["seconds"] for line in steps) / seconds if seconds else None
+    steps = [line for log in logs.values() for line in log if line.mfu]
+    seconds = sum(line.seconds for line in steps)
+    return sum(line.mfu * line.seconds for line in steps) / seconds if seconds else None

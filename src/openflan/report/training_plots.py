@@ -3,7 +3,7 @@
 A step's loss is noisy, so steps are drawn in stretches: the mean of each, and for the whole loss its lowest and highest
 step. A task is not in every step; its curve is the mean over the steps of a stretch that hold it, over all seeds.
 
-Invariant: a pure function of `metrics.jsonl`. Cost: 40 ms, and 150 ms for 60 tasks.
+Invariant: a pure function of the log. Cost: 40 ms, and 150 ms for 60 tasks.
 Rejected: one frame for all tasks, in which 25 lines hide each other; a shared scale, on which a task whose loss starts
 at 15 flattens all others, so each task's frame goes from 0 to its own highest stretch and says its numbers.
 """
@@ -18,14 +18,15 @@ from matplotlib.ticker import MaxNLocator
 
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg
+from openflan.training.metrics import StepReport
 
 __all__ = ["TaskCurve", "loss_drawing", "task_curves", "task_loss_drawing"]
 
 _STRETCHES, _NARROW_STRETCHES, _TASK_STRETCHES = 140, 60, 40
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
-Log = Sequence[Mapping[str, Any]]
-"""Lines of `metrics.jsonl`."""
+Log = Sequence[StepReport]
+"""One seed's steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +52,7 @@ class TaskCurve:
 
 def loss_drawing(logs: Mapping[int, Log]) -> Drawing:
     """Training loss by seed; every seed has a log."""
-    losses = {seed: [float(line["loss"]) for line in log] for seed, log in logs.items()}
+    losses = {seed: [line.loss for line in log] for seed, log in logs.items()}
     rows = [
         (str(seed), stretch.last_step, stretch.mean, stretch.low, stretch.high)
         for seed, values in losses.items()
@@ -92,9 +93,9 @@ def task_curves(logs: Mapping[int, Log], clusters: Mapping[str, str]) -> list[Ta
         held: list[list[float]] = [[] for _ in range(pieces)]
         for log in logs.values():
             for place, line in enumerate(log):
-                loss = line.get("task_loss", {}).get(task)
+                loss = line.task_loss.get(task)
                 if loss is not None:
-                    held[place * pieces // steps].append(float(loss))
+                    held[place * pieces // steps].append(loss)
         ends = [-(-(number + 1) * steps // pieces) for number in range(pieces)]
         points = [(end, float(np.mean(values))) for end, values in zip(ends, held, strict=True) if values]
         if points:

@@ -25,7 +25,7 @@ from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.render import TaskRenderer
 from openflan.recipes.parts import SoftPromptPart
 from openflan.recipes.recipe import Recipe
-from openflan.runs.stages import UNTUNED, Stage, StageKind, tuned_name
+from openflan.runs.stages import UNTUNED, Stage, StageKind, stages_of, tuned_name
 from openflan.stage import FORMAT, fingerprint_of
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata
@@ -81,14 +81,14 @@ class Plan:
     """By model: `untuned`, `seed-0`, …"""
 
     def stages(self, until: StageKind = StageKind.REPORT) -> tuple[Stage, ...]:
-        """All stages as far as one of a kind, in the order in which they are done: the only list of them."""
-        stages = [
-            Stage(kind=StageKind.MIXTURE, key=self.mixture_key),
-            *(Stage(kind=StageKind.TRAINING, key=k, model=tuned_name(s)) for s, k in self.training_keys.items()),
-            *(Stage(kind=StageKind.EVALUATION, key=k, model=name) for name, k in self.evaluation_keys.items()),
-            Stage(kind=StageKind.REPORT, key=self.results_key),
-        ]
-        return tuple(stage for stage in stages if stage.kind.order <= until.order)
+        """All stages as far as those of a kind, with their keys, in the order in which they are done."""
+        keys = {
+            "mixture": self.mixture_key,
+            **{f"training/{tuned_name(seed)}": key for seed, key in self.training_keys.items()},
+            **{f"evaluation/{model}": key for model, key in self.evaluation_keys.items()},
+            "report": self.results_key,
+        }
+        return stages_of(self.recipe.seeds, keys=keys, until=until)
 
     def work(self, encoder: EncoderRules, *, mixture: Path | None = None) -> MixWork:
         """What any process needs to make a piece of the token store.

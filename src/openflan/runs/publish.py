@@ -11,8 +11,7 @@ from pathlib import Path
 
 from openflan.errors import UserError
 from openflan.models.load import is_hub_id
-from openflan.runs.plan import Plan
-from openflan.runs.stages import RunPlaces
+from openflan.runs.stored import StoredRun
 from openflan.stage import new_folder
 
 __all__ = ["Published", "export_model", "publish_run"]
@@ -27,7 +26,7 @@ class Published:
     hub: bool
 
 
-def export_model(plan: Plan, run: RunPlaces, to: Path, *, seed: int, merge: bool = False) -> None:
+def export_model(run: StoredRun, to: Path, *, seed: int, merge: bool = False) -> None:
     """Write a tuned model in Hugging Face layout, with its card.
 
     Args:
@@ -38,18 +37,14 @@ def export_model(plan: Plan, run: RunPlaces, to: Path, *, seed: int, merge: bool
     """
     from openflan.training.handover import copy_model, merge_model  # imports torch
 
-    tuned = run.model(seed)
-    if not tuned.is_dir():
-        raise UserError(f"no tuned model of seed {seed}", where=str(run.folder), how="finish it with `openflan run`")
+    tuned = run.tuned_model(seed)
     if merge:
-        merge_model(tuned, plan.tuned_source(tuned), to)
+        merge_model(tuned, run.model_source(seed), to)
     else:
         copy_model(tuned, to)
 
 
-def publish_run(
-    plan: Plan, run: RunPlaces, to: str, *, seed: int, merge: bool = False, public: bool = False
-) -> Published:
+def publish_run(run: StoredRun, to: str, *, seed: int, merge: bool = False, public: bool = False) -> Published:
     """Put everything of a run that others need into a folder, or on the hub.
 
     Args:
@@ -61,32 +56,33 @@ def publish_run(
         UserError: the run is not finished, the folder is there already, or the hub refuses.
     """
     if not is_hub_id(to) or Path(to).parent.is_dir():
-        _gather(plan, run, Path(to).expanduser(), seed=seed, merge=merge)
+        _gather(run, Path(to).expanduser(), seed=seed, merge=merge)
         return Published(place=to, hub=False)
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "published"
-        _gather(plan, run, folder, seed=seed, merge=merge)
+        _gather(run, folder, seed=seed, merge=merge)
         return Published(place=_upload(folder, to, public=public), hub=True)
 
 
-def _gather(plan: Plan, run: RunPlaces, target: Path, *, seed: int, merge: bool) -> None:
+def _gather(run: StoredRun, target: Path, *, seed: int, merge: bool) -> None:
     """Model, card, results, report and mixture lock in one folder that is whole or absent."""
-    if not run.model(seed).is_dir() or not run.results.is_file():
+    places = run.places
+    if not places.model(seed).is_dir() or not places.results.is_file():
         what = f"the run has no tuned model of seed {seed} with results"
         raise UserError(what, where=str(run.folder), how="finish it with `openflan run`, or name another --seed")
-    beside = (run.results, run.page, run.recipe, *(run.mixture / f"{n}.json" for n in ("lock", "ledger", "leakage")))
+    records = (places.mixture / f"{name}.json" for name in ("lock", "ledger", "leakage"))
     with new_folder(target, option="--to") as partial:
         whole = partial / "model"
-        export_model(plan, run, whole, seed=seed, merge=merge)
+        export_model(run, whole, seed=seed, merge=merge)
         for path in whole.iterdir():
             path.rename(partial / path.name)
         whole.rmdir()
-        for path in beside:
+        for path in (places.results, places.page, places.recipe, *records):
             copy = partial / path.relative_to(run.folder)
             copy.parent.mkdir(exist_ok=True)
             shutil.copy2(path, copy)
-        if run.figures.is_dir():
-            shutil.copytree(run.figures, partial / run.figures.name)
+        if places.figures.is_dir():
+            shutil.copytree(places.figures, partial / places.figures.name)
 
 
 def _upload(folder: Path, name: str, *, public: bool) -> str:

@@ -10,7 +10,6 @@ Invariant: the folder's name is a hash of the recipe, so the same recipe is the 
 never done again. Cost: making one reads the recipe; nothing imports torch before it works.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,15 +22,12 @@ from openflan.mixture.mixture import Mixture
 from openflan.recipes.ready import ready_file
 from openflan.recipes.recipe import Recipe, load_recipe, make_recipe
 from openflan.recipes.settings import Settings, set_key, setting_lines, setting_pairs
-from openflan.runs.pipeline import Event, Outcome, report_again
-from openflan.runs.pipeline import run as run_recipe
-from openflan.runs.plan import Plan, make_plan
+from openflan.runs.pipeline import Event, Outcome, Until, report_again, work
 from openflan.runs.preview import MixturePreview, preview_mixture
 from openflan.runs.publish import Published, export_model, publish_run
 from openflan.runs.results import Results
-from openflan.runs.run_folder import recipe_of
-from openflan.runs.sides import read_account
 from openflan.runs.stages import UNTUNED, RunPlaces, StageKind, tuned_name
+from openflan.runs.stored import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,12 +70,10 @@ class Run:
             fields = recipe.model_dump(mode="json")
             for key, value in setting_pairs(lines):
                 set_key(fields, key, value)
-            self.recipe: Recipe = make_recipe(fields, where="settings", folder=recipe.folder)
+            whole = make_recipe(fields, where="settings", folder=recipe.folder)
         else:
-            self.recipe = load_recipe(ready_file("recipe", Path(recipe)), lines)
-        """The recipe, with every setting."""
-        self.folder: Path = Path(runs) / self.recipe.run_name
-        """Where everything is, or will be."""
+            whole = load_recipe(ready_file("recipe", Path(recipe)), lines)
+        self._stored = StoredRun.of(whole, Path(runs))
 
     @classmethod
     def open(cls, folder: str | Path) -> "Run":
@@ -91,12 +85,22 @@ class Run:
         Raises:
             UserError: it is no run's folder, or of another version.
         """
-        run = cls(recipe_of(Path(folder)))
-        run.folder = Path(folder)
+        run = cls.__new__(cls)
+        run._stored = StoredRun.open(Path(folder))
         return run
 
     def __repr__(self) -> str:
         return f"Run({self.recipe.name!r}, {str(self.folder)!r})"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe, with every setting."""
+        return self._stored.recipe
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is, or will be."""
+        return self._stored.folder
 
     # what it does
 
@@ -114,7 +118,7 @@ class Run:
 
     def work(
         self,
-        until: StageKind | Literal["mixture", "training", "evaluation", "report"] = StageKind.REPORT,
+        until: Until = StageKind.REPORT,
         *,
         workers: int | None = None,
         engine: str = "local",
@@ -134,9 +138,7 @@ class Run:
         if self.folder.name != self.recipe.run_name:
             how = f"a run goes on in a folder named {self.recipe.run_name}"
             raise UserError("a run's folder that was renamed can only be read", where=str(self.folder), how=how)
-        return run_recipe(
-            self.recipe, runs=self.folder.parent, until=until, workers=workers, engine=engine, watch=watch
-        )
+        return work(self._stored, until=until, workers=workers, engine=engine, watch=watch)
 
     def mix(self, *, workers: int | None = None, engine: str = "local", watch: Watch = _unwatched) -> Mixture:
         """Check for leaks, render, tokenise and pack the tuning set (section 2.1 of Wei et al. 2022).
@@ -182,14 +184,14 @@ class Run:
         Raises:
             UserError: the run is not finished, or is of another version.
         """
-        return report_again(self.folder)
+        return report_again(self._stored)
 
     # what it has
 
     @property
     def places(self) -> RunPlaces:
         """Where each thing is in its folder."""
-        return RunPlaces(self.folder)
+        return self._stored.places
 
     @property
     def mixture(self) -> Mixture:
@@ -207,10 +209,7 @@ class Run:
         Raises:
             UserError: it is not measured yet, or by another version.
         """
-        results = read_account(self.folder)
-        if results is None:
-            raise UserError("no results yet", where=str(self.folder), how="measure it first: Run.measure()")
-        return results
+        return self._stored.results
 
     def gains(self) -> "pd.DataFrame":
         """The verdict: a line a cluster: untuned and tuned score (0 to 1), gain and its 95 % interval, chance.
@@ -273,11 +272,8 @@ class Run:
         """
         import pandas as pd
 
-        records = [
-            {"seed": seed, **json.loads(line)}
-            for seed in self.places.tuned
-            for line in self.places.metrics(seed).read_text(encoding="utf-8").splitlines()
-        ]
+        metrics = {seed: self._stored.metrics(seed) for seed in self.places.tuned}
+        records = [{"seed": seed, **line.model_dump()} for seed, lines in metrics.items() for line in lines]
         if not records:
             raise UserError("not tuned yet", where=str(self.folder), how="tune it first: Run.tune()")
         return pd.DataFrame(records)
@@ -296,7 +292,7 @@ class Run:
         from openflan.mixture.tracing import replay
         from openflan.models.load import load_rules
 
-        plan = self._plan()
+        plan = self._stored.plan
         store = TokenStore.open(self.places.mixture)
         work = plan.work(load_rules(plan.model, plan.recipe.prompts), mixture=store.folder)
         return list(replay(store, work, seed=self.seed(seed), step=step))
@@ -319,7 +315,7 @@ class Run:
 
     def seed(self, seed: int | None = None) -> int:
         """A seed as given, or the recipe's first."""
-        return self.recipe.seeds[0] if seed is None else seed
+        return self._stored.chosen_seed(seed)
 
     # what is given away
 
@@ -348,7 +344,7 @@ class Run:
         from openflan.mixture.store import TokenStore
         from openflan.models.load import load_rules
 
-        plan, chosen = self._plan(), self.seed(seed)
+        plan, chosen = self._stored.plan, self.seed(seed)
         store = TokenStore.open(self.places.mixture)
         ending = ".parquet" if format == "parquet" else ".jsonl"
         return export_mixture(
@@ -372,7 +368,7 @@ class Run:
         Raises:
             UserError: it is not tuned yet, has no adapter to merge, or the folder is there already.
         """
-        export_model(self._plan(), self.places, Path(to), seed=self.seed(seed), merge=merge)
+        export_model(self._stored, Path(to), seed=self.seed(seed), merge=merge)
         return Path(to)
 
     def publish(
@@ -389,8 +385,4 @@ class Run:
         Raises:
             UserError: it is not finished, the folder is there already, or the hub refuses.
         """
-        return publish_run(self._plan(), self.places, str(to), seed=self.seed(seed), merge=merge, public=public)
-
-    def _plan(self) -> Plan:
-        """Its recipe with every name resolved, and the keys of its stages."""
-        return make_plan(self.recipe)
+        return publish_run(self._stored, str(to), seed=self.seed(seed), merge=merge, public=public)

@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from openflan.errors import UserError
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
 from openflan.evaluation.scores import Score
-from openflan.runs.results import SCHEMA, Results
-from openflan.runs.stages import UNTUNED
+from openflan.runs.results import Results
+from openflan.runs.stages import UNTUNED, RunPlaces
 
-__all__ = ["Side", "places_of", "read_account", "read_models", "read_side"]
+__all__ = ["Side", "places_of", "read_models", "read_side"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +63,13 @@ def places_of(folder: Path, *, untuned: bool = False) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError("no such folder", where=str(folder), how="check the path")
-    if not (folder / "run.json").is_file():
+    run = RunPlaces(folder)
+    if not run.is_run:
         return {"model": folder}
-    places = {place.name: place for place in sorted((folder / "evaluation").glob("seed-*"))}
-    if untuned:
-        places = {UNTUNED: folder / "evaluation" / UNTUNED, **places}
-    if not places:
+    names = [name for name in run.asked if untuned or name != UNTUNED]
+    if not names:
         raise UserError("no tuned model was evaluated yet", where=str(folder), how="finish it with `openflan run`")
-    return places
+    return {name: run.answers(name) for name in names}
 
 
 def read_models(folder: Path, score: Score, *, untuned: bool = False) -> dict[str, dict[str, TaskMatrix]]:
@@ -94,31 +91,15 @@ def read_side(folder: Path, score: Score) -> Side:
         UserError: as `read_models`, or the account is of another version.
     """
     answers = {name: read_matrix(place, score=score) for name, place in places_of(folder).items()}
-    whole = folder.resolve()
-    if (whole / "run.json").is_file():
-        return Side(name=whole.name, answers=answers, results=read_account(whole), tuned=True)
-    run = whole.parent.parent
-    if (run / "run.json").is_file():
-        return Side(
-            name=f"{run.name} {whole.name}", answers=answers, results=read_account(run), tuned=whole.name != UNTUNED
-        )
-    return Side(name=whole.name, answers=answers, results=None, tuned=None)
+    whole = RunPlaces(folder.resolve())
+    if whole.is_run:
+        return Side(name=whole.folder.name, answers=answers, results=_results(whole), tuned=True)
+    model = whole.folder.name
+    if (run := RunPlaces(whole.folder.parents[1])).is_run:
+        name = f"{run.folder.name} {model}"
+        return Side(name=name, answers=answers, results=_results(run), tuned=model != UNTUNED)
+    return Side(name=model, answers=answers, results=None, tuned=None)
 
 
-def read_account(run: Path) -> Results | None:
-    """A run's `results.json`; None where there is none yet.
-
-    Raises:
-        UserError: it is damaged, or of another version.
-    """
-    path = run / "results.json"
-    if not path.is_file():
-        return None
-    try:
-        results = Results.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError:
-        results = None
-    if results is None or results.schema_version != SCHEMA:
-        what = f"no account of schema version {SCHEMA}"
-        raise UserError(what, where=str(path), how=f"make it again: `openflan report {run}`")
-    return results
+def _results(run: RunPlaces) -> Results | None:
+    return Results.read(run.folder) if run.results.is_file() else None

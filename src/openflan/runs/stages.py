@@ -8,16 +8,18 @@
         evaluation/seed-0/
         results.json  report.html  report/        REPORT
 
-`openflan.runs.plan.Plan.stages` is the only list of them. Invariant: no other module spells a path of a run.
+`stages_of` is the only list of them (a plan's has their keys: `openflan.runs.plan.Plan.stages`). Invariant: no other
+module spells a path of a run.
 Rejected: a label for each stage, which readers parse back into what it was made of.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["UNTUNED", "RunPlaces", "Stage", "StageKind", "seed_of", "tuned_name"]
+__all__ = ["UNTUNED", "RunPlaces", "Stage", "StageKind", "seed_of", "stages_of", "tuned_name"]
 
 UNTUNED = "untuned"
 """What the model that a run starts from is called."""
@@ -53,10 +55,10 @@ class Stage:
     """One stage of a run: a folder that is whole or absent, and `results.json` with its page at the end."""
 
     kind: StageKind
-    key: str
-    """Hash of everything that its content depends on (openflan.runs.keys)."""
     model: str = ""
     """Of a training and an evaluation: which model it makes or asks, `untuned` or `seed-0` …"""
+    key: str = ""
+    """Hash of everything that its content depends on (openflan.runs.keys); empty where nobody asked for it."""
 
     @property
     def seed(self) -> int | None:
@@ -71,6 +73,26 @@ class Stage:
     def __str__(self) -> str:
         """What people are shown: `training seed-0`."""
         return f"{self.kind} {self.model}" if self.model else str(self.kind)
+
+
+def stages_of(
+    seeds: Sequence[int], *, keys: Mapping[str, str] | None = None, until: StageKind = StageKind.REPORT
+) -> tuple[Stage, ...]:
+    """All stages of a run as far as those of a kind, in the order in which they are done.
+
+    Args:
+        seeds: of its recipe.
+        keys: by place.
+    """
+    tuned = [tuned_name(seed) for seed in seeds]
+    stages = [
+        Stage(kind=StageKind.MIXTURE),
+        *(Stage(kind=StageKind.TRAINING, model=model) for model in tuned),
+        *(Stage(kind=StageKind.EVALUATION, model=model) for model in (UNTUNED, *tuned)),
+        Stage(kind=StageKind.REPORT),
+    ]
+    wanted = [stage for stage in stages if stage.kind.order <= until.order]
+    return tuple(wanted if keys is None else (replace(stage, key=keys[stage.place]) for stage in wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +155,11 @@ class RunPlaces:
     def answers(self, model: str) -> Path:
         """What a model answered, a file a task."""
         return self.folder / StageKind.EVALUATION / model
+
+    @property
+    def siblings(self) -> "list[RunPlaces]":
+        """The other folders beside the run's, by name."""
+        return [RunPlaces(folder) for folder in sorted(self.folder.parent.iterdir()) if folder != self.folder]
 
     @property
     def tuned(self) -> list[int]:

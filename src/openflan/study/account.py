@@ -18,6 +18,7 @@ import yaml
 
 from openflan.errors import UserError
 from openflan.machine import machine_facts, version_facts
+from openflan.runs.stages import RunPlaces, stages_of
 from openflan.stage import read_manifest, user_file_errors, write_atomically
 from openflan.study.figure import write_plot
 from openflan.study.findings import findings_of, study_sentence
@@ -46,7 +47,7 @@ def write_account(study: Study, grid: Grid, runs: Path, messages: Mapping[str, s
     measured: dict[str, Measured] = {}
     for cell in grid.cells:
         run = folders[cell.name]
-        if cell.name not in messages and run is not None and (run / "results.json").is_file():
+        if cell.name not in messages and run is not None and RunPlaces(run).results.is_file():
             measured[cell.name] = measure_run(run)
     records = _cells(grid, folders, measured, messages)
     axes = axes_of(study, grid)
@@ -95,10 +96,9 @@ def _run_of(cell: Cell, runs: Path) -> Path | None:
 
 def _stages(cell: Cell, run: Path) -> dict[str, dict[str, object]]:
     """Manifests of a run's whole stages, by place."""
-    places = ["mixture", *(f"training/seed-{seed}" for seed in cell.data["seeds"])]
-    if cell.until == "report":
-        places += ["evaluation/untuned", *(f"evaluation/seed-{seed}" for seed in cell.data["seeds"])]
-    return {place: manifest for place in places if (manifest := read_manifest(run / place)) is not None}
+    stages = stages_of(cell.data["seeds"], until=cell.until)
+    found = {stage.place: read_manifest(RunPlaces(run).stage(stage)) for stage in stages}
+    return {place: manifest for place, manifest in found.items() if manifest is not None}
 
 
 def _cells(

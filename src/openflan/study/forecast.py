@@ -8,12 +8,14 @@ Invariant: reads no row and hashes no file. Cost: 60 ms a cell. Rejected: a tria
 data and the model.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openflan.mixture.planning import SPEED
 from openflan.recipes.recipe import Recipe
 from openflan.runs.plan import Resolved, resolve
+from openflan.runs.stages import UNTUNED, Stage, StageKind, stages_of, tuned_name
 from openflan.stage import fingerprint_of
 from openflan.study.grid import Cell, Grid
 from openflan.study.sizes import parameters_of
@@ -106,13 +108,14 @@ def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
     recipe = cell.stand_in()
     found = resolve(recipe)
     stages = _stages(cell, recipe, found)
-    fresh = {place: key for place, key in stages.items() if key not in known}
-    known |= set(stages.values())
+    fresh = [stage for stage in stages if stage.key not in known]
+    known |= {stage.key for stage in stages}
     training = recipe.training
     tokens = training.steps * training.tokens_per_batch
-    trainings = sum(place.startswith("training") for place in fresh)
-    asked = _questions(recipe, found) * sum(place.startswith("evaluation") for place in fresh)
-    mixed = tokens * len(recipe.seeds) if "mixture" in fresh else 0
+    kinds = Counter(stage.kind for stage in fresh)
+    trainings = kinds[StageKind.TRAINING]
+    asked = _questions(recipe, found) * kinds[StageKind.EVALUATION]
+    mixed = tokens * len(recipe.seeds) * kinds[StageKind.MIXTURE]
     return CellForecast(
         cell=cell.name,
         tuned=bool(cell.values),
@@ -122,13 +125,13 @@ def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
         tokens=tokens * trainings,
         prompts=asked,
         mixed_tokens=mixed,
-        shared=tuple(place for place in stages if place not in fresh),
+        shared=tuple(stage.place for stage in stages if stage not in fresh),
         seconds=_seconds(recipe, tokens * trainings, asked, mixed, pace),
     )
 
 
-def _stages(cell: Cell, recipe: Recipe, found: Resolved) -> dict[str, str]:
-    """Stand-ins for the keys of a cell's stages: equal where the keys would be, without a look at rows and weights."""
+def _stages(cell: Cell, recipe: Recipe, found: Resolved) -> tuple[Stage, ...]:
+    """A cell's stages with stand-ins for keys: equal where the keys would be, without a look at rows and weights."""
     path = cell.data.get("model", {}).get("path", "starter")
     model = [path, recipe.model.revision]
     tuned = sorted(entry.spec.name for entry in found.division.tuned)
@@ -147,13 +150,13 @@ def _stages(cell: Cell, recipe: Recipe, found: Resolved) -> dict[str, str]:
         recipe.prompts.asking_settings,
         recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks"}),
     ]
-    trainings = {f"training/seed-{seed}": fingerprint_of([tuning, seed]) for seed in recipe.seeds}
-    stages = {"mixture": fingerprint_of([mixture, list(recipe.seeds)]), **trainings}
-    if cell.until == "report":
-        stages["evaluation/untuned"] = fingerprint_of([asked, model])
-        for seed in recipe.seeds:
-            stages[f"evaluation/seed-{seed}"] = fingerprint_of([asked, trainings[f"training/seed-{seed}"]])
-    return stages
+    trainings = {tuned_name(seed): fingerprint_of([tuning, seed]) for seed in recipe.seeds}
+    keys = {
+        "mixture": fingerprint_of([mixture, list(recipe.seeds)]),
+        **{f"training/{name}": key for name, key in trainings.items()},
+        **{f"evaluation/{name}": fingerprint_of([asked, key]) for name, key in {UNTUNED: model, **trainings}.items()},
+    }
+    return stages_of(recipe.seeds, keys=keys, until=min(cell.until, StageKind.EVALUATION, key=lambda kind: kind.order))
 
 
 def _questions(recipe: Recipe, found: Resolved) -> int:

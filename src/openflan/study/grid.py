@@ -15,13 +15,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from openflan.errors import UserError, did_you_mean
 from openflan.recipes.ready import ready_file
 from openflan.recipes.recipe import Recipe, make_recipe
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.recipes.settings import set_key
+from openflan.runs.stages import RunPlaces, StageKind
 from openflan.stage import fingerprint_of
 from openflan.study.spec import Study
 
@@ -49,9 +50,9 @@ class Cell:
     """The model that it starts from."""
 
     @property
-    def until(self) -> Literal["training", "report"]:
+    def until(self) -> StageKind:
         """How far it is run."""
-        return "report" if self.values else "training"
+        return StageKind.REPORT if self.values else StageKind.TRAINING
 
     @property
     def base(self) -> str:
@@ -78,7 +79,7 @@ class Cell:
         assert self.needs is not None
         first = self.needs.recipe(runs)
         seed = self.data["model"]["path"].get("seed", first.seeds[0])
-        return runs.absolute() / first.run_name / "training" / f"seed-{seed}" / "model"
+        return RunPlaces(runs.absolute() / first.run_name).model(seed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
 from openflan.evaluation.statistics import interval, resample_tasks
 from openflan.recipes.parts import EvaluationPart
-from openflan.runs.results import ClusterVerdict, Results, at_its_best, cluster_verdicts
-from openflan.runs.stages import UNTUNED
+from openflan.runs.results import ClusterVerdict, Results
+from openflan.runs.stages import UNTUNED, RunPlaces, tuned_name
+from openflan.runs.verdicts import at_its_best, cluster_verdicts
 from openflan.study.outcome import Measure
 
 __all__ = ["Difference", "Measured", "difference_of", "measure_run"]
@@ -78,15 +78,12 @@ def measure_run(run: Path, *, at_best: bool = True) -> Measured:
     Raises:
         UserError: a file is damaged, or of another version.
     """
-    try:
-        told = Results.model_validate_json((run / "results.json").read_text(encoding="utf-8"))
-    except ValueError:
-        how = "make it again with `openflan report`"
-        raise UserError("not the results of this version", where=str(run / "results.json"), how=how) from None
+    told = Results.read(run)
     part = EvaluationPart.model_validate_json(json.dumps(told.recipe["evaluation"]))
-    names_of = {f"seed-{seed}": seed for seed in told.seeds}
+    names_of = {tuned_name(seed): seed for seed in told.seeds}
     matrices = {
-        name: task_matrices(read_matrix(run / "evaluation" / name, score=part.score)) for name in (UNTUNED, *names_of)
+        name: task_matrices(read_matrix(RunPlaces(run).answers(name), score=part.score))
+        for name in (UNTUNED, *names_of)
     }
     untuned = matrices[UNTUNED]
     tuned = {seed: matrices[name] for name, seed in names_of.items()}

@@ -19,6 +19,7 @@ from typing import Any
 from openflan.errors import UserError
 from openflan.mixture.ray_engine import ray_cluster
 from openflan.runs.plan import make_plan
+from openflan.runs.stages import StageKind
 from openflan.study.grid import Cell, Grid
 from openflan.study.running import CellEvent, CellResult, Watch, blocked, ended, run_cell
 from openflan.study.spec import ResourcesPart
@@ -119,10 +120,9 @@ class RayCells:
 
 
 def _stages(cell: Cell, runs: Path) -> frozenset[str]:
-    """Keys of the stages that a cell makes."""
-    plan = make_plan(cell.recipe(runs))
-    keys = {plan.mixture_key, *plan.training_keys.values()}
-    return frozenset(keys | set(plan.evaluation_keys.values()) if cell.until == "report" else keys)
+    """Keys of the stages that a cell makes and others may make too."""
+    stages = make_plan(cell.recipe(runs)).stages(min(cell.until, StageKind.EVALUATION, key=lambda kind: kind.order))
+    return frozenset(stage.key for stage in stages)
 
 
 def _result(board: _Board, reference: Any) -> CellResult:

@@ -9,11 +9,9 @@ costs grows with neither the length of the run nor the size of the mixture (benc
 Rejected: one padded batch a step, which is mostly padding, and a packed row with a dense mask, which is quadratic.
 """
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +25,10 @@ from openflan.models.load import pick_precision
 from openflan.ranks import is_first, spread, wait
 from openflan.recipes.parts import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
+from openflan.training.metrics import MetricsLog, StepReport
 from openflan.training.optimizer import learning_rate, make_optimizer
 from openflan.training.peak import Work, device_peak
-from openflan.training.stepping import Shape, Stepper, StepReport
+from openflan.training.stepping import Shape, Stepper
 from openflan.training.trackers import check_trackers, open_trackers
 
 __all__ = ["Evaluate", "StepReport", "tune"]
@@ -94,24 +93,24 @@ def tune(
         say=say,
     )
     steps = store.steps(seed)
-    log = folder / "metrics.jsonl"
-    if is_first():
-        _cut_log(log, progress.step)
     model.train()
     began = time.perf_counter() - progress.seconds
-    with open_trackers(accelerator, part, folder), _Log(log) as write:
+    with (
+        open_trackers(accelerator, part, folder),
+        MetricsLog(folder / "metrics.jsonl", keep=progress.step, writes=is_first()) as log,
+    ):
         for step in range(progress.step, part.steps):
             line = stepper.step(step, steps[step], learning_rate(part.optimizer, step, part.steps))
             if evaluate is not None and part.evaluate_every and (step + 1) % part.evaluate_every == 0:
                 model.eval()
-                line = replace(line, evaluation=dict(evaluate(model)) if is_first() else {})
+                line = line.model_copy(update={"evaluation": dict(evaluate(model)) if is_first() else {}})
                 model.train()
                 wait()
             if is_first():
-                write(line)
+                log.write(line)
                 report(line)
             if part.trackers:
-                accelerator.log(_numbers(line), step=line.step)
+                accelerator.log(line.numbers(), step=line.step)
             fewer = stepper.micro_batch_tokens
             progress = Progress(
                 step=step + 1,
@@ -119,7 +118,7 @@ def tune(
                 micro_batch_tokens=fewer if fewer < part.micro_batch_tokens else None,
             )
             if progress.step % part.checkpoint_every == 0 and progress.step < part.steps:
-                write.flush()
+                log.flush()
                 save_checkpoint(
                     folder / "checkpoints", whole, optimizer, progress, identity=known, keep=part.keep_checkpoints
                 )
@@ -152,46 +151,3 @@ def _prepare(model: Any, part: TrainingPart) -> None:
         for module in model.modules():
             if type(module).__name__ in blocks:
                 module.compile(dynamic=True)
-
-
-class _Log:
-    """`metrics.jsonl`, which the first rank writes."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8") if is_first() else None
-
-    def __enter__(self) -> "_Log":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def __call__(self, line: StepReport) -> None:
-        assert self._file is not None
-        self._file.write(json.dumps(_as_json(line)) + "\n")
-
-    def flush(self) -> None:
-        """So that no line of a checkpointed step is lost."""
-        if self._file is not None:
-            self._file.flush()
-
-
-def _as_json(line: StepReport) -> dict[str, Any]:
-    rounded = {name: round(value, 4) for name, value in line.task_loss.items()}
-    record = asdict(line) | {"task_loss": rounded}
-    return {name: value for name, value in record.items() if name not in ("mfu", "evaluation") or value}
-
-
-def _numbers(line: StepReport) -> dict[str, float]:
-    """What trackers are told."""
-    plain = {name: value for name, value in asdict(line).items() if isinstance(value, int | float)}
-    groups = {"task_loss": line.task_loss, "evaluation": line.evaluation}
-    return plain | {f"{group}/{task}": value for group, scores in groups.items() for task, value in scores.items()}
-
-
-def _cut_log(log: Path, steps: int) -> None:
-    """Drop lines of steps that an interrupted run took after its last checkpoint."""
-    if log.exists():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)[:steps]
-        log.write_text("".join(lines), encoding="utf-8")

@@ -29,35 +29,10 @@ from openflan.models.head_loss import Head
 from openflan.ranks import deal, everyones, rank, world
 from openflan.recipes.parts import TrainingPart
 from openflan.training.loss import Example, Layout, MicroBatch, collate, collate_halves, laid_out, target_loss
+from openflan.training.metrics import StepReport
 from openflan.training.peak import Work
 
-__all__ = ["Shape", "StepReport", "Stepper"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepReport:
-    """One line of `metrics.jsonl`."""
-
-    step: int
-    loss: float
-    """Mean over the step's target tokens, in nats."""
-    learning_rate: float
-    grad_norm: float
-    tokens: int
-    """Tokens of the step, input and target."""
-    target_tokens: int
-    examples: int
-    fill: float
-    """Share of `tokens_per_batch` that the step's examples use."""
-    seconds: float
-    waited: float
-    """Of these, seconds spent fetching and padding examples."""
-    mfu: float
-    """Share of the device's peak that the step's arithmetic needed (training/peak.py)."""
-    task_loss: dict[str, float]
-    """Mean loss a target token, by task."""
-    evaluation: dict[str, float]
-    """Score by task, where this step was followed by a look at some."""
+__all__ = ["Shape", "Stepper"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,212 @@
+"""How each stage is made: tasks and model in, a stage's folder filled.
+
+`MAKERS` has one function a kind of stage; the pipeline says which are called, in what order, and makes folders whole.
+What several stages need (the encoder, every rendered question) is in `Materials`, made once when it is first needed.
+
+Invariant: a maker writes into the place it is given and nowhere else, goes on from what an interrupted call left
+there, and returns what the stage's manifest should tell.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openflan import ranks
+from openflan.errors import UserError
+from openflan.runs.plan import Plan
+from openflan.runs.stages import Stage, StageKind
+from openflan.runs.stored import StoredRun
+
+if TYPE_CHECKING:
+    from openflan.evaluation.protocol import Asked
+    from openflan.prompts.encoding import TextEncoder
+    from openflan.training.metrics import StepReport
+
+__all__ = ["MAKERS", "Making", "Materials"]
+
+
+class Materials:
+    """What stages need of a plan's tasks and model; a fault in them is found when they are made."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    @cached_property
+    def encoder(self) -> "TextEncoder":
+        """What turns text into the model's tokens."""
+        from openflan.models.load import load_rules
+        from openflan.prompts.encoding import TextEncoder
+
+        return TextEncoder(load_rules(self._plan.model, self._plan.recipe.prompts))
+
+    @cached_property
+    def looks(self) -> "list[Asked]":
+        """What `training.evaluate_tasks` ask."""
+        from openflan.evaluation.protocol import Asked, ask_prompts
+
+        rows = self._plan.recipe.training.evaluate_rows
+        return [
+            Asked(entry=entry, test=ask_prompts(entry, self.encoder, limit=rows, data=self._plan.data, role=role))
+            for entry, role in self._plan.looked_at
+        ]
+
+    @cached_property
+    def questions(self) -> "list[Asked]":
+        """What the evaluation asks."""
+        from openflan.evaluation.protocol import ask_task
+
+        part = self._plan.recipe.evaluation
+        fresh = part.model_copy(update={"validation_rows": 0, "baseline": False})
+        chosen = [(entry, part, part.rows) for entry in self._plan.measured_held_out]
+        chosen += [(entry, fresh, part.seen_rows) for entry in self._plan.measured_seen]
+        return [ask_task(entry, self.encoder, asks, limit=limit, data=self._plan.data) for entry, asks, limit in chosen]
+
+    def check(self) -> None:
+        """Read and render everything, so that bad rows are found before hours of work.
+
+        Raises:
+            UserError: a row, a template, the tokenizer or a tracker is at fault.
+        """
+        from openflan.training.trackers import check_trackers
+
+        check_trackers(self._plan.recipe.training)
+        _ = self.encoder, self.looks, self.questions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Making:
+    """What a maker works with."""
+
+    run: StoredRun
+    materials: Materials
+    tell: Callable[..., None]
+    """Told how it goes: the kind of an event, and its fields."""
+    workers: int
+    """Processes that make the token store."""
+    engine: str
+    """`local` or `ray`."""
+
+
+def _make_mixture(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
+    from openflan.mixture.build import Mixing, build_mixture
+
+    run, plan = making.run, making.run.plan
+    making.materials.check()
+    mixing = Mixing(
+        recipe=run.recipe,
+        division=plan.division,
+        measured=plan.measured_held_out,
+        work=plan.work(making.materials.encoder.rules),
+        key=stage.key,
+        tokenizer=plan.model.tokenizer_fingerprint,
+    )
+    build_mixture(
+        place,
+        mixing,
+        siblings=[sibling.mixture for sibling in run.places.siblings],
+        workers=making.workers,
+        engine=making.engine,
+        report=lambda done, total: making.tell("progress", done=done, total=total, unit="tokens"),
+    )
+    return {}
+
+
+def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
+    from openflan.mixture.certificate import read_certificate
+    from openflan.mixture.store import TokenStore
+    from openflan.models.load import load_model, pick_device
+    from openflan.training.handover import Provenance, make_trainable, save_model
+    from openflan.training.loop import tune
+
+    run, plan, seed = making.run, making.run.plan, stage.seed
+    if seed is None:
+        raise ValueError(f"{stage} has no seed")
+    making.materials.check()
+    encoder, part = making.materials.encoder, run.recipe.training
+    store = TokenStore.open(run.places.mixture, check=True)
+    read_certificate(store.folder, key=plan.mixture_key)
+    tuned = make_trainable(load_model(plan.model, device=pick_device()), plan.model, run.recipe, encoder, seed=seed)
+
+    def report(line: "StepReport") -> None:
+        note = f"loss {line.loss:.3f}  {line.tokens / line.seconds:,.0f} tokens/s  full {line.fill:.0%}"
+        note += f"  mfu {line.mfu:.0%}" if line.mfu else ""
+        note += f"  waited {line.waited / line.seconds:.0%}" if line.waited > 0.05 * line.seconds else ""
+        making.tell("progress", done=line.step, total=part.steps, unit="steps", note=note)
+
+    progress = tune(
+        tuned.model,
+        store,
+        part,
+        place,
+        seed=seed,
+        report=report,
+        identity=plan.identity,
+        evaluate=(lambda model: _look(making, model)) if part.evaluate_every else None,
+        say=lambda text: making.tell("note", note=text),
+    )
+    weights = ranks.whole_state(tuned.model)
+    if ranks.is_first():
+        made = Provenance(
+            recipe=run.recipe, source=plan.model, mixture=store.folder, errata=sorted(plan.errata), seed=seed
+        )
+        save_model(place / "model", tuned, encoder, made, weights=weights)
+    return {"seconds": progress.seconds}
+
+
+def _look(making: Making, model: Any) -> dict[str, float]:
+    """How a model in training does on `training.evaluate_tasks`."""
+    from openflan.evaluation.answering import evaluate
+
+    materials, part = making.materials, making.run.recipe.evaluation
+    answers = evaluate(model, materials.encoder, materials.looks, part, report=lambda _done, _total: None)
+    values: dict[str, list[float]] = {}
+    for answer in answers:
+        values.setdefault(answer.task, []).append(answer.value)
+    return {task: sum(of_task) / len(of_task) for task, of_task in values.items()}
+
+
+def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
+    from openflan.evaluation.answering import Keep, evaluate
+    from openflan.evaluation.identity import hash_of_model
+    from openflan.models.load import load_model, pick_device
+
+    run, seed = making.run, stage.seed
+    making.materials.check()
+    encoder, questions = making.materials.encoder, making.materials.questions
+    if seed is not None:
+        _check_format(run.tuned_model(seed), encoder)
+        questions = [replace(asked, baseline=()) for asked in questions]
+    model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
+    keep = Keep(folder=place, model=hash_of_model(model), dirty=None if seed is None else run.certificate.dirty)
+    answers = evaluate(
+        model,
+        encoder,
+        questions,
+        run.recipe.evaluation,
+        report=lambda done, total: making.tell("progress", done=done, total=total, unit="prompts"),
+        keep=keep,
+        team=ranks.Team.gathered(),
+    )
+    return {"prompts": len(answers), "format": encoder.fingerprint, "model": keep.model}
+
+
+def _check_format(model: Path, encoder: "TextEncoder") -> None:
+    """Refuse to ask a model in another text format than it was tuned in."""
+    from openflan.prompts.text_format import read_text_format
+
+    record = read_text_format(model)
+    if record is None or record.encoder != encoder.fingerprint:
+        raise UserError(
+            "the model was tuned on another text format than it would be asked in",
+            where=str(model),
+            how="remove the run folder and run the recipe again",
+        )
+
+
+MAKERS: Mapping[StageKind, Callable[[Making, Stage, Path], dict[str, Any]]] = {
+    StageKind.MIXTURE: _make_mixture,
+    StageKind.TRAINING: _make_training,
+    StageKind.EVALUATION: _make_evaluation,
+}

@@ -1,0 +1,105 @@
+"""Metrics of a tuning run: a line of JSON for each step, from the loop that writes it to whoever reads it.
+
+Invariant: a log holds the lines of the steps that are done, each once; what an interrupted run logged after its last
+checkpoint is cut off before it goes on. Rejected: a table, which can't be added to; a dictionary a line, whose keys
+nobody lists.
+"""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from openflan.errors import UserError
+from openflan.records import Record
+
+__all__ = ["MetricsLog", "StepReport", "read_metrics"]
+
+
+class StepReport(Record):
+    """One line of `metrics.jsonl`."""
+
+    step: int
+    loss: float
+    """Mean over the step's target tokens, in nats."""
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    """Tokens of the step, input and target."""
+    target_tokens: int
+    examples: int
+    fill: float
+    """Share of `tokens_per_batch` that the step's examples use."""
+    seconds: float
+    waited: float
+    """Of these, seconds spent fetching and padding examples."""
+    mfu: float = 0.0
+    """Share of the device's peak that the step's arithmetic needed (training/peak.py); 0 where no peak is known."""
+    task_loss: dict[str, float]
+    """Mean loss a target token, by task."""
+    evaluation: dict[str, float] = {}
+    """Score by task, where this step was followed by a look at some."""
+
+    def numbers(self) -> dict[str, float]:
+        """All numbers by name; those of a task as `task_loss/rte`."""
+        fields = self.model_dump()
+        plain = {name: value for name, value in fields.items() if isinstance(value, int | float)}
+        groups = {name: value for name, value in fields.items() if isinstance(value, dict)}
+        return plain | {f"{group}/{task}": value for group, tasks in groups.items() for task, value in tasks.items()}
+
+
+class MetricsLog:
+    """The log of a run that is at work; use it as a context.
+
+    Args:
+        keep: so many of its lines are right; later ones are cut off.
+        writes: whether this process writes it.
+    """
+
+    def __init__(self, path: Path, *, keep: int, writes: bool) -> None:
+        if writes and path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:keep]
+            path.write_text("".join(lines), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8") if writes else None
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, line: StepReport) -> None:
+        """Add a step's line; nothing where this process does not write."""
+        if self._file is not None:
+            empty = {name for name in ("mfu", "evaluation") if not getattr(line, name)}
+            fields = line.model_dump(exclude=empty)
+            fields["task_loss"] = {name: round(value, 4) for name, value in line.task_loss.items()}
+            self._file.write(json.dumps(fields) + "\n")
+
+    def flush(self) -> None:
+        """So that no line of a checkpointed step is lost."""
+        if self._file is not None:
+            self._file.flush()
+
+
+def read_metrics(path: Path) -> list[StepReport]:
+    """The steps of a tuning run.
+
+    Raises:
+        UserError: there is no log, or a line of it is damaged.
+    """
+    how = "tune again: remove the training's folder and run the recipe"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise UserError("no log of training", where=str(path), how=how) from None
+    return [_parsed(line, f"{path}, line {number}", how) for number, line in enumerate(lines, 1)]
+
+
+def _parsed(line: str, where: str, how: str) -> StepReport:
+    try:
+        return StepReport.model_validate_json(line)
+    except ValidationError:
+        raise UserError("not a step's", where=where, how=how) from None
