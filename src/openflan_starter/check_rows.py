@@ -8,8 +8,8 @@ inference under another name.
 
 from openflan_starter.chance import Chance, Domain
 from openflan_starter.language_rows import LANGUAGE
-from openflan_starter.making import Maker, Row
 from openflan_starter.reading_rows import READING
+from openflan_starter.row_maker import Maker, StarterRow
 from openflan_starter.sense_rows import SENSE
 from openflan_starter.world import World
 
@@ -23,7 +23,7 @@ def _proposed(maker: Maker, field: str, *, by: str = "") -> Maker:
         by: a field for somebody who proposes it; without one, nobody is named.
     """
 
-    def make(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+    def make(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
         row = maker.make(w, chance, domain, chance.below(maker.classes))
         if row is None:
             return None

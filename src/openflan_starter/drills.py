@@ -67,8 +67,8 @@ def roll(w: World, chance: Chance) -> str:
     entry = chance.pick(_ENTRIES)
     parts: list[str] = []
     for _ in range(2 + chance.below(2)):
-        told = chance.shuffled(facts)
-        parts.append(chance.pick(_ROLLS) + ", ".join(entry.format(s=f.person, v=f.value) for f in told) + ".")
+        listed = chance.shuffled(facts)
+        parts.append(chance.pick(_ROLLS) + ", ".join(entry.format(s=f.person, v=f.value) for f in listed) + ".")
         if chance.maybe(0.3):
             entry = chance.pick(_ENTRIES)
     form = chance.pick(relation.says)
@@ -113,8 +113,8 @@ def roll_backwards(w: World, chance: Chance) -> str:
     entries = (*_BACKWARDS, *_ENTRIES[:2])
     for _ in range(1 + chance.below(3)):
         entry = chance.pick(entries)
-        told = chance.shuffled(facts)
-        parts.append(chance.pick(_ROLLS) + ", ".join(entry.format(s=f.person, v=f.value) for f in told) + ".")
+        listed = chance.shuffled(facts)
+        parts.append(chance.pick(_ROLLS) + ", ".join(entry.format(s=f.person, v=f.value) for f in listed) + ".")
     for _ in range(2 + chance.below(4)):
         fact = chance.pick(facts)
         if chance.maybe(0.3):

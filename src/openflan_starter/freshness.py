@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from openflan_starter.rows import TASKS, context_of, rows
 
-__all__ = ["EvaluationText", "Freshness", "Hit", "check_freshness", "evaluation_texts"]
+__all__ = ["EvaluationText", "Freshness", "StaleRow", "check_freshness", "evaluation_texts"]
 
 _WORDS = re.compile(r"\w+")
 _KEY = 4
@@ -32,7 +32,7 @@ class EvaluationText:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hit:
+class StaleRow:
     """An evaluation text found in a document."""
 
     row: EvaluationText
@@ -45,7 +45,7 @@ class Freshness:
 
     documents: int
     texts: int
-    hits: tuple[Hit, ...]
+    hits: tuple[StaleRow, ...]
 
 
 def evaluation_texts(
@@ -68,7 +68,7 @@ def check_freshness(documents: Iterable[str], texts: Iterable[EvaluationText]) -
         by_start[tuple(words[:_KEY])].append((words, wanted))
         n_texts += 1
     lengths = sorted({len(start) for start in by_start})
-    hits: list[Hit] = []
+    hits: list[StaleRow] = []
     number = -1
     for number, document in enumerate(documents):
         words = _WORDS.findall(document.lower())
@@ -76,5 +76,5 @@ def check_freshness(documents: Iterable[str], texts: Iterable[EvaluationText]) -
             for i, start in enumerate(zip(*(words[j:] for j in range(length)), strict=False)):
                 for sought, wanted in by_start.get(start, ()):
                     if words[i : i + len(sought)] == sought:
-                        hits.append(Hit(row=wanted, document=number))
+                        hits.append(StaleRow(row=wanted, document=number))
     return Freshness(documents=number + 1, texts=n_texts, hits=tuple(hits))

@@ -13,27 +13,29 @@ from openflan_starter.chance import Chance, domain_of
 from openflan_starter.episodes import draw_mood
 from openflan_starter.facts import sentence
 from openflan_starter.knowledge import Known, draw_known, known_question, known_statement, known_yes_no, wrong_value
-from openflan_starter.pages import GAPS, Asked, aside, exchange, joined
+from openflan_starter.pages import GAPS, StoryQuestion, aside, exchange, joined
 from openflan_starter.talk import draw_meant
 from openflan_starter.world import World
 
 __all__ = ["inquiry"]
 
 
-def _known(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
+def _known(w: World, chance: Chance, parts: list[str]) -> list[StoryQuestion]:
     """Something constant, asked for or asked about; sometimes behind other things that are known."""
     known = draw_known(w, chance)
     for _ in range(chance.below(3)):
         other = draw_known(w, chance)
-        said = known_statement(chance, "train", other)
-        if said and other.subject != known.subject:
-            parts.append(sentence(said))
-    asked: list[Asked] = []
+        statement = known_statement(chance, "train", other)
+        if statement and other.subject != known.subject:
+            parts.append(sentence(statement))
+    asked: list[StoryQuestion] = []
     for _ in range(1 + chance.below(3)):
         kind = chance.unit()
         question = known_question(chance, "train", known) if kind < 0.35 else None
         if question is not None:
-            asked.append(Asked(question=question, answer=("to " if known.relation == "used_for" else "") + known.value))
+            asked.append(
+                StoryQuestion(question=question, answer=("to " if known.relation == "used_for" else "") + known.value)
+            )
         elif kind < 0.68:
             asked.append(_fitting(chance, known, "yes"))
         else:
@@ -45,33 +47,33 @@ def _known(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
     return asked
 
 
-def _fitting(chance: Chance, known: Known, answer: str) -> Asked:
+def _fitting(chance: Chance, known: Known, answer: str) -> StoryQuestion:
     """The question whether this is so, in a wording of the `train` domain where one comes in twenty draws."""
     for _ in range(20):
         question = known_yes_no(chance, known)
         if domain_of("text", question.lower()) == "train":
             break
-    return Asked(question=question, answer=answer)
+    return StoryQuestion(question=question, answer=answer)
 
 
-def _meant(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
+def _meant(w: World, chance: Chance, parts: list[str]) -> list[StoryQuestion]:
     """A sentence with a pronoun, and of whom it is so."""
     meant = draw_meant(w, chance, "train")
     parts.append(sentence(meant.text))
-    asked: list[Asked] = []
+    asked: list[StoryQuestion] = []
     for _ in range(1 + chance.below(2)):
         kind = chance.unit()
         if kind < 0.3:
-            asked.append(Asked(question=f"who {meant.clause}", answer=meant.person))
+            asked.append(StoryQuestion(question=f"who {meant.clause}", answer=meant.person))
         elif kind < 0.65:
-            asked.append(Asked(question=meant.asked_of(meant.person), answer="yes"))
+            asked.append(StoryQuestion(question=meant.asked_of(meant.person), answer="yes"))
         else:
             no = "no" if chance.maybe(0.7) else f"no, {meant.person} {meant.clause}"
-            asked.append(Asked(question=meant.asked_of(meant.not_person), answer=no))
+            asked.append(StoryQuestion(question=meant.asked_of(meant.not_person), answer=no))
     return asked
 
 
-def _felt(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
+def _felt(w: World, chance: Chance, parts: list[str]) -> list[StoryQuestion]:
     """What happened to two people, and how each of them felt."""
     moods = [draw_mood(w, chance, "train") for _ in range(2)]
     if moods[0].person == moods[1].person or moods[0].feeling == moods[1].feeling:
@@ -80,11 +82,11 @@ def _felt(w: World, chance: Chance, parts: list[str]) -> list[Asked]:
     mood = chance.pick(moods)
     kind = chance.unit()
     if kind < 0.5:
-        return [Asked(question=f"how did {mood.person} feel", answer=mood.feeling)]
+        return [StoryQuestion(question=f"how did {mood.person} feel", answer=mood.feeling)]
     if kind < 0.75:
-        return [Asked(question=f"did {mood.person} feel {mood.feeling}", answer="yes")]
+        return [StoryQuestion(question=f"did {mood.person} feel {mood.feeling}", answer="yes")]
     others = [m.feeling for m in moods if m is not mood] or [f for f in w.events["feelings"] if f != mood.feeling]
-    return [Asked(question=f"did {mood.person} feel {chance.pick(others)}", answer="no")]
+    return [StoryQuestion(question=f"did {mood.person} feel {chance.pick(others)}", answer="no")]
 
 
 def inquiry(w: World, chance: Chance) -> str:

@@ -266,13 +266,13 @@ def knowledge_prose(w: World, chance: Chance) -> str:
     for _ in range(3 + chance.below(5)):
         known = draw_known(w, chance)
         roll = chance.unit()
-        said = known_statement(chance, "train", known)
+        statement = known_statement(chance, "train", known)
         asked = known_question(chance, "train", known)
-        if roll < 0.65 and said:
-            parts.append(sentence(said))
+        if roll < 0.65 and statement:
+            parts.append(sentence(statement))
         elif asked:
             answer = ("to " if known.relation == "used_for" else "") + known.value
             parts.append(f"{sentence(asked, '?')} {sentence(answer)}")
-            if roll > 0.9 and said:
-                parts.append(sentence(said))
+            if roll > 0.9 and statement:
+                parts.append(sentence(statement))
     return " ".join(parts) or knowledge_prose(w, chance)

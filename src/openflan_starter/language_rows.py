@@ -3,7 +3,7 @@
 from openflan_starter.chance import Chance, Domain, until
 from openflan_starter.episodes import DAY_SENTENCES, draw_day
 from openflan_starter.facts import Fact, draw_fact, say, sentence, wording
-from openflan_starter.making import Maker, Row, place
+from openflan_starter.row_maker import Maker, StarterRow, place
 from openflan_starter.talk import draw_card, draw_sum, fill_glue
 from openflan_starter.toylang import draw_bilingual
 from openflan_starter.world import World
@@ -66,12 +66,12 @@ _NOUNS = {
 }
 
 
-def _to_english(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _to_english(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     b = draw_bilingual(w, chance, domain)
     return {"velan": b.velan, "english": b.english}
 
 
-def _velan_pick(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _velan_pick(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     """Which English sentence the Velan one is; the wrong ones differ in a word or in who does it."""
     b = draw_bilingual(w, chance, domain)
     wrong: list[str] = []
@@ -101,12 +101,12 @@ def _sentence_of(w: World, facts: list[Fact]) -> str:
     return sentence(" and ".join(parts))
 
 
-def _card_text(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _card_text(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = draw_card(w, chance, domain, 1 + chance.below(2))
     return {"record": _record(facts), "text": _sentence_of(w, facts)}
 
 
-def _card_pick(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _card_pick(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = draw_card(w, chance, domain, 2)
     wrong: list[str] = []
     for i in chance.shuffled((0, 1)):
@@ -117,18 +117,18 @@ def _card_pick(w: World, chance: Chance, domain: Domain, label: int) -> Row | No
     return {"record": _record(facts), "choices": place(_sentence_of(w, facts), wrong, label), "label": label}
 
 
-def _gist(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _gist(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     day = draw_day(w, chance, domain, DAY_SENTENCES)
     return {"text": " ".join(day.sentences), "gist": sentence(day.gist)}
 
 
-def _title(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _title(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     day = draw_day(w, chance, domain, DAY_SENTENCES)
     wrong = [a for a in chance.some(list(w.events["days"]), 4) if a != day.activity][:3]
     return {"text": " ".join(day.sentences), "choices": place(day.activity, wrong, label), "label": label}
 
 
-def _question_sort(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _question_sort(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     """What sort of thing a question asks for."""
 
     def make() -> tuple[str, tuple[str, str]]:
@@ -141,7 +141,7 @@ def _question_sort(w: World, chance: Chance, domain: Domain, label: int) -> Row 
     return {"question": question, "choices": place(right, wrong, label), "label": label}
 
 
-def _odd_one(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _odd_one(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     """Three words of a kind and one of another."""
 
     def make() -> tuple[str, tuple[list[str], str]]:
@@ -155,7 +155,7 @@ def _odd_one(w: World, chance: Chance, domain: Domain, label: int) -> Row | None
     return {"words": ", ".join(choices), "choices": choices, "label": label}
 
 
-def _word_order(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _word_order(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     """A sentence as it should be, or with two neighbouring words exchanged."""
     relation = chance.pick([r for r in w.relations if not r.other and r.kind != "people"])
     fact = draw_fact(w, chance, domain, relation, chance.pick(w.people))
@@ -170,7 +170,7 @@ def _word_order(w: World, chance: Chance, domain: Domain, label: int) -> Row | N
     return {"sentence": sentence(" ".join(words)), "label": label}
 
 
-def _sum(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _sum(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     s = draw_sum(w, chance, domain)
     wrong = [n for n in chance.shuffled(range(max(0, s.answer - 6), s.answer + 7)) if n != s.answer][:3]
     return {"sum": s.asked, "choices": place(str(s.answer), [str(n) for n in wrong], label), "label": label}

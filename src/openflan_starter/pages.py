@@ -20,7 +20,7 @@ from openflan_starter.stories import no_fact, tell
 from openflan_starter.talk import fill_glue
 from openflan_starter.world import World
 
-__all__ = ["GAPS", "Asked", "aside", "exchange", "joined", "page", "quarrel", "questioned_page"]
+__all__ = ["GAPS", "StoryQuestion", "aside", "exchange", "joined", "page", "quarrel", "questioned_page"]
 
 GAPS = (" ", " ", " ", "\n", "\n", "\n\n", "\n\n")
 _CASTS = ("People: ", "Those who were there:", "In this story:", "With", "Names:", "Who is who:", "")
@@ -64,33 +64,33 @@ _AFTER = ("Now {o} knew.", "So now you know:", "The answer is in these lines.", 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class StoryQuestion:
     """A question and its answer, without capital letters or full stops."""
 
     question: str
     answer: str
 
 
-def _ask(w: World, chance: Chance, facts: Sequence[Fact]) -> Asked:
+def _ask(w: World, chance: Chance, facts: Sequence[Fact]) -> StoryQuestion:
     """A question about the facts and its answer."""
     fact = chance.pick(facts)
     r = fact.relation
     kind = chance.unit()
     if kind < 0.22:
         answer = fact.value if chance.maybe(0.5) else say(w, fact, r.short)
-        return Asked(question=say(w, fact, r.value), answer=answer)
+        return StoryQuestion(question=say(w, fact, r.value), answer=answer)
     if kind < 0.44:
         others = [f.person for f in facts if f.relation is r and f.person != fact.person]
         asked = say(w, fact, r.who)
         if others and chance.maybe(0.3):
             pair = chance.shuffled([fact.person, chance.pick(others)])
             asked += f", {pair[0]} or {pair[1]}"
-        return Asked(question=asked, answer=fact.person)
+        return StoryQuestion(question=asked, answer=fact.person)
     if kind < 0.7 or (wrong := no_fact(w, chance, "train", facts, fact)) is None:
         longer = chance.maybe(0.25)
-        return Asked(question=say(w, fact, r.asks), answer=f"yes, {say(w, fact, r.again)}" if longer else "yes")
+        return StoryQuestion(question=say(w, fact, r.asks), answer=f"yes, {say(w, fact, r.again)}" if longer else "yes")
     answer = f"no, {say(w, fact, r.again)}" if chance.maybe(0.25) else "no"
-    return Asked(question=say(w, wrong, r.asks), answer=answer)
+    return StoryQuestion(question=say(w, wrong, r.asks), answer=answer)
 
 
 def _listed(chance: Chance, heading: str, items: Sequence[str]) -> str:
@@ -140,7 +140,7 @@ def joined(parts: Sequence[str], gap: str) -> str:
     return text
 
 
-def exchange(w: World, chance: Chance, asked: Asked) -> str:
+def exchange(w: World, chance: Chance, asked: StoryQuestion) -> str:
     """A question and its answer, with or without something between them."""
     o, p = chance.some(w.people, 2)
     ask = chance.pick(_ASKERS).format(o=o, q=sentence(asked.question, "?"))
@@ -199,7 +199,7 @@ def quarrel(w: World, chance: Chance) -> str:
     o, p, q = chance.some(w.people, 3)
     pair = chance.shuffled([(o, fact), (p, wrong)])
     story = _told(w, chance, facts)
-    claims = [f"{name} told it so: {wording(w, chance, said)}." for name, said in pair]
+    claims = [f"{name} told it so: {wording(w, chance, claim)}." for name, claim in pair]
     if chance.maybe(0.5):
         end = f"{q} had been there and gave the word to {o}."
     else:

@@ -6,7 +6,7 @@ All of them need binding: who was where, who had what. Wrong answers come from t
 
 from openflan_starter.chance import Chance, Domain
 from openflan_starter.facts import Fact, draw_fact, draw_story, near_fits, say, sentence, wording
-from openflan_starter.making import Maker, Row, place
+from openflan_starter.row_maker import Maker, StarterRow, place
 from openflan_starter.stories import no_fact, tell
 from openflan_starter.talk import draw_meant
 from openflan_starter.world import World
@@ -26,16 +26,16 @@ def _said_of(domain: Domain, fact: Fact, person: str) -> Fact | None:
 
 def _other_person(w: World, chance: Chance, domain: Domain, facts: list[Fact], fact: Fact) -> Fact | None:
     """The fact said of somebody of whom the story does not say it, nor anything of the kind."""
-    told = {f.person for f in facts if f.relation is fact.relation}
+    stated = {f.person for f in facts if f.relation is fact.relation}
     cast = {f.person for f in facts} | {f.other for f in facts}
-    people = [p for p in sorted(cast) if p and p not in told and p not in (fact.value, fact.other)]
+    people = [p for p in sorted(cast) if p and p not in stated and p not in (fact.value, fact.other)]
     person = chance.pick(people) if people and chance.maybe(0.6) else chance.pick(w.people)
-    if person in told or person in (fact.value, fact.other):
+    if person in stated or person in (fact.value, fact.other):
         return None
     return _said_of(domain, fact, person)
 
 
-def _entailment(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _entailment(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = _story(w, chance, domain, 1, 3)
     fact = chance.pick(facts)
     used: dict[Fact, str] = {}
@@ -50,7 +50,7 @@ def _entailment(w: World, chance: Chance, domain: Domain, label: int) -> Row | N
     return {"premise": premise, "hypothesis": text, "statement": sentence(text), "label": label}
 
 
-def _three_way(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _three_way(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     if label < 2:
         return _entailment(w, chance, domain, label)
     facts = _story(w, chance, domain, 1, 3)
@@ -70,50 +70,50 @@ def _left_open(w: World, chance: Chance, domain: Domain, facts: list[Fact]) -> F
     if chance.maybe(0.5):
         unknown = _other_person(w, chance, domain, facts, fact)
     else:
-        told = {f.relation.name for f in facts if f.person == fact.person}
-        relation = chance.pick([r for r in w.relations if r.name not in told])
+        stated = {f.relation.name for f in facts if f.person == fact.person}
+        relation = chance.pick([r for r in w.relations if r.name not in stated])
         unknown = draw_fact(w, chance, domain, relation, fact.person, chance.pick(w.people))
     return None if unknown is None or unknown.person == unknown.other else unknown
 
 
-def _same_meaning(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _same_meaning(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = draw_story(w, chance, domain, 1 + chance.below(2), people=2, repeat=1.0)
     first = [wording(w, chance, f) for f in facts]
-    told = chance.shuffled(facts)
+    order = chance.shuffled(facts)
     if label == 1:
         if len(facts) == 2 and facts[0].relation is facts[1].relation and chance.maybe(0.7):
-            told = [
+            order = [
                 Fact(relation=a.relation, person=a.person, value=b.value, other=a.other)
                 for a, b in (facts, list(reversed(facts)))
             ]
         else:
-            i = chance.below(len(told))
-            wrong = no_fact(w, chance, domain, facts, told[i])
+            i = chance.below(len(order))
+            wrong = no_fact(w, chance, domain, facts, order[i])
             if wrong is None:
                 return None
-            told[i] = wrong
-        if not all(near_fits(f, domain) and f.value not in (f.person, f.other) for f in told):
+            order[i] = wrong
+        if not all(near_fits(f, domain) and f.value not in (f.person, f.other) for f in order):
             return None
-    second = [wording(w, chance, f, avoid=first[facts.index(f)] if f in facts else "") for f in told]
+    second = [wording(w, chance, f, avoid=first[facts.index(f)] if f in facts else "") for f in order]
     return {"sentence1": sentence(" and ".join(first)), "sentence2": sentence(" and ".join(second)), "label": label}
 
 
-def _same_story(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _same_story(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     """A story told again in another order and other words, or with one thing in it changed."""
     facts = _story(w, chance, domain, 2, 3)
     used: dict[Fact, str] = {}
     first = tell(w, chance, facts, used=used)
-    told = chance.shuffled(facts)
+    order = chance.shuffled(facts)
     if label == 1:
-        i = chance.below(len(told))
-        wrong = no_fact(w, chance, domain, facts, told[i])
+        i = chance.below(len(order))
+        wrong = no_fact(w, chance, domain, facts, order[i])
         if wrong is None:
             return None
-        told[i] = wrong
-    return {"story1": first, "story2": tell(w, chance, told, used=used), "label": label}
+        order[i] = wrong
+    return {"story1": first, "story2": tell(w, chance, order, used=used), "label": label}
 
 
-def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = _story(w, chance, domain, 2, 4)
     fact = chance.pick(facts)
     asked = fact if label == 0 else no_fact(w, chance, domain, facts, fact)
@@ -122,13 +122,13 @@ def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
     return _asked(w, chance, facts, asked, label)
 
 
-def _asked(w: World, chance: Chance, facts: list[Fact], asked: Fact, label: int) -> Row:
+def _asked(w: World, chance: Chance, facts: list[Fact], asked: Fact, label: int) -> StarterRow:
     """The row that asks with yes or no whether this is so in a story of these facts."""
     question = sentence(say(w, asked, asked.relation.asks), "?")
     return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "label": label}
 
 
-def _answerable(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _answerable(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     """A question with yes or no about a story; the story may not say."""
     if label < 2:
         return _yes_no(w, chance, domain, label)
@@ -139,7 +139,7 @@ def _answerable(w: World, chance: Chance, domain: Domain, label: int) -> Row | N
     return _asked(w, chance, facts, unknown, label)
 
 
-def _value(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _value(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = _story(w, chance, domain, 2, 4)
     fact = chance.pick(facts)
     kind = fact.relation.kind
@@ -152,7 +152,7 @@ def _value(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
     return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "choices": options, "label": label}
 
 
-def _who(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _who(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = draw_story(w, chance, domain, 2 + chance.below(3), people=2 + chance.below(2), repeat=0.8)
     fact = chance.pick(facts)
     cast = list(dict.fromkeys(f.person for f in facts))
@@ -164,13 +164,13 @@ def _who(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
     return {"story": tell(w, chance, facts), "question": question, "choices": options, "label": label}
 
 
-def _pronoun(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _pronoun(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     meant = draw_meant(w, chance, domain)
     choices = place(meant.person, [meant.not_person], label)
     return {"text": sentence(meant.text), "pronoun": meant.pronoun, "choices": choices, "label": label}
 
 
-def _pronoun_spelled(w: World, chance: Chance, domain: Domain, label: int) -> Row | None:
+def _pronoun_spelled(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     meant = draw_meant(w, chance, domain, by_gender=False)
     start = meant.spelled.rindex(meant.person)
     wrong = meant.spelled[:start] + meant.not_person + meant.spelled[start + len(meant.person) :]

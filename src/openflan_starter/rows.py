@@ -21,8 +21,8 @@ from openflan.errors import UserError, did_you_mean
 from openflan_starter.chance import Chance, Domain
 from openflan_starter.check_rows import CHECKS
 from openflan_starter.language_rows import LANGUAGE
-from openflan_starter.making import Maker
 from openflan_starter.reading_rows import READING
+from openflan_starter.row_maker import Maker
 from openflan_starter.sense_rows import SENSE
 from openflan_starter.world import world
 

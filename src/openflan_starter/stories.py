@@ -127,9 +127,9 @@ def _denied(w: World, chance: Chance, facts: Sequence[Fact], fact: Fact, kind: f
         return f"{sentence(say(w, wrong, r.asks), '?')} {answer}"
     if kind < 0.95:
         o = chance.pick(w.people)
-        told = fact if chance.maybe(0.5) else wrong
-        start = chance.pick(_SAID).format(o=o, t=wording(w, chance, told))
-        if told is fact:
+        claim = fact if chance.maybe(0.5) else wrong
+        start = chance.pick(_SAID).format(o=o, t=wording(w, chance, claim))
+        if claim is fact:
             return start + chance.pick(_RIGHT).format(o=o)
         return start + chance.pick(_WRONG).format(o=o) + wording(w, chance, fact) + "."
     stranger = Fact(relation=r, person=chance.pick(w.people), value=wrong.value, other=wrong.other)
@@ -149,8 +149,8 @@ def retelling(w: World, chance: Chance) -> str:
     manner = chance.unit()
     if manner < 0.65:
         for _ in range(1 + chance.below(2) + (len(facts) < 3)):
-            told = chance.shuffled(facts)[: max(1, len(facts) - chance.below(2))]
-            text = tell(w, chance, told, pronouns=0.1, used=used)
+            some = chance.shuffled(facts)[: max(1, len(facts) - chance.below(2))]
+            text = tell(w, chance, some, pronouns=0.1, used=used)
             opening = chance.pick(_AGAIN)
             parts.append(opening + text if opening else text)
     if manner >= 0.35:

@@ -158,9 +158,9 @@ def draw_card(w: World, chance: Chance, domain: Domain, n: int = 2) -> list[Fact
     while True:
         person = chance.pick(w.people)
         facts = [draw_fact(w, chance, domain, w.relation(name), person) for name in chance.some(_CARD, n)]
-        found = [fact for fact in facts if fact is not None]
-        if len(found) == n:
-            return found
+        drawn = [fact for fact in facts if fact is not None]
+        if len(drawn) == n:
+            return drawn
 
 
 def meant_prose(w: World, chance: Chance) -> str:
@@ -264,9 +264,12 @@ def card_prose(w: World, chance: Chance) -> str:
     name = facts[0].person
     labels = {"job": "job", "lives": "home", "likes": "food", "pet": "pet", "hobby": "hobby", "plays": "instrument"}
     card = ", ".join(f"{labels[f.relation.name]} {f.value}" for f in facts)
-    said = [f.relation.says[0].format(s=name, v=f.value, a=an(f.value), **w.pronouns(name)) for f in facts]
+    sentences = [f.relation.says[0].format(s=name, v=f.value, a=an(f.value), **w.pronouns(name)) for f in facts]
     text = " and ".join(
-        [said[0], *(s.replace(name, w.pronouns(name)["he"], 1) if s.startswith(name) else s for s in said[1:])]
+        [
+            sentences[0],
+            *(s.replace(name, w.pronouns(name)["he"], 1) if s.startswith(name) else s for s in sentences[1:]),
+        ]
     )
     forms = (
         f"The card said: name {name}, {card}. So {text}.",

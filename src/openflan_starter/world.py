@@ -120,8 +120,8 @@ def load_data(name: str) -> Any:
 
 
 def _names(chance: Chance, ends: list[str], taken: set[str], n: int) -> tuple[str, ...]:
-    found: list[str] = []
-    while len(found) < n:
+    names: list[str] = []
+    while len(names) < n:
         middle = chance.pick(_MIDDLES) + chance.pick(_VOWELS) if chance.maybe(0.35) else ""
         stem = chance.pick(_ONSETS) + chance.pick(_VOWELS) + middle
         end = chance.pick(ends)
@@ -129,30 +129,30 @@ def _names(chance: Chance, ends: list[str], taken: set[str], n: int) -> tuple[st
         name = (stem + joint + end).capitalize()
         if 4 <= len(name) <= 7 and name.lower() not in taken:
             taken.add(name.lower())
-            found.append(name)
-    return tuple(found)
+            names.append(name)
+    return tuple(names)
 
 
 def _towns(chance: Chance, taken: set[str]) -> tuple[str, ...]:
-    found: list[str] = []
-    while len(found) < TOWNS:
+    towns: list[str] = []
+    while len(towns) < TOWNS:
         stem = chance.pick(_ONSETS) + chance.pick(_VOWELS) + chance.pick(_MIDDLES[:6])
         name = (stem + chance.pick(_TOWN_ENDS)).capitalize()
         if name.lower() not in taken and "dead" not in name.lower():
             taken.add(name.lower())
-            found.append(name)
-    return tuple(found)
+            towns.append(name)
+    return tuple(towns)
 
 
 def _toy_language(words: list[str], taken: set[str]) -> dict[str, str]:
     chance = Chance(TOY_WORDS_SEED)
     toy: dict[str, str] = {}
     for word in words:
-        made = word
-        while made in taken:
-            made = "".join(chance.pick(_TOY_ONSETS) + chance.pick(_TOY_VOWELS) for _ in range(2 + chance.below(2)))
-        taken.add(made)
-        toy[word] = made
+        foreign = word
+        while foreign in taken:
+            foreign = "".join(chance.pick(_TOY_ONSETS) + chance.pick(_TOY_VOWELS) for _ in range(2 + chance.below(2)))
+        taken.add(foreign)
+        toy[word] = foreign
     return toy
 
 
@@ -245,8 +245,8 @@ def all_words(w: World) -> list[str]:
     """Every word that the world can say, each once: what a tokenizer should know whole."""
     lines = [line for group in w.glue.values() for line in group]
     lines += [form for r in w.relations for form in (*r.says, r.again, r.asks, r.value, r.who)]
-    found = [word for line in lines for word in re.findall("[a-z]+", re.sub("{.*?}", "", line.lower()))]
-    found += [word for words in w.kinds.values() for word in words]
-    found += [word for pair in (*w.opposites, *w.synonyms) for word in pair]
-    found += w.toy.values()
-    return list(dict.fromkeys(word.lower() for word in found))
+    words_used = [word for line in lines for word in re.findall("[a-z]+", re.sub("{.*?}", "", line.lower()))]
+    words_used += [word for words in w.kinds.values() for word in words]
+    words_used += [word for pair in (*w.opposites, *w.synonyms) for word in pair]
+    words_used += w.toy.values()
+    return list(dict.fromkeys(word.lower() for word in words_used))

@@ -107,8 +107,8 @@ def _headline(tasks: Sequence[TaskComparison], comparison: Comparison) -> str:
     better = sum(task.difference > 0 for task in shown)
     many = "the one task" if len(tasks) == 1 else f"{len(tasks)} tasks"
     counts = [("better than A", better), ("worse" if better else "worse than A", len(shown) - better)]
-    found = listed([f"{words} on {number}" for words, number in counts if number])
-    verdict = f"B is {found} of {many}" if shown else f"On {many} no difference between A and B is shown"
+    counted = listed([f"{words} on {number}" for words, number in counts if number])
+    verdict = f"B is {counted} of {many}" if shown else f"On {many} no difference between A and B is shown"
     return (
         f"{verdict} (Holm-adjusted, 5 %); the mean is {points(b)} for B against {points(a)} for A "
         f"({signed(comparison.difference)}, 95 % interval {span(comparison.difference_ci95, sign=True)})."
@@ -116,9 +116,9 @@ def _headline(tasks: Sequence[TaskComparison], comparison: Comparison) -> str:
 
 
 def _tuned_on(task: str, a: Side, b: Side) -> str:
-    found = {"A": a.tuned_on(task), "B": b.tuned_on(task)}
-    told = [name if known else f"{name}?" for name, known in found.items() if known or known is None]
-    return ", ".join(told)
+    tuned_on = {"A": a.tuned_on(task), "B": b.tuned_on(task)}
+    sides = [name if known else f"{name}?" for name, known in tuned_on.items() if known or known is None]
+    return ", ".join(sides)
 
 
 def _uneven(task: str, a: Side, b: Side) -> bool:
@@ -146,7 +146,7 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, A
 
 
 def _shared(side: Side, tasks: set[str]) -> list[Answered]:
-    return [answer for held in side.answers.values() for answer in of_test(held) if answer.task in tasks]
+    return [answer for matrix in side.answers.values() for answer in of_test(matrix) if answer.task in tasks]
 
 
 def _examples(material: ComparisonMaterial) -> list[ClusterExamples]:

@@ -74,16 +74,16 @@ def _plot(tasks: Sequence[TaskComparison], *, narrow: bool) -> Markup:
             for task in members:
                 middle = y + (32 if narrow else row / 2)
                 _dot(axes, task, middle)
-                told: dict[str, Any] = {"transform": beside, "va": "center", "color": tone_of(task)}
+                style: dict[str, Any] = {"transform": beside, "va": "center", "color": tone_of(task)}
                 words = f"{signed(task.difference)}  [{span(task.difference_ci95, sign=True)}]"
                 if narrow:
                     axes.text(edge, y + 13, _short(task.task, 28), transform=beside, va="center", size=12)
                     axes.text(
-                        1, y + 13, f"{signed(task.difference)}, p {p_value(task.p_holm)}", ha="right", size=12, **told
+                        1, y + 13, f"{signed(task.difference)}, p {p_value(task.p_holm)}", ha="right", size=12, **style
                     )
                 else:
                     axes.text(-16 / area, middle, _short(task.task, 34), transform=beside, va="center", ha="right")
-                    axes.text(1 + 18 / area, middle, f"{words}  p {p_value(task.p_holm)}", size=12, **told)
+                    axes.text(1 + 18 / area, middle, f"{words}  p {p_value(task.p_holm)}", size=12, **style)
                 y += row
         name = f"differences-{'narrow' if narrow else 'wide'}"
         return to_svg(figure, name=name, described=_told(tasks))

@@ -16,7 +16,7 @@ from openflan.evaluation.calibration import option_probabilities
 from openflan.evaluation.scores import Score
 from openflan.stage import fingerprint_of
 
-__all__ = ["SIDES", "TUNING", "ClusterExamples", "Example", "KindWords", "Option", "choose_examples"]
+__all__ = ["SIDES", "TUNING", "ClusterExamples", "KindWords", "Option", "ShownPrompt", "choose_examples"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,7 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
+class ShownPrompt:
     """One prompt with both answers."""
 
     kind: str
@@ -89,7 +89,7 @@ class ClusterExamples:
     tally: dict[str, int]
     """How many prompts are of each kind, over all rows and templates."""
     total: int
-    shown: list[Example]
+    shown: list[ShownPrompt]
 
 
 def choose_examples(
@@ -123,12 +123,12 @@ def choose_examples(
 def _cluster(
     name: str, kinds: dict[str, list[tuple[Answered, Answered]]], score: Score, words: KindWords
 ) -> ClusterExamples:
-    told = [kind for kind in words.all if kind in kinds]
-    tally = {kind: len(kinds[kind]) for kind in told}
+    present = [kind for kind in words.all if kind in kinds]
+    tally = {kind: len(kinds[kind]) for kind in present}
     shown = []
-    for kind in told:
+    for kind in present:
         before, after = min(kinds[kind], key=lambda pair: _lot(pair[0]))
-        shown.append(Example(kind=kind, untuned=before, tuned=after, options=_options(before, after, score)))
+        shown.append(ShownPrompt(kind=kind, untuned=before, tuned=after, options=_options(before, after, score)))
     return ClusterExamples(cluster=name, tally=tally, total=sum(tally.values()), shown=shown)
 
 

@@ -11,7 +11,7 @@ Rejected: the mean over clusters alone, behind which one cluster's loss disappea
 from collections.abc import Sequence
 
 from openflan.mixture.certificate import LeakCertificate
-from openflan.report.numbers import Outcome, listed, outcome, outcome_words, plain_name, points, signed, span
+from openflan.report.numbers import GainShown, listed, outcome, outcome_words, plain_name, points, signed, span
 from openflan.runs.results import ClusterVerdict
 
 __all__ = ["leak_clause", "run_headline"]
@@ -24,9 +24,9 @@ def run_headline(held_out: Sequence[ClusterVerdict], leakage: LeakCertificate | 
     if not held_out:
         return f"No held-out cluster was measured, so nothing here is zero-shot; {leak_clause(leakage)}."
     if len(held_out) <= _FEW:
-        told = listed([_cluster(verdict, first=not place) for place, verdict in enumerate(held_out)])
-        return f"Held out of tuning, {told}; {leak_clause(leakage)}."
-    words: dict[Outcome, str] = {"gain": "better on", "loss": "worse on", "none": "not shown to be better on"}
+        clusters = listed([_cluster(verdict, first=not place) for place, verdict in enumerate(held_out)])
+        return f"Held out of tuning, {clusters}; {leak_clause(leakage)}."
+    words: dict[GainShown, str] = {"gain": "better on", "loss": "worse on", "none": "not shown to be better on"}
     parts = []
     for kind, text in words.items():
         names = [plain_name(v.cluster) + _dissent(v) for v in held_out if outcome(v.gain_ci95) == kind]

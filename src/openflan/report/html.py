@@ -13,9 +13,9 @@ from openflan.report import numbers
 __all__ = ["render"]
 
 
-def render(template: str, **told: Any) -> str:
+def render(template: str, **context: Any) -> str:
     """A page from one of the templates beside this file."""
-    return _environment().get_template(template).render(told)
+    return _environment().get_template(template).render(context)
 
 
 @cache

@@ -33,7 +33,7 @@ FILTERS = (
 __all__ = [
     "FILTERS",
     "NONE",
-    "Outcome",
+    "GainShown",
     "breakable",
     "count",
     "duration",
@@ -50,17 +50,17 @@ __all__ = [
     "span",
 ]
 
-Outcome = Literal["gain", "none", "loss"]
+GainShown = Literal["gain", "none", "loss"]
 
 NONE = "\N{EN DASH}"
 """Stands where there is no number."""
 
 _MINUS = "\N{MINUS SIGN}"
 
-_WORDS: dict[Outcome, str] = {"gain": "gain", "none": "no gain shown", "loss": "worse"}
+_WORDS: dict[GainShown, str] = {"gain": "gain", "none": "no gain shown", "loss": "worse"}
 
 
-def outcome(gain_ci95: tuple[float, float]) -> Outcome:
+def outcome(gain_ci95: tuple[float, float]) -> GainShown:
     """What a gain's interval shows: an interval that includes 0 shows nothing."""
     low, high = gain_ci95
     if low > 0:
@@ -119,8 +119,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     parts = [(whole // 3600, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
-    told = [f"{value} {unit}" for value, unit in parts if value]
-    return " ".join(told[:2])
+    written = [f"{value} {unit}" for value, unit in parts if value]
+    return " ".join(written[:2])
 
 
 def energy(joules: float) -> str:

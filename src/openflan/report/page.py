@@ -99,7 +99,7 @@ class RunFigures:
         """Calibration on held-out and on seen clusters."""
         answers = {UNTUNED: self._material.examples.get(UNTUNED, [])}
         answers["tuned"] = [
-            answer for name, held in self._material.examples.items() if name != UNTUNED for answer in held
+            answer for name, run_answers in self._material.examples.items() if name != UNTUNED for answer in run_answers
         ]
         verdict = self._material.results.verdict
         clusters = {HELD_OUT: [v.cluster for v in verdict.held_out], SEEN: [v.cluster for v in verdict.seen]}

@@ -16,14 +16,14 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from openflan.report.numbers import Outcome, outcome, outcome_words, plain_name, points, signed, span
+from openflan.report.numbers import GainShown, outcome, outcome_words, plain_name, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg, write_label
 from openflan.runs.results import ClusterVerdict
 
 __all__ = ["cluster_drawing", "cluster_plot", "template_strip"]
 
-_TONE: dict[Outcome, str] = {"gain": Ink.TUNED, "none": Ink.MUTED, "loss": Ink.LOSS}
+_TONE: dict[GainShown, str] = {"gain": Ink.TUNED, "none": Ink.MUTED, "loss": Ink.LOSS}
 
 
 def cluster_drawing(groups: Mapping[str, Sequence[ClusterVerdict]]) -> Drawing:
@@ -73,7 +73,7 @@ def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool
                 middle = y + (48 if narrow else row / 2)
                 _dumbbell(axes, verdict, middle)
                 words = outcome_words(verdict.gain_ci95)
-                told = f"{signed(verdict.gain)}  [{span(verdict.gain_ci95, sign=True)}]"
+                numbers = f"{signed(verdict.gain)}  [{span(verdict.gain_ci95, sign=True)}]"
                 tone: dict[str, Any] = {"color": _TONE[outcome(verdict.gain_ci95)], "transform": beside, "va": "center"}
                 label = plain_name(verdict.cluster)
                 if narrow:
@@ -81,7 +81,7 @@ def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool
                     axes.text(text_edge, y + 16, words, ha="right", size=12.5, **tone)
                 else:
                     write_label(axes, -18 / area, middle, label, transform=beside, ha="right", size=13)
-                    axes.text(1 + 24 / area, middle - 8, told, **tone)
+                    axes.text(1 + 24 / area, middle - 8, numbers, **tone)
                     axes.text(1 + 24 / area, middle + 9, words, size=11.5, **tone)
                 y += row
         return to_svg(figure, name=f"clusters-{'narrow' if narrow else 'wide'}", described=_clusters_told(shown))
@@ -115,8 +115,8 @@ def template_strip(number: int, untuned: Sequence[float], tuned: Sequence[float]
         for scores, y, fill, edge in ((untuned, 25, Ink.PAPER, Ink.UNTUNED), (tuned, 9, Ink.TUNED, Ink.TUNED)):
             draw(scores, [y] * len(scores), marker="o", ls="", ms=5.5, mfc=fill, mec=edge, mew=1.3, alpha=0.8)
             draw([float(np.mean(scores))] * 2, [y - 7, y + 7], color=edge, lw=1.8)
-        told = f"Templates: untuned {_extent(untuned)}, tuned {_extent(tuned)}"
-        return to_svg(figure, name=f"strip-{number}", described=told)
+        words = f"Templates: untuned {_extent(untuned)}, tuned {_extent(tuned)}"
+        return to_svg(figure, name=f"strip-{number}", described=words)
 
 
 def _range(verdicts: Sequence[ClusterVerdict]) -> tuple[float, float]:

@@ -42,11 +42,11 @@ def reliability_groups(
     """
     groups = []
     for title, names in clusters.items():
-        found = {
-            model: calibration_of([answer for answer in held if answer.cluster in names], score)
-            for model, held in answers.items()
+        by_model = {
+            model: calibration_of([answer for answer in own if answer.cluster in names], score)
+            for model, own in answers.items()
         }
-        models = {model: calibration for model, calibration in found.items() if calibration is not None}
+        models = {model: calibration for model, calibration in by_model.items() if calibration is not None}
         if models:
             groups.append(ReliabilityGroup(title=title, models=models))
     return groups
@@ -55,10 +55,10 @@ def reliability_groups(
 def reliability_drawing(groups: Sequence[ReliabilityGroup]) -> Drawing:
     """A frame for each group."""
     rows = [
-        (group.title, model, held.low, held.high, held.answers, held.probability, held.accuracy)
+        (group.title, model, bin_.low, bin_.high, bin_.answers, bin_.probability, bin_.accuracy)
         for group in groups
         for model, calibration in group.models.items()
-        for held in calibration.bins
+        for bin_ in calibration.bins
     ]
     columns = ("clusters", "model", "bin_from", "bin_to", "answers", "mean_probability", "accuracy")
     return Drawing(
@@ -98,8 +98,8 @@ def _frames(groups: Sequence[ReliabilityGroup], *, narrow: bool) -> Markup:
 
 def _curve(axes: Any, calibration: Calibration, *, filled: bool) -> None:
     edge = Ink.TUNED if filled else Ink.UNTUNED
-    x, y = ([getattr(held, name) for held in calibration.bins] for name in ("probability", "accuracy"))
-    areas = [16 + 260 * held.answers / calibration.answers for held in calibration.bins]
+    x, y = ([getattr(bin_, name) for bin_ in calibration.bins] for name in ("probability", "accuracy"))
+    areas = [16 + 260 * bin_.answers / calibration.answers for bin_ in calibration.bins]
     axes.plot(x, y, color=edge, lw=1.5, zorder=2)
     fill = Ink.TUNED if filled else Ink.PAPER
     axes.scatter(x, y, s=areas, facecolor=fill, edgecolor=edge, linewidth=1.6, zorder=3, clip_on=False)
@@ -109,9 +109,9 @@ def _told(groups: Sequence[ReliabilityGroup]) -> str:
     parts = [
         f"{group.title}: "
         + "; ".join(
-            f"{model} {points(found.probability)} sure and {points(found.accuracy)} right, "
-            f"calibration error {points(found.error)}"
-            for model, found in group.models.items()
+            f"{model} {points(calibration.probability)} sure and {points(calibration.accuracy)} right, "
+            f"calibration error {points(calibration.error)}"
+            for model, calibration in group.models.items()
         )
         for group in groups
     ]

@@ -53,9 +53,9 @@ def version_pins(versions: Mapping[str, str]) -> str:
 
 def _needs(recipe: Mapping[str, Any]) -> list[str]:
     tasks, model = recipe["tasks"], recipe["model"]["path"]
-    found = [f"tasks.folders: {folder}" for folder in tasks.get("folders", ())]
+    needs = [f"tasks.folders: {folder}" for folder in tasks.get("folders", ())]
     if tasks.get("data") not in (None, "twins"):
-        found.append(f"tasks.data: {tasks['data']}")
+        needs.append(f"tasks.data: {tasks['data']}")
     if model != "starter":
-        found.append(f"model.path: {model}")
-    return found
+        needs.append(f"model.path: {model}")
+    return needs

@@ -162,8 +162,8 @@ def doubts(results: Results) -> str:
         "were decided within bfloat16's noise": sum(spread.close for spread in spreads),
         "were to prompts too long for the model, which were cut": sum(spread.cut for spread in spreads),
     }
-    said = [f"{count:,} {what}" for what, count in counts.items() if count]
-    return f"Of {sum(spread.answers for spread in spreads):,} answers {', '.join(said)}." if said else ""
+    remarks = [f"{count:,} {what}" for what, count in counts.items() if count]
+    return f"Of {sum(spread.answers for spread in spreads):,} answers {', '.join(remarks)}." if remarks else ""
 
 
 def _task_line(number: int, task: TaskResult) -> TaskLine:
@@ -192,8 +192,8 @@ def _task_line(number: int, task: TaskResult) -> TaskLine:
 
 
 def _best(models: Sequence[TemplateSpread]) -> tuple[float, float] | None:
-    found = [spread.best_on_validation for spread in models]
-    scores = [best.score for best in found if best is not None]
+    bests = [spread.best_on_validation for spread in models]
+    scores = [best.score for best in bests if best is not None]
     return (scores[0], float(np.mean(scores[1:]))) if len(scores) == len(models) else None
 
 

@@ -101,9 +101,9 @@ def to_svg(figure: Figure, *, name: str, described: str) -> Markup:
         raise AssertionError("matplotlib wrote an SVG without a viewBox")
     width = head[1].split()[2]
     body = _LEFT_OUT.sub("", text[head.end() :])
-    body = _FAMILY.sub(lambda found: f"font-size: {found[1]}px" if found[1] else "", body)
-    body = _COLOUR.sub(lambda found: _VARIABLES[found[0]], body)
-    body = _REFERENCE.sub(lambda found: f"{found[1]}{name}-", body)
+    body = _FAMILY.sub(lambda match: f"font-size: {match[1]}px" if match[1] else "", body)
+    body = _COLOUR.sub(lambda match: _VARIABLES[match[0]], body)
+    body = _REFERENCE.sub(lambda match: f"{match[1]}{name}-", body)
     body = re.sub(r"\n\s*", "\n", body)
     return Markup(
         f'<svg viewBox="{head[1]}" style="width: {width}px" role="img" aria-label="{escape(described)}">{body.strip()}'

@@ -90,17 +90,17 @@ def task_curves(logs: Mapping[int, Log], clusters: Mapping[str, str]) -> list[Ta
     pieces = min(steps, _TASK_STRETCHES)
     curves = []
     for task in sorted(clusters, key=lambda name: (clusters[name], name)):
-        held: list[list[float]] = [[] for _ in range(pieces)]
+        stretches: list[list[float]] = [[] for _ in range(pieces)]
         for log in logs.values():
             for place, line in enumerate(log):
                 loss = line.task_loss.get(task)
                 if loss is not None:
-                    held[place * pieces // steps].append(loss)
+                    stretches[place * pieces // steps].append(loss)
         ends = [-(-(number + 1) * steps // pieces) for number in range(pieces)]
-        points = [(end, float(np.mean(values))) for end, values in zip(ends, held, strict=True) if values]
+        points = [(end, float(np.mean(values))) for end, values in zip(ends, stretches, strict=True) if values]
         if points:
-            told, losses = zip(*points, strict=True)
-            curves.append(TaskCurve(task=task, cluster=clusters[task], steps=told, losses=losses))
+            last_steps, losses = zip(*points, strict=True)
+            curves.append(TaskCurve(task=task, cluster=clusters[task], steps=last_steps, losses=losses))
     return curves
 
 
@@ -134,9 +134,9 @@ def _loss_plot(losses: Mapping[int, Sequence[float]], *, narrow: bool) -> Markup
         axes.set_ylabel("loss, nats a target token")
         if len(losses) > 1:
             axes.legend(frameon=False, labelcolor=Ink.MUTED, fontsize=12, handlelength=3)
-        told = "; ".join(f"seed {seed}: {values[0]:.2f} to {values[-1]:.2f}" for seed, values in losses.items())
+        numbers = "; ".join(f"seed {seed}: {values[0]:.2f} to {values[-1]:.2f}" for seed, values in losses.items())
         name = f"loss-{'narrow' if narrow else 'wide'}"
-        return to_svg(figure, name=name, described=f"Training loss from first to last step. {told}.")
+        return to_svg(figure, name=name, described=f"Training loss from first to last step. {numbers}.")
 
 
 def _frames(curves: Sequence[TaskCurve], *, narrow: bool) -> Markup:
@@ -164,8 +164,8 @@ def _frames(curves: Sequence[TaskCurve], *, narrow: bool) -> Markup:
             write(curve.task if len(curve.task) <= letters else f"{curve.task[: letters - 1]}…", 90)
             write(curve.cluster.replace("_", " ")[: letters - 8], 74, color=Ink.MUTED)
             write(f"{curve.losses[0]:.2f} → {curve.losses[-1]:.2f}", 74, color=Ink.TUNED, ha="right")
-        told = "; ".join(f"{curve.task} {curve.losses[0]:.2f} to {curve.losses[-1]:.2f}" for curve in curves)
+        numbers = "; ".join(f"{curve.task} {curve.losses[0]:.2f} to {curve.losses[-1]:.2f}" for curve in curves)
         name = f"task-loss-{'narrow' if narrow else 'wide'}"
         return to_svg(
-            figure, name=name, described=f"Training loss of each task, first to last stretch of steps. {told}."
+            figure, name=name, described=f"Training loss of each task, first to last stretch of steps. {numbers}."
         )

@@ -162,7 +162,7 @@ def _plot(study: Study, *, findings_text: Sequence[str]) -> PlotRecord:
 
 
 def _command(study: Study) -> str:
-    words = ["openflan", "study", study.said, "--setting", study.setting]
+    words = ["openflan", "study", study.named, "--setting", study.setting]
     for setting in study.changed:
         words += ["--set", setting]
     return shlex.join(words)

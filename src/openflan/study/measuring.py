@@ -28,7 +28,7 @@ from openflan.study.outcome import Measure
 
 __all__ = ["Difference", "Measured", "difference_of", "measure_run"]
 
-Role = Literal["held_out", "seen"]
+ClusterRole = Literal["held_out", "seen"]
 Unit = tuple[str, tuple[str, ...]]
 """A cluster and the tasks that measure it."""
 
@@ -41,15 +41,15 @@ class Measured:
     """By task."""
     tuned: Mapping[int, Mapping[str, TaskMatrix]]
     """By seed and task."""
-    roles: Mapping[str, Role]
+    roles: Mapping[str, ClusterRole]
     """By task."""
-    verdicts: Mapping[Role, Sequence[ClusterVerdict]]
+    verdicts: Mapping[ClusterRole, Sequence[ClusterVerdict]]
     samples: int
     certificate: str = ""
     """The leak certificate's verdict on the tuning set."""
 
     @property
-    def role(self) -> Role:
+    def role(self) -> ClusterRole:
         """What its means are over: held-out clusters, or where there are none, seen ones."""
         return "held_out" if self.verdicts["held_out"] else "seen"
 
@@ -78,17 +78,17 @@ def measure_run(run: Path, *, at_best: bool = True) -> Measured:
     Raises:
         UserError: a file is damaged, or of another version.
     """
-    told = Results.read(run)
-    part = EvaluationPart.model_validate_json(json.dumps(told.recipe["evaluation"]))
-    names_of = {tuned_name(seed): seed for seed in told.seeds}
+    results = Results.read(run)
+    part = EvaluationPart.model_validate_json(json.dumps(results.recipe["evaluation"]))
+    names_of = {tuned_name(seed): seed for seed in results.seeds}
     matrices = {
         name: task_matrices(read_matrix(RunPlaces(run).answers(name), score=part.score))
         for name in (UNTUNED, *names_of)
     }
     untuned = matrices[UNTUNED]
     tuned = {seed: matrices[name] for name, seed in names_of.items()}
-    roles: dict[str, Role] = {task.task: task.role for task in told.tasks if task.role != "asked"}
-    names: tuple[Role, Role] = ("held_out", "seen")
+    roles: dict[str, ClusterRole] = {task.task: task.role for task in results.tasks if task.role != "asked"}
+    names: tuple[ClusterRole, ClusterRole] = ("held_out", "seen")
     verdicts = {
         role: cluster_verdicts(untuned, tuned, [t for t, r in roles.items() if r == role], samples=part.bootstrap)
         for role in names
@@ -99,7 +99,7 @@ def measure_run(run: Path, *, at_best: bool = True) -> Measured:
         roles=roles,
         verdicts=verdicts,
         samples=part.bootstrap,
-        certificate=told.certificate,
+        certificate=results.certificate,
     )
 
 
@@ -120,15 +120,15 @@ def difference_of(
     if clusters is not None:
         units = [unit for unit in units if unit[0] in clusters]
     seeds = sorted(set.intersection(*(set(cell.tuned) for cell in (*of, *against))))
-    found = {}
+    differences = {}
     for number, unit in enumerate(units):
         sides = [[cell for cell in side if unit in cell.units] for side in (of, against)]
         if not against or sides[1]:
-            found[unit] = _of_unit(unit[1], sides, measure, seeds, number=number)
-    if not found:
+            differences[unit] = _of_unit(unit[1], sides, measure, seeds, number=number)
+    if not differences:
         return None
-    names = list(dict.fromkeys(cluster for cluster, _ in found))
-    members = {name: [value for unit, value in found.items() if unit[0] == name] for name in names}
+    names = list(dict.fromkeys(cluster for cluster, _ in differences))
+    members = {name: [value for unit, value in differences.items() if unit[0] == name] for name in names}
     ends = interval(
         np.mean([np.mean([one.resampled for one in inside], axis=0) for inside in members.values()], axis=0)
     )

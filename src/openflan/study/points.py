@@ -44,7 +44,7 @@ def points_of(
     placing = _Placing(study, axes)
     whole = [cell for cell in cells if cell.name in measured]
     points = [
-        _point(placing, cell, measured[cell.name], [verdict], role)
+        _point(placing, cell, verdict, role)
         for cell in whole
         for role, verdicts in measured[cell.name].verdicts.items()
         for verdict in verdicts
@@ -82,31 +82,31 @@ def _drawn(placing: _Placing, cells: Sequence[Cell], measured: Mapping[str, Meas
     for cell in cells:
         place = placing.place(cell)
         groups.setdefault((placing.order(placing.series(cell)), place.x, place.label), []).append(cell)
-    found = []
+    drawn = []
     for key in sorted(groups):
         group = groups[key]
         if not placing.by_cluster:
-            found.append(_mean(placing, group, measured))
+            drawn.append(_mean(placing, group, measured))
             continue
         clusters = sorted({cluster for cell in group for cluster, _ in measured[cell.name].units})
         for number, cluster in enumerate(clusters):
             there = [cell for cell in group if any(name == cluster for name, _ in measured[cell.name].units)]
             point = _mean(placing, there, measured, cluster=cluster)
-            found.append(point.model_copy(update={"x": float(number)}))
-    return found
+            drawn.append(point.model_copy(update={"x": float(number)}))
+    return drawn
 
 
 def _mean(
     placing: _Placing, cells: Sequence[Cell], measured: Mapping[str, Measured], *, cluster: str | None = None
 ) -> Point:
     """Some cells' mean, over all clusters or on one."""
-    held = [measured[cell.name] for cell in cells]
-    units = {unit: verdict for one in held for unit, verdict in one.units.items() if cluster in (None, unit[0])}
+    members = [measured[cell.name] for cell in cells]
+    units = {unit: verdict for one in members for unit, verdict in one.units.items() if cluster in (None, unit[0])}
     names = None if cluster is None else [cluster]
-    found = {measure: _alone(held, measure, names) for measure in _MEASURES}
+    scores = {measure: _alone(members, measure, names) for measure in _MEASURES}
     by_seed = []
-    for seed in sorted(set.intersection(*(set(one.tuned) for one in held))):
-        one_seed = [replace(one, tuned={seed: one.tuned[seed]}) for one in held]
+    for seed in sorted(set.intersection(*(set(one.tuned) for one in members))):
+        one_seed = [replace(one, tuned={seed: one.tuned[seed]}) for one in members]
         tuned, gain = (_alone(one_seed, measure, names) for measure in _TUNED)
         by_seed.append(
             SeedPoint(seed=seed, tuned=tuned.value, gain=gain.value, tuned_ci95=tuned.ci95, gain_ci95=gain.ci95)
@@ -119,15 +119,15 @@ def _mean(
         x=place.x,
         x_label=cluster if cluster is not None else place.label,
         cluster=cluster or "",
-        role=held[0].role,
+        role=members[0].role,
         tasks=[task for verdict in verdicts for task in verdict.tasks],
         metric=" + ".join(sorted({verdict.metric for verdict in verdicts})),
-        untuned=found["untuned"].value,
-        tuned=found["tuned"].value,
-        gain=found["gain"].value,
-        untuned_ci95=found["untuned"].ci95,
-        tuned_ci95=found["tuned"].ci95,
-        gain_ci95=found["gain"].ci95,
+        untuned=scores["untuned"].value,
+        tuned=scores["tuned"].value,
+        gain=scores["gain"].value,
+        untuned_ci95=scores["untuned"].ci95,
+        tuned_ci95=scores["tuned"].ci95,
+        gain_ci95=scores["gain"].ci95,
         by_seed=by_seed,
         chance=_average([verdict.chance for verdict in verdicts]),
         majority=_average([verdict.majority for verdict in verdicts]),
@@ -140,15 +140,14 @@ _MEASURES: tuple[Measure, ...] = ("untuned", "tuned", "gain")
 _TUNED: tuple[Measure, ...] = ("tuned", "gain")
 
 
-def _alone(held: Sequence[Measured], measure: Measure, clusters: Sequence[str] | None) -> Difference:
-    found = difference_of(held, [], measure, clusters=clusters)
-    assert found is not None
-    return found
+def _alone(cells: Sequence[Measured], measure: Measure, clusters: Sequence[str] | None) -> Difference:
+    score = difference_of(cells, [], measure, clusters=clusters)
+    assert score is not None
+    return score
 
 
-def _point(placing: _Placing, cell: Cell, held: Measured, verdicts: Sequence[ClusterVerdict], role: str) -> Point:
+def _point(placing: _Placing, cell: Cell, verdict: ClusterVerdict, role: str) -> Point:
     """One cell on one cluster, with the numbers of its own results."""
-    (verdict,) = verdicts
     place = placing.place(cell)
     return Point(
         cell=cell.name,

@@ -175,7 +175,7 @@ class Study:
     """Where relative paths in it start."""
     where: str
     """What it was read from, for messages."""
-    said: str
+    named: str
     """How the user named it: a file, or a ready study."""
     changed: tuple[str, ...] = ()
     """What the user set, as written."""
@@ -197,7 +197,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
     Raises:
         UserError: the file is missing, a key is unknown, a value is not allowed, or axes, claims and plot don't fit.
     """
-    said, path = str(path), ready_file("study", path)
+    named, path = str(path), ready_file("study", path)
     data = read_yaml(path, kind="study", how="`ls studies/` shows the ready ones")
     try:
         file = StudyFile.model_validate_json(json.dumps(data, default=str))
@@ -208,7 +208,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
         how = did_you_mean(name, file.settings) or f"one of: {', '.join(file.settings)}"
         raise UserError(f"no setting '{name}'", where=str(path), how=how)
     where = f"{path}: settings.{name}"
-    study = Study(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where, said=said)
+    study = Study(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where, named=named)
     _check(study)  # as written: with other values of an axis a claim may go untested
     part = _changed(study.part, settings, where=where)
     return replace(study, part=part, changed=tuple(settings))
@@ -216,39 +216,39 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
 
 def _changed(part: SettingPart, settings: Sequence[str], *, where: str) -> SettingPart:
     """A setting with what the user set; a setting that an axis would override is refused."""
-    said = part.model_dump(mode="json")
-    axes: dict[str, dict[str, Any]] = {axis["name"]: axis for axis in said["axes"]}
+    fields = part.model_dump(mode="json")
+    axes: dict[str, dict[str, Any]] = {axis["name"]: axis for axis in fields["axes"]}
     recipes: dict[str, Any] = {}
     for key, value in map(parse_setting, settings):
         first, _, rest = key.partition(".")
         if first not in _STUDYS_OWN:
             recipes[key] = value
         elif first == "resources":
-            said["resources"][rest] = value
+            fields["resources"][rest] = value
         elif first == "before":
             name, _, own = rest.partition(".")
-            if name not in said["before"] or not own:
-                how = did_you_mean(name, said["before"]) or f"before.NAME.KEY=VALUE, of {list(said['before'])}"
+            if name not in fields["before"] or not own:
+                how = did_you_mean(name, fields["before"]) or f"before.NAME.KEY=VALUE, of {list(fields['before'])}"
                 raise UserError(f"no model '{name}' is tuned before", where=f"--set {key}", how=how)
-            said["before"][name][own] = value
+            fields["before"][name][own] = value
         elif rest in axes:
             axes[rest] |= _values_of(axes[rest], value, place=f"--set {key}")
         else:
             how = did_you_mean(rest, axes) or f"its axes: {', '.join(axes)}"
             raise UserError(f"no axis '{rest}'", where=f"--set {key}", how=how)
-    said["seeds"] = recipes.pop("seeds", said["seeds"])
-    said["change"] = {**said["change"], **recipes}
+    fields["seeds"] = recipes.pop("seeds", fields["seeds"])
+    fields["change"] = {**fields["change"], **recipes}
     try:
-        made = SettingPart.model_validate_json(json.dumps(said, default=str))
+        changed = SettingPart.model_validate_json(json.dumps(fields, default=str))
     except ValidationError as error:
         raise strict_error(error, where if not settings else f"{where} with --set", SettingPart) from None
-    for axis in made.axes:
+    for axis in changed.axes:
         for other in {key for sets in axis.settings.values() for key in sets}:
             for key in recipes:
                 if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
                     how = f"set the axis instead: --set axes.{axis.name}=…"
                     raise UserError(f"an axis sets '{other}' in each cell", where=f"--set {key}", how=how)
-    return made
+    return changed
 
 
 def _values_of(axis: Mapping[str, Any], value: Any, *, place: str) -> dict[str, Any]:

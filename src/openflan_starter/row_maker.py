@@ -7,16 +7,16 @@ from typing import Any
 from openflan_starter.chance import Chance, Domain
 from openflan_starter.world import World
 
-__all__ = ["Maker", "Row", "place"]
+__all__ = ["Maker", "StarterRow", "place"]
 
-Row = dict[str, Any]
+StarterRow = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Maker:
     """A row generator."""
 
-    make: Callable[[World, Chance, Domain, int], Row | None]
+    make: Callable[[World, Chance, Domain, int], StarterRow | None]
     """Draws a row with this label, or None where the draw came to nothing."""
     classes: int
     """Labels go from 0 to classes - 1; 1 for a task that generates."""
