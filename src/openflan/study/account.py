@@ -27,17 +27,17 @@ from openflan.study.measuring import Measured, measure_run
 from openflan.study.outcome import STUDY_SCHEMA, CellRecord, PlotRecord, StudyOutcome
 from openflan.study.page import write_study_page
 from openflan.study.points import axes_of, points_of
-from openflan.study.spec import Study
+from openflan.study.spec import StudySpec
 
 __all__ = ["account_folder", "write_account"]
 
 
-def account_folder(study: Study, grid: Grid, runs: Path) -> Path:
+def account_folder(study: StudySpec, grid: Grid, runs: Path) -> Path:
     """Where a study's account lies."""
     return runs / f"study-{study.file.name}-{grid.fingerprint[:8]}"
 
 
-def write_account(study: Study, grid: Grid, runs: Path, messages: Mapping[str, str]) -> StudyOutcome:
+def write_account(study: StudySpec, grid: Grid, runs: Path, messages: Mapping[str, str]) -> StudyOutcome:
     """Compute a study's account from what its runs stored and write it with its plot and page.
 
     Args:
@@ -146,7 +146,7 @@ def _number(manifest: Mapping[str, object]) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _plot(study: Study, *, findings_text: Sequence[str]) -> PlotRecord:
+def _plot(study: StudySpec, *, findings_text: Sequence[str]) -> PlotRecord:
     plot = study.file.plot
     title = plot.x_title or ("" if plot.x == "cluster" else study.axes[plot.x].title or plot.x)
     return PlotRecord(
@@ -161,7 +161,7 @@ def _plot(study: Study, *, findings_text: Sequence[str]) -> PlotRecord:
     )
 
 
-def _command(study: Study) -> str:
+def _command(study: StudySpec) -> str:
     words = ["openflan", "study", study.named, "--setting", study.setting]
     for setting in study.changed:
         words += ["--set", setting]

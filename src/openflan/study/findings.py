@@ -16,7 +16,7 @@ from openflan.report.numbers import listed, signed, span
 from openflan.study.grid import Cell
 from openflan.study.measuring import Difference, Measured, difference_of
 from openflan.study.outcome import Finding, FindingVerdict
-from openflan.study.spec import AxisPart, ClaimPart, Study
+from openflan.study.spec import AxisPart, ClaimPart, StudySpec
 
 __all__ = ["finding_sentence", "findings_of", "study_sentence", "verdict_of"]
 
@@ -27,7 +27,7 @@ _RULE_OF_THREE = 3.0
 _MEASURES = {"tuned": "tuned score", "untuned": "untuned score", "gain": "gain of tuning"}
 
 
-def findings_of(study: Study, cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[Finding]:
+def findings_of(study: StudySpec, cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[Finding]:
     """A finding for each claim.
 
     Args:
@@ -85,7 +85,7 @@ def finding_sentence(finding: Finding, *, verdict: bool = True) -> str:
     )
 
 
-def _finding(study: Study, claim: ClaimPart, cells: Sequence[Cell], measured: Mapping[str, Measured]) -> Finding:
+def _finding(study: StudySpec, claim: ClaimPart, cells: Sequence[Cell], measured: Mapping[str, Measured]) -> Finding:
     of = _chosen(study, claim.of, cells)
     against = _chosen(study, claim.against or {}, cells) if claim.against is not None else []
     reason = _untestable(claim, of, against, measured)
@@ -141,7 +141,7 @@ def _rows(measured: Measured, clusters: Sequence[str] | None) -> int:
     return sum(verdict.n_rows for (cluster, _), verdict in units if clusters is None or cluster in clusters)
 
 
-def _chosen(study: Study, wanted: Mapping[str, str], cells: Sequence[Cell]) -> list[Cell]:
+def _chosen(study: StudySpec, wanted: Mapping[str, str], cells: Sequence[Cell]) -> list[Cell]:
     labels = {name: _label(study.axes[name], label) for name, label in wanted.items()}
     return [cell for cell in cells if all(cell.values[name] == label for name, label in labels.items())]
 
@@ -153,6 +153,6 @@ def _label(axis: AxisPart, label: str) -> str:
     return {"first": axis.labels[0], "last": axis.labels[-1]}.get(label, label)
 
 
-def _words(study: Study, wanted: Mapping[str, str]) -> str:
+def _words(study: StudySpec, wanted: Mapping[str, str]) -> str:
     values = [f"{study.axes[name].title or name} {_label(study.axes[name], label)}" for name, label in wanted.items()]
     return ", ".join(values) or "all cells"

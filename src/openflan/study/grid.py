@@ -24,7 +24,7 @@ from openflan.recipes.safe_yaml import read_yaml
 from openflan.recipes.settings import set_key
 from openflan.runs.stages import RunPlaces, StageKind
 from openflan.stage import fingerprint_of
-from openflan.study.spec import Study
+from openflan.study.spec import StudySpec
 
 __all__ = ["Cell", "Grid", "make_grid"]
 
@@ -100,7 +100,7 @@ class Grid:
         return (*self.before, *self.cells)
 
 
-def make_grid(study: Study) -> Grid:
+def make_grid(study: StudySpec) -> Grid:
     """The cells of a study.
 
     Raises:
@@ -126,7 +126,7 @@ def make_grid(study: Study) -> Grid:
     return Grid(before=tuple(before.values()), cells=tuple(cells), base=data, fingerprint=print_of)
 
 
-def _base(study: Study) -> tuple[dict[str, Any], Path]:
+def _base(study: StudySpec) -> tuple[dict[str, Any], Path]:
     """The recipe that a study starts from, and where its paths start."""
     base = study.part.base
     if isinstance(base, dict):
@@ -135,7 +135,7 @@ def _base(study: Study) -> tuple[dict[str, Any], Path]:
     return read_yaml(path, kind="recipe", how="give a ready recipe's name or a file beside the study's"), path.parent
 
 
-def _before(study: Study, name: str, data: Mapping[str, Any], folder: Path) -> Cell:
+def _before(study: StudySpec, name: str, data: Mapping[str, Any], folder: Path) -> Cell:
     made = deepcopy(dict(data))
     made["seeds"] = list(study.part.seeds)[:1]
     for key, value in study.part.before[name].items():
@@ -148,7 +148,7 @@ def _before(study: Study, name: str, data: Mapping[str, Any], folder: Path) -> C
 
 
 def _cell(
-    study: Study,
+    study: StudySpec,
     values: Mapping[str, str],
     sets: Mapping[str, Any],
     data: Mapping[str, Any],

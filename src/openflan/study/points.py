@@ -14,7 +14,7 @@ from openflan.study.grid import Cell, Grid
 from openflan.study.measuring import Difference, Measured, difference_of
 from openflan.study.outcome import AxisRecord, Measure, Point, SeedPoint, ValueRecord
 from openflan.study.sizes import parameters_of
-from openflan.study.spec import AxisPart, Study
+from openflan.study.spec import AxisPart, StudySpec
 
 __all__ = ["StudyPoints", "axes_of", "points_of"]
 
@@ -28,13 +28,13 @@ class StudyPoints:
     drawn: list[Point]
 
 
-def axes_of(study: Study, grid: Grid) -> list[AxisRecord]:
+def axes_of(study: StudySpec, grid: Grid) -> list[AxisRecord]:
     """A study's axes with the places of their values."""
     return [_axis(axis, grid) for axis in study.part.axes]
 
 
 def points_of(
-    study: Study, axes: Sequence[AxisRecord], cells: Sequence[Cell], measured: Mapping[str, Measured]
+    study: StudySpec, axes: Sequence[AxisRecord], cells: Sequence[Cell], measured: Mapping[str, Measured]
 ) -> StudyPoints:
     """Points of the cells that are whole.
 
@@ -56,7 +56,7 @@ def points_of(
 class _Placing:
     """Where a study's plot puts a cell."""
 
-    def __init__(self, study: Study, axes: Sequence[AxisRecord]) -> None:
+    def __init__(self, study: StudySpec, axes: Sequence[AxisRecord]) -> None:
         self.plot = study.file.plot
         self._values = {axis.name: {value.label: value for value in axis.values} for axis in axes}
 

@@ -21,7 +21,7 @@ from openflan.stage import user_file_errors
 from openflan.study.account import account_folder, write_account
 from openflan.study.grid import Cell, Grid, make_grid
 from openflan.study.outcome import StudyOutcome
-from openflan.study.spec import ResourcesPart, Study
+from openflan.study.spec import ResourcesPart, StudySpec
 
 __all__ = ["CellEvent", "CellResult", "Engine", "StudyRun", "blocked", "ended", "run_cell", "run_study"]
 
@@ -68,7 +68,7 @@ class Engine(Protocol):
         ...
 
 
-def run_study(study: Study, *, runs: Path, engine: str = "local", watch: Watch = lambda _event: None) -> StudyRun:
+def run_study(study: StudySpec, *, runs: Path, engine: str = "local", watch: Watch = lambda _event: None) -> StudyRun:
     """Run what is not run yet of a study, and write its account.
 
     Args:

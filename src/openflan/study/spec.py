@@ -26,7 +26,7 @@ from openflan.recipes.safe_yaml import read_yaml
 from openflan.recipes.settings import parse_setting
 from openflan.study.outcome import Measure
 
-__all__ = ["AxisPart", "ClaimPart", "PlotPart", "ResourcesPart", "SettingPart", "Study", "StudyFile", "load_study"]
+__all__ = ["AxisPart", "ClaimPart", "PlotPart", "ResourcesPart", "SettingPart", "StudyFile", "StudySpec", "load_study"]
 
 _NAME = r"^[a-z0-9][a-z0-9-]*$"
 _DEFAULT = "starter"
@@ -165,7 +165,7 @@ class StudyFile(_Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class StudySpec:
     """A study in one of its settings, with what a user changed."""
 
     file: StudyFile
@@ -186,7 +186,7 @@ class Study:
         return {axis.name: axis for axis in self.part.axes}
 
 
-def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str] = ()) -> Study:
+def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str] = ()) -> StudySpec:
     """Read a study file, or the ready study of a name.
 
     Args:
@@ -208,7 +208,7 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
         how = did_you_mean(name, file.settings) or f"one of: {', '.join(file.settings)}"
         raise UserError(f"no setting '{name}'", where=str(path), how=how)
     where = f"{path}: settings.{name}"
-    study = Study(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where, named=named)
+    study = StudySpec(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where, named=named)
     _check(study)  # as written: with other values of an axis a claim may go untested
     part = _changed(study.part, settings, where=where)
     return replace(study, part=part, changed=tuple(settings))
@@ -263,7 +263,7 @@ def _values_of(axis: Mapping[str, Any], value: Any, *, place: str) -> dict[str, 
     return {"values": {label: axis["values"][label] for label in labels}}
 
 
-def _check(study: Study) -> None:
+def _check(study: StudySpec) -> None:
     """Axes, claims and plot speak of each other by name."""
     axes = study.axes
     if len(axes) != len(study.part.axes):
