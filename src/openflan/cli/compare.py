@@ -27,11 +27,11 @@ def compare(
 ) -> None:
     """Test on the same rows whether two models differ, task by task."""
     with named(score="--score"):
-        found = openflan.compare(a, b, score=openflan.as_score(score), samples=samples)
+        comparison = openflan.compare(a, b, score=openflan.as_score(score), samples=samples)
     if json_:
-        sys.stdout.write(found.model_dump_json() + "\n")
+        sys.stdout.write(comparison.model_dump_json() + "\n")
     else:
-        print_comparison(found)
+        print_comparison(comparison)
 
 
 def rescore(
@@ -49,18 +49,18 @@ def rescore(
         print_tasks(results)
 
 
-def print_comparison(found: "openflan.Comparison") -> None:
+def print_comparison(comparison: "openflan.Comparison") -> None:
     """Print each task's difference and what the tests show."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(f"A  {found.a}", highlight=False, soft_wrap=True)
-    console.print(f"B  {found.b}", highlight=False, soft_wrap=True)
+    console.print(f"A  {comparison.a}", highlight=False, soft_wrap=True)
+    console.print(f"B  {comparison.b}", highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for name in ("task", "metric", "A", "B", "B - A", "95 % interval", "p (Holm)", "test", "detectable", "rows"):
         table.add_column(name, justify="left" if name in ("task", "metric", "test") else "right")
-    for task in found.tasks:
+    for task in comparison.tasks:
         low, high = task.difference_ci95
         seeds = [task.a_seeds, task.b_seeds]
         a, b = (
@@ -80,10 +80,10 @@ def print_comparison(found: "openflan.Comparison") -> None:
             str(task.n_rows),
         )
     console.print(table)
-    low, high = found.difference_ci95
-    console.print(f"mean over tasks {found.difference:+.3f} ({low:+.3f} to {high:+.3f})", highlight=False)
-    if found.tasks_left_out:
-        console.print(f"left out, only one has them: {', '.join(found.tasks_left_out)}", highlight=False)
-    if rows := sum(task.rows_left_out for task in found.tasks):
+    low, high = comparison.difference_ci95
+    console.print(f"mean over tasks {comparison.difference:+.3f} ({low:+.3f} to {high:+.3f})", highlight=False)
+    if comparison.tasks_left_out:
+        console.print(f"left out, only one has them: {', '.join(comparison.tasks_left_out)}", highlight=False)
+    if rows := sum(task.rows_left_out for task in comparison.tasks):
         console.print(f"{rows} rows left out, only one has them", highlight=False)
-    console.print(found.sentence, style="bold", highlight=False)
+    console.print(comparison.sentence, style="bold", highlight=False)

@@ -11,7 +11,7 @@ import typer
 import openflan
 from openflan.cli.options import DataOption, FoldersOption, JsonOption, OutOption, QuietOption, SetOption, named
 from openflan.cli.progress import watcher
-from openflan.cli.stages import run_until
+from openflan.cli.run import run_until
 from openflan.errors import UserError
 
 __all__ = ["evaluate", "print_tasks"]

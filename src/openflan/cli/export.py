@@ -1,4 +1,4 @@
-"""`openflan export`: a mixture for other trainers, a tuned model for other programs."""
+"""`openflan export` and `publish`: a mixture for other trainers, a tuned model for other programs, a run for others."""
 
 import json
 import sys
@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 import openflan
-from openflan.cli.groups import with_default
-from openflan.cli.options import DataOption, FoldersOption, JsonOption, QuietOption, SetOption, named
+from openflan.cli.options import DataOption, FoldersOption, JsonOption, QuietOption, SetOption, named, with_default
 from openflan.cli.progress import StageWatch, watcher
 from openflan.errors import UserError, did_you_mean
 
-__all__ = ["app"]
+__all__ = ["app", "publish"]
 
 app = typer.Typer(
     cls=with_default("mixture"),
@@ -116,6 +115,23 @@ def tasks(
     first = written[0].name if written else "…"
     bos = " and add_bos_token=True among --model_args" if done.adds_start else ""
     sys.stdout.write(f"run with: lm_eval --include_path {to} --tasks openflan_{first}{bos}\n")
+
+
+def publish(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    to: Annotated[str, typer.Option("--to", help="A folder to write (./name or /name), or a hub id (owner/name).")],
+    seed: Annotated[int | None, typer.Option("--seed", help="Which seed; the recipe's first by default.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Put an adapter into its base's weights.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="On the hub, for all to see; private by default.")] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Write model, card, results and mixture lock together, or upload them."""
+    done = openflan.Run.open(run).publish(to, seed=seed, merge=merge, public=public)
+    if json_:
+        sys.stdout.write(json.dumps({"published": done.place, "hub": done.hub}) + "\n")
+    elif not quiet:
+        sys.stdout.write(f"{done.place}\n")
 
 
 def _mixed(source: Path, set_: list[str] | None, data: str | None, out: Path, watch: StageWatch) -> "openflan.Run":

@@ -16,13 +16,11 @@ from openflan.cli import (
     export,
     mix,
     plan,
-    publish,
     replay,
     report,
     run,
     study,
     tasks,
-    train,
 )
 from openflan.errors import UserError
 from openflan_starter import cli as starter
@@ -42,12 +40,12 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("study")(study.study)
-app.command("train")(train.train)
+app.command("train")(run.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("rescore")(compare.rescore)
 app.command("report")(report.report)
-app.command("publish")(publish.publish)
+app.command("publish")(export.publish)
 app.command("ask")(ask.ask)
 app.command("replay")(replay.replay)
 app.command("trace")(replay.trace)

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 import openflan
-from openflan.cli.groups import with_default
-from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption
-from openflan.cli.stages import run_until
+from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption, with_default
+from openflan.cli.run import run_until
 
 __all__ = ["app"]
 
@@ -47,18 +46,18 @@ def build(
 @app.command("diff")
 def diff(left: Folder, right: Folder, json_: JsonOption = False) -> None:
     """Show what changed between two mixtures: rows, shares, epochs, templates, leaks."""
-    found = openflan.Mixture(left).compare(right)
+    change = openflan.Mixture(left).compare(right)
     if json_:
-        sys.stdout.write(json.dumps(asdict(found)) + "\n")
+        sys.stdout.write(json.dumps(asdict(change)) + "\n")
         return
-    if found.same:
+    if change.same:
         sys.stdout.write("the same mixture\n")
         return
-    for key, (one, other) in found.settings.items():
+    for key, (one, other) in change.settings.items():
         sys.stdout.write(f"{key}: {one} -> {other}\n")
-    if found.tokenizer_changed:
+    if change.tokenizer_changed:
         sys.stdout.write("another tokenizer\n")
-    for task in found.tasks:
+    for task in change.tasks:
         if not task.changed:
             continue
         notes = [
@@ -70,5 +69,5 @@ def diff(left: Folder, right: Folder, json_: JsonOption = False) -> None:
             *(["source changed"] if task.source_changed else []),
         ]
         sys.stdout.write(f"{task.task}: {'; '.join(notes)}\n")
-    for edge, (one, other) in found.leak_edges.items():
+    for edge, (one, other) in change.leak_edges.items():
         sys.stdout.write(f"leak {edge}: {one} -> {other} held-out items\n")

@@ -1,11 +1,12 @@
-"""Options that several verbs share, and the recipe they name."""
+"""Options that several verbs share, what errors call them, and verbs that do mostly one thing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from openflan.errors import UserError
 
@@ -18,6 +19,7 @@ __all__ = [
     "RecipeArgument",
     "SetOption",
     "named",
+    "with_default",
 ]
 
 RecipeArgument = Annotated[
@@ -45,3 +47,15 @@ def named(**options: str) -> Iterator[None]:
             if where == argument or where.startswith((f"{argument} ", f"{argument}[", f"{argument}:")):
                 raise UserError(error.what, where=option + where.removeprefix(argument), how=error.how) from error
         raise
+
+
+def with_default(name: str) -> type[TyperGroup]:
+    """A group of commands that runs `name` unless the first word is another of its commands."""
+
+    class Group(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            if not args or (args[0] not in self.commands and args[0] != "--help"):
+                args = [name, *args]
+            return super().parse_args(ctx, args)
+
+    return Group

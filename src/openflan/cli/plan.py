@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 import openflan
-from openflan.cli.durations import rough_time
 from openflan.cli.options import DataOption, JsonOption, RecipeArgument, SetOption
+from openflan.cli.progress import rough_time
 
 __all__ = ["plan"]
 
@@ -75,26 +75,26 @@ def _print(preview: "openflan.MixturePreview") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    made = preview.mixture
+    mixture = preview.mixture
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("task", "rows", "examples", "tokens", "length", "epochs", "cut", ""):
         table.add_column(name, justify="left" if name in ("task", "") else "right", no_wrap=True)
-    for cluster in made.clusters:
+    for cluster in mixture.clusters:
         table.add_row(*_cluster_cells(cluster))
-        for task in sorted((one for one in made.tasks if one.cluster == cluster.cluster), key=lambda one: one.task):
+        for task in sorted((one for one in mixture.tasks if one.cluster == cluster.cluster), key=lambda one: one.task):
             table.add_row(*_task_cells(task))
     # as wide as the table needs where the terminal is narrower: numbers that are folded can't be read
     console = Console(width=max(_WIDE, Console().width if sys.stdout.isatty() else 0), soft_wrap=True)
     console.print(table, highlight=False, markup=True)
     out = sys.stdout
-    out.write("\n" + "".join(f"{line}\n" for line in [*_left(preview), *_summary(made, preview.speed)]))
-    bases = {one.basis for one in made.tasks}
+    out.write("\n" + "".join(f"{line}\n" for line in [*_left(preview), *_summary(mixture, preview.speed)]))
+    bases = {one.basis for one in mixture.tasks}
     out.write("".join(f"{_LEGEND[basis]}\n" for basis in _LEGEND if basis in bases and bases != {"estimate"}))
     if bases == {"estimate"}:
         out.write("An estimate: official rows and known lengths; with the rows at hand (--data DIR) it is exact.\n")
     if preview.leaks is not None:
         out.write(f"leak check: {preview.leaks}\n")
-    warnings = [*(one.text for one in made.concerns), *map(_sentence, preview.missing)]
+    warnings = [*(one.text for one in mixture.concerns), *map(_sentence, preview.missing)]
     if warnings:
         out.write("\n" + "".join(f"warning: {text}\n" for text in warnings))
 
@@ -132,14 +132,14 @@ def _left(preview: "openflan.MixturePreview") -> list[str]:
     return lines
 
 
-def _summary(made: "openflan.MixPlan", speed: "openflan.Speed") -> list[str]:
-    of = made.totals
+def _summary(mixture: "openflan.MixPlan", speed: "openflan.Speed") -> list[str]:
+    of = mixture.totals
     times = f", {of.seeds} seeds" if of.seeds > 1 else ""
     each = " a seed" if of.seeds > 1 else ""
     processes = "1 process" if of.workers == 1 else f"{of.workers} processes"
     rate = speed.alone if of.workers == 1 else speed.beside * of.workers
     return [
-        f"{of.tasks} tasks in {len(made.clusters)} clusters, {of.rows:,} rows, total rate {of.total_rate:,}",
+        f"{of.tasks} tasks in {len(mixture.clusters)} clusters, {of.rows:,} rows, total rate {of.total_rate:,}",
         f"{of.steps:,} steps of {of.tokens_per_step:,} tokens{times}: {of.tokens:,} tokens and {of.examples:,} examples"
         f"{each}, {of.tokens_per_example:.0f} tokens each, {_share(of.cut) or 'none'} of them cut",
         f"token store: {of.made_prompts:,} prompts in whole pieces, {_size(of.disk_bytes)}",

@@ -8,7 +8,7 @@ from typing import Any
 
 import openflan
 
-__all__ = ["StageWatch", "watcher"]
+__all__ = ["StageWatch", "rough_time", "watcher"]
 
 _EVERY = 15.0
 """Seconds between two plain lines of one stage."""
@@ -136,3 +136,10 @@ class _Lines(StageWatch):
 
 def _rate(done: int, unit: str, seconds: float) -> str:
     return f"{done / max(seconds, 1e-9):,.0f} {unit}/s"
+
+
+def rough_time(seconds: float) -> str:
+    """A time in the unit in which it is easily grasped."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:,.1f} h"

@@ -10,7 +10,7 @@ import typer
 import openflan
 from openflan.cli.compare import SamplesOption, ScoreOption, print_comparison
 from openflan.cli.options import JsonOption, named
-from openflan.cli.verdict import print_verdict
+from openflan.cli.run import print_verdict
 from openflan.errors import UserError
 
 __all__ = ["report"]
@@ -70,9 +70,9 @@ def _study(folder: Path, *, json_: bool) -> None:
 
 def _comparison(sides: tuple[Path, Path], out: Path, score: str, samples: int, *, json_: bool) -> None:
     with named(score="--score"):
-        folder, found = openflan.write_comparison(*sides, out=out, score=openflan.as_score(score), samples=samples)
+        folder, comparison = openflan.write_comparison(*sides, out=out, score=openflan.as_score(score), samples=samples)
     if json_:
-        sys.stdout.write(json.dumps({"folder": str(folder), **found.model_dump(mode="json")}) + "\n")
+        sys.stdout.write(json.dumps({"folder": str(folder), **comparison.model_dump(mode="json")}) + "\n")
     else:
-        print_comparison(found)
+        print_comparison(comparison)
         sys.stdout.write(f"report   {folder / 'report.html'}\n")

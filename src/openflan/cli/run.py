@@ -1,15 +1,15 @@
-"""`openflan run`: everything a recipe says, to the report."""
+"""`openflan run`: everything a recipe says, to the report; `openflan train`: as far as tuning."""
 
 import json
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import openflan
 from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption
 from openflan.cli.progress import watcher
-from openflan.cli.verdict import print_verdict
 
-__all__ = ["run"]
+__all__ = ["print_verdict", "run", "run_until", "train"]
 
 
 def run(
@@ -33,3 +33,72 @@ def run(
         if not outcome.worked:
             sys.stderr.write(f"nothing to do: {outcome.folder} is complete\n")
         print_verdict(results, outcome.folder)
+
+
+def train(
+    recipe: RecipeArgument = Path("starter"),
+    set_: SetOption = None,
+    data: DataOption = None,
+    out: OutOption = Path("runs"),
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Mix and tune, and leave a model that from_pretrained loads."""
+    run_until("training", recipe, set_, data, out, quiet=quiet, json_=json_)
+
+
+def run_until(
+    until: Literal["mixture", "training", "evaluation"],
+    recipe: Path,
+    set_: list[str] | None,
+    data: str | None,
+    out: Path,
+    *,
+    workers: int | None = None,
+    engine: str = "local",
+    quiet: bool,
+    json_: bool,
+) -> None:
+    """Run a recipe up to a stage and print the stage's folder."""
+    run = openflan.Run(recipe, settings=set_ or (), data=data, runs=out)
+    with watcher(quiet=quiet or json_ or not openflan.is_first()) as watch:
+        outcome = run.work(until, workers=workers, engine=engine, watch=watch)
+    if not openflan.is_first():
+        return
+    folder = outcome.folder / until
+    if json_:
+        sys.stdout.write(json.dumps({"folder": str(folder), "worked": outcome.worked}) + "\n")
+    elif not quiet:
+        if not outcome.worked:
+            sys.stderr.write("nothing to do: already complete\n")
+        sys.stdout.write(f"{folder}\n")
+
+
+def print_verdict(results: dict[str, Any], folder: Path) -> None:
+    """Print held-out and seen clusters, untuned against tuned, and where the report is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    for role, title in (("held_out", "Held out: never tuned on"), ("seen", "Seen: fresh rows of tuned clusters")):
+        records = results["verdict"][role]
+        if not records:
+            continue
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for name in ("cluster", "untuned", "tuned", "gain", "95 % interval", "chance", "majority", "rows"):
+            table.add_column(name, justify="left" if name == "cluster" else "right")
+        for record in records:
+            low, high = record["gain_ci95"]
+            table.add_row(
+                record["cluster"].replace("_", " "),
+                *(f"{record[key]:.3f}" for key in ("base", "tuned")),
+                f"{record['gain']:+.3f}",
+                f"{low:+.3f} to {high:+.3f}",
+                *(f"{record[key]:.3f}" for key in ("chance", "majority")),
+                str(record["n_rows"]),
+            )
+        console.print(table)
+        console.print()
+    console.print(results["verdict"]["sentence"], style="bold", highlight=False)
+    console.print(f"results  {folder / 'results.json'}", highlight=False, soft_wrap=True)
+    console.print(f"report   {folder / 'report.html'}", highlight=False, soft_wrap=True)

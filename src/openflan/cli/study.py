@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 import openflan
-from openflan.cli.durations import rough_time
 from openflan.cli.options import DataOption, JsonOption, QuietOption, SetOption, named
+from openflan.cli.progress import rough_time
 from openflan.cli.study_progress import GridProgress, study_watcher
 from openflan.errors import UserError
 
@@ -91,37 +91,37 @@ def _print(outcome: "openflan.StudyOutcome", folder: Path) -> None:
 
 def _tell(loaded: "openflan.Study", pace: float | None, *, json_: bool) -> None:
     """What would be run."""
-    found = loaded.forecast(pace=pace)
+    forecast = loaded.forecast(pace=pace)
     if json_:
-        record = {"study": loaded.name, "setting": loaded.setting, **asdict(found)}
+        record = {"study": loaded.name, "setting": loaded.setting, **asdict(forecast)}
         sys.stdout.write(json.dumps({**record, "pace": pace or asdict(openflan.PACE)}) + "\n")
         return
-    _print_forecast(loaded, found)
+    _print_forecast(loaded, forecast)
     out = sys.stdout
-    cells = sum(cell.tuned for cell in found.cells)
-    trainings = sum(cell.trainings for cell in found.cells)
-    first = len(found.cells) - cells
+    cells = sum(cell.tuned for cell in forecast.cells)
+    trainings = sum(cell.trainings for cell in forecast.cells)
+    first = len(forecast.cells) - cells
     before = f" and {_many(first, 'model')} tuned before" if first else ""
     out.write(
-        f"\n{_many(cells, 'cell')}{before}, {_many(trainings, 'tuning run')}, {found.tokens:,} tokens,"
-        f" at most {found.prompts:,} prompts to answer\n"
+        f"\n{_many(cells, 'cell')}{before}, {_many(trainings, 'tuning run')}, {forecast.tokens:,} tokens,"
+        f" at most {forecast.prompts:,} prompts to answer\n"
     )
-    if found.seconds is not None:
-        told = (
+    if forecast.seconds is not None:
+        basis = (
             f"at {pace:,.0f} tokens a second" if pace else f"({openflan.PACE.source}; other models by their parameters)"
         )
-        out.write(f"about {rough_time(found.seconds)} {told}\n")
-    out.write("".join(f"warning: {text}\n" for text in found.concerns))
+        out.write(f"about {rough_time(forecast.seconds)} {basis}\n")
+    out.write("".join(f"warning: {text}\n" for text in forecast.concerns))
 
 
-def _print_forecast(loaded: "openflan.Study", found: "openflan.Forecast") -> None:
+def _print_forecast(loaded: "openflan.Study", forecast: "openflan.Forecast") -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{loaded.title} ({loaded.setting})", title_justify="left", box=None, pad_edge=False)
     for column in ("cell", "tasks", "tuning runs", "tokens", "prompts", "time", "taken from cells before"):
         table.add_column(column, justify="left" if column[0] == "c" or column.startswith("taken") else "right")
-    for cell in found.cells:
+    for cell in forecast.cells:
         time = "?" if cell.seconds is None else rough_time(cell.seconds)
         counts = (str(cell.tuned_tasks), str(cell.trainings), f"{cell.tokens:,}", f"{cell.prompts:,}", time)
         table.add_row(cell.cell, *counts, _shared(cell.shared))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import openflan
-from openflan.cli.durations import rough_time
+from openflan.cli.progress import rough_time
 
 __all__ = ["GridProgress", "study_watcher"]
 
@@ -82,13 +82,13 @@ class GridProgress:
 
     def _share(self, cell: str) -> float:
         """Of a cell, what is done."""
-        found = 0.0
+        share = 0.0
         for stage, part in self._stages[cell].items():
             if stage.kind is openflan.StageKind.TRAINING:
-                found += part * _TUNING / self._seeds
+                share += part * _TUNING / self._seeds
             elif stage.kind is openflan.StageKind.EVALUATION:
-                found += part * (1 - _TUNING) / (self._seeds + 1)
-        return min(1.0, found)
+                share += part * (1 - _TUNING) / (self._seeds + 1)
+        return min(1.0, share)
 
 
 @contextmanager
@@ -141,19 +141,19 @@ class _Lines:
 
     def __init__(self, progress: GridProgress) -> None:
         self._progress = progress
-        self._said = time.monotonic()
+        self._last = time.monotonic()
 
     def watch(self, event: "openflan.CellEvent") -> None:
         """Say what an event means, if it is time to."""
         self._progress.tell(event)
         now = time.monotonic()
         if event.kind == "working":
-            if now - self._said < _EVERY or event.event is None:
+            if now - self._last < _EVERY or event.event is None:
                 return
             text = f"{event.cell}: {event.event.stage} {event.event.note}".rstrip()
         else:
             text = f"{event.cell} ..." if event.kind == "started" else _ended(event)
-        self._said = now
+        self._last = now
         sys.stderr.write(f"{text}; {_count(self._progress)}\n")
         sys.stderr.flush()
 
