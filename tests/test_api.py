@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 import typing
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,14 @@ def test_importing_takes_nothing_that_is_slow():
         ).stdout
         == "[]\n"
     )
+
+
+def test_no_two_public_types_share_a_name():
+    places = defaultdict(list)
+    for package in ("openflan", "openflan_starter"):
+        for path in sorted((SRC / package).rglob("*.py")):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(path.relative_to(SRC).as_posix())
+    assert len(places) > 200
+    assert not {name: paths for name, paths in places.items() if len(paths) > 1}

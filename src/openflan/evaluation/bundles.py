@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from openflan.evaluation.trie import build_trie
 
-__all__ = ["Bundle", "Run", "bundle_questions"]
+__all__ = ["Bundle", "TokenRun", "bundle_questions"]
 
 _SHARED = 8
 """Tokens that two prompts must share at their start to be worth one sequence."""
@@ -33,7 +33,7 @@ Tokens = Sequence[int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class TokenRun:
     """Tokens of which each follows the one before it."""
 
     start: int
@@ -49,7 +49,7 @@ class Bundle:
     questions: list[int] = field(default_factory=list)
     """Numbers of the questions in it."""
     tokens: list[int] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
+    runs: list[TokenRun] = field(default_factory=list)
     predicted: list[list[list[int]]] = field(default_factory=list)
     """By question, option and token of it: the token of the bundle that predicts it."""
 
@@ -82,9 +82,9 @@ class Bundle:
         start = len(self.tokens)
         self.tokens += tokens
         if self.runs and below == start - 1:  # it goes on where the last one ended
-            self.runs[-1] = Run(start=self.runs[-1].start, stop=len(self.tokens), below=self.runs[-1].below)
+            self.runs[-1] = TokenRun(start=self.runs[-1].start, stop=len(self.tokens), below=self.runs[-1].below)
         else:
-            self.runs.append(Run(start=start, stop=len(self.tokens), below=below))
+            self.runs.append(TokenRun(start=start, stop=len(self.tokens), below=below))
 
 
 def bundle_questions(

@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from openflan.importers.dialect import as_option, expression
 
-__all__ = ["CHOICES", "AnswerRule", "Choices", "path_of", "trimmed", "what_is_asked"]
+__all__ = ["CHOICES", "AnswerRule", "OptionsRule", "path_of", "trimmed", "what_is_asked"]
 
 CHOICES = "answer_choices"
 """Name under which foreign targets use the answer choices."""
@@ -24,7 +24,7 @@ Key = int | float | str | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class OptionsRule:
     """Answer choices: fixed in number, or a list of the row."""
 
     options: tuple[nodes.Expr, ...] | None = None
@@ -41,7 +41,7 @@ class AnswerRule:
     """An answer in a task's words."""
 
     field: str
-    choices: Choices | None = None
+    choices: OptionsRule | None = None
     keys: tuple[Key, ...] | None = None
     """None: the label is the option's number, or its text."""
     keys_field: str | None = None
@@ -58,13 +58,13 @@ class AnswerRule:
         return self.field, count, tuple(map(repr, self.keys or ())), self.keys_field, own
 
 
-def what_is_asked(target: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
+def what_is_asked(target: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
     """The answer that a target stands for, or None where it is more than that."""
     found = _asked(_bare(target), choices)
     if found is None or found.choices is None or found.choices.options is None:
         return found
     if choices is None:
-        found = replace(found, choices=Choices(options=tuple(map(trimmed, found.choices.options))))
+        found = replace(found, choices=OptionsRule(options=tuple(map(trimmed, found.choices.options))))
     texts = (found.choices.texts if found.choices else None) or ()
     if len(texts) < 2 or not all(texts) or len(set(texts)) != len(texts):
         return None
@@ -109,7 +109,7 @@ def _bare(value: nodes.Expr) -> nodes.Expr:
             return value
 
 
-def _asked(value: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
+def _asked(value: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
     if (path := path_of(value)) is not None:
         return AnswerRule(path, choices, _whole_numbers(choices), by_text=choices is not None)
     if isinstance(value, nodes.CondExpr):
@@ -122,7 +122,7 @@ def _asked(value: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
     return None
 
 
-def _whole_numbers(choices: Choices | None) -> tuple[Key, ...] | None:
+def _whole_numbers(choices: OptionsRule | None) -> tuple[Key, ...] | None:
     """The numbers that choices are the words of ("1" to "5"), so that a label 1 is never taken for a place."""
     texts = None if choices is None else choices.texts
     if not texts or not all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in texts):
@@ -130,13 +130,13 @@ def _whole_numbers(choices: Choices | None) -> tuple[Key, ...] | None:
     return tuple(map(int, texts))
 
 
-def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
+def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
     """The answer `listed[index]`."""
     path = path_of(listed)
     if isinstance(listed, nodes.Name) and listed.name == CHOICES:
         found = None if choices is None else _at_index(index, choices)
     elif isinstance(listed, nodes.List | nodes.Tuple):
-        found = _among(_at_index(index, Choices(options=tuple(listed.items))), choices)
+        found = _among(_at_index(index, OptionsRule(options=tuple(listed.items))), choices)
     elif isinstance(listed, nodes.Dict):
         found = _in_mapping(listed, index, choices)
     elif path is None or choices is not None:
@@ -144,21 +144,21 @@ def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: Choices | None) -
     elif isinstance(index, nodes.Const):
         found = AnswerRule(path) if index.value == 0 else None
     else:
-        found = _at_index(index, Choices(field=path))
+        found = _at_index(index, OptionsRule(field=path))
     return found
 
 
-def _in_mapping(listed: nodes.Dict, index: nodes.Expr, choices: Choices | None) -> AnswerRule | None:
+def _in_mapping(listed: nodes.Dict, index: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
     """The answer `{"a": x, "b": y}[label]`."""
     field = path_of(_bare(index))
     keys = _all(_key(pair.key) for pair in listed.items)
     if field is None or keys is None:
         return None
     options = tuple(_chosen(pair.value, choices) for pair in listed.items)
-    return _among(AnswerRule(field, Choices(options=options), keys), choices)
+    return _among(AnswerRule(field, OptionsRule(options=options), keys), choices)
 
 
-def _at_index(index: nodes.Expr, choices: Choices) -> AnswerRule | None:
+def _at_index(index: nodes.Expr, choices: OptionsRule) -> AnswerRule | None:
     """The answer `choices[index]`."""
     if isinstance(index, nodes.Filter) and index.name == "int" and index.node is not None and not index.args:
         index = index.node
@@ -169,7 +169,7 @@ def _at_index(index: nodes.Expr, choices: Choices) -> AnswerRule | None:
     return None if choices.options is None else _at_number(index, choices, len(choices.options))
 
 
-def _at_number(index: nodes.Expr, choices: Choices, count: int) -> AnswerRule | None:
+def _at_number(index: nodes.Expr, choices: OptionsRule, count: int) -> AnswerRule | None:
     """The answer `choices[index]` where the index is computed of a label."""
     field: str | None = None
     keys: tuple[Key, ...] | None = None
@@ -192,7 +192,7 @@ def _at_number(index: nodes.Expr, choices: Choices, count: int) -> AnswerRule | 
     return None if field is None or keys is None else AnswerRule(field, choices, keys)
 
 
-def _at_position(index: nodes.Call, choices: Choices) -> AnswerRule | None:
+def _at_position(index: nodes.Call, choices: OptionsRule) -> AnswerRule | None:
     """The answer `choices[known.index(label)]`."""
     if not isinstance(index.node, nodes.Getattr) or index.node.attr != "index" or len(index.args) != 1:
         return None
@@ -209,14 +209,14 @@ def _at_position(index: nodes.Call, choices: Choices) -> AnswerRule | None:
     return AnswerRule(field, choices, keys[:count])
 
 
-def _by_cases(value: nodes.CondExpr, choices: Choices | None) -> AnswerRule | None:
+def _by_cases(value: nodes.CondExpr, choices: OptionsRule | None) -> AnswerRule | None:
     """The answer `a if label == 0 else b if label == 1 ...`."""
     cases = _cases(value)
     if cases is None:
         return None
     field, found = cases
     options = tuple(_chosen(option, choices) for _, option in found)
-    return _among(AnswerRule(field, Choices(options=options), tuple(key for key, _ in found)), choices)
+    return _among(AnswerRule(field, OptionsRule(options=options), tuple(key for key, _ in found)), choices)
 
 
 def _cases(value: nodes.Expr) -> tuple[str, list[tuple[Key, nodes.Expr]]] | None:
@@ -271,7 +271,7 @@ def _all(keys: Iterable[Key | None]) -> tuple[Key, ...] | None:
     return None if None in found else found  # type: ignore[return-value]
 
 
-def _chosen(option: nodes.Expr, choices: Choices | None) -> nodes.Expr:
+def _chosen(option: nodes.Expr, choices: OptionsRule | None) -> nodes.Expr:
     """An option, looked up where it is written `answer_choices[2]`."""
     option = _bare(option)
     if isinstance(option, nodes.Getitem) and expression(option.node) == CHOICES and choices and choices.options:
@@ -281,7 +281,7 @@ def _chosen(option: nodes.Expr, choices: Choices | None) -> nodes.Expr:
     return option
 
 
-def _among(found: AnswerRule | None, choices: Choices | None) -> AnswerRule | None:
+def _among(found: AnswerRule | None, choices: OptionsRule | None) -> AnswerRule | None:
     """The answer with the template's choices in their own order, if its options are just these."""
     if found is None or choices is None or found.choices is None:
         return found
@@ -305,4 +305,6 @@ def _in_order(found: AnswerRule, *, fixed: bool) -> AnswerRule:
         pairs.sort(key=lambda pair: pair[0] if numbers else repr(pair[0]))
     keys = tuple(key for key, _ in pairs)
     plain = keys == tuple(range(len(keys)))
-    return replace(found, keys=None if plain else keys, choices=Choices(options=tuple(option for _, option in pairs)))
+    return replace(
+        found, keys=None if plain else keys, choices=OptionsRule(options=tuple(option for _, option in pairs))
+    )

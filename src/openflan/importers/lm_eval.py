@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import nodes
 
 from openflan.errors import UserError
-from openflan.importers.asking import AnswerRule, Choices, path_of, trimmed, what_is_asked
+from openflan.importers.asking import AnswerRule, OptionsRule, path_of, trimmed, what_is_asked
 from openflan.importers.dialect import expression, template_text
 from openflan.importers.foreign import Data, Print, Tree, UntranslatableError, read_template, used_names
 from openflan.importers.hub_names import hub_source
@@ -270,18 +270,18 @@ def _column(said: str) -> nodes.Expr | None:
     return None
 
 
-def _choices(said: Any) -> Choices:
+def _choices(said: Any) -> OptionsRule:
     if isinstance(said, Mapping):
         said = list(said.values())
     if isinstance(said, list):
         if not all(isinstance(one, str | int | float) for one in said):
             raise UntranslatableError("doc_to_choice has entries that are no texts")
-        return Choices(options=tuple(nodes.Const(str(one).strip()) for one in said))
+        return OptionsRule(options=tuple(nodes.Const(str(one).strip()) for one in said))
     if not isinstance(said, str):
         raise UntranslatableError("has no doc_to_choice")
     column = _column(said)
     if column is not None and (path := path_of(column)) is not None:
-        return Choices(field=path)
+        return OptionsRule(field=path)
     try:
         value: nodes.Expr = as_expression(stripped(read_template(said)))
         if isinstance(value, nodes.Const):
@@ -292,16 +292,16 @@ def _choices(said: Any) -> Choices:
             f"doc_to_choice {error}" if isinstance(error, UntranslatableError) else _ODD
         ) from None
     if (path := path_of(value)) is not None:
-        return Choices(field=path)
+        return OptionsRule(field=path)
     if isinstance(value, nodes.List):
-        return Choices(options=tuple(trimmed(item) for item in value.items))
+        return OptionsRule(options=tuple(trimmed(item) for item in value.items))
     raise UntranslatableError(_ODD)
 
 
 _ODD = "computes its doc_to_choice in another way than a column or a list"
 
 
-def _target(said: Any, choices: Choices | None) -> AnswerRule:
+def _target(said: Any, choices: OptionsRule | None) -> AnswerRule:
     """What doc_to_target asks for; with choices, a number or a text among them."""
     if not isinstance(said, str) or not said:
         raise UntranslatableError("its doc_to_target is no column and no template")

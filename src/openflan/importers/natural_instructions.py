@@ -21,7 +21,7 @@ from openflan.importers.foreign import Data, Print, Tree
 from openflan.importers.outcome import ImportOutcome, Refused, imported, task_name
 from openflan.tasks.lineage import known_corpora
 
-__all__ = ["Part", "import_natural_instructions", "official_parts"]
+__all__ = ["OfficialPart", "import_natural_instructions", "official_parts"]
 
 _LARGEST = 200_000_000
 _TEST = 100
@@ -62,18 +62,18 @@ _SUBCLUSTERS = {
 }
 
 
-Part = Literal["train", "test", "excluded"]
+OfficialPart = Literal["train", "test", "excluded"]
 """What the benchmark uses a task for."""
 
 
-def official_parts(folder: Path) -> dict[str, Part]:
+def official_parts(folder: Path) -> dict[str, OfficialPart]:
     """What each task is used for, by the lists of a split (`splits/default`): its name to train, test or excluded.
 
     Raises:
         UserError: the folder has no such lists.
     """
-    parts: dict[str, Part] = {}
-    for part in get_args(Part):
+    parts: dict[str, OfficialPart] = {}
+    for part in get_args(OfficialPart):
         path = folder / f"{part}_tasks.txt"
         if not path.is_file():
             how = "give the folder that holds train_tasks.txt, test_tasks.txt and excluded_tasks.txt"
@@ -84,7 +84,7 @@ def official_parts(folder: Path) -> dict[str, Part]:
 
 
 def import_natural_instructions(
-    path: Path, *, cluster: str | None, limit: int | None = None, parts: Mapping[str, Part] | None = None
+    path: Path, *, cluster: str | None, limit: int | None = None, parts: Mapping[str, OfficialPart] | None = None
 ) -> ImportOutcome:
     """The task of a JSON file.
 

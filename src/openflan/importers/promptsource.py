@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import nodes
 
 from openflan.errors import UserError
-from openflan.importers.asking import CHOICES, AnswerRule, Choices, path_of, trimmed, what_is_asked
+from openflan.importers.asking import CHOICES, AnswerRule, OptionsRule, path_of, trimmed, what_is_asked
 from openflan.importers.dialect import template_text
 from openflan.importers.foreign import (
     RESERVED,
@@ -169,12 +169,12 @@ def _read(template: Any, name: str) -> _Read:
     )
 
 
-def _choices(said: Any) -> Choices | None:
+def _choices(said: Any) -> OptionsRule | None:
     """The answer choices of a template: an expression with pipes, or in older files a list."""
     if said is None or said == []:
         return None
     if isinstance(said, list) and all(isinstance(one, str) for one in said):
-        return Choices(options=tuple(nodes.Const(one.strip()) for one in said))
+        return OptionsRule(options=tuple(nodes.Const(one.strip()) for one in said))
     if not isinstance(said, str):
         raise UntranslatableError("has answer choices that are no texts")
     tree = read_template(said)
@@ -183,13 +183,13 @@ def _choices(said: Any) -> Choices | None:
         between = value.args[0]
         if isinstance(between, nodes.Const) and str(between.value).strip() == PIPES and value.node is not None:
             if isinstance(value.node, nodes.List | nodes.Tuple):
-                return Choices(options=tuple(map(trimmed, value.node.items)))
+                return OptionsRule(options=tuple(map(trimmed, value.node.items)))
             if (path := path_of(value.node)) is not None:
-                return Choices(field=path)
-    return Choices(options=tuple(split_choices(tree)))
+                return OptionsRule(field=path)
+    return OptionsRule(options=tuple(split_choices(tree)))
 
 
-def _listed(choices: Choices) -> nodes.Expr:
+def _listed(choices: OptionsRule) -> nodes.Expr:
     """The choices as a list in a template's text."""
     if choices.options is not None:
         return nodes.List(list(choices.options))

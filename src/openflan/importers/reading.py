@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from openflan.errors import UserError, did_you_mean
 from openflan.importers.lm_eval import import_lm_eval
-from openflan.importers.natural_instructions import Part, import_natural_instructions, official_parts
+from openflan.importers.natural_instructions import OfficialPart, import_natural_instructions, official_parts
 from openflan.importers.outcome import Imported, ImportOutcome, Refused
 from openflan.importers.promptsource import import_promptsource
 from openflan.tasks.clusters import CLUSTERS
@@ -88,7 +88,7 @@ def _files(kind: str, paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _read(
-    kind: str, path: Path, cluster: str | None, rows: int | None, parts: dict[str, Part] | None, *, named: bool
+    kind: str, path: Path, cluster: str | None, rows: int | None, parts: dict[str, OfficialPart] | None, *, named: bool
 ) -> ImportOutcome:
     try:
         if kind == "promptsource":
