@@ -2,11 +2,13 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 import types
 import typing
 from collections import defaultdict
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,19 @@ def test_no_two_public_types_share_a_name():
                     places[node.name].append(path.relative_to(SRC).as_posix())
     assert len(places) > 200
     assert not {name: paths for name, paths in places.items() if len(paths) > 1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_says_what_it_takes(name):
+    """Each argument has its line; one alone may be named in the sentence."""
+    thing = FACE[name]
+    functions = [(name, thing, thing.__doc__)] if isinstance(thing, types.FunctionType) else []
+    if inspect.isclass(thing):
+        functions = [(f"{name}.{member}", function, function.__doc__) for member, function in members(thing)]
+        if ours(thing.__init__) and not is_dataclass(thing):
+            functions.append((name, thing.__init__, thing.__doc__))
+    for label, function, doc in functions:
+        arguments = [one for one in inspect.signature(function).parameters if one not in ("self", "cls")]
+        for one in arguments:
+            alone = len(arguments) == 1 and re.search(rf"\b{one}s?\b", doc)
+            assert alone or re.search(rf"^\s+{one}: ", doc, re.MULTILINE), f"{label} does not say what {one} is"

@@ -177,7 +177,7 @@ def test_a_task_shows_its_rows_and_prompts(my_tasks):
     prompt = task.prompts(row=2, split="test")[0]
     assert prompt.row == rows.index[2]
     assert prompt.fields == rows.iloc[2].to_dict()
-    assert {fault.task for fault in task.check().faults} <= {"cafe_review"}
+    assert task.check().prompts > len(rows)
     with pytest.raises(openflan.UserError, match="12 rows"):
         task.prompts(row=99, split="test")
     with pytest.raises(openflan.UserError, match="no split 'dev'"):

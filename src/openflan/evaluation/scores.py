@@ -24,7 +24,7 @@ SCORES: tuple[Score, ...] = get_args(Score)
 
 
 def as_score(word: str) -> Score:
-    """The normalisation of a name.
+    """The normalisation that a word names.
 
     Raises:
         UserError: there is none of that name.

@@ -53,7 +53,10 @@ def hold_out(
     """Divide tasks by cluster and lineage.
 
     Args:
+        entries: the tasks to divide.
         clusters: names of the paper's view or, within `misc`, of the code's.
+        kin: whether clusters that are close kin of a held-out one leave tuning with it (`paper`).
+        lineage: whether tasks that share text with a held-out one leave tuning too (`drop`).
 
     Raises:
         UserError: a cluster is unknown, or nothing is left to tune on.

@@ -45,6 +45,7 @@ def draft_task(
     """Write a task file for a table: columns, label and options guessed, seed templates filled in.
 
     Args:
+        table: a file of rows that `tasks new` reads.
         name: the task's; by default the table's.
         out: folder of the task file; by default the table's.
         cluster: the task's, where the guess is wrong.

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from openflan.mixture.export import Exported, Format
+    from openflan.mixture.store import TokenStore
     from openflan.mixture.tracing import Replayed, Seen
+    from openflan.mixture.workers import MixWork
 
 __all__ = ["Run"]
 
@@ -73,7 +75,10 @@ class Run:
             whole = make_recipe(fields, where="settings", folder=recipe.folder)
         else:
             whole = load_recipe(ready_file("recipe", Path(recipe)), lines)
-        self._stored = StoredRun.of(whole, Path(runs))
+        self.recipe: Recipe = whole
+        """The recipe, with every setting."""
+        self.folder: Path = Path(runs) / whole.run_name
+        """Where everything is, or will be."""
 
     @classmethod
     def open(cls, folder: str | Path) -> "Run":
@@ -85,22 +90,12 @@ class Run:
         Raises:
             UserError: it is no run's folder, or of another version.
         """
-        run = cls.__new__(cls)
-        run._stored = StoredRun.open(Path(folder))
+        run = cls(StoredRun.open(Path(folder)).recipe)
+        run.folder = Path(folder)
         return run
 
     def __repr__(self) -> str:
         return f"Run({self.recipe.name!r}, {str(self.folder)!r})"
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe, with every setting."""
-        return self._stored.recipe
-
-    @property
-    def folder(self) -> Path:
-        """Where everything is, or will be."""
-        return self._stored.folder
 
     # what it does
 
@@ -288,14 +283,9 @@ class Run:
         Raises:
             UserError: there is no such step or seed, or nothing is mixed yet.
         """
-        from openflan.mixture.store import TokenStore
         from openflan.mixture.tracing import replay
-        from openflan.models.load import load_rules
 
-        plan = self._stored.plan
-        store = TokenStore.open(self.places.mixture)
-        work = plan.work(load_rules(plan.model, plan.recipe.prompts), mixture=store.folder)
-        return list(replay(store, work, seed=self.seed(seed), step=step))
+        return list(replay(*self._drawn(), seed=self.seed(seed), step=step))
 
     def trace(self, task: str, row: int, *, seed: int | None = None) -> list["Seen"]:
         """Every training step that saw a row, asked or as a solved example.
@@ -341,21 +331,11 @@ class Run:
             UserError: nothing is mixed yet, no example is left, or the file is there already.
         """
         from openflan.mixture.export import export_mixture
-        from openflan.mixture.store import TokenStore
-        from openflan.models.load import load_rules
 
-        plan, chosen = self._stored.plan, self.seed(seed)
-        store = TokenStore.open(self.places.mixture)
+        chosen = self.seed(seed)
         ending = ".parquet" if format == "parquet" else ".jsonl"
-        return export_mixture(
-            Path(f"{self.folder.name}-seed-{chosen}{ending}") if to is None else Path(to),
-            store,
-            plan.work(load_rules(plan.model, plan.recipe.prompts), mixture=store.folder),
-            seed=chosen,
-            format=format,
-            only=only,
-            report=report,
-        )
+        path = Path(f"{self.folder.name}-seed-{chosen}{ending}") if to is None else Path(to)
+        return export_mixture(path, *self._drawn(), seed=chosen, format=format, only=only, report=report)
 
     def export_model(self, to: str | Path, *, seed: int | None = None, merge: bool = False) -> Path:
         """Write a tuned model in Hugging Face layout, with its card.
@@ -386,3 +366,17 @@ class Run:
             UserError: it is not finished, the folder is there already, or the hub refuses.
         """
         return publish_run(self._stored, str(to), seed=self.seed(seed), merge=merge, public=public)
+
+    @property
+    def _stored(self) -> StoredRun:
+        """What reads its folder; a new one each time, for tasks and data may have changed since."""
+        return StoredRun(self.folder, self.recipe)
+
+    def _drawn(self) -> tuple["TokenStore", "MixWork"]:
+        """Its token store, and what makes its prompts again."""
+        from openflan.mixture.store import TokenStore
+        from openflan.models.load import load_rules
+
+        plan = self._stored.plan
+        store = TokenStore.open(self.places.mixture)
+        return store, plan.work(load_rules(plan.model, plan.recipe.prompts), mixture=store.folder)

@@ -59,7 +59,7 @@ ERRATA: dict[str, Erratum] = {
 
 
 def as_fidelity(word: str) -> Fidelity:
-    """Whom to be true to: the paper, or the authors' released code.
+    """Whom a word says to be true to: the paper, or the authors' released code.
 
     Raises:
         UserError: it is neither `paper` nor `code-v1`.

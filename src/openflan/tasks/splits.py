@@ -52,7 +52,10 @@ def official_rows(
     """Rows that a role uses of the official dataset; None where the spec does not say.
 
     Args:
-        most, errata: of training rows, as `rows_to_draw`.
+        spec: the task's.
+        role: what the rows are for.
+        most: so many training rows at most, as for `rows_to_draw`.
+        errata: switches that are on, as for `rows_to_draw`.
     """
     if role not in spec.splits:
         return None
