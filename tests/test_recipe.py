@@ -188,12 +188,12 @@ def test_a_recipe_cannot_be_changed():
 def test_the_weight_of_an_only_style_changes_no_tuning_prompt(tmp_path):
     (tmp_path / "a.yaml").write_text("name: a")
     alone, *others = (
-        load_recipe(tmp_path / "a.yaml", settings).prompts.tuning_settings
+        load_recipe(tmp_path / "a.yaml", settings).prompts.counted("mixture")
         for settings in ([], ["prompts.styles=[{form: instruction}]"], ["prompts.styles=[{weight: 3}]"])
     )
     assert others == [alone, alone]
     two = [f"prompts.styles=[{{weight: {weight}}}, {{form: none}}]" for weight in (1, 3)]
-    even, uneven = (load_recipe(tmp_path / "a.yaml", [one]).prompts.tuning_settings for one in two)
+    even, uneven = (load_recipe(tmp_path / "a.yaml", [one]).prompts.counted("mixture") for one in two)
     assert even != uneven
 
 

@@ -61,6 +61,8 @@ def test_too_long_a_prompt_is_cut_and_counted_or_refused(refused, openflan, my_t
     code, out, _ = openflan("eval", *where, *short)
     assert code == 0
     assert "12 prompts cut" in out
+    again = refused(*short, "--set", "evaluation.too_long=refuse")
+    assert again == line, "answers to cut prompts are kept, and still they are refused"
 
 
 def test_more_tokens_than_the_model_has_positions_are_refused(refused, task, model_folder):

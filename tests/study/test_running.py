@@ -203,6 +203,15 @@ def test_a_cell_that_fails_is_named_and_the_others_go_on(broken, openflan):
     assert untested[-1].sentence == "Not tested: model=bad is missing."
 
 
+def test_a_cell_that_refuses_long_prompts_takes_no_answers_to_cut_ones(tmp_path, my_tasks, tiny_llama):
+    axes = [{"name": "long", "key": "evaluation.too_long", "values": ["cut", "refuse"]}]
+    content = little_study(my_tasks, tiny_llama, axes=axes)
+    content["settings"]["starter"]["base"]["prompts"]["max_input_tokens"] = 30
+    outcome = run_study(load_study(write_study(tmp_path, content)), runs=tmp_path / "runs").outcome
+    assert [cell.status for cell in outcome.cells] == ["ok", "failed"]
+    assert "prompts have more than 30 tokens" in outcome.cells[1].message
+
+
 def test_a_cell_starts_from_the_model_that_was_tuned_before(broken):
     path, runs = broken
     grid = make_grid(load_study(path))

@@ -20,7 +20,7 @@ from openflan.evaluation.generation import generate
 from openflan.evaluation.likelihoods import score_options
 from openflan.evaluation.matrix import read_answers, read_key, write_answers
 from openflan.evaluation.metrics import METRICS
-from openflan.evaluation.protocol import Asked, hash_of_row
+from openflan.evaluation.protocol import Asked
 from openflan.evaluation.scores import OptionScores
 from openflan.evaluation.vllm import check_vllm, generate_by_vllm
 from openflan.models.limits import check_positions, check_vocabulary
@@ -32,13 +32,10 @@ from openflan.recipes.parts import EvaluationPart
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
 
-__all__ = ["Keep", "evaluate"]
+__all__ = ["Keep", "evaluate", "refuse_cut"]
 
 _GENERATION_TOKENS = 16_384
 """Padded tokens of a batch that is generated: its cost is the number of batches, not their size."""
-
-_UNSEEN = {"batch_tokens", "bootstrap", "rows", "seen_rows", "score", "tasks", "too_long"}
-"""Settings that change no answer to a given prompt."""
 
 Report = Callable[[int, int], None]
 """Told how many prompts of how many are answered."""
@@ -121,7 +118,10 @@ def _kept(
     path = keep.folder / f"{asked.entry.spec.name}.parquet"
     key = _key(keep, encoder, asked, part)
     if team.told(lambda: read_key(path) == key):
-        return read_answers(path, score=part.score)
+        answers = read_answers(path, score=part.score)
+        if part.too_long == "refuse":  # they may have been asked under `cut`, which changes no answer
+            refuse_cut(asked.entry, answers, [answer.cut for answer in answers], encoder.part.max_input_tokens)
+        return answers
     found = _ask(model, encoder, asked, part, count, keep.dirty, team)
     if team.leads:
         write_answers(path, found.answers, key=key, facts={"noise": found.noise, "model": keep.model})
@@ -135,10 +135,9 @@ def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -
         for prompt, split in asked.everything
     ]
     dirty = None if keep.dirty is None else sorted(keep.dirty.get(asked.entry.spec.name, ()))
-    settings = part.model_dump(mode="json", exclude=_UNSEEN)
-    rows = [[prompt.row, hash_of_row(prompt.fields)] for prompt, _ in asked.everything]
+    rows = [[prompt.row, row_hash] for (prompt, _), row_hash in zip(asked.everything, asked.row_hashes, strict=True)]
     return fingerprint_of(
-        [keep.model, encoder.fingerprint, asked.entry.spec.fingerprint, prompts, rows, settings, dirty]
+        [keep.model, encoder.fingerprint, asked.entry.spec.fingerprint, prompts, rows, part.counted("answers"), dirty]
     )
 
 
@@ -158,7 +157,7 @@ def _ask(
     inputs = [one.ids for one in encoded]
     cut = [one.cut for one in encoded]
     if part.too_long == "refuse":
-        _refuse_cut(asked.entry, prompts, cut, encoder.part.max_input_tokens)
+        refuse_cut(asked.entry, prompts, cut, encoder.part.max_input_tokens)
     if asked.entry.spec.is_classification:
         found = score_options(
             model,
@@ -187,7 +186,7 @@ def _ask(
             task=asked.entry.spec.name,
             cluster=asked.entry.spec.cluster,
             row=prompt.row,
-            row_hash=hash_of_row(prompt.fields),
+            row_hash=row_hash,
             template=prompt.template,
             split=split,
             metric=asked.entry.spec.metrics[0],
@@ -202,7 +201,7 @@ def _ask(
             dirty=None if marked is None or split != "test" else prompt.row in marked,
             **value,
         )
-        for (prompt, split), lost, value in zip(asked.everything, cut, values, strict=True)
+        for (prompt, split), row_hash, lost, value in zip(asked.everything, asked.row_hashes, cut, values, strict=True)
     ]
     return _Ranked(answers=rescored(answers, part.score, noise=noise), noise=noise)
 
@@ -232,7 +231,17 @@ def _generate(
     )
 
 
-def _refuse_cut(entry: Entry, prompts: Sequence[Prompt], cut: Sequence[bool], limit: int) -> None:
+def refuse_cut(entry: Entry, prompts: Sequence[Prompt | Answered], cut: Sequence[bool], limit: int) -> None:
+    """Refuse prompts that lost a part.
+
+    Args:
+        prompts: of one task, or the answers to them.
+        cut: which lost a part.
+        limit: tokens that a prompt may have.
+
+    Raises:
+        UserError: there are such.
+    """
     long = [prompt for prompt, lost in zip(prompts, cut, strict=True) if lost]
     if long:
         first = f"row {long[0].row + 1}, template {long[0].template}"

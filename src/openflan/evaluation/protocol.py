@@ -11,6 +11,7 @@ Rejected: one template a task, which measures the wording as much as the model.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ _SOLVED_ROWS = 30_000
 """Training rows of a task that solved examples are taken from, at most."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """All that one task asks a model."""
 
@@ -42,11 +43,20 @@ class Asked:
     baseline: Sequence[Prompt] = ()
     """Test rows as texts to continue."""
 
-    @property
+    @cached_property
     def everything(self) -> list[tuple[Prompt, str]]:
         """Every prompt and the split of its row."""
         test = [(prompt, "test") for prompt in (*self.test, *self.baseline)]
         return test + [(prompt, "validation") for prompt in self.validation]
+
+    @cached_property
+    def row_hashes(self) -> list[str]:
+        """Hash of each prompt's row; a row is hashed once, however many templates it has."""
+        known: dict[tuple[str, int], str] = {}
+        return [
+            known.get((split, prompt.row)) or known.setdefault((split, prompt.row), hash_of_row(prompt.fields))
+            for prompt, split in self.everything
+        ]
 
 
 def hash_of_row(fields: Any) -> str:

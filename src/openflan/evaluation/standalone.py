@@ -76,10 +76,10 @@ def measure(
         UserError: a task, the disk or a kept file is at fault.
     """
     content = hash_of_model(model)
-    elsewhere = {"tasks", "seen_rows", "bootstrap", "batch_tokens", "score", "too_long"}
-    settings = part.model_dump(mode="json", exclude=elsewhere)
+    part = part.model_copy(update={"seen_rows": 0})  # which tasks a model was tuned on is not known here
+    settings = part.counted("answers")
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
-    asked = [content, encoder.fingerprint, encoder.part.asking_settings, settings]
+    asked = [content, encoder.fingerprint, encoder.part.counted("answers"), settings]
     folder = out / f"eval-{plain}-{fingerprint_of(asked)[:8]}"
     with user_file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ class StoreMaker:
                     self.work.entries[name].spec.fingerprint,
                     fingerprint_of([hashes.tolist(), [row.index for row in self.rows[name]]]),
                     encoder.fingerprint,
-                    self.work.encoder.part.tuning_settings,
+                    self.work.encoder.part.counted("mixture"),
                 ]
             )[:12]
             for name, hashes in self.row_hashes.items()

@@ -1,7 +1,7 @@
 """The parts of a recipe: model, tasks, prompts, mixture, training and evaluation, each with its defaults.
 
-A part says what may be set and what goes together; `recipe.py` puts them into one experiment. Defaults are the paper's
-where it states one.
+A part says what may be set, what goes together, and at each field what it counts for (recipes/counting.py);
+`recipe.py` puts them into one experiment. Defaults are the paper's where it states one.
 
 Invariant: parts are frozen, strict data and import nothing of the stages that read them.
 Rejected: each part beside its stage; `openflan plan` reads a recipe without importing torch, in half a second.
@@ -9,7 +9,10 @@ Rejected: each part beside its stage; `openflan plan` reads a recipe without imp
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from openflan.recipes.counting import ANSWERS, MIXTURE, NAMES, NOTHING, PROMPTS, RESULTS, WEIGHTS, Purpose, purposes_of
+from openflan.records import Record
 
 __all__ = [
     "AdapterPart",
@@ -30,10 +33,19 @@ __all__ = [
 ]
 
 
-class Part(BaseModel):
-    """Frozen and strict: an unknown key is an error, and nothing is coerced."""
+class Part(Record):
+    """A part of a recipe: an unknown key is an error, and nothing is coerced."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    def counted(self, purpose: Purpose) -> dict[str, Any]:
+        """The settings that count for something, as JSON."""
+        settings: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            said, value = purposes_of(field), getattr(self, name)
+            if said is not None and purpose in said.purposes:
+                settings |= self.model_dump(mode="json", include={name})
+            elif said is None and isinstance(value, Part) and (below := value.counted(purpose)):
+                settings[name] = below
+        return settings
 
 
 class LoraPart(Part):
@@ -64,34 +76,34 @@ AdapterPart = Annotated[LoraPart | SoftPromptPart, Field(discriminator="kind")]
 class ModelPart(Part):
     """The pretrained model to tune."""
 
-    path: str = "starter"
+    path: Annotated[str, NAMES] = "starter"
     """A hub id, a folder in Hugging Face layout, or `starter` for the base model shipped with openflan."""
-    revision: str | None = None
-    trust_remote_code: bool = False
-    adapter: AdapterPart | None = None
+    revision: Annotated[str | None, NAMES] = None
+    trust_remote_code: Annotated[bool, NOTHING] = False
+    adapter: Annotated[AdapterPart | None, WEIGHTS] = None
     """What is tuned in place of the model's weights: `{kind: lora, …}` or `{kind: prompt, …}`; all weights if None."""
 
 
 class TasksPart(Part):
     """Which tasks there are, and which clusters are kept out of tuning."""
 
-    use: tuple[str, ...] = ("starter",)
+    use: Annotated[tuple[str, ...], NAMES] = ("starter",)
     """Task names, cluster names, `starter` (the embedded suite), `catalog` (FLAN's datasets) or `mine` (folders)."""
-    hold_out: tuple[str, ...] = ()
+    hold_out: Annotated[tuple[str, ...], NAMES] = ()
     """Clusters no task of which is tuned on; they are what evaluation is about."""
-    kin: Literal["paper", "none"] = "paper"
+    kin: Annotated[Literal["paper", "none"], NAMES] = "paper"
     """`paper`: clusters that are close kin of a held-out one leave tuning too (section 2.2 of the paper)."""
-    lineage: Literal["drop", "keep"] = "drop"
+    lineage: Annotated[Literal["drop", "keep"], NAMES] = "drop"
     """`drop`: a task whose text comes from a corpus that a held-out task uses leaves tuning too."""
-    fidelity: Literal["paper", "code-v1"] = "paper"
+    fidelity: Annotated[Literal["paper", "code-v1"], NAMES] = "paper"
     """`code-v1`: do as the authors' released code does where it differs from the paper (openflan.tasks.errata)."""
-    errata: dict[str, bool] = {}
+    errata: Annotated[dict[str, bool], NAMES] = {}
     """Single switches of that kind."""
-    splits: dict[str, dict[Literal["train", "validation", "test"], str]] = {}
+    splits: Annotated[dict[str, dict[Literal["train", "validation", "test"], str]], NAMES] = {}
     """By task, cluster or collection: other splits or slices than a task's file names (`{wnli: {train: train}}`)."""
-    folders: tuple[str, ...] = ()
+    folders: Annotated[tuple[str, ...], NAMES] = ()
     """Folders of your own task files."""
-    data: str | None = None
+    data: Annotated[str | None, NAMES] = None
     """A folder with `<task>/<split>.*` files to read in place of the hub, or `twins`, the catalog's own sample rows;
     by default the folder that the environment variable OPENFLAN_DATA names, if any."""
 
@@ -99,18 +111,18 @@ class TasksPart(Part):
 class StylePart(Part):
     """One way in which a row becomes text (openflan.prompts)."""
 
-    form: Literal["instruction", "dataset-name", "none"] = "instruction"
+    form: Annotated[Literal["instruction", "dataset-name", "none"], PROMPTS] = "instruction"
     """`instruction`: under the task's templates. The paper's ablations (section 4.3): the bare fields after the names
     of cluster and dataset, or the bare fields alone; those that the first template reads, and `options` as said."""
-    options: Literal["shown", "hidden"] = "shown"
-    option_markers: Literal["dash", "random"] = "dash"
+    options: Annotated[Literal["shown", "hidden"], PROMPTS] = "shown"
+    option_markers: Annotated[Literal["dash", "random"], PROMPTS] = "dash"
     """`random`: header and markers of the list are drawn (`(A)`, `1.`, …), and a marker that tells options apart is the
     answer, as in the Flan Collection."""
-    shots: int | tuple[int, ...] = 0
+    shots: Annotated[int | tuple[int, ...], PROMPTS] = 0
     """Solved examples before the question: a number, or several to draw from. Fewer where they don't fit."""
-    exemplar_templates: Literal["mixed", "same"] = "mixed"
+    exemplar_templates: Annotated[Literal["mixed", "same"], PROMPTS] = "mixed"
     """Solved examples under any template, as the paper's, or under the question's own."""
-    balanced: bool = False
+    balanced: Annotated[bool, PROMPTS] = False
     """Whether a question's solved examples take the classes in turn."""
 
     @model_validator(mode="after")
@@ -132,25 +144,25 @@ class StylePart(Part):
 class MixedStyle(StylePart):
     """A style that a part of the tuning prompts has."""
 
-    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    weight: Annotated[float, MIXTURE] = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Prompts in this style, relative to the others."""
 
 
 class PromptsPart(StylePart):
     """How rows become text. The style settings say how questions are asked; `styles`, how tuning prompts are."""
 
-    styles: tuple[MixedStyle, ...] = ()
+    styles: Annotated[tuple[MixedStyle, ...], MIXTURE] = ()
     """Styles of the tuning prompts, drawn by weight; by default they are as questions are asked."""
-    inversion_rate: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    inversion_rate: Annotated[float | None, MIXTURE] = Field(default=None, ge=0, allow_inf_nan=False)
     """Prompts that turn a task around for each one that does not; None draws from all of a task's templates alike."""
-    separator: str = "\n"
+    separator: Annotated[str, PROMPTS] = "\n"
     """Stands between input and target; part of the input's tokens."""
-    chat: bool = False
+    chat: Annotated[bool, PROMPTS] = False
     """Put an input into the tokenizer's chat template, as what the user says; `separator` then stands in solved
     examples alone."""
-    max_input_tokens: int = Field(default=1024, ge=8)
-    max_target_tokens: int = Field(default=256, ge=1)
-    exemplar_tokens: int | None = Field(default=None, ge=1)
+    max_input_tokens: Annotated[int, PROMPTS] = Field(default=1024, ge=8)
+    max_target_tokens: Annotated[int, PROMPTS] = Field(default=256, ge=1)
+    exemplar_tokens: Annotated[int | None, PROMPTS] = Field(default=None, ge=1)
     """Input with its solved examples has at most so many tokens; by default 15/16 of `max_input_tokens`: 960 of 1,024
     as in the paper."""
 
@@ -170,30 +182,27 @@ class PromptsPart(StylePart):
         """The styles of tuning prompts."""
         return self.styles or (self,)
 
-    @property
-    def tuning_settings(self) -> dict[str, Any]:
-        """What tuning prompts depend on: with `styles`, not how questions are asked."""
+    def counted(self, purpose: Purpose) -> dict[str, Any]:
+        """As of any part; a mixture depends on the styles that its prompts have, however they were written."""
+        settings = super().counted(purpose)
+        if purpose != "mixture":
+            return settings
         style = set(StylePart.model_fields)
         told = style if len(self.styles) < 2 else {*style, "weight"}  # the weight of an only style says nothing
         styles = [one.model_dump(mode="json", include=told) for one in self.tuning_styles]
-        return {**self.model_dump(mode="json", exclude={*style, "styles"}), "styles": styles}
-
-    @property
-    def asking_settings(self) -> dict[str, Any]:
-        """What questions depend on: not how tuning prompts are made."""
-        return self.model_dump(mode="json", exclude={"styles", "inversion_rate"})
+        return {**{name: value for name, value in settings.items() if name not in style}, "styles": styles}
 
 
 class MixingRule(Part):
     """How some tasks divide the draws among them (openflan.mixture.rates)."""
 
-    rule: Literal["proportional", "equal"] = "proportional"
+    rule: Annotated[Literal["proportional", "equal"], MIXTURE] = "proportional"
     """`proportional`: in proportion to min(rows, maximum) ** (1 / temperature); `equal`: all tasks alike."""
-    maximum: int = Field(default=3_000, ge=1)
+    maximum: Annotated[int, MIXTURE] = Field(default=3_000, ge=1)
     """Rows beyond this add nothing to a task's rate."""
-    temperature: float = Field(default=1.0, ge=0.1, allow_inf_nan=False)
+    temperature: Annotated[float, MIXTURE] = Field(default=1.0, ge=0.1, allow_inf_nan=False)
     """Above 1, small tasks are drawn more often than their size says; 1 is the paper's rule."""
-    weights: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    weights: Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], MIXTURE] = {}
     """Fixed shares, by task or by cluster as a whole; the other tasks divide what is left by the rule."""
 
     @model_validator(mode="after")
@@ -206,27 +215,27 @@ class MixingRule(Part):
 class MixtureGroup(MixingRule):
     """Tasks that together have a fixed share of the mixture, with a rule of their own."""
 
-    use: tuple[str, ...] = Field(min_length=1)
+    use: Annotated[tuple[str, ...], MIXTURE] = Field(min_length=1)
     """Task, cluster or collection names; no task may be in two groups."""
-    share: float = Field(gt=0, le=1)
+    share: Annotated[float, MIXTURE] = Field(gt=0, le=1)
 
 
 class MixturePart(MixingRule):
     """How often each task is drawn (section 2.1 of the paper)."""
 
-    groups: dict[str, MixtureGroup] = {}
+    groups: Annotated[dict[str, MixtureGroup], MIXTURE] = {}
     """Named groups of tasks; what they leave goes to the tasks of no group, by the rule above."""
-    rows_per_task: int = Field(default=30_000, ge=1)
+    rows_per_task: Annotated[int, MIXTURE] = Field(default=30_000, ge=1)
     """At most this many training rows a task are used."""
-    templates_per_task: int | None = Field(default=None, ge=1)
+    templates_per_task: Annotated[int | None, MIXTURE] = Field(default=None, ge=1)
     """Tuning prompts take so many of a task's templates, the first that fit a row, so that fewer are a part of more;
     all if None. Questions are asked under all of theirs (`evaluation.templates`)."""
-    tasks_per_cluster: int | None = Field(default=None, ge=1)
+    tasks_per_cluster: Annotated[int | None, MIXTURE] = Field(default=None, ge=1)
     """So many tasks of a cluster are tuned on, the first by name; all if None."""
-    leakage: Literal["rows", "strict", "warn"] = "rows"
+    leakage: Annotated[Literal["rows", "strict", "warn"], MIXTURE] = "rows"
     """What happens to training rows whose text stands in a held-out task: `rows` drops them, `strict` drops their
     whole task, `warn` keeps them and says so in the certificate."""
-    faulty_rows: Literal["fail", "skip"] = "fail"
+    faulty_rows: Annotated[Literal["fail", "skip"], MIXTURE] = "fail"
     """What happens where a row can't be rendered: stop and name it, or leave it out and count it."""
 
 
@@ -244,30 +253,30 @@ class OptimizerPart(Part):
 class TrainingPart(Part):
     """How the model is tuned."""
 
-    steps: int = Field(default=30_000, ge=1)
-    tokens_per_batch: int = Field(default=8_192, ge=16)
+    steps: Annotated[int, MIXTURE] = Field(default=30_000, ge=1)
+    tokens_per_batch: Annotated[int, MIXTURE] = Field(default=8_192, ge=16)
     """Tokens of whole examples an optimizer step holds."""
-    micro_batch_tokens: int = Field(default=8_192, ge=16)
+    micro_batch_tokens: Annotated[int, WEIGHTS] = Field(default=8_192, ge=16)
     """Padded tokens that go through the model at once; memory, not the result, depends on it."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], WEIGHTS] = "auto"
     """`auto`: bfloat16 autocast over float32 weights where the device computes it, else float32."""
-    checkpoint_every: int = Field(default=500, ge=1)
-    keep_checkpoints: int = Field(default=2, ge=1)
+    checkpoint_every: Annotated[int, NOTHING] = Field(default=500, ge=1)
+    keep_checkpoints: Annotated[int, NOTHING] = Field(default=2, ge=1)
     """So many of the newest stay while training goes on; none is left when it is done."""
-    sharding: Literal["none", "full"] = "none"
+    sharding: Annotated[Literal["none", "full"], WEIGHTS] = "none"
     """With several processes: `none` gives each the whole model (DDP), `full` cuts weights and state up (FSDP2)."""
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Annotated[bool, NOTHING] = False
     """Compute activations again on the way back: less memory, a third more time, the same result."""
-    compile: bool = False
+    compile: Annotated[bool, WEIGHTS] = False
     """Compile the model's blocks (`torch.compile`); the first steps take minutes."""
-    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    trackers: Annotated[tuple[Literal["tensorboard", "wandb", "mlflow"], ...], NOTHING] = ()
     """Where metrics go besides `metrics.jsonl`."""
-    evaluate_every: int | None = Field(default=None, ge=1)
+    evaluate_every: Annotated[int | None, NOTHING] = Field(default=None, ge=1)
     """Steps between two looks at `evaluate_tasks`."""
-    evaluate_tasks: tuple[str, ...] = ()
+    evaluate_tasks: Annotated[tuple[str, ...], NOTHING] = ()
     """Tasks that are looked at while training: held-out ones by their test rows, tuned ones by validation rows."""
-    evaluate_rows: int = Field(default=50, ge=1)
-    optimizer: OptimizerPart = OptimizerPart()
+    evaluate_rows: Annotated[int, NOTHING] = Field(default=50, ge=1)
+    optimizer: Annotated[OptimizerPart, WEIGHTS] = OptimizerPart()
 
     @model_validator(mode="after")
     def _no_dead_training(self) -> Self:
@@ -282,40 +291,40 @@ class TrainingPart(Part):
 class EvaluationPart(Part):
     """What is measured, untuned and tuned, under every template that asks for the answer."""
 
-    tasks: tuple[str, ...] | None = None
+    tasks: Annotated[tuple[str, ...] | None, NAMES] = None
     """Held-out tasks or clusters to evaluate; by default every task of the held-out clusters and their kin."""
-    rows: int = Field(default=200, ge=1)
+    rows: Annotated[int, ANSWERS] = Field(default=200, ge=1)
     """Rows of each held-out task, drawn by content hash: the same for every model."""
-    seen_rows: int = Field(default=0, ge=0)
+    seen_rows: Annotated[int, ANSWERS] = Field(default=0, ge=0)
     """Fresh rows of each tuned task; 0 leaves the tuned clusters out."""
-    templates: int | None = Field(default=None, ge=1)
+    templates: Annotated[int | None, ANSWERS] = Field(default=None, ge=1)
     """At most this many templates a task, the first ones; by default all that ask for the answer."""
-    validation_rows: int = Field(default=200, ge=0)
+    validation_rows: Annotated[int, ANSWERS] = Field(default=200, ge=0)
     """At most this many validation rows choose the template whose test score is told as `best_on_validation`; 0 asks
     none, and there are never more than test rows."""
-    options: Literal["as_tuned", "shown", "hidden"] = "as_tuned"
+    options: Annotated[Literal["as_tuned", "shown", "hidden"], ANSWERS] = "as_tuned"
     """Whether prompts list the answer options; `as_tuned` does as `prompts.options`."""
-    baseline: bool = False
+    baseline: Annotated[bool, ANSWERS] = False
     """Whether the untuned model is asked the baseline of each held-out task too, a text to continue; the better of the
     two counts."""
-    score: Literal["sum", "mean_token", "per_character", "per_byte", "pmi"] = "sum"
+    score: Annotated[Literal["sum", "mean_token", "per_character", "per_byte", "pmi"], RESULTS] = "sum"
     """How an option's log-likelihood is normalised before ranking; another one needs no new evaluation."""
-    too_long: Literal["cut", "refuse"] = "cut"
+    too_long: Annotated[Literal["cut", "refuse"], NOTHING] = "cut"
     """Prompts of more than `prompts.max_input_tokens` tokens lose the end of their longest field and are counted, or
-    are an error."""
-    batch_tokens: int | None = Field(default=None, ge=16)
+    are an error, also where answers to them are kept."""
+    batch_tokens: Annotated[int | None, NOTHING] = Field(default=None, ge=16)
     """Padded tokens of one forward; by default what suits the device."""
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    max_new_tokens: int = Field(default=32, ge=1)
-    stop: tuple[str, ...] = ("\n\n",)
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], ANSWERS] = "float32"
+    max_new_tokens: Annotated[int, ANSWERS] = Field(default=32, ge=1)
+    stop: Annotated[tuple[str, ...], ANSWERS] = ("\n\n",)
     """Texts that end a generated answer, as EOS does."""
-    beams: int = Field(default=1, ge=1)
+    beams: Annotated[int, ANSWERS] = Field(default=1, ge=1)
     """Continuations that generation follows at once; 1 is greedy."""
-    generate: bool = True
+    generate: Annotated[bool, ANSWERS] = True
     """Whether tasks without options are evaluated too (greedy decoding)."""
-    engine: Literal["transformers", "vllm"] = "transformers"
+    engine: Annotated[Literal["transformers", "vllm"], ANSWERS] = "transformers"
     """What generates; options are ranked by transformers either way."""
-    bootstrap: int = Field(default=1_000, ge=100)
+    bootstrap: Annotated[int, RESULTS] = Field(default=1_000, ge=100)
     """Resamples behind each 95 % interval."""
 
     @model_validator(mode="after")

@@ -10,12 +10,13 @@ Rejected: Python configuration files, which can't be compared, hashed or trusted
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from openflan.errors import strict_error
+from openflan.recipes.counting import NOTHING, ORDERS
 from openflan.recipes.parts import EvaluationPart, MixturePart, ModelPart, Part, PromptsPart, TasksPart, TrainingPart
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.recipes.settings import parse_setting, set_key
@@ -27,14 +28,14 @@ __all__ = ["Recipe", "load_recipe", "make_recipe"]
 class Recipe(Part):
     """One experiment, whole."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: Annotated[str, NOTHING] = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     model: ModelPart = ModelPart()
     tasks: TasksPart = TasksPart()
     prompts: PromptsPart = PromptsPart()
     mixture: MixturePart = MixturePart()
     training: TrainingPart = TrainingPart()
     evaluation: EvaluationPart = EvaluationPart()
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: Annotated[tuple[int, ...], ORDERS] = Field(default=(0,), min_length=1)
     """One tuning run a seed; results are reported over all of them."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)

@@ -7,7 +7,7 @@ Invariant: a maker writes into the place it is given and nowhere else, goes on f
 there, and returns what the stage's manifest should tell.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ class Materials:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._checked = False
 
     @cached_property
     def encoder(self) -> "TextEncoder":
@@ -63,16 +64,35 @@ class Materials:
         chosen += [(entry, fresh, part.seen_rows) for entry in self._plan.measured_seen]
         return [ask_task(entry, self.encoder, asks, limit=limit, data=self._plan.data) for entry, asks, limit in chosen]
 
+    @cached_property
+    def questions_to_tuned(self) -> "list[Asked]":
+        """What the evaluation asks tuned models: the same but for baselines."""
+        return [replace(asked, baseline=()) for asked in self.questions]
+
     def check(self) -> None:
         """Read and render everything, so that bad rows are found before hours of work.
 
         Raises:
-            UserError: a row, a template, the tokenizer or a tracker is at fault.
+            UserError: a row, a template, the tokenizer or a tracker is at fault, or a prompt is too long and must not
+                be cut.
         """
-        from openflan.training.trackers import check_trackers
+        if not self._checked:
+            from openflan.training.trackers import check_trackers
 
-        check_trackers(self._plan.recipe.training)
-        _ = self.encoder, self.looks, self.questions
+            check_trackers(self._plan.recipe.training)
+            every, part = [*self.looks, *self.questions], self._plan.recipe.evaluation
+            if part.too_long == "refuse":
+                self._refuse_cut([asked for asked in every if part.generate or asked.entry.spec.is_classification])
+            self._checked = True
+
+    def _refuse_cut(self, every: "Sequence[Asked]") -> None:
+        """Refuse prompts that would be cut, also where whole answers to them lie in this run or another."""
+        from openflan.evaluation.answering import refuse_cut
+
+        for asked in every:
+            prompts = [prompt for prompt, _ in asked.everything]
+            cut = [encoded.cut for encoded in self.encoder.encode_inputs(prompts)]
+            refuse_cut(asked.entry, prompts, cut, self.encoder.part.max_input_tokens)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,16 +194,15 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
 
     run, seed = making.run, stage.seed
     making.materials.check()
-    encoder, questions = making.materials.encoder, making.materials.questions
+    encoder = making.materials.encoder
     if seed is not None:
         _check_format(run.tuned_model(seed), encoder)
-        questions = [replace(asked, baseline=()) for asked in questions]
     model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
     keep = Keep(folder=place, model=hash_of_model(model), dirty=None if seed is None else run.certificate.dirty)
     answers = evaluate(
         model,
         encoder,
-        questions,
+        making.materials.questions if seed is None else making.materials.questions_to_tuned,
         run.recipe.evaluation,
         report=lambda done, total: making.tell("progress", done=done, total=total, unit="prompts"),
         keep=keep,

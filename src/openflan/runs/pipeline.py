@@ -116,8 +116,10 @@ def work(
         folder.mkdir(parents=True, exist_ok=True)
         materials = Materials(plan)
         try:
-            if ranks.is_first() and run.head is None:
-                materials.check()
+            begun = run.head is not None
+            if ranks.is_first() and (not begun or run.recipe.evaluation.too_long == "refuse"):
+                materials.check()  # prompts of changed rows may be too long, whoever has answers to them
+            if ranks.is_first() and not begun:
                 _write_head(run)
             for stage in plan.stages(until):
                 tell = partial(_tell, watch, stage)

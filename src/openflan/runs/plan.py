@@ -1,10 +1,9 @@
 """The plan of a run: a recipe with every name resolved, checked before anything is written.
 
-Which tasks are tuned on and which are measured, which model, and for each stage a key: a hash of exactly what its
-content depends on. A changed setting changes the keys of the stages it matters to and of no others.
+Which tasks are tuned on and which are measured, which model, and all stages with their keys (runs/keys.py).
 
-Invariant: equal keys mean equal content. Cost: reads task files and hashes data and model files (0.3 s for the
-starter); imports neither torch nor transformers. Rejected: time stamps, which a copy or a clone changes.
+Invariant: making a plan writes nothing and imports neither torch nor transformers, so "nothing to do" is known at once.
+Cost: reads task files and hashes data and model files (0.3 s for the starter).
 """
 
 import json
@@ -14,7 +13,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-import openflan
 from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.evaluation.protocol import has_rows
 from openflan.mixture.certificate import read_certificate
@@ -25,8 +23,8 @@ from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.render import TaskRenderer
 from openflan.recipes.parts import SoftPromptPart
 from openflan.recipes.recipe import Recipe
-from openflan.runs.stages import UNTUNED, Stage, StageKind, stages_of, tuned_name
-from openflan.stage import FORMAT, fingerprint_of
+from openflan.runs.keys import Contents, keyed_stages, settings_of_tuning
+from openflan.runs.stages import Stage, StageKind
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata
 from openflan.tasks.sources import find_data, source_fingerprint
@@ -34,17 +32,6 @@ from openflan.tasks.spec import TaskSpec
 from openflan.tasks.splits import Role
 
 __all__ = ["Plan", "Resolved", "make_plan", "resolve"]
-
-_NOT_TUNING = {
-    "checkpoint_every",
-    "keep_checkpoints",
-    "trackers",
-    "evaluate_every",
-    "evaluate_tasks",
-    "evaluate_rows",
-    "gradient_checkpointing",
-}
-"""Training settings that the tuned weights do not depend on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,21 +61,17 @@ class Plan:
     """Tasks that are looked at while training, and the rows that they are asked by."""
     errata: frozenset[str]
     """Switches that are on (openflan.tasks.errata)."""
-    mixture_key: str
-    training_keys: dict[int, str]
-    """By seed."""
-    evaluation_keys: dict[str, str]
-    """By model: `untuned`, `seed-0`, …"""
+    keyed: tuple[Stage, ...]
+    """All stages, with their keys."""
 
     def stages(self, until: StageKind = StageKind.REPORT) -> tuple[Stage, ...]:
-        """All stages as far as those of a kind, with their keys, in the order in which they are done."""
-        keys = {
-            "mixture": self.mixture_key,
-            **{f"training/{tuned_name(seed)}": key for seed, key in self.training_keys.items()},
-            **{f"evaluation/{model}": key for model, key in self.evaluation_keys.items()},
-            "report": self.results_key,
-        }
-        return stages_of(self.recipe.seeds, keys=keys, until=until)
+        """All stages as far as those of a kind, in the order in which they are done."""
+        return tuple(stage for stage in self.keyed if stage.kind.order <= until.order)
+
+    @property
+    def mixture_key(self) -> str:
+        """Key of the token store."""
+        return self.keyed[0].key
 
     def work(self, encoder: EncoderRules, *, mixture: Path | None = None) -> MixWork:
         """What any process needs to make a piece of the token store.
@@ -108,14 +91,11 @@ class Plan:
     @property
     def identity(self) -> dict[str, str]:
         """Hashes of what tuned weights depend on, by what a user would call it."""
-        tuning = self.recipe.training.model_dump(mode="json", exclude=_NOT_TUNING)
-        adapter = self.recipe.model.adapter
         return {
             "mixture": self.mixture_key,
             "tokenizer": self.model.tokenizer_fingerprint,
             "model": self.model.fingerprint,
-            "training recipe": fingerprint_of(tuning),
-            **({} if adapter is None else {"adapter": fingerprint_of(adapter.model_dump(mode="json"))}),
+            "training recipe": settings_of_tuning(self.recipe),
         }
 
     def tuned_source(self, folder: Path) -> ModelSource:
@@ -123,11 +103,6 @@ class Plan:
         if self.recipe.model.adapter is None:
             return ModelSource(name=str(folder), folder=folder)
         return replace(self.model, name=str(folder), adapter=folder)
-
-    @property
-    def results_key(self) -> str:
-        """Key of `results.json` and the report."""
-        return fingerprint_of([self.evaluation_keys, self.recipe.model_dump(mode="json"), self.mixture_key])
 
 
 def resolve(recipe: Recipe) -> Resolved:
@@ -182,33 +157,18 @@ def make_plan(recipe: Recipe) -> Plan:
         )
     for entry in {e.spec.name: e for e in (*division.tuned, *held, *seen)}.values():
         TaskRenderer(entry)
-    mixture = [
-        [FORMAT, openflan.__version__],
-        _content(division.tuned, "train", data),
-        _content(held, "test", data),
-        sorted(errata),
-        recipe.prompts.tuning_settings,
-        recipe.mixture.model_dump(mode="json"),
-        [recipe.training.steps, recipe.training.tokens_per_batch],
-        model.tokenizer_fingerprint,
-    ]
-    tuning = recipe.training.model_dump(mode="json", exclude=_NOT_TUNING)
-    tuned = [mixture, tuning, model.fingerprint]
-    if recipe.model.adapter is not None:
-        tuned.append(recipe.model.adapter.model_dump(mode="json"))
-    training_keys = {seed: fingerprint_of([*tuned, seed]) for seed in recipe.seeds}
     chooses = [
         entry for entry in held if recipe.evaluation.validation_rows and has_rows(entry, "validation", data=data)
     ]
-    asked = [
-        _content(held, "test", data),
-        _content(seen, "test", data),
-        _content(chooses, "validation", data),
-        recipe.prompts.asking_settings,
-        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks", "too_long"}),
-        [FORMAT, openflan.__version__],
-    ]
-    models = {UNTUNED: model.fingerprint, **{tuned_name(seed): key for seed, key in training_keys.items()}}
+    contents = Contents(
+        model=model.fingerprint,
+        tokenizer=model.tokenizer_fingerprint,
+        tuned=_content(division.tuned, "train", data),
+        held_out=_content(held, "test", data),
+        seen=_content(seen, "test", data),
+        choosing=_content(chooses, "validation", data),
+        errata=sorted(errata),
+    )
     return Plan(
         recipe=recipe,
         model=model,
@@ -218,9 +178,7 @@ def make_plan(recipe: Recipe) -> Plan:
         measured_seen=seen,
         looked_at=_looked_at(recipe, division),
         errata=errata,
-        mixture_key=fingerprint_of([mixture, list(recipe.seeds)]),
-        training_keys=training_keys,
-        evaluation_keys={name: fingerprint_of([asked, key]) for name, key in models.items()},
+        keyed=keyed_stages(recipe, contents),
     )
 
 

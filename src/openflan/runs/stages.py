@@ -76,13 +76,16 @@ class Stage:
 
 
 def stages_of(
-    seeds: Sequence[int], *, keys: Mapping[str, str] | None = None, until: StageKind = StageKind.REPORT
+    seeds: Sequence[int],
+    *,
+    keys: Mapping[tuple[StageKind, str], str] | None = None,
+    until: StageKind = StageKind.REPORT,
 ) -> tuple[Stage, ...]:
     """All stages of a run as far as those of a kind, in the order in which they are done.
 
     Args:
         seeds: of its recipe.
-        keys: by place.
+        keys: by kind and model.
     """
     tuned = [tuned_name(seed) for seed in seeds]
     stages = [
@@ -92,7 +95,7 @@ def stages_of(
         Stage(kind=StageKind.REPORT),
     ]
     wanted = [stage for stage in stages if stage.kind.order <= until.order]
-    return tuple(wanted if keys is None else (replace(stage, key=keys[stage.place]) for stage in wanted))
+    return tuple(wanted if keys is None else (replace(stage, key=keys[stage.kind, stage.model]) for stage in wanted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,25 @@ Tokens are exact, for a step holds so many; questions are at most so many. Time 
 base was seen to have on two cores, in proportion to the model's parameters, or from a pace that the user names; rows
 are taken to be as many as the starter's. What cells share is counted once, as the pipeline does it.
 
-Invariant: reads no row and hashes no file. Cost: 60 ms a cell. Rejected: a trial step of each cell, which needs the
+Invariant: it counts what runs would do, for the keys are made by the same function (runs/keys.py); no row is read and
+no weights are hashed. Cost: 60 ms a cell. Rejected: a trial step of each cell, which needs the
 data and the model.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from openflan.mixture.planning import SPEED
 from openflan.recipes.recipe import Recipe
+from openflan.runs.keys import Contents, keyed_stages
 from openflan.runs.plan import Resolved, resolve
-from openflan.runs.stages import UNTUNED, Stage, StageKind, stages_of, tuned_name
-from openflan.stage import fingerprint_of
+from openflan.runs.stages import Stage, StageKind
 from openflan.study.grid import Cell, Grid
 from openflan.study.sizes import parameters_of
+from openflan.tasks.catalog import Entry
+from openflan.tasks.sources import source_name
+from openflan.tasks.splits import Role
 
 __all__ = ["PACE", "CellForecast", "Forecast", "Pace", "forecast", "weights_of"]
 
@@ -132,31 +136,24 @@ def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
 
 def _stages(cell: Cell, recipe: Recipe, found: Resolved) -> tuple[Stage, ...]:
     """A cell's stages with stand-ins for keys: equal where the keys would be, without a look at rows and weights."""
-    path = cell.data.get("model", {}).get("path", "starter")
-    model = [path, recipe.model.revision]
-    tuned = sorted(entry.spec.name for entry in found.division.tuned)
-    measured = sorted(entry.spec.name for entry in (*found.measured_held_out, *found.measured_seen))
-    mixture = [
-        tuned,
-        sorted(entry.spec.name for entry in found.measured_held_out),
-        recipe.prompts.tuning_settings,
-        recipe.mixture.model_dump(mode="json"),
-        [recipe.training.steps, recipe.training.tokens_per_batch],
-    ]
-    adapter = recipe.model.adapter
-    tuning = [mixture, model, recipe.training.model_dump(mode="json"), adapter and adapter.model_dump(mode="json")]
-    asked = [
-        measured,
-        recipe.prompts.asking_settings,
-        recipe.evaluation.model_dump(mode="json", exclude={"bootstrap", "score", "tasks"}),
-    ]
-    trainings = {tuned_name(seed): fingerprint_of([tuning, seed]) for seed in recipe.seeds}
-    keys = {
-        "mixture": fingerprint_of([mixture, list(recipe.seeds)]),
-        **{f"training/{name}": key for name, key in trainings.items()},
-        **{f"evaluation/{name}": fingerprint_of([asked, key]) for name, key in {UNTUNED: model, **trainings}.items()},
-    }
-    return stages_of(recipe.seeds, keys=keys, until=min(cell.until, StageKind.EVALUATION, key=lambda kind: kind.order))
+    named = [cell.data.get("model", {}).get("path", "starter"), found.model.revision]
+    local = cell.needs is None and found.model.folder is not None
+
+    def rows(entries: Iterable[Entry], role: Role) -> dict[str, list[str]]:
+        return {e.spec.name: [e.spec.fingerprint, source_name(e, role, data=found.data)] for e in entries}
+
+    held = found.measured_held_out
+    chooses = [entry for entry in held if recipe.evaluation.validation_rows and "validation" in entry.spec.splits]
+    contents = Contents(
+        model=named,
+        tokenizer=found.model.tokenizer_fingerprint if local else named,
+        tuned=rows(found.division.tuned, "train"),
+        held_out=rows(held, "test"),
+        seen=rows(found.measured_seen, "test"),
+        choosing=rows(chooses, "validation"),
+        errata=sorted(found.errata),
+    )
+    return keyed_stages(recipe, contents, min(cell.until, StageKind.EVALUATION, key=lambda kind: kind.order))
 
 
 def _questions(recipe: Recipe, found: Resolved) -> int:

@@ -35,6 +35,7 @@ __all__ = [
     "load_twin",
     "rows_at_hand",
     "source_fingerprint",
+    "source_name",
 ]
 
 
@@ -137,6 +138,16 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
         return fingerprint_of([hash_file(file) for file in files])
     asked = ["hub", source.hub, source.config, source.revision, split, start, stop]
     return fingerprint_of([*asked, *source.patterns(split)])
+
+
+def source_name(entry: Entry, role: Role, *, data: Path | None = None) -> str:
+    """What a role's rows are read from, without a look into it: stands for `source_fingerprint` in a forecast."""
+    split, *_ = _parse_split(entry, role)
+    try:
+        path = _local_path(entry, role, split, data)
+    except UserError:
+        return f"no file in {data}"
+    return source_fingerprint(entry, role, data=data) if path is None else str(path)
 
 
 @cache

@@ -236,7 +236,7 @@ def test_a_run_folder_of_another_version_is_refused(finished, tmp_path):
 
 def test_real_rows_a_foreign_checkpoint_and_its_tokenizer_go_through(shared, tmp_path):
     recipe = load_recipe(
-        Path(__file__).parents[1] / "recipes" / "real-small.yaml",
+        Path(__file__).parents[2] / "recipes" / "real-small.yaml",
         [
             f"tasks.data={shared / 'data'}",
             f"model.path={shared / 'models' / 'stories260K'}",
