@@ -47,7 +47,10 @@ def list_(
             sys.stdout.write(f"{indent + name:<40} {count:>3} tasks  {meanings[name]}\n")
         return
     if json_:
-        records = [{"collection": e.collection, **e.spec.model_dump(mode="json")} for e in chosen]
+        records = [
+            {"collection": e.collection, **e.spec.model_dump(mode="json"), "compares": e.spec.normal_forms}
+            for e in chosen
+        ]
         sys.stdout.write(json.dumps(records, ensure_ascii=False) + "\n")
         return
     _print_table(chosen, list(known.clusters))
@@ -82,6 +85,10 @@ def _print_table(tasks: list["openflan.Task"], clusters: list[str]) -> None:
                 _source(spec) + _unverified(spec, "files"),
             )
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table, highlight=False)
+    forms = {name: form for task in tasks for name, form in task.spec.normal_forms.items()}
+    if forms:
+        sys.stdout.write("\nwhat counts when answers are compared\n")
+        sys.stdout.writelines(f"  {name:<18} {form}\n" for name, form in sorted(forms.items()))
 
 
 def _unverified(spec: "openflan.TaskSpec", what: str) -> str:
@@ -92,8 +99,8 @@ def _unverified(spec: "openflan.TaskSpec", what: str) -> str:
 def _source(spec: "openflan.TaskSpec") -> str:
     source = spec.source
     if source.hub:
-        part = source.config or (source.patterns(next(iter(source.files)))[0] if source.files else "")
-        return f"{source.hub} {part}".rstrip() + (" (by hand)" if source.by_hand else "")
+        folder = source.patterns(next(iter(source.files)))[0].partition("/")[0].strip("*") if source.files else ""
+        return f"{source.hub} {source.config or folder}".rstrip() + (" (by hand)" if source.by_hand else "")
     return f"starter world: {source.starter}" if source.starter else "your files" if source.local_files else "by hand"
 
 
@@ -151,6 +158,7 @@ def _print_facts(task: "openflan.Task", errata: frozenset[str]) -> None:
     facts = {
         "cluster": spec.cluster + (f" / {spec.subcluster}" if spec.subcluster else ""),
         "kind": f"{spec.kind}; {', '.join(spec.metrics)}",
+        "compares": "; ".join(f"{name}: {form}" for name, form in spec.normal_forms.items()),
         "source": _source(spec) + (f" @ {spec.source.revision}" if spec.source.revision else ""),
         "by hand": spec.source.by_hand or "",
         "splits": "; ".join(f"{role}: {text}" for role, text in spec.splits.items()),

@@ -23,6 +23,7 @@ def check(
         chosen = openflan.Tasks(folder or []).select(*(words or ["mine" if folder else "catalog"]))
     checked = [task.check(data=data) for task in chosen]
     faults = [fault for one in checked for fault in one.faults]
+    remarks = [(one.task, remark) for one in checked for remark in one.remarks]
     counts = {
         "tasks": len(checked),
         "templates": sum(one.templates for one in checked),
@@ -32,9 +33,11 @@ def check(
     }
     if json_:
         errors = [{"task": f.task, "where": f.where, "what": f.what} for f in faults]
-        sys.stdout.write(json.dumps({**counts, "errors": errors}, ensure_ascii=False) + "\n")
+        notes = [{"task": task, "what": what} for task, what in remarks]
+        sys.stdout.write(json.dumps({**counts, "errors": errors, "remarks": notes}, ensure_ascii=False) + "\n")
     else:
         sys.stdout.writelines(f"{f.task}: {f.what}  ({f.where})\n" for f in faults)
+        sys.stdout.writelines(f"{task}: remark: {what}\n" for task, what in remarks)
         sys.stdout.write(
             f"{counts['tasks']} tasks, {counts['templates']} templates; {counts['prompts']:,} prompts rendered from"
             f" {counts['rows']:,} rows ({counts['dropped']:,} left out by cleaning): {len(faults)} faults\n"

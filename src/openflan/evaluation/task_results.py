@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.metrics import SIGNATURES
+from openflan.evaluation.metrics import metric_signature
 from openflan.evaluation.statistics import interval, resample_tasks
 from openflan.records import Record
 
@@ -108,11 +108,16 @@ class TaskResult(Record):
     models: dict[str, TemplateSpread]
     """By model: `untuned`, `seed-0`, …"""
     signatures: dict[str, str] = {}
-    """Settings and library version behind metrics whose value depends on them, by metric (BLEU, ROUGE)."""
+    """By metric of generated answers: in which normal form it compares, and a library's settings and version."""
     gain: TaskGain | None = None
     """None where there is no untuned or no tuned model."""
     leakage: dict[str, CleanSplit] = {}
     """By model, where the leak certificate found items of the task in the tuning set and left them there."""
+
+
+def _signatures(metrics: Sequence[str]) -> dict[str, str]:
+    signed = {name: metric_signature(name) for name in metrics}
+    return {name: signature for name, signature in signed.items() if signature is not None}
 
 
 def task_results(
@@ -142,7 +147,7 @@ def task_results(
             chance=chance(matrix),
             majority=majority(matrix),
             models={name: spread_of(matrices[task], samples=samples) for name, matrices in models.items()},
-            signatures={name: SIGNATURES[name]() for name in (matrix.metric, *matrix.others) if name in SIGNATURES},
+            signatures=_signatures((matrix.metric, *matrix.others)),
             gain=None
             if untuned is None or len(models) < 2
             else _gain(

@@ -44,12 +44,12 @@ __all__ = ["import_promptsource"]
 _METRICS = {
     "Accuracy": ("exact_match",),
     "BLEU": ("bleu",),
-    "COQA F1": ("f1",),
+    "COQA F1": ("f1_squad",),
     "Edit Distance": ("edit_distance",),
     "Pearson Correlation": ("pearson",),
     "ROUGE": ("rouge",),
     "Spearman Correlation": ("spearman",),
-    "Squad": ("exact_match", "f1"),
+    "Squad": ("exact_match_squad", "f1_squad"),
     "Trivia QA": ("exact_match_trivia", "f1_trivia"),
 }
 _ONLY_CHOICES = re.compile(r"(\s|\{%.*?%\}|\{\{[^}]*answer_choices[^}]*\}\})*", re.DOTALL)

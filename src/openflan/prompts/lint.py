@@ -17,6 +17,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from openflan.errors import UserError
+from openflan.prompts.references import ReferenceCheck
 from openflan.prompts.render import BASELINE, TaskRenderer, TemplateId
 from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import clean_row, unrolled
@@ -62,6 +63,8 @@ class TaskCheck:
     dropped: int = 0
     """Rows that cleaning left out."""
     faults: list[Fault] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """What may be meant so: references that lose something in the normal form of a metric."""
 
 
 def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -> TaskCheck:
@@ -96,6 +99,7 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -
     if data is not None and (data / entry.spec.name).is_dir():
         for path in _files(data / entry.spec.name):
             _check_rows(renderer, _read(entry, path, report, checked), report, checked)
+    checked.remarks += report.references.remarks
     return checked
 
 
@@ -106,6 +110,7 @@ class _Reporter:
         self._task = entry.spec.name
         self._checked = checked
         self._counts: dict[tuple[str, str], int] = {}
+        self.references = ReferenceCheck(metrics=() if entry.spec.is_classification else entry.spec.metrics)
 
     def __call__(self, what: str, where: str) -> None:
         kind = (re.sub(r"'[^']*'|\d+", "", what), re.sub(r"\brow \d+|, line \d+", "", where))
@@ -201,6 +206,7 @@ def _check_rows(
             report(error.what, error.where or spec.name)
             continue
         seen.update(answer.references)
+        report.references.look(answer.references)
         if not any(not spec.templates[number].inverted for number in fitting):
             report("no template that asks for the answer fits", f"{spec.name}, row {row.index + 1}")
         plain = json.dumps(row.fields, ensure_ascii=False, default=str)

@@ -20,6 +20,7 @@ from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.columns import column_error
+from openflan.tasks.normal_forms import NORMAL_FORMS
 from openflan.tasks.splits import Role, parse_slice
 
 __all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
@@ -27,9 +28,13 @@ __all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
 Metric = Literal[
     "accuracy",
     "exact_match",
+    "exact_match_squad",
     "exact_match_trivia",
+    "exact_match_drop",
     "f1",
+    "f1_squad",
     "f1_trivia",
+    "f1_drop",
     "bleu",
     "rouge",
     "edit_distance",
@@ -287,6 +292,11 @@ class TaskSpec(_Strict):
     def names(self) -> tuple[str, ...]:
         """Names of the row that templates may use."""
         return self.fields or tuple(self.columns)
+
+    @property
+    def normal_forms(self) -> dict[str, str]:
+        """What counts when an answer is compared, in words, by metric of generated answers."""
+        return {name: str(NORMAL_FORMS[name]) for name in self.metrics if name in NORMAL_FORMS}
 
     @property
     def code_cluster(self) -> str:

@@ -3,6 +3,7 @@
 `METRICS` score one generated answer against its references; their mean over rows is the task's score, which a
 bootstrap can resample. `AGGREGATES` score all ranked answers under a template at once and stand beside accuracy.
 
+Invariant: an answer of nothing scores 0.
 Rejected: corpus BLEU as a row metric; it is no mean over rows, so it has no paired interval by row.
 """
 
@@ -17,47 +18,30 @@ from openflan.evaluation.metrics.choices import (
     pearson,
     spearman,
 )
-from openflan.evaluation.metrics.matching import edit_distance, exact_match, exact_match_trivia, f1, f1_trivia
-from openflan.evaluation.metrics.normal_forms import normalise, normalise_trivia
+from openflan.evaluation.metrics.matching import edit_distance, exact_match, f1, f1_drop
 from openflan.evaluation.metrics.overlap import bleu, bleu_signature, rouge, rouge_signature
+from openflan.tasks.normal_forms import NORMAL_FORMS
 
-__all__ = [
-    "AGGREGATES",
-    "METRICS",
-    "SIGNATURES",
-    "Choices",
-    "bleu",
-    "bleu_signature",
-    "edit_distance",
-    "exact_match",
-    "exact_match_groups",
-    "exact_match_trivia",
-    "f1",
-    "f1_binary",
-    "f1_macro",
-    "f1_trivia",
-    "matthews",
-    "normalise",
-    "normalise_trivia",
-    "pearson",
-    "rouge",
-    "rouge_signature",
-    "spearman",
-]
+__all__ = ["AGGREGATES", "METRICS", "Choices", "metric_signature"]
 
 METRICS: Mapping[str, Callable[[str, Sequence[str]], float]] = {
-    "exact_match": exact_match,
-    "exact_match_trivia": exact_match_trivia,
-    "f1": f1,
-    "f1_trivia": f1_trivia,
+    **{name: exact_match(name) for name in NORMAL_FORMS if name.startswith("exact_match")},
+    **{name: f1(name) for name in ("f1", "f1_squad", "f1_trivia")},
+    "f1_drop": f1_drop,
     "bleu": bleu,
     "rouge": rouge,
     "edit_distance": edit_distance,
 }
-"""Metrics of one generated answer by the name a task uses."""
+"""Metrics of one generated answer by the name a task uses; each has its normal form in `NORMAL_FORMS`."""
 
-SIGNATURES: Mapping[str, Callable[[], str]] = {"bleu": bleu_signature, "rouge": rouge_signature}
-"""Settings and version of the libraries that compute a metric, for metrics whose value depends on them."""
+
+def metric_signature(name: str) -> str | None:
+    """What a metric's value depends on: its normal form, and settings and version of a library; None of ranked ones."""
+    library = {"bleu": bleu_signature, "rouge": rouge_signature}.get(name)
+    if name not in NORMAL_FORMS:
+        return None
+    return str(NORMAL_FORMS[name]) + (f"|{library()}" if library else "")
+
 
 AGGREGATES: Mapping[str, Callable[[Choices], float]] = {
     "f1_binary": f1_binary,

@@ -1,13 +1,16 @@
 """Overlap of n-grams as the field's own packages have it: rouge-score's ROUGE and sacrebleu's BLEU, with signatures.
 
-ROUGE is deterministic (no bootstrap median). BLEU is that of one sentence, with the international tokeniser and
-exponential smoothing, as the paper's code; a task's score is the mean over sentences, which a bootstrap can resample.
-It is not the BLEU of the whole corpus that papers on translation give, and the two may not be compared.
+ROUGE is deterministic (no bootstrap median) and knows every script (`rouge_words`); on English it is rouge-score's to
+the last digit. BLEU is that of one sentence, with the international tokeniser and exponential smoothing, as the paper's
+code; a task's score is the mean over sentences, which a bootstrap can resample. It is not the BLEU of the whole corpus
+that papers on translation give, and the two may not be compared.
 """
 
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
+
+from openflan.tasks.normal_forms import rouge_words
 
 __all__ = ["bleu", "bleu_signature", "rouge", "rouge_signature"]
 
@@ -22,14 +25,19 @@ def rouge_signature() -> str:
     """The settings, with rouge-score's version."""
     from importlib.metadata import version
 
-    return f"mean of rouge1 and rougeL F|best of refs|stemmer:yes|version:{version('rouge-score')}"
+    return f"mean of rouge1 and rougeL F|best of refs|stemmer:yes|tok:units|version:{version('rouge-score')}"
 
 
 @cache
 def _rouge() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
+    from rouge_score.tokenizers import Tokenizer
 
-    return RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
+    class Words(Tokenizer):  # type: ignore[misc]
+        def tokenize(self, text: str) -> list[str]:
+            return rouge_words(text)
+
+    return RougeScorer(["rouge1", "rougeL"], tokenizer=Words())
 
 
 def bleu(answer: str, references: Sequence[str]) -> float:
