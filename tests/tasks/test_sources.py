@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +11,7 @@ import pytest
 
 from openflan.errors import UserError
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.sources import TWINS, find_data, load_rows, source_fingerprint
+from openflan.tasks.sources import TWINS, find_data, load_rows, origin, source_fingerprint
 from openflan.tasks.spec import TaskSpec
 
 ROWS = [{"text": f"row {number}, é\u2028", "label": number % 2} for number in range(10)]
@@ -241,10 +243,72 @@ def test_a_data_folder_may_name_the_file_after_the_role(tmp_path):
     assert len(load_rows(there, "test", data=tmp_path)) == 2
 
 
-def test_a_task_that_the_data_folder_lacks_is_named(tmp_path):
+def test_a_task_whose_folder_lacks_a_split_is_named(tmp_path):
+    (tmp_path / "mine").mkdir()
     with pytest.raises(UserError, match=r"no file of split 'train' for task 'mine'; put train\.jsonl") as caught:
         load_rows(entry(tmp_path, source=HUB), "train", data=tmp_path)
     assert caught.value.where == str(tmp_path / "mine")
+
+
+def test_a_task_that_the_data_folder_lacks_comes_from_the_hub_or_its_twin(tmp_path):
+    mine = entry(tmp_path, source=HUB)
+    there = tmp_path / "rows"
+    there.mkdir()
+    with pytest.raises(
+        UserError, match=r"hub can't be reached; put its files into .*rows.mine, or unset HF_HUB_OFFLINE"
+    ):
+        load_rows(mine, "train", data=find_data(str(there)))
+    (tmp_path / "mine.twin.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    data = find_data(f"{there}{os.pathsep}twins")
+    assert len(load_rows(mine, "train", data=data)) == 6
+    assert origin(mine, "train", data=data) == "twin"
+    (there / "mine").mkdir()
+    (there / "mine" / "train.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    assert len(load_rows(mine, "train", data=data)) == len(ROWS)
+    assert origin(mine, "train", data=data) == "folder of data"
+    assert origin(mine, "train") == "hub, owner/mine at main"
+
+
+def test_several_folders_are_looked_through_in_their_order(tmp_path):
+    for number, name in enumerate(("first", "second")):
+        folder = tmp_path / name / ("other" if number == 0 else "mine")
+        folder.mkdir(parents=True)
+        (folder / "train.jsonl").write_text(json_lines(ROWS[: number + 1]), encoding="utf-8")
+    data = find_data(os.pathsep.join(["first", "second"]), lambda name: tmp_path / name)
+    mine = entry(tmp_path, source=HUB)
+    assert len(load_rows(mine, "train", data=data)) == 2
+    shared = entry(tmp_path, source=HUB, dataset="other", name="another")
+    assert len(load_rows(shared, "train", data=data)) == 1  # its own name is nowhere, its dataset's is
+
+
+def test_a_folder_may_mix_kinds_of_files_but_not_for_one_split(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text(json_lines(ROWS), encoding="utf-8")
+    (folder / "test.csv").write_text("text,label\na,1\n", encoding="utf-8")
+    mine = entry(tmp_path, source=HUB, splits={"train": "train", "test": "test"})
+    assert (len(load_rows(mine, "train", data=tmp_path)), len(load_rows(mine, "test", data=tmp_path))) == (10, 1)
+    pq.write_table(pa.Table.from_pylist(ROWS), folder / "train.parquet")
+    with pytest.raises(UserError, match=r"two files of split 'train': train.jsonl and train.parquet"):
+        load_rows(mine, "train", data=tmp_path)
+
+
+def test_a_recipe_beside_task_files_is_no_task(my_tasks, tmp_path):
+    shutil.copytree(my_tasks, tmp_path / "tasks")
+    beside = {
+        "recipe.yaml": "name: mine\nmodel: {path: starter}\ntasks:\n  use: [mine]\n  folders: [.]\n",
+        "compose.yaml": "services:\n  db: {image: x}\n---\nsecond: document\n",
+        ".hidden/task.yaml": "name: task\ncluster: nothing\n",
+    }
+    for name, text in beside.items():
+        (tmp_path / "tasks" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "tasks" / name).write_text(text, encoding="utf-8")
+    assert open_catalog([tmp_path / "tasks"], collections=()).entries.keys() == (
+        open_catalog([my_tasks], collections=()).entries.keys()
+    )
+    (tmp_path / "tasks" / "half.yaml").write_text("name: half\nmetrics: [accuracy]\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"half\.yaml"):
+        open_catalog([tmp_path / "tasks"], collections=())
 
 
 def test_local_files_do_not_move_to_the_data_folder(tmp_path):

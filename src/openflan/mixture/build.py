@@ -38,7 +38,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.recipe import Recipe
 from openflan.stage import fingerprint_of
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, load_rows
+from openflan.tasks.sources import SourceRow, load_rows, origin
 
 __all__ = ["Mixing", "build_mixture"]
 
@@ -133,6 +133,11 @@ def _ledger(
         steps=recipe.training.steps,
         tokens_per_batch=recipe.training.tokens_per_batch,
         left_out=tuple(sorted(set(rows) - set(kept))),
+        missing=tuple(entry.spec.name for entry in mixing.division.missing),
+        origins={
+            **{entry.spec.name: origin(entry, "test", data=mixing.work.data) for entry in mixing.measured},
+            **{entry.spec.name: origin(entry, "train", data=mixing.work.data) for entry in mixing.division.tuned},
+        },
         tasks={
             name: LedgerTask(
                 cluster=specs[name].cluster,

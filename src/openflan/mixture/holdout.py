@@ -41,6 +41,8 @@ class HoldOut:
     held_out: tuple[Entry, ...]
     condemned: tuple[Condemned, ...] = ()
     """Tasks of other clusters that left tuning because of their lineage."""
+    missing: tuple[Entry, ...] = ()
+    """Tasks left out because their rows must be fetched by hand (`tasks.missing: leave_out`)."""
 
 
 def hold_out(

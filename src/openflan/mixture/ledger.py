@@ -88,6 +88,10 @@ class Ledger(FileRecord):
     tokens_per_batch: int
     left_out: tuple[str, ...]
     """Tasks of which the leak check left no row."""
+    missing: tuple[str, ...] = ()
+    """Tasks left out because their rows must be fetched by hand."""
+    origins: dict[str, str] = {}
+    """By task, tuned or measured: where its rows were read (openflan.tasks.sources.origin)."""
     tasks: dict[str, LedgerTask]
 
     @property

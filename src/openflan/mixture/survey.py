@@ -62,9 +62,7 @@ class Survey:
     unchecked: tuple[str, ...] = ()
     """Held-out tasks whose rows are not at hand, so that no training row could be held against them."""
     absent: tuple[str, ...] = ()
-    """Tasks that the folder of data lacks; `openflan mix` would stop there."""
-    by_hand: tuple[str, ...] = ()
-    """Tasks whose rows a form or licence keeps from being downloaded."""
+    """Tasks that the folders of data lack, so that their rows come from the hub."""
     left_out: tuple[str, ...] = ()
     """Tasks that the leak check leaves no row of."""
 
@@ -94,8 +92,7 @@ def survey(
     facts = {one.entry.spec.name: one for one in _expected(recipe, division, away, model, errata)}
     known = Survey(
         facts=(),
-        absent=tuple(e.spec.name for e in away if data is not None and not estimate),
-        by_hand=tuple(e.spec.name for e in away if e.spec.source.by_hand),
+        absent=tuple(e.spec.name for e in away if data is not None and not estimate and not e.spec.source.by_hand),
     )
     if here:
         counted, known = _counted(recipe, division, measured, model, here, known, data=data, errata=errata)

@@ -24,7 +24,7 @@ from openflan.tasks.cleaning import clean_row, unrolled
 from openflan.tasks.lineage import known_corpora
 from openflan.tasks.readers import ENDINGS, is_rows, read_rows
 from openflan.tasks.rows import STEPS
-from openflan.tasks.sources import SourceRow
+from openflan.tasks.sources import SourceRow, folders_of
 from openflan.tasks.spec import Template
 
 __all__ = ["Fault", "TaskCheck", "check_task"]
@@ -96,8 +96,8 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -
             report("no such file of rows", str(path))
             continue
         _check_rows(renderer, _read(entry, path, report, checked), report, checked)
-    if data is not None and (data / entry.spec.name).is_dir():
-        for path in _files(data / entry.spec.name):
+    for folder in folders_of(entry, data):
+        for path in _files(folder):
             _check_rows(renderer, _read(entry, path, report, checked), report, checked)
     checked.remarks += report.references.remarks
     return checked

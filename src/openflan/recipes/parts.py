@@ -104,8 +104,11 @@ class TasksPart(Part):
     folders: Annotated[tuple[str, ...], NAMES] = ()
     """Folders of your own task files."""
     data: Annotated[str | None, NAMES] = None
-    """A folder with `<task>/<split>.*` files to read in place of the hub, or `twins`, the catalog's own sample rows;
-    by default the folder that the environment variable OPENFLAN_DATA names, if any."""
+    """Folders with `<task>/<split>.*` files to read in place of the hub (several as in PATH, `rows:more`), or `twins`,
+    the catalog's own sample rows, or both (`rows:twins`): a task that no folder has comes from the hub, or its twin.
+    By default what the environment variable OPENFLAN_DATA names, if any."""
+    missing: Annotated[Literal["fail", "leave_out"], NAMES] = "fail"
+    """What to do about tasks whose rows must be fetched by hand and are not there: `leave_out` goes on without them."""
 
 
 class StylePart(Part):

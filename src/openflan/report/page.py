@@ -31,6 +31,7 @@ from openflan.report.sections import (
     mean_mfu,
     mixture_clusters,
     task_lines,
+    tasks_by_origin,
     template_data,
 )
 from openflan.report.training_plots import loss_drawing, task_curves, task_loss_drawing
@@ -144,6 +145,8 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         total=cost_sum(costs),
         mfu=mean_mfu(material.metrics),
         mixture=mixture_clusters(material.ledger),
+        origins=tasks_by_origin(material.ledger),
+        missing=material.ledger.missing,
         leakage=material.leakage,
         certificate=certificate_lines(material.leakage, results) if material.leakage else [],
         held_out_tasks=[line.result for line in lines if line.result.role == "held_out"],

@@ -36,8 +36,18 @@ __all__ = [
     "mean_mfu",
     "mixture_clusters",
     "task_lines",
+    "tasks_by_origin",
     "template_data",
 ]
+
+
+_PLACES = {
+    "folder of data": "the folder of data",
+    "own files": "the task's own files",
+    "starter world": "the starter world",
+    "twin": "the sample rows that come with openflan",
+}
+"""Places of rows as a sentence names them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,6 +224,14 @@ def mixture_clusters(ledger: Ledger) -> list[MixtureCluster]:
         line = MixtureTask(task=name, rows=task.rows, rate=task.rate, drawn=drawn, tokens=tokens)
         clusters.setdefault(task.cluster, []).append(line)
     return [MixtureCluster(cluster=name, tasks=tasks) for name, tasks in sorted(clusters.items())]
+
+
+def tasks_by_origin(ledger: Ledger) -> list[tuple[str, list[str]]]:
+    """Where rows were read, the tasks of each kind of place: every hub is one kind."""
+    places: dict[str, list[str]] = {}
+    for name, place in sorted(ledger.origins.items()):
+        places.setdefault("the hub" if place.startswith("hub") else _PLACES.get(place, place), []).append(name)
+    return sorted(places.items(), key=lambda found: -len(found[1]))
 
 
 def loss_lines(logs: Mapping[int, Sequence[StepReport]]) -> list[LossLine]:

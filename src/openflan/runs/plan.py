@@ -27,7 +27,7 @@ from openflan.runs.keys import Contents, keyed_stages, settings_of_tuning
 from openflan.runs.stages import Stage, StageKind
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata
-from openflan.tasks.sources import find_data, source_fingerprint
+from openflan.tasks.sources import find_data, must_be_fetched, source_fingerprint
 from openflan.tasks.spec import TaskSpec
 from openflan.tasks.splits import Role
 
@@ -126,7 +126,10 @@ def resolve(recipe: Recipe) -> Resolved:
         raise UserError(f"no task '{unknown[0]}'", where="tasks.splits", how=how)
     if not entries:
         raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
-    division = hold_out(entries, wanted.hold_out, kin=wanted.kin, lineage=wanted.lineage)
+    missing = tuple(entry for entry in entries if wanted.missing == "leave_out" and must_be_fetched(entry, data=data))
+    there = [entry for entry in entries if entry not in missing]
+    division = hold_out(there, wanted.hold_out, kin=wanted.kin, lineage=wanted.lineage)
+    division = replace(division, missing=missing)
     division = first_of_clusters(division, recipe.mixture.tasks_per_cluster)
     model = find_model(recipe.model, recipe.find(recipe.model.path))
     if model.adapter is not None:
@@ -155,7 +158,9 @@ def make_plan(recipe: Recipe) -> Plan:
             where="tasks.hold_out",
             how="hold out a cluster, e.g. --set tasks.hold_out=[natural_language_inference]",
         )
-    for entry in {e.spec.name: e for e in (*division.tuned, *held, *seen)}.values():
+    used = {e.spec.name: e for e in (*division.tuned, *held, *seen)}
+    _refuse_missing([entry for entry in used.values() if must_be_fetched(entry, data=data)])
+    for entry in used.values():
         TaskRenderer(entry)
     chooses = [
         entry for entry in held if recipe.evaluation.validation_rows and has_rows(entry, "validation", data=data)
@@ -180,6 +185,16 @@ def make_plan(recipe: Recipe) -> Plan:
         errata=errata,
         keyed=keyed_stages(recipe, contents),
     )
+
+
+def _refuse_missing(missing: Sequence[Entry]) -> None:
+    """Stop before anything is downloaded where rows must be fetched by hand."""
+    if missing:
+        names = ", ".join(entry.spec.name for entry in missing)
+        how = (
+            "`openflan plan` says how; give their folder with --data, or leave them out: --set tasks.missing=leave_out"
+        )
+        raise UserError(f"the rows of {names} must be fetched by hand", where="tasks.use", how=how)
 
 
 def _measured(recipe: Recipe, division: HoldOut) -> tuple[Entry, ...]:

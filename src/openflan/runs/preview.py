@@ -12,7 +12,8 @@ from openflan.mixture.planning import SPEED, MixPlan, Speed, plan_mixture
 from openflan.mixture.survey import Survey, survey
 from openflan.mixture.workers import default_workers
 from openflan.recipes.recipe import Recipe
-from openflan.runs.plan import resolve
+from openflan.runs.plan import Resolved, resolve
+from openflan.tasks.sources import must_be_fetched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ __all__ = ["MissingRows", "MixturePreview", "preview_mixture"]
 class MissingRows:
     """Tasks of which rows are not at hand, or not left, and what that means."""
 
-    kind: Literal["no_rows", "by_hand", "unchecked", "left_out"]
+    kind: Literal["no_rows", "unchecked", "left_out", "missing", "by_hand"]
     text: str
     """A sentence with `{}` for the tasks."""
     tasks: tuple[str, ...]
@@ -101,7 +102,7 @@ def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | No
         held_out=tuple(entry.spec.name for entry in division.held_out),
         kin=tuple(one.entry.spec.name for one in division.condemned),
         leaks=known.leaks,
-        missing=_missing(known),
+        missing=(*_missing(known), *_by_hand(names)),
         speed=SPEED,
     )
 
@@ -110,11 +111,8 @@ def _missing(known: Survey) -> tuple[MissingRows, ...]:
     texts: tuple[MissingRows, ...] = (
         MissingRows(
             kind="no_rows",
-            text="no rows of {} in the folder of data: estimated here, and `openflan mix` would stop",
+            text="no rows of {} in the folder of data: estimated here, and fetched from the hub by `openflan mix`",
             tasks=known.absent,
-        ),
-        MissingRows(
-            kind="by_hand", text="rows must be fetched by hand: {}; give their folder with --data", tasks=known.by_hand
         ),
         MissingRows(
             kind="unchecked",
@@ -128,3 +126,29 @@ def _missing(known: Survey) -> tuple[MissingRows, ...]:
         ),
     )
     return tuple(one for one in texts if one.tasks)
+
+
+def _by_hand(names: Resolved) -> tuple[MissingRows, ...]:
+    """What is left out for it must be fetched by hand; else a line for each such source, and what can be done."""
+    division = names.division
+    left_out = tuple(entry.spec.name for entry in division.missing)
+    used = {e.spec.name: e for e in (*division.tuned, *names.measured_held_out)}
+    missing = {name: e.spec.source.by_hand for name, e in used.items() if must_be_fetched(e, data=names.data)}
+    texts = [
+        MissingRows(kind="missing", text="left out, for their rows must be fetched by hand: {}", tasks=left_out),
+        *(
+            MissingRows(kind="by_hand", text=f"fetch by hand {{}}: {_plain(how)}", tasks=(n,))
+            for n, how in missing.items()
+        ),
+        MissingRows(
+            kind="by_hand",
+            text="then give the folder of {} with --data, or leave them out: --set tasks.missing=leave_out",
+            tasks=tuple(missing),
+        ),
+    ]
+    return tuple(one for one in texts if one.tasks)
+
+
+def _plain(how: str | None) -> str:
+    """Instructions in which braces stand for themselves."""
+    return " ".join((how or "").split()).rstrip(".").replace("{", "{{").replace("}", "}}")

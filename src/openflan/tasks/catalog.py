@@ -9,6 +9,7 @@ asked for are read. Rejected: a registry that
 modules fill when imported, whose content depends on what was imported before.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,9 @@ COLLECTIONS: dict[str, Path] = {
     "cot": _PACKAGE / "tasks" / "cot",
 }
 """The collections that come with openflan."""
+
+
+_TASKS_OWN = re.compile(rb"^(cluster|answer|source|metrics|family)\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,5 +115,13 @@ def _shipped(collection: str) -> tuple[tuple[Path, TaskSpec], ...]:
 
 
 def _tasks_in(folder: Path) -> tuple[tuple[Path, TaskSpec], ...]:
+    """The task files under a folder; hidden folders and what is no task (a recipe beside them) are passed over."""
     paths = [path for path in sorted(folder.rglob("*.yaml")) if not path.name.endswith(".templates.yaml")]
-    return tuple((path, load_task(path)) for path in paths)
+    seen = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return tuple((path, load_task(path)) for path in seen if _is_task(path))
+
+
+def _is_task(path: Path) -> bool:
+    """Whether a file has a key that only tasks have; what is wrong in a task is for `load_task` to say."""
+    text = path.read_bytes()
+    return _TASKS_OWN.search(text) is not None or text.lstrip().startswith(b"{")

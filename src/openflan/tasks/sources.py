@@ -31,8 +31,11 @@ __all__ = [
     "TWINS",
     "SourceRow",
     "find_data",
+    "folders_of",
     "load_rows",
     "load_twin",
+    "must_be_fetched",
+    "origin",
     "rows_at_hand",
     "source_fingerprint",
     "source_name",
@@ -40,7 +43,10 @@ __all__ = [
 
 
 TWINS = Path(":twins:")
-"""In place of a folder of data: read the tasks' twins."""
+"""In place of a folder of data, or after folders: read the tasks' twins."""
+
+_TWINS = "twins"
+"""What a user writes for them."""
 
 _TWIN_ROWS = {"train": slice(None, -4), "validation": slice(-4, -2), "test": slice(-2, None)}
 
@@ -55,10 +61,13 @@ class SourceRow:
 
 
 def find_data(named: str | None, find: Callable[[str], Path] = Path) -> Path | None:
-    """The folder of rows that a setting or, without one, the environment variable OPENFLAN_DATA names.
+    """The folders of rows that a setting or, without one, the environment variable OPENFLAN_DATA names.
+
+    Several are written as in PATH, `rows:more-rows`, and looked through in that order. A task that none of them has
+    comes from its hub, or with `twins` at the end from its twin.
 
     Args:
-        named: a folder, `twins`, or None.
+        named: folders, `twins`, both, or None.
         find: resolves a relative path.
 
     Raises:
@@ -67,19 +76,52 @@ def find_data(named: str | None, find: Callable[[str], Path] = Path) -> Path | N
     where = "tasks.data"
     if named is None and os.environ.get("OPENFLAN_DATA"):
         named, where, find = os.environ["OPENFLAN_DATA"], "OPENFLAN_DATA", Path
-    if named is None or named == "twins":
-        return TWINS if named else None
-    folder = find(named)
-    if not folder.is_dir():
-        raise UserError("no such folder of data", where=f"{where}: {named}", how="check the path")
-    return folder
+    if named is None:
+        return None
+    *folders, last = [named] if find(named).is_dir() else named.split(os.pathsep)
+    twins = last == _TWINS
+    places = [find(folder) for folder in (folders if twins else [*folders, last])]
+    for folder in places:
+        if not folder.is_dir():
+            raise UserError("no such folder of data", where=f"{where}: {named}", how="check the path")
+    return Path(os.pathsep.join([*map(str, places), *([str(TWINS)] if twins else [])]))
+
+
+def _places(data: Path | None) -> tuple[list[Path], bool]:
+    """The folders to look through, and whether twins stand in for what they lack."""
+    text, twins = ("" if data is None else str(data)), False
+    if text.endswith(str(TWINS)):
+        text, twins = text.removesuffix(str(TWINS)).removesuffix(os.pathsep), True
+    folders = [Path(text)] if Path(text).is_dir() else [Path(part) for part in text.split(os.pathsep) if part]
+    return (folders if text else []), twins
+
+
+def folders_of(entry: Entry, data: Path | None) -> list[Path]:
+    """Where a task's files lie among folders of data: the first folder of its name, else of its dataset's."""
+    for name in dict.fromkeys((entry.spec.name, entry.spec.dataset)):
+        if there := [folder / name for folder in _places(data)[0] if name and (folder / name).is_dir()]:
+            return there[:1]
+    return []
+
+
+def origin(entry: Entry, role: Role, *, data: Path | None = None) -> str:
+    """Where a role's rows are read from, in words that name no path of this machine."""
+    source = entry.spec.source
+    if source.starter is not None:
+        return "starter world"
+    if source.local_files is not None:
+        return "own files"
+    path = _local_path(entry, role, _parse_split(entry, role)[0], data)
+    if path is None:
+        return "by hand" if source.hub is None else f"hub, {source.hub} at {source.revision or 'main'}"
+    return "twin" if _is_twin(entry, path) else "folder of data"
 
 
 def load_rows(entry: Entry, role: Role, *, data: Path | None = None, limit: int | None = None) -> list[SourceRow]:
     """The rows that a task uses for training, validation or test.
 
     Args:
-        data: a folder with `<task>/<split>.*` files that stands in for the hub, or `TWINS`.
+        data: what `find_data` found: folders with `<task>/<split>.*` files, which stand in for the hub.
         limit: keep at most this many rows, the first ones.
 
     Raises:
@@ -126,6 +168,13 @@ def rows_at_hand(entry: Entry, role: Role, *, data: Path | None = None) -> bool:
         return False
 
 
+def must_be_fetched(entry: Entry, *, data: Path | None = None) -> bool:
+    """Whether a task's rows must be fetched by hand and are neither among the folders of data nor its twin's."""
+    roles: tuple[Role, ...] = ("train", "validation", "test")
+    there = (rows_at_hand(entry, role, data=data) for role in roles if role in entry.spec.splits)
+    return entry.spec.source.by_hand is not None and not any(there)
+
+
 def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) -> str:
     """Hash of what a role's rows are read from: file content, hub id and revision, or the starter's version."""
     source = entry.spec.source
@@ -170,8 +219,8 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
     """Where a role's rows come from, in words, and the rows with their index in the split."""
     split, start, stop = _parse_split(entry, role)
     source = entry.spec.source
-    if data == TWINS and source.starter is None and source.local_files is None:
-        path = _twin(entry)
+    path = _local_path(entry, role, split, data)
+    if path is not None and _is_twin(entry, path):
         every = list(enumerate(unrolled(entry, read_rows(path, entry.spec.columns))))
         return str(path), every if "train" not in entry.spec.splits else every[_TWIN_ROWS[role]]
     shared = {role} <= {"train", "validation"} and _share_a_split(entry)
@@ -209,7 +258,7 @@ def _share_a_split(entry: Entry) -> bool:
 
 
 def _twin(entry: Entry) -> Path:
-    path = entry.path.with_name(f"{entry.spec.name}.twin.jsonl")
+    path = _twin_path(entry)
     if not path.is_file():
         how = "give rows with --data DIR" if entry.collection == "catalog" else "write some rows there in your schema"
         raise UserError(f"task '{entry.spec.name}' has no twin", where=str(path), how=how)
@@ -240,7 +289,12 @@ def _read(
             where=str(entry.path),
             how=f"{source.by_hand}; then give their folder with --data",
         )
-    return f"{source.hub}, {split}", read_hub(entry, split, stream=stream)
+    try:
+        return f"{source.hub}, {split}", read_hub(entry, split, stream=stream)
+    except UserError as error:
+        folders, _ = _places(data)
+        how = f"put its files into {folders[0] / entry.spec.name}, or {error.how}" if folders else error.how
+        raise UserError(error.what, where=error.where, how=how) from error
 
 
 def _local_path(entry: Entry, role: Role, split: str, data: Path | None) -> Path | None:
@@ -255,17 +309,36 @@ def _local_path(entry: Entry, role: Role, split: str, data: Path | None) -> Path
         if not is_rows(path):
             raise UserError("no such file", where=str(path), how=f"mend source.files.{split} in {entry.path}")
         return path
-    if data is None or source.starter is not None:
+    if source.starter is not None:
         return None
-    if data == TWINS:
-        return _twin(entry)
-    folder = data / entry.spec.name
-    names = [f"{name}{ending}" for name in dict.fromkeys((split, role)) for ending in ENDINGS]
+    for folder in folders_of(entry, data):
+        return _file_of(entry, folder, dict.fromkeys((split, role)))
+    return _twin(entry) if _places(data)[1] else None
+
+
+def _file_of(entry: Entry, folder: Path, names: Iterable[str]) -> Path:
+    """The file in a task's folder that holds a split, under the first name that has one; of whatever kind it is."""
     for name in names:
-        if is_rows(folder / name):
-            return folder / name
+        there = [folder / f"{name}{ending}" for ending in ENDINGS if is_rows(folder / f"{name}{ending}")]
+        if len(there) > 1:
+            raise UserError(
+                f"two files of split '{name}': {there[0].name} and {there[1].name}",
+                where=str(folder),
+                how="keep the one that is meant",
+            )
+        if there:
+            return there[0]
+    first = next(iter(names))
     raise UserError(
-        f"no file of split '{split}' for task '{entry.spec.name}'",
+        f"no file of split '{first}' for task '{entry.spec.name}'",
         where=str(folder),
-        how=f"put {names[0]} or another of {', '.join(ENDINGS[1:-1])} there, or leave the task out",
+        how=f"put {first}.jsonl or another of {', '.join(ENDINGS[1:-1])} there, or take the folder away",
     )
+
+
+def _is_twin(entry: Entry, path: Path) -> bool:
+    return entry.spec.source.local_files is None and path == _twin_path(entry)
+
+
+def _twin_path(entry: Entry) -> Path:
+    return entry.path.with_name(f"{entry.spec.name}.twin.jsonl")
