@@ -31,6 +31,7 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "tasks.hold_out": (["natural_language_inference", "sentiment"], {}),
     "tasks.kin": ("none", {}),
     "tasks.lineage": ("keep", {}),
+    "tasks.missing": ("leave_out", {}),
     "tasks.fidelity": ("code-v1", {}),
     "tasks.errata": ({"drop_remainder": True}, {}),
     "tasks.splits": ({"cafe_review": {"train": "train[:20]"}}, {}),
