@@ -28,6 +28,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {name: getattr(numbers, name) for name in numbers.FILTERS}
+    environment.filters |= {name: getattr(numbers, name) for name in numbers.__all__ if name.islower()}
     environment.globals["dash"] = numbers.NONE
     return environment

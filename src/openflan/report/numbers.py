@@ -12,26 +12,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-FILTERS = (
-    "breakable",
-    "count",
-    "duration",
-    "energy",
-    "listed",
-    "outcome",
-    "outcome_words",
-    "p_value",
-    "percent",
-    "plain_name",
-    "points",
-    "shorten",
-    "signed",
-    "span",
-)
-"""What the page's template may call."""
-
 __all__ = [
-    "FILTERS",
     "NONE",
     "GainShown",
     "breakable",
