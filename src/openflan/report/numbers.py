@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 __all__ = [
     "NONE",
@@ -26,9 +26,11 @@ __all__ = [
     "percent",
     "plain_name",
     "points",
+    "setting_text",
     "shorten",
     "signed",
     "span",
+    "with_code",
 ]
 
 GainShown = Literal["gain", "none", "loss"]
@@ -92,6 +94,23 @@ def listed(words: Sequence[object]) -> str:
     """`a, b and c`."""
     texts = [str(word) for word in words]
     return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
+
+
+def with_code(text: str) -> Markup:
+    """A sentence in which words between backticks are set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)
+    )
+
+
+def setting_text(value: object) -> str:
+    """A setting as one would type it: `[a, b]`."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(setting_text, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def duration(seconds: float) -> str:

@@ -23,6 +23,7 @@ __all__ = ["finding_sentence", "findings_of", "study_sentence", "verdict_of"]
 Expect = Literal["higher", "lower", "same"]
 
 _RULE_OF_THREE = 3.0
+_ALL = "all cells"
 
 _MEASURES = {"tuned": "tuned score", "untuned": "untuned score", "gain": "gain of tuning"}
 
@@ -76,12 +77,13 @@ def finding_sentence(finding: Finding, *, verdict: bool = True) -> str:
     seeds = ""
     if len(finding.by_seed) > 1:
         seeds = f"; by seed {listed([signed(value) for value in finding.by_seed.values()])}"
-    expected = "no difference" if finding.expect == "same" else f"it {finding.expect}"
+    expected = "the same" if finding.expect == "same" else finding.expect
+    side = f"over {finding.of}" if finding.of == _ALL else f"with {finding.of}"
     begin = f"{finding.verdict.capitalize()}: the" if verdict else "The"
     return (
-        f"{begin} {_MEASURES[finding.measure]} with {finding.of} {against} "
+        f"{begin} {_MEASURES[finding.measure]} {side} {against} "
         f"{signed(finding.difference)} points (95 % interval {span(finding.ci95, sign=True)}{seeds}); "
-        f"the paper has {expected}."
+        f"the paper has it {expected}."
     )
 
 
@@ -155,4 +157,4 @@ def _label(axis: AxisPart, label: str) -> str:
 
 def _words(study: StudySpec, wanted: Mapping[str, str]) -> str:
     values = [f"{study.axes[name].title or name} {_label(study.axes[name], label)}" for name, label in wanted.items()]
-    return ", ".join(values) or "all cells"
+    return ", ".join(values) or _ALL
