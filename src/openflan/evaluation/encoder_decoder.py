@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from openflan.models.attention import set_attention
+from openflan.models.batching import Batching
+from openflan.models.family import decoder_start, encoded
 from openflan.models.head import logits_at
 
 __all__ = ["score_by_decoder"]
@@ -22,48 +24,37 @@ __all__ = ["score_by_decoder"]
 Tokens = Sequence[int]
 
 
-def score_by_decoder(model: Any, prompts: Sequence[Tokens], options: Sequence[Sequence[Tokens]]) -> list[list[float]]:
-    """Log-likelihoods of each prompt's options."""
-    from transformers.modeling_outputs import BaseModelOutput
+def score_by_decoder(
+    model: Any, prompts: Sequence[Tokens], options: Sequence[Sequence[Tokens]], *, batching: Batching
+) -> list[list[float]]:
+    """Log-likelihoods of each prompt's options.
 
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts], device=model.device)
-    real = torch.tensor([[1] * len(p) + [0] * (longest - len(p)) for p in prompts], device=model.device)
-    set_attention(model, longest)
-    states = model.get_encoder()(input_ids=ids, attention_mask=real).last_hidden_state
-    packs = _packed(options) if _knows_distances_only(model) else _apart(options)
+    Args:
+        batching: what may share a forward: options of a prompt, rows with padding, or nothing.
+    """
+    if batching == "single":
+        return [[_alone(model, prompt, option) for option in own] for prompt, own in zip(prompts, options, strict=True)]
+    packs = _packed(options) if batching == "together" else _apart(options)
     which = torch.tensor([prompt for prompt, _ in packs], device=model.device)
-    start = model.config.decoder_start_token_id
+    start = decoder_start(model)
     fed = [[token for option in own for token in (start, *option[:-1])] for _, own in packs]
     width = max(map(len, fed))
     decoder_ids = torch.tensor([[*tokens, *[0] * (width - len(tokens))] for tokens in fed], device=model.device)
-    mask = torch.full((len(packs), width, width), torch.finfo(torch.float32).min, device=model.device)
-    sequences: list[int] = []
-    tokens: list[int] = []
-    wanted: list[int] = []
-    sizes: list[int] = []
-    for number, (_, own) in enumerate(packs):
-        first = 0
-        for option in own:
-            stop = first + len(option)
-            mask[number, first:stop, first:stop].masked_fill_(
-                torch.ones(len(option), len(option), dtype=torch.bool, device=model.device).tril(), 0.0
-            )
-            sequences += [number] * len(option)
-            tokens += range(first, stop)
-            wanted += option
-            sizes.append(len(option))
-            first = stop
-        mask[number, first:, 0] = 0.0  # padding must see something
+    places = [(number, token) for number, (_, own) in enumerate(packs) for token in range(sum(map(len, own)))]
+    sequences, tokens = (torch.tensor(side, device=model.device) for side in zip(*places, strict=True))
+    masks = {"decoder_attention_mask": _mask(packs, width, model.device)} if batching == "together" else {}
+    inputs = encoded(model, prompts)
+    outputs = inputs.pop("encoder_outputs")
     logits = logits_at(
         model,
-        (torch.tensor(sequences, device=model.device), torch.tensor(tokens, device=model.device)),
-        input_ids=ids[which],
-        attention_mask=real[which],
-        encoder_outputs=BaseModelOutput(last_hidden_state=states[which]),
+        (sequences, tokens),
+        **{name: value[which] for name, value in inputs.items()},
+        encoder_outputs=type(outputs)(last_hidden_state=outputs.last_hidden_state[which]),
         decoder_input_ids=decoder_ids,
-        decoder_attention_mask=mask.unsqueeze(1),
+        **masks,
     )
+    wanted = [token for _, own in packs for option in own for token in option]
+    sizes = [len(option) for _, own in packs for option in own]
     picked = logits[torch.arange(len(wanted)), torch.tensor(wanted, device=model.device)] - logits.logsumexp(-1)
     sums = iter([float(part.sum()) for part in torch.split(picked.double().cpu(), sizes)])
     return [[next(sums) for _ in own] for own in options]
@@ -79,5 +70,25 @@ def _apart(options: Sequence[Sequence[Tokens]]) -> list[tuple[int, list[list[int
     return [(number, [list(option)]) for number, own in enumerate(options) for option in own]
 
 
-def _knows_distances_only(model: Any) -> bool:
-    return hasattr(model.config, "relative_attention_num_buckets")
+def _mask(packs: Sequence[tuple[int, list[list[int]]]], width: int, device: torch.device) -> Tensor:
+    """(B, 1, D, D) Each option sees itself from left to right; padding must see something."""
+    mask = torch.full((len(packs), width, width), torch.finfo(torch.float32).min, device=device)
+    for number, (_, own) in enumerate(packs):
+        first = 0
+        for option in own:
+            stop = first + len(option)
+            mask[number, first:stop, first:stop].masked_fill_(
+                torch.ones(len(option), len(option), dtype=torch.bool, device=device).tril(), 0.0
+            )
+            first = stop
+        mask[number, first:, 0] = 0.0
+    return mask.unsqueeze(1)
+
+
+def _alone(model: Any, prompt: Tokens, option: Tokens) -> float:
+    """Log-likelihood of one option by one forward of the whole model."""
+    fed = [decoder_start(model), *option[:-1]]
+    places = (torch.zeros(len(fed), dtype=torch.long, device=model.device), torch.arange(len(fed), device=model.device))
+    ids, decoder_ids = (torch.tensor([side], device=model.device) for side in (list(prompt), fed))
+    logprobs = logits_at(model, places, input_ids=ids, decoder_input_ids=decoder_ids).log_softmax(-1)
+    return float(logprobs[places[1], torch.tensor(list(option), device=model.device)].double().sum())

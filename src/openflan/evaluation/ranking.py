@@ -9,7 +9,8 @@ Legend: B sequences, T tokens of the longest, N predicting positions, V vocabula
 Invariant: float32 scores equal one forward an option within 1e-4 nats and do not depend on the batch.
 Cost: at most 1 forward token a prompt token. Rejected: a key-value cache copied once an option (two passes, memory
 grows with the options). The mask is always explicit: transformers reads a jump in positions as a new document.
-A model that does not go by the mask (a sliding window, a state-space layer) reads the prompt once an option.
+A model that does not go by the mask (a sliding window, a state-space layer) reads the prompt once an option, and one
+that padding moves only beside sequences of its length (models/family.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +27,8 @@ from openflan.evaluation.encoder_decoder import score_by_decoder
 from openflan.evaluation.scores import OptionScores
 from openflan.models.adapters import soft_prompt
 from openflan.models.attention import obeys_mask
-from openflan.models.batching import group_by_length
+from openflan.models.batching import Batching, group_by_length
+from openflan.models.family import family_of
 from openflan.models.head import logits_at
 
 __all__ = ["Question", "rank_options"]
@@ -83,25 +85,29 @@ def rank_options(
         report: told how many questions each forward finished.
 
     Raises:
-        UserError: not even one sequence fits the memory.
+        UserError: not even one sequence fits the memory, or the model's family can't be asked rightly.
     """
     if prefix := soft_prompt(model):
         questions = [replace(question, prompt=[*prefix, *question.prompt]) for question in questions]
     scores: list[list[float]] = [[0.0] * len(question.options) for question in questions]
+    family = family_of(model)
     with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
         if model.config.is_encoder_decoder:
             lengths = [len(q.prompt) + sum(map(len, q.options)) for q in questions]
 
             def decode(group: Sequence[int]) -> None:
                 chosen = [questions[number] for number in group]
-                scored = score_by_decoder(model, [q.prompt for q in chosen], [q.options for q in chosen])
+                prompts, options = [q.prompt for q in chosen], [q.options for q in chosen]
+                scored = score_by_decoder(model, prompts, options, batching=family.batching)
                 for number, logprobs in zip(group, scored, strict=True):
                     scores[number] = logprobs
                 report(len(group))
 
-            _in_batches(lengths, [0] * len(lengths), batch_tokens, decode, device=model.device)
+            _in_batches(
+                lengths, [0] * len(lengths), batch_tokens, decode, device=model.device, batching=family.batching
+            )
         else:
-            work = _work(model, questions, batch_tokens)
+            work = _work(model, questions, batch_tokens, family.batching)
             vocabulary = model.config.get_text_config().vocab_size
 
             def score(group: Sequence[int]) -> None:
@@ -113,19 +119,23 @@ def rank_options(
 
             lengths = [len(one.bundle.tokens) for one in work]
             logits = [4 * vocabulary * one.predictions for one in work]
-            _in_batches(lengths, logits, batch_tokens, score, device=model.device)
+            _in_batches(lengths, logits, batch_tokens, score, device=model.device, batching=family.batching)
     return [
         OptionScores(logprob=tuple(logprobs), tokens=tuple(map(len, question.options)), texts=tuple(question.texts))
         for question, logprobs in zip(questions, scores, strict=True)
     ]
 
 
-def _work(model: Any, questions: Sequence[Question], batch_tokens: int) -> list[_Work]:
+def _work(model: Any, questions: Sequence[Question], batch_tokens: int, batching: Batching) -> list[_Work]:
     """Sequences for the model: bundles, or an option each where the model does not go by a mask."""
+
+    def masks(size: int) -> bool:
+        return batching == "together" and obeys_mask(model, size)
+
     longest = max((len(q.prompt) + sum(map(len, q.options)) for q in questions), default=0)
     room = min(_LONGEST_BUNDLE, batch_tokens)
-    together = room if obeys_mask(model, max(room, longest)) else None
-    masked = [n for n, q in enumerate(questions) if obeys_mask(model, len(q.prompt) + sum(map(len, q.options)))]
+    together = room if masks(max(room, longest)) else None
+    masked = [n for n, q in enumerate(questions) if masks(len(q.prompt) + sum(map(len, q.options)))]
     bundles = bundle_questions(
         [questions[n].prompt for n in masked], [questions[n].options for n in masked], longest=together
     )
@@ -138,10 +148,12 @@ def _work(model: Any, questions: Sequence[Question], batch_tokens: int) -> list[
         )
         for bundle in bundles
     ]
+    padded = batching in ("together", "padded")  # what padding moves, the option's own last token moves too
     for number in sorted(set(range(len(questions))) - set(masked)):
         question = questions[number]
         for place, option in enumerate(question.options):
-            (bundle,) = bundle_questions([question.prompt], [[option]], longest=None)
+            (bundle,) = bundle_questions([question.prompt], [[option if padded else [*option, 0]]], longest=None)
+            bundle.predicted[0][0] = bundle.predicted[0][0][: len(option)]
             work.append(_Work(bundle=bundle, places=[(number, place)], options=[[option]], closes=int(place == 0)))
     return work
 
@@ -153,13 +165,15 @@ def _in_batches(
     do: Callable[[Sequence[int]], None],
     *,
     device: torch.device,
+    batching: Batching,
 ) -> None:
     """Do everything in batches of like lengths; where memory runs out, in halves of them from then on."""
     budget, limit = batch_tokens, _LOGITS
     left = list(range(len(lengths)))
     while left:
         again: list[int] = []
-        for group in group_by_length([lengths[number] for number in left], padded_tokens=budget):
+        sizes = [lengths[number] for number in left]
+        for group in group_by_length(sizes, padded_tokens=budget, batching=batching):
             members = [left[place] for place in group]
             if again:
                 again += members

@@ -4,21 +4,27 @@ Invariant: a pure function of the lengths; every item is in exactly one group.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
-__all__ = ["fill_rows", "group_by_length", "scoring_tokens"]
+__all__ = ["Batching", "fill_rows", "group_by_length", "scoring_tokens"]
 
 
-def group_by_length(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
+Batching = Literal["together", "padded", "equal", "single"]
+"""What may share a forward: sequences as parts of one, with padding, of one length only, or none (models/family.py)."""
+
+
+def group_by_length(lengths: Sequence[int], *, padded_tokens: int, batching: Batching = "padded") -> list[list[int]]:
     """Cut items into groups of like lengths, each at most `padded_tokens` when padded.
 
     A group also ends where its longest item would be a fifth longer than its shortest: with half again as long, a fifth
     of the starter's training was padding, and steps took a tenth longer (docs/lab-notes.md).
     """
     groups: list[list[int]] = []
+    slack = {"equal": (1.0, 0), "single": (0.0, 0)}.get(batching, (1.2, 4))
     for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
         group = groups[-1] if groups else []
         fits = (len(group) + 1) * lengths[number] <= padded_tokens
-        if group and fits and lengths[number] <= 1.2 * lengths[group[0]] + 4:
+        if group and fits and lengths[number] <= slack[0] * lengths[group[0]] + slack[1]:
             group.append(number)
         else:
             groups.append([number])

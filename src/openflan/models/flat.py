@@ -45,7 +45,7 @@ def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
 
 
 def can_be_flat(model: Any) -> bool:
-    """Whether a model computes examples end to end as it does each alone; tried on a few tokens.
+    """Whether a model computes examples end to end as it does each alone, and its gradients; tried on a few tokens.
 
     Args:
         model: a transformers model, which is left as it was.
@@ -54,23 +54,45 @@ def can_be_flat(model: Any) -> bool:
         return False
     if not obeys_mask(model, 1):
         return False
-    lengths = (3, 7, 2)
+    lengths, borders = (3, 7, 2), [0, 3, 10, 12]
     words = min(int(model.config.get_text_config().vocab_size), 1_000)
     examples = [torch.arange(1, size + 1, device=model.device) * (7 + size) % words for size in lengths]
     was_training = model.training
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.enable_grad():
             alone = torch.cat([logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0)) for ids in examples])
             ids = torch.cat(examples)
             places = torch.cat([torch.arange(size, device=model.device) for size in lengths]).unsqueeze(0)
-            with flat_row(model, [0, 3, 10, 12]):
+            with flat_row(model, borders):
                 row = logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0), position_ids=places)
-    except (TypeError, ValueError, KeyError):
+            if not torch.allclose(row, alone, rtol=1e-3, atol=1e-3):
+                return False
+            return not trained or _same_slopes(model, trained, alone, row, borders)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
         return False
     finally:
+        for parameter in trained:
+            parameter.grad = None
         model.train(was_training)
-    return torch.allclose(row, alone, rtol=1e-3, atol=1e-3)
+
+
+def _same_slopes(model: Any, trained: Sequence[Tensor], alone: Tensor, row: Tensor, borders: Sequence[int]) -> bool:
+    """Whether both have the same gradients: the second's are taken off the first's, so that one set of them is kept."""
+    weights = torch.linspace(-1, 1, alone.numel(), device=alone.device).view_as(alone).sin()
+    torch.autograd.backward((alone.log_softmax(-1) * weights).sum())
+    sizes = [None if p.grad is None else float(p.grad.norm()) for p in trained]
+    with flat_row(model, borders):  # blocks that are computed again see it too
+        torch.autograd.backward((row.log_softmax(-1) * -weights).sum())
+    rests = [None if p.grad is None else float(p.grad.norm()) for p in trained]
+    whole = max((size for size in sizes if size is not None), default=0.0)
+    return all(
+        rest is None if size is None else rest is not None and rest <= 1e-2 * size + 1e-5 * whole
+        for size, rest in zip(sizes, rests, strict=True)
+    )
 
 
 def _all_of(ids: Tensor) -> tuple[Tensor, Tensor]:

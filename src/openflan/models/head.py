@@ -9,6 +9,7 @@ Invariant: equal to indexing the full logits. Cost: one gather. Rejected: callin
 which skips what a family does after its head (Gemma's soft cap, Cohere's scale).
 """
 
+import inspect
 from typing import Any
 
 import torch
@@ -16,14 +17,24 @@ from torch import Tensor, nn
 
 from openflan.models.attention import set_attention
 
-__all__ = ["logits_at", "states_at", "unwrapped"]
+__all__ = ["WHOLE_LOGITS", "logits_at", "states_at", "uncached", "unwrapped"]
 
 _Positions = tuple[Tensor, Tensor]
+
+WHOLE_LOGITS = "_openflan_whole_logits"
+"""Set on a model whose head can't be hooked (models/family.py tries): its logits are made everywhere, then chosen."""
 
 
 def unwrapped(model: Any) -> Any:
     """The model itself, where several processes train it in a wrapper (DDP)."""
     return getattr(model, "module", model)
+
+
+def uncached(model: Any) -> dict[str, bool]:
+    """That no key-value cache is wanted, to a model that can be told."""
+    known = inspect.signature(unwrapped(model).forward).parameters
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in known.values())
+    return {"use_cache": False} if open_ended or "use_cache" in known else {}
 
 
 def logits_at(model: nn.Module, positions: _Positions, **inputs: Any) -> Tensor:
@@ -54,6 +65,10 @@ def _call(model: nn.Module, positions: _Positions, rows: int | None, inputs: dic
     inner = unwrapped(model)
     set_attention(inner, inputs["input_ids"].shape[1])
     sequences, tokens = positions
+    if WHOLE_LOGITS in vars(inner):
+        if rows is not None:
+            raise RuntimeError(f"{type(inner).__name__} makes logits in a way of its own")
+        return torch.empty(0), model(**inputs, **uncached(model)).logits[sequences, tokens].to(torch.float32)
     states: list[Tensor] = []
 
     def gather(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -63,7 +78,7 @@ def _call(model: nn.Module, positions: _Positions, rows: int | None, inputs: dic
 
     handle = inner.get_output_embeddings().register_forward_pre_hook(gather)
     try:
-        logits: Tensor = model(**inputs, use_cache=False).logits
+        logits: Tensor = model(**inputs, **uncached(model)).logits
     finally:
         handle.remove()
     return states[0], logits.squeeze(0).to(torch.float32)

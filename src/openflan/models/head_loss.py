@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from openflan.models.head import states_at, unwrapped
+from openflan.models.head import WHOLE_LOGITS, states_at, unwrapped
 
 __all__ = ["Head"]
 
@@ -42,7 +42,7 @@ class Head:
         """The head of a model; None where its logits are made in another way."""
         inner: Any = unwrapped(model)
         linear = inner.get_output_embeddings()
-        if type(linear) is not nn.Linear:
+        if type(linear) is not nn.Linear or WHOLE_LOGITS in vars(inner):
             return None
         config = inner.config.get_text_config()
         head = cls(

@@ -174,7 +174,8 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
     """The model in float32, in evaluation mode, on a device.
 
     Raises:
-        UserError: it can't be loaded, is no language model that writes text, or lacks some of its weights.
+        UserError: it can't be loaded, is no language model that writes text, lacks some of its weights, or is
+            of a family that can't be asked rightly.
     """
     _quiet()
     import torch
@@ -200,11 +201,15 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
             where=source.name,
             how="check that config.json and the weights belong together",
         )
+    from openflan.models.family import family_of
+
     if source.adapter is not None:
         from openflan.models.adapters import attach_adapter
 
         model = attach_adapter(model, source.adapter)
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    family_of(model)
+    return model
 
 
 def _with_base(part: ModelPart, folder: Path) -> ModelSource:

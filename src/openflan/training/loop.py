@@ -19,8 +19,8 @@ from accelerate import Accelerator
 
 from openflan.errors import UserError
 from openflan.mixture.store import TokenStore
+from openflan.models.family import family_of
 from openflan.models.head import unwrapped
-from openflan.models.isolation import check_isolation
 from openflan.models.load import pick_precision
 from openflan.ranks import is_first, spread, wait
 from openflan.recipes.parts import TrainingPart
@@ -70,7 +70,8 @@ def tune(
         cpu=model.device.type == "cpu", log_with=list(part.trackers) or None, project_dir=str(folder)
     )
     inner = unwrapped(model)
-    check_isolation(inner)
+    if note := family_of(inner).note:
+        say(note)
     shape = Shape.of(inner)
     _prepare(inner, part)
     work = Work.of(inner)

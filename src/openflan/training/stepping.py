@@ -23,7 +23,8 @@ from openflan.errors import UserError
 from openflan.hashing import hash_integers
 from openflan.mixture.store import TokenStore
 from openflan.models.adapters import soft_prompt
-from openflan.models.batching import fill_rows, group_by_length
+from openflan.models.batching import Batching, fill_rows, group_by_length
+from openflan.models.family import decoder_start, family_of
 from openflan.models.flat import can_be_flat
 from openflan.models.head_loss import Head
 from openflan.ranks import deal, everyones, rank, world
@@ -46,23 +47,27 @@ class Shape:
     """Ids of a soft prompt, which come before every input."""
     start_id: int | None = None
     """What the decoder of a model of two halves reads first; None for decoder-only models."""
+    batching: Batching = "padded"
+    """What may share a micro-batch."""
 
     @classmethod
     def of(cls, model: Any) -> "Shape":
         """What suits a model on its device."""
-        two_halves = model.config.is_encoder_decoder
+        family = family_of(model)
         flat = model.device.type == "cuda" and can_be_flat(model)
         return cls(
             layout="flat" if flat else "padded",
             head=Head.of(model),
             prefix=tuple(soft_prompt(model)),
-            start_id=model.config.decoder_start_token_id if two_halves else None,
+            start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
+            batching=family.batching,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
         """Examples cut into micro-batches of at most `tokens` tokens."""
-        grouped = fill_rows if self.layout == "flat" else group_by_length
-        return grouped(lengths, padded_tokens=tokens)
+        if self.layout == "flat":
+            return fill_rows(lengths, padded_tokens=tokens)
+        return group_by_length(lengths, padded_tokens=tokens, batching=self.batching)
 
     def collate(self, examples: Sequence[Example], device: torch.device) -> MicroBatch:
         """Examples as the model takes them."""

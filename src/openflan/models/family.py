@@ -1,0 +1,325 @@
+"""What may share a forward without changing a model's answers: tried on a few tokens when a model is loaded.
+
+Most decoders obey a mask and positions, so prompts and options share one sequence; others (ALiBi, state spaces,
+positions that count from the padding id) must have a sequence an option; some are moved by padding, a few by whatever
+else is in the batch. A list of such families is never whole, so each model is tried: the same tokens alone, as its own
+forward takes them, and as openflan would batch them. The most frugal way that agrees is taken, and one that agrees with
+none is refused by name, as is a model that sees later tokens (BERT loads as one that writes text) and would read the
+answers.
+
+    together   prompts and options in one sequence, told apart by mask and positions
+    padded     a sequence an option, padded on the right
+    equal      only sequences of one length
+    single     one sequence at a time
+
+Invariant: what passes gives the log-probabilities of each sequence alone to `_NATS`. The model and torch's random state
+are left as they were. Cost: five forwards of a dozen tokens, 50 ms for the starter. Rejected: names of families that
+are known to work; trying at the first batch, when hours of mixing are done.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openflan.errors import UserError
+from openflan.models.attention import set_attention
+from openflan.models.batching import Batching
+from openflan.models.head import WHOLE_LOGITS, logits_at, uncached, unwrapped
+from openflan.models.limits import positions_of
+
+__all__ = ["Family", "decoder_start", "encoded", "family_of"]
+
+_NATS = 3e-4
+"""Difference of log-probabilities that is rounding."""
+_LEAK = 0.02
+"""Difference that later tokens make where no rounding does."""
+_KEPT = "_openflan_family"
+_LONG, _SHARED, _SHORT = 14, 9, 5
+"""Tokens of the longest sequence that is tried, of what two of them share at their start, and of the shortest."""
+
+_FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError, RuntimeError)
+"""What a family's own code raises where it can't be called in some way."""
+_FAR = 120
+"""Tokens of a sequence beside which another is mostly padding."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """How a model wants to be called."""
+
+    name: str
+    """Its class."""
+    batching: Batching
+    """The most that may share a forward."""
+
+    @property
+    def note(self) -> str:
+        """What a user should know; empty where nothing is slower than usual."""
+        match self.batching:
+            case "equal":
+                return f"{self.name} is moved by padding: only sequences of one length share a forward"
+            case "single":
+                return f"{self.name} is moved by what else is in a batch: it reads one sequence at a time"
+            case _:
+                return ""
+
+
+def family_of(model: Any) -> Family:
+    """How a model wants to be called; tried once a model.
+
+    Raises:
+        UserError: it sees later tokens, its decoder has nothing to begin with, or no way of calling it is right.
+    """
+    inner = unwrapped(model)
+    known = vars(inner).get(_KEPT)
+    if known is None:
+        with _quietly(inner):
+            trial = _Halves(inner) if inner.config.is_encoder_decoder else _Decoder(inner)
+            known = Family(name=type(inner).__name__, batching=trial.batching())
+        vars(inner)[_KEPT] = known
+    family: Family = known
+    return family
+
+
+def decoder_start(model: Any) -> int:
+    """What the decoder of a model of two halves reads first.
+
+    Raises:
+        UserError: its configuration does not say.
+    """
+    generation = getattr(model, "generation_config", None)
+    for config in (model.config, generation, model.config.get_text_config(decoder=True)):
+        start = getattr(config, "decoder_start_token_id", None)
+        if start is not None:
+            return int(start)
+    name = type(model).__name__
+    raise UserError(
+        f"{name} does not say what its decoder begins with",
+        where="model.path",
+        how="set decoder_start_token_id in its config.json",
+    )
+
+
+def encoded(model: Any, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """What a model of two halves takes besides its decoder's tokens: prompts, padded, and the encoder's states of them.
+
+    Returns:
+        `input_ids` and `attention_mask`, each (B, T), and `encoder_outputs`.
+    """
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts], device=model.device)
+    real = torch.tensor([[1] * len(p) + [0] * (longest - len(p)) for p in prompts], device=model.device)
+    set_attention(model, longest)
+    outputs = model.get_encoder()(input_ids=ids, attention_mask=real)
+    states = type(outputs)(last_hidden_state=outputs.last_hidden_state)
+    return {"input_ids": ids, "attention_mask": real, "encoder_outputs": states}
+
+
+@contextmanager
+def _quietly(model: Any) -> Iterator[None]:
+    """No gradients, no dropout, no bfloat16, and the random state as before."""
+    was_training = model.training
+    model.eval()
+    devices = [model.device] if model.device.type == "cuda" else []
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices), torch.autocast(model.device.type, enabled=False):
+            yield
+    finally:
+        model.train(was_training)
+
+
+class _Trial:
+    """Sequences with their log-probabilities as the family's own forward gives them."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.name = type(model).__name__
+        config = model.config.get_text_config(decoder=True)
+        words = min(int(config.vocab_size), 1_000)
+        named = [v for c in (config, model.config) for n, v in vars(c).items() if n.endswith("_token_id")]
+        special = {token for value in named for token in (value if isinstance(value, list) else [value])}
+        ids = [token for token in range(2, words) if token not in special][: 3 * _LONG] or list(range(words))
+        ids = (ids * _LONG)[: 3 * _LONG]
+        self.long = ids[:_LONG]
+        self.other = [*ids[:_SHARED], *ids[_LONG : 2 * _LONG - _SHARED]]
+        self.short = ids[2 * _LONG : 2 * _LONG + _SHORT]
+
+    def tensor(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Rows padded with 0 on the right."""
+        longest = max(map(len, rows))
+        return torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=self.model.device)
+
+    def refuse(self, what: str) -> UserError:
+        """The family's name in one line."""
+        return UserError(
+            f"{self.name} {what}", where="model.path", how="take another decoder-only or encoder-decoder model"
+        )
+
+    def agrees(self, way: Callable[[], list[Tensor]], expected: Sequence[Tensor]) -> bool:
+        """Whether a way of calling gives what is expected; one that fails does not."""
+        try:
+            results = way()
+        except _FAILURES as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            return False
+        return all(_near(one, two) for one, two in zip(results, expected, strict=True))
+
+    def refuse_leak(self, start: Tensor, whole: Tensor) -> None:
+        """Refuse a model for which what comes after the start makes another thing of it."""
+        if not _near(start, whole[: len(start)], _LEAK):
+            raise self.refuse("sees later tokens, so it would read the answers")
+
+    def hooked_or_whole(self, way: Callable[[], list[Tensor]], expected: Sequence[Tensor]) -> bool:
+        """Whether a way of calling is right with logits at chosen positions alone, or with all of them."""
+        if self.agrees(way, expected):
+            return True
+        vars(self.model)[WHOLE_LOGITS] = True
+        return self.agrees(way, expected)
+
+    def alone(self, call: Callable[[], Any]) -> Tensor:
+        """(T, V) Log-probabilities of one sequence by the family's own forward."""
+        try:
+            logits = call().logits
+            if logits.ndim != 3 or logits.shape[0] != 1:
+                raise ValueError(f"logits of shape {tuple(logits.shape)}")
+        except _FAILURES as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            first = (str(error).splitlines() or [type(error).__name__])[0][:160]
+            raise self.refuse(f"can't be asked with tokens alone ({first})") from error
+        logprobs: Tensor = logits[0].float().log_softmax(-1)
+        if logprobs.isnan().any():
+            raise self.refuse("gives no numbers for a plain sequence of tokens")
+        return logprobs
+
+
+class _Decoder(_Trial):
+    """A decoder-only model."""
+
+    def batching(self) -> Batching:
+        model = self.model
+        sequences = [self.long, self.other, self.short]
+        expected = [self._own(ids) for ids in sequences]
+        self.refuse_leak(expected[0][:_SHARED], expected[1])
+        if not self.hooked_or_whole(lambda: self._apart(sequences), expected):
+            if not self.agrees(lambda: self._apart([self.long]), expected[:1]):
+                raise self.refuse("computes another thing each time it is called")
+            self.refuse_leak(self._own(self.long[:_SHORT]), expected[0])
+            return "equal" if self.agrees(lambda: self._apart(sequences[:2]), expected[:2]) else "single"
+        if "position_ids" in inspect.signature(model.forward).parameters and self.agrees(
+            self._together, [*expected, expected[2]]
+        ):
+            return "together"
+        return self._far_off()
+
+    def _far_off(self) -> Batching:
+        """Where more is computed at once from some length on (xLSTM), padding shows in longer sequences."""
+        positions = positions_of(self.model) or _FAR
+        ids = (self.long * _FAR)[: min(_FAR, positions)]
+        some = ids[: len(ids) // 3]
+        alone = self._own(some)
+        if self.agrees(lambda: self._apart([some, ids])[:1], [alone]):
+            return "padded"
+        self.refuse_leak(alone, self._own(ids))
+        return "equal"
+
+    def _own(self, ids: Sequence[int]) -> Tensor:
+        return self.alone(lambda: self.model(input_ids=self.tensor([ids]), **uncached(self.model)))
+
+    def _apart(self, sequences: Sequence[Sequence[int]]) -> list[Tensor]:
+        """A row a sequence."""
+        return _at(self.model, [list(range(len(ids))) for ids in sequences], input_ids=self.tensor(sequences))
+
+    def _together(self) -> list[Tensor]:
+        """What two sequences share, what is their own, and a third in one row; beside it one that is padded."""
+        other = self.other[_SHARED:]
+        row = [*self.long, *other, *self.short]
+        size = len(row)
+        sees = torch.tril(torch.ones(2, size, size, dtype=torch.bool, device=self.model.device))
+        sees[0, _LONG:, _SHARED:_LONG] = False
+        sees[0, _LONG + len(other) :, : _LONG + len(other)] = False
+        places = [*range(_LONG), *range(_SHARED, _SHARED + len(other)), *range(_SHORT)]
+        whole, padded = _at(
+            self.model,
+            [list(range(size)), list(range(_SHORT))],
+            input_ids=self.tensor([row, self.short]),
+            position_ids=torch.tensor([places, list(range(size))], device=self.model.device),
+            attention_mask=_additive(sees),
+        )
+        first, own, others, last = torch.split(whole, [_SHARED, _LONG - _SHARED, len(other), _SHORT])
+        return [torch.cat([first, own]), torch.cat([first, others]), last, padded]
+
+
+class _Halves(_Trial):
+    """An encoder with a decoder."""
+
+    def batching(self) -> Batching:
+        model = self.model
+        start = decoder_start(model)
+        self.targets = [[start, *ids] for ids in (self.long[:-1], self.other[:-1], self.short[:-1])]
+        pairs = [(self.long, self.targets[0]), (self.long, self.targets[1]), (self.short, self.targets[2])]
+        expected = [self._own(*pair) for pair in pairs]
+        self.refuse_leak(expected[0][: _SHARED + 1], expected[1])
+        if not self.hooked_or_whole(lambda: self._apart(pairs), expected):
+            if not self.agrees(lambda: self._apart(pairs[:1]), expected[:1]):
+                raise self.refuse("computes another thing each time it is called")
+            self.refuse_leak(self._own(self.long, self.targets[0][:_SHORT]), expected[0])
+            return "single"
+        if hasattr(model.config, "relative_attention_num_buckets") and self.agrees(self._together, expected):
+            return "together"
+        return "padded"
+
+    def _own(self, source: Sequence[int], target: Sequence[int]) -> Tensor:
+        inputs = {"input_ids": self.tensor([source]), "decoder_input_ids": self.tensor([target])}
+        return self.alone(lambda: self.model(**inputs, **uncached(self.model)))
+
+    def _apart(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[Tensor]:
+        sources, targets = ([pair[half] for pair in pairs] for half in (0, 1))
+        return _at(
+            self.model,
+            [list(range(len(ids))) for ids in targets],
+            **encoded(self.model, sources),
+            decoder_input_ids=self.tensor(targets),
+        )
+
+    def _together(self) -> list[Tensor]:
+        first, second, third = self.targets
+        row = [*first, *second]
+        size = len(row)
+        sees = torch.zeros(2, size, size, dtype=torch.bool, device=self.model.device)
+        one = torch.ones(size, size, dtype=torch.bool, device=self.model.device).tril()
+        sees[0, : len(first), : len(first)] = one[: len(first), : len(first)]
+        sees[0, len(first) :, len(first) :] = one[: len(second), : len(second)]
+        sees[1] = one
+        logprobs = _at(
+            self.model,
+            [list(range(size)), list(range(len(third)))],
+            **encoded(self.model, [self.long, self.short]),
+            decoder_input_ids=self.tensor([row, third]),
+            decoder_attention_mask=_additive(sees),
+        )
+        return [logprobs[0][: len(first)], logprobs[0][len(first) :], logprobs[1]]
+
+
+def _at(model: Any, places: Sequence[Sequence[int]], **inputs: Any) -> list[Tensor]:
+    """Log-probabilities at some places of each row."""
+    sequences = [number for number, own in enumerate(places) for _ in own]
+    tokens = [token for own in places for token in own]
+    where = (torch.tensor(sequences, device=model.device), torch.tensor(tokens, device=model.device))
+    logits = logits_at(model, where, **inputs)
+    return list(torch.split(logits.log_softmax(-1), [len(own) for own in places]))
+
+
+def _additive(sees: Tensor) -> Tensor:
+    """(B, T, T) What a token sees as (B, 1, T, T) numbers to add to its scores."""
+    return torch.zeros(sees.shape, device=sees.device).masked_fill(~sees, torch.finfo(torch.float32).min).unsqueeze(1)
+
+
+def _near(one: Tensor, two: Tensor, nats: float = _NATS) -> bool:
+    return one.shape == two.shape and bool((one - two).abs().max() <= nats)
