@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["CAUSAL", "SEQ2SEQ", "VOCABULARY", "NotBuilt", "build", "tiny_config"]
+__all__ = ["UNBUILT", "VOCABULARY", "build", "kinds", "tiny_config"]
 
 VOCABULARY = 120
 _WIDTH, _HEADS, _KV, _SIZE, _INNER, _POSITIONS = 32, 4, 2, 8, 48, 320
@@ -49,12 +49,19 @@ _SIZES = {
 _DROPOUT = ("drop", "jitter")
 
 
-class NotBuilt(Exception):
-    """A family needs more than a configuration, or this build can't make it."""
-
-
-CAUSAL: dict[str, Any] = {}
-SEQ2SEQ: dict[str, Any] = {}
+UNBUILT = {
+    "dots3_note": "the vision half has no default sizes that fit",
+    "gemma3n": "the vision half needs timm",
+    "gemma4_assistant": "an assistant that reads another model's states",
+    "gemma4_unified_assistant": "an assistant that reads another model's states",
+    "musicgen": "a composite of three models, writes sound",
+    "musicgen_melody": "a composite of three models, writes sound",
+    "nemo_speechlm": "reads sound",
+    "qwen4_exp": "the configuration's defaults make no model",
+    "qwen4_exp_text": "the configuration's defaults make no model",
+    "vibevoice_asr": "reads sound",
+}
+"""Kinds that no tiny configuration is made for, and why."""
 
 _LATENT = {"num_key_value_heads": _HEADS}
 _MAMBA = {"num_heads": 8, "head_dim": 8, "n_groups": 1}
@@ -68,7 +75,6 @@ _BERT = {
     "attention_probs_dropout_prob": 0.0,
 }
 _OWN: dict[str, dict[str, Any]] = {
-    "blt": {"_skip": True},
     "codegen": {"rotary_dim": 4},
     "cohere_compass_text": {
         "layer_types": ["sliding_attention", "full_attention"],
@@ -144,7 +150,7 @@ def _shrunk(config: Any, own: dict[str, Any]) -> dict[str, Any]:
     subs = {
         name: value for name in getattr(cls, "sub_configs", {}) if (value := getattr(config, name, None)) is not None
     }
-    said: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     kinds = None
     latent = "qk_rope_head_dim" in _fields(cls)
     for name in _fields(cls):
@@ -152,39 +158,39 @@ def _shrunk(config: Any, own: dict[str, Any]) -> dict[str, Any]:
             continue
         value = _value(config, name)
         if latent and name in _LATENT:
-            said[name] = _LATENT[name]
+            settings[name] = _LATENT[name]
         elif name in ("layer_types", "layers_block_type", "mlp_layer_types") and isinstance(value, list):
             kinds = list(dict.fromkeys(value))
-            said[name] = (kinds * 2)[: max(2, len(kinds))]
-        elif name in _SIZES and isinstance(value, int | float) and not isinstance(value, bool):
-            said[name] = _SIZES[name]
-        elif (
+            settings[name] = (kinds * 2)[: max(2, len(kinds))]
+        elif (name in _SIZES and isinstance(value, int | float) and not isinstance(value, bool)) or (
             value is None
             and name
             in ("head_dim", "num_key_value_heads", "n_routed_experts", "num_experts_per_tok", "n_shared_experts")
             and not (latent and name == "head_dim")
         ):
-            said[name] = _SIZES[name]
+            settings[name] = _SIZES[name]
         elif name == "is_decoder":
-            said[name] = True
+            settings[name] = True
         elif any(word in name for word in _DROPOUT) and isinstance(value, float):
-            said[name] = 0.0
+            settings[name] = 0.0
         elif name in ("initializer_range", "init_std") and isinstance(value, float):
-            said[name] = 0.2
+            settings[name] = 0.2
         elif name.endswith("_token_id") and isinstance(value, int):
-            said[name] = value if 0 <= value < VOCABULARY else {"bos": 2, "eos": 3, "pad": 1}.get(name.split("_")[0], 4)
+            settings[name] = (
+                value if 0 <= value < VOCABULARY else {"bos": 2, "eos": 3, "pad": 1}.get(name.split("_")[0], 4)
+            )
     if kinds is not None:
-        depth = max(len(v) for n, v in said.items() if n in ("layer_types", "layers_block_type", "mlp_layer_types"))
-        for name, value in list(said.items()):
+        depth = max(len(v) for n, v in settings.items() if n in ("layer_types", "layers_block_type", "mlp_layer_types"))
+        for name, value in list(settings.items()):
             if name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
-                said[name] = depth
+                settings[name] = depth
             elif name in ("layer_types", "layers_block_type", "mlp_layer_types"):
-                said[name] = (value * depth)[:depth]
+                settings[name] = (value * depth)[:depth]
     for name, value in subs.items():
         if name not in own:
             inner = {k.split(".", 1)[1]: v for k, v in own.items() if k.startswith(f"{name}.")}
-            said[name] = type(value)(**_shrunk(value, inner)) if not isinstance(value, dict) else value
-    return said | {name: value for name, value in own.items() if "." not in name}
+            settings[name] = type(value)(**_shrunk(value, inner)) if not isinstance(value, dict) else value
+    return settings | {name: value for name, value in own.items() if "." not in name}
 
 
 def tiny_config(kind: str) -> Any:
@@ -198,19 +204,41 @@ def tiny_config(kind: str) -> Any:
     return cls(**_shrunk(cls(), own))
 
 
-def build(kind: str, *, halves: bool = False, seed: int = 0) -> Any:
+def kinds() -> list[tuple[str, bool]]:
+    """Every kind that transformers loads as a causal, then as a sequence-to-sequence language model (True)."""
+    from transformers.models.auto import modeling_auto
+
+    causal = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    halves = modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    return [*((kind, False) for kind in causal), *((kind, True) for kind in halves)]
+
+
+def build(kind: str, *, halves: bool = False, seed: int = 0, **changes: Any) -> Any:
+    """A tiny model in evaluation mode, in the class that openflan would load it in.
+
+    Args:
+        halves: by the sequence-to-sequence mapping.
+        changes: settings of its configuration.
+
+    Raises:
+        ValueError: it is in that mapping, but has no two halves and no causal class.
+    """
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     config = tiny_config(kind)
-    if halves and config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+    for name, value in changes.items():
+        setattr(config, name, value)
+    two = halves and bool(config.is_encoder_decoder)
+    if two and getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = 2 if kind.startswith("t5gemma") else 0
     torch.manual_seed(seed)
-    model = (AutoModelForSeq2SeqLM if halves else AutoModelForCausalLM).from_config(config)
-    widen(model)
+    model = (AutoModelForSeq2SeqLM if two else AutoModelForCausalLM).from_config(config)
+    _widen(model)
     return model.eval()
 
 
-def widen(model: Any) -> None:
+def _widen(model: Any) -> None:
+    """Weights wide enough for predictions to be far from uniform, biases and gates that do something."""
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.requires_grad or not parameter.is_floating_point():

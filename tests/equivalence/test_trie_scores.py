@@ -6,6 +6,7 @@ import torch
 
 from openflan.errors import UserError
 from openflan.evaluation.ranking import Question, rank_options
+from openflan.models.family import family_of
 from openflan.models.load import find_model, load_model
 from openflan.recipes.parts import ModelPart
 
@@ -148,7 +149,7 @@ def test_an_encoder_decoder_gives_the_scores_of_one_forward_an_option(family):
         model = T5ForConditionalGeneration(
             T5Config(**common, d_kv=8, d_ff=64, num_layers=2, num_heads=4, initializer_factor=0.3, **gated)
         )
-    model.eval()
+    family_of(model.eval())
     encoded = []
     model.get_encoder().register_forward_hook(lambda *_: encoded.append(1))
     asked = [*QUESTIONS[::3], *alike()[::4]]

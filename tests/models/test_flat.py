@@ -5,9 +5,9 @@ import torch
 
 from little_models import FAMILIES, make_tokenizer
 from openflan.errors import UserError
+from openflan.models.family import family_of
 from openflan.models.flat import can_be_flat, flat_row
 from openflan.models.head import logits_at
-from openflan.models.isolation import check_isolation
 from openflan.models.load import find_model, load_model
 from openflan.recipes.parts import ModelPart
 from openflan.training.loss import collate, laid_out, target_loss
@@ -76,7 +76,7 @@ def test_every_family_at_hand_can_be_flat_and_halves_are_not(model_folder):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_decoders_read_from_left_to_right(model_folder, family):
-    check_isolation(loaded(model_folder(family)))
+    assert family_of(loaded(model_folder(family))).batching == "together"
 
 
 def test_a_model_that_sees_the_answer_is_refused_by_name(tmp_path):
@@ -85,4 +85,4 @@ def test_a_model_that_sees_the_answer_is_refused_by_name(tmp_path):
     words = len(make_tokenizer(bos=False))
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     with pytest.raises(UserError, match="BertLMHeadModel sees later tokens"):
-        check_isolation(BertLMHeadModel(BertConfig(vocab_size=words, initializer_range=0.5, **sizes)).eval())
+        family_of(BertLMHeadModel(BertConfig(vocab_size=words, initializer_range=0.5, **sizes)).eval())

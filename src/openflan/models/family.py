@@ -271,6 +271,8 @@ class _Halves(_Trial):
                 raise self.refuse("computes another thing each time it is called")
             self.refuse_leak(self._own(self.long, self.targets[0][:_SHORT]), expected[0])
             return "single"
+        if getattr(model.config, "expert_capacity", None) is not None:
+            return "single"  # an expert takes so many tokens, whose ever they are (Switch, NLLB-MoE)
         if hasattr(model.config, "relative_attention_num_buckets") and self.agrees(self._together, expected):
             return "together"
         return "padded"

@@ -1,0 +1,90 @@
+"""Every family that transformers knows is asked and tuned as its own forward would do it, or refused by name."""
+
+import gc
+
+import pytest
+import torch
+
+from family_checks import check
+from openflan.errors import UserError
+from openflan.models.family import family_of
+from tiny_families import UNBUILT, build, kinds, tiny_config
+
+SAMPLE = {
+    "together, flat": ["llama", "gpt2", "gemma2", "deepseek_v3"],
+    "together, not flat": ["afmoe", "jetmoe", "doge"],
+    "no positions": ["bloom", "openai-gpt"],
+    "positions after the padding": ["roberta", "xglm"],
+    "no attention": ["mamba", "rwkv", "xlstm", "recurrent_gemma"],
+    "refused": ["xlnet", "cpmant", "prophetnet", "reformer"],
+}
+HALVES = ["t5", "longt5", "switch_transformers", "nllb-moe", "bart", "mbart", "led", "fsmt", "t5gemma", "m2m_100"]
+
+
+def checked(kind, *, halves=False, long=False, **changes):
+    model = build(kind, halves=halves, **changes)
+    try:
+        return check(model, long=long)
+    finally:
+        del model
+        gc.collect()
+
+
+@pytest.mark.parametrize(("mechanism", "kind"), [(name, kind) for name, some in SAMPLE.items() for kind in some])
+def test_a_decoder_is_asked_and_tuned_as_its_own_forward_does_it(mechanism, kind):
+    found = checked(kind)
+    assert found.right, found
+    assert (mechanism == "refused") == bool(found.refused), found
+    if mechanism.startswith("together"):
+        assert found.batching == "together"
+        assert found.flat == (mechanism == "together, flat")
+
+
+@pytest.mark.parametrize("kind", HALVES)
+def test_an_encoder_decoder_is_asked_and_tuned_as_its_own_forward_does_it(kind):
+    found = checked(kind, halves=True)
+    assert found.right, found
+    assert not found.refused
+
+
+@pytest.mark.parametrize("kind", ["switch_transformers", "nllb-moe"])
+def test_experts_with_little_room_take_an_example_at_a_time(kind):
+    found = checked(kind, halves=True, expert_capacity=3)
+    assert found.right, found
+    assert found.batching == "single"
+
+
+def test_a_decoder_that_does_not_say_how_it_begins_is_refused():
+    model = build("t5", halves=True)
+    model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = None
+    with pytest.raises(UserError, match="set decoder_start_token_id"):
+        family_of(model)
+
+
+def test_trying_a_model_leaves_it_and_chance_as_they_were():
+    model = build("llama").train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    family_of(model)
+    assert torch.equal(torch.rand(4), expected)
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "halves"), [pair for pair in kinds() if pair[0] not in UNBUILT])
+def test_every_family_is_right_or_refused_by_name(kind, halves):
+    if halves and not tiny_config(kind).is_encoder_decoder and (kind, False) not in kinds():
+        with pytest.raises(ValueError, match="Unrecognized configuration class"):  # as openflan's loading says it
+            build(kind, halves=True)
+        return
+    found = checked(kind, halves=halves, long=True)
+    assert found.right, found
+
+
+@pytest.mark.slow
+def test_nearly_all_causal_families_are_built():
+    built = [kind for kind, halves in kinds() if not halves and kind not in UNBUILT]
+    assert len(built) >= 170
