@@ -1,8 +1,8 @@
 """Every family of models that transformers knows, beside its own forward: the table in docs/families.md.
 
 Of each kind a tiny model is made from its configuration (tests/tiny_families.py), ranked and tuned for a step, and the
-figures are held against one forward an option and an example (tests/family_checks.py). One model at a time is in memory;
-all take about ten minutes on one core.
+figures are held against one forward an option and an example (tests/family_checks.py). One model at a time is in memory; all
+take about ten minutes on one core.
 
     python benchmarks/families.py                 writes docs/families.md
     python benchmarks/families.py llama t5        prints these kinds' rows
@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 HEAD = """# Families of models
 
-What openflan does with each kind of language model that transformers {version} can load, tried on a tiny random model of
-it. Ranking is held against one forward an option, loss and gradients against one forward an example, each by the
+What openflan does with each kind of language model that transformers {version} can load, tried on a tiny random model
+of it. Ranking is held against one forward an option, loss and gradients against one forward an example, each by the
 family's own code; largest differences are in nats, and for gradients in shares of a parameter's norm.
 
 | what may share a forward | meaning |
