@@ -6,12 +6,14 @@ embedding knows. So scoring by tries, batching and generation need to know of ne
 
     ids  [V … V+k-1]  prompt …   ─►  SoftPromptEmbedding  ─►  k learnt vectors, then the words' own
 
-Invariant: logits equal those of `peft.PeftModel`'s own forward. Rejected: calling that forward, which builds masks
-and positions itself and so can't score a trie; new rows in the vocabulary, which would also become answers.
+Invariant: logits equal those of `peft.PeftModel`'s own forward, merged or not, and what can't be merged so is refused
+before it is tuned. Rejected: untying a tied head, which in some families (T5) changes what the model computes; calling
+peft's forward, which builds masks and positions itself and so can't score a trie; new rows in the vocabulary, which
+would also become answers.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +92,7 @@ def add_adapter(
         words: token ids of a text, for a soft prompt that starts from one.
 
     Raises:
-        UserError: the model has none of the layers named.
+        UserError: the model lacks one of the layers named, or one can't be tuned so that it can be merged again.
     """
     import peft
 
@@ -104,20 +106,27 @@ def add_adapter(
             lora_alpha=part.alpha,
             lora_dropout=part.dropout,
             target_modules=part.targets if part.targets == "all-linear" else list(part.targets),
+            fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),
         )
+        where = "model.adapter.targets"
+        if part.targets != "all-linear":
+            _check_names(model, part.targets, where)
         try:
-            with _hushed():
+            with _heard() as warned:
                 wrapped = peft.get_peft_model(model, settings)
         except ValueError as error:
             first = (str(error).splitlines() or ["no such layers"])[0][:200]
-            raise UserError(first, where="model.adapter.targets", how="name linear layers, or all-linear") from error
+            raise UserError(first, where=where, how="name linear layers, or all-linear") from error
+        _check_mergeable(wrapped.base_model.model, where)
+        _pass_on(warned)
         return Adapter(model=wrapped.base_model.model, save=_saver(wrapped))
     settings = peft.PromptTuningConfig(
         task_type=_task(model), num_virtual_tokens=part.tokens, num_transformer_submodules=1
     )
     own: Any = model.get_input_embeddings()
-    with _hushed():
+    with _heard() as warned:
         wrapped = peft.get_peft_model(model, settings)
+    _pass_on(warned)
     table: Any = wrapped.prompt_encoder[wrapped.active_adapter].embedding
     rows = own.weight.shape[0]
     chosen = words(part.text) if part.text else torch.randint(rows, (part.tokens,)).tolist()
@@ -134,15 +143,20 @@ def attach_adapter(model: Any, folder: Path) -> Any:
     """A model with the adapter of a folder: LoRA merged into its weights, a soft prompt in its embedding.
 
     Raises:
-        UserError: the adapter does not fit the model.
+        UserError: the adapter does not fit the model, or can't be merged into it without changing more than it tuned.
     """
     import peft
 
     try:
         kind = peft.PeftConfig.from_pretrained(str(folder)).peft_type
         if kind == peft.PeftType.LORA:
-            with _hushed():
-                merged = peft.PeftModel.from_pretrained(model, folder).merge_and_unload()
+            with _heard() as warned:
+                wrapped = peft.PeftModel.from_pretrained(model, folder)
+            if lacking := [text for text in map(_first_line, warned) if "missing adapter keys" in text]:
+                raise ValueError(lacking[0])
+            _check_mergeable(wrapped.base_model.model, str(folder / "adapter_config.json"))
+            _pass_on(warned)
+            merged = wrapped.merge_and_unload()
             for parameter in merged.parameters():
                 parameter.requires_grad_(True)
             merged.openflan_merged = True  # its folder holds other weights (evaluation/vllm.py)
@@ -172,12 +186,91 @@ def _saver(wrapped: Any) -> Callable[[Path], None]:
     return save
 
 
+def _check_names(model: Any, targets: Sequence[str], where: str) -> None:
+    """See to it that every target is there: peft asks for one of them only."""
+    names = [name for name, _ in model.named_modules()]
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            raise UserError(f"the model has no layer {target!r}", where=where, how="name linear layers, or all-linear")
+
+
+def _check_mergeable(model: Any, where: str) -> None:
+    """See to it that a LoRA merged into the weights computes what it did beside them.
+
+    Not so where a layer shares its weights with another (a tied head), which the merge would change too, nor where a
+    family does more to a layer's output than peft does to the update's (Gemma's scaled embeddings). One layer of each
+    class is tried with a random update.
+
+    Raises:
+        UserError: it would not.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    owners: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name.rpartition(".")[0].replace(".base_layer", ""))
+    tried: set[type] = set()
+    for path, layer in model.named_modules():
+        if not isinstance(layer, LoraLayer):
+            continue
+        base: Any = layer.get_base_layer()
+        name = path.replace(".base_layer", "")  # experts hold one around the other
+        for parameter in base.parameters():
+            if others := [other for other in owners[id(parameter)] if other != name]:
+                what = f"{name} shares its weights with {others[0]} (they are tied), so merging would change both"
+                raise UserError(what, where=where, how=f"leave {name.rpartition('.')[2]} out")
+        plain = isinstance(base, nn.Linear | nn.Embedding | nn.Conv1d) or type(base).__name__ == "Conv1D"
+        if plain and type(base) not in tried and not _merges(layer, base):
+            what = f"an update of {name} ({type(base).__name__}) is not the same once it is merged"
+            raise UserError(what, where=where, how=f"leave {name.rpartition('.')[2]} out")
+        tried.add(type(base))
+
+
+def _merges(layer: Any, base: Any) -> bool:
+    """Whether a random update of a layer computes the same beside its weights and in them; all is put back."""
+    weight: Tensor = base.weight
+    updates = [p for name, p in layer.named_parameters() if "lora_" in name]
+    before = [parameter.detach().clone() for parameter in (weight, *updates)]
+    was_training = layer.training
+    layer.eval()
+    devices = [weight.device] if weight.device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices):
+        for parameter in updates:
+            parameter.normal_(0, 0.1)
+        if isinstance(base, nn.Embedding):
+            inputs = torch.arange(min(4, weight.shape[0]), device=weight.device)
+        elif isinstance(base, nn.Conv1d):
+            inputs = torch.randn(2, base.in_channels, 8, device=weight.device)
+        else:
+            inputs = torch.randn(4, layer.in_features, device=weight.device)
+        try:
+            beside = layer(inputs)
+            layer.merge()
+            within = layer(inputs)
+        finally:
+            layer.merged_adapters.clear()
+            for parameter, value in zip((weight, *updates), before, strict=True):
+                parameter.copy_(value)
+            layer.train(was_training)
+    return torch.allclose(beside, within, rtol=1e-4, atol=1e-4)
+
+
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Without peft's remarks on what transformers renamed and on layers that it sets up by itself."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _heard() -> Iterator[list[warnings.WarningMessage]]:
+    """What peft warns of, but for what transformers renamed; to be passed on."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        yield warned
+    warned[:] = [one for one in warned if not issubclass(one.category, FutureWarning | DeprecationWarning)]
+
+
+def _pass_on(warned: Sequence[warnings.WarningMessage]) -> None:
+    for one in warned:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _first_line(warning: warnings.WarningMessage) -> str:
+    return (str(warning.message).splitlines() or [""])[0][:200]
 
 
 def _task(model: Any) -> str:
