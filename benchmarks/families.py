@@ -1,8 +1,8 @@
 """Every family of models that transformers knows, beside its own forward: the table in docs/families.md.
 
 Of each kind a tiny model is made from its configuration (tests/tiny_families.py), ranked and tuned for a step, and the
-figures are held against one forward an option and an example (tests/family_checks.py). One model at a time is in memory; all
-take about ten minutes on one core.
+figures are held against one forward an option and an example (tests/family_checks.py). One model at a time is in memory;
+all take ten minutes on one core.
 
     python benchmarks/families.py                 writes docs/families.md
     python benchmarks/families.py llama t5        prints these kinds' rows
