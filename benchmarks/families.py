@@ -1,7 +1,7 @@
 """Every family of models that transformers knows, beside its own forward: the table in docs/families.md.
 
 Of each kind a tiny model is made from its configuration (tests/tiny_families.py), ranked and tuned for a step, and the
-figures are held against one forward an option and an example (tests/family_checks.py). One model at a time is in memory;
+figures are held against one forward an option and an example (tests/family_checks.py). One model at a time is held;
 all take ten minutes on one core.
 
     python benchmarks/families.py                 writes docs/families.md
