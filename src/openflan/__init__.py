@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from openflan.prompts.showing import ShownRow as ShownRow
     from openflan.prompts.task import Task as Task
     from openflan.prompts.task import Tasks as Tasks
+    from openflan.prompts.text_format import TextFormat as TextFormat
+    from openflan.prompts.text_format import TextFrame as TextFrame
     from openflan.ranks import is_first as is_first
     from openflan.recipes.parts import EvaluationPart as EvaluationPart
     from openflan.recipes.parts import LoraPart as LoraPart
@@ -153,6 +155,7 @@ _ROOMS = {
     "prompts.render": "Prompt",
     "prompts.showing": "ShownRow",
     "prompts.task": "Task Tasks",
+    "prompts.text_format": "TextFormat TextFrame",
     "ranks": "is_first",
     "recipes.parts": (
         "EvaluationPart LoraPart MixedStyle MixtureGroup MixturePart ModelPart OptimizerPart PromptsPart "

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,9 @@ def new_folder(target: Path, *, option: str) -> Iterator[Path]:
             raise
 
 
-def adopt_twin(folder: Path, *, key: str, runs: Path, place: Path) -> Path | None:
+def adopt_twin(
+    folder: Path, *, key: str, runs: Path, place: Path, suits: Callable[[Path], bool] = lambda _twin: True
+) -> Path | None:
     """Reuse a stage of the same key from a sibling run, by hard links; returns where it came from.
 
     A stage's files are never changed once committed, so sharing them between runs is safe.
@@ -201,11 +203,12 @@ def adopt_twin(folder: Path, *, key: str, runs: Path, place: Path) -> Path | Non
     Args:
         runs: the folder that holds the runs.
         place: the stage's path inside a run.
+        suits: whether a stage of the same key can be taken.
     """
     for sibling in sorted(runs.iterdir()) if runs.is_dir() else []:
         twin = sibling / place
         manifest = read_manifest(twin)
-        if twin == folder or manifest is None or manifest.get("key") != key:
+        if twin == folder or manifest is None or manifest.get("key") != key or not suits(twin):
             continue
         partial = partial_of(folder)
         shutil.rmtree(partial, ignore_errors=True)

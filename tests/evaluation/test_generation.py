@@ -1,5 +1,6 @@
 """Batched greedy answers are the answers of one prompt at a time."""
 
+import json
 from importlib.util import find_spec
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from openflan.errors import UserError
 from openflan.evaluation.answering import evaluate
 from openflan.evaluation.generation import generate
-from openflan.models.load import find_model, load_model, load_tokenizer
+from openflan.models.load import find_model, load_model, load_rules, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 
@@ -148,3 +149,30 @@ def test_vllm_that_is_not_there_is_told_with_the_remedy(tiny_llama):
     model, encoder = loaded(tiny_llama)
     with pytest.raises(UserError, match=r'vllm is not installed; pip install "openflan\[vllm\]"'):
         evaluate(model, encoder, [], EvaluationPart(engine="vllm"), report=lambda _d, _t: None)
+
+
+def written(model, prompt, ends):
+    """What transformers' own `generate` writes, as far as an end."""
+    with torch.inference_mode():
+        (row,) = model.generate(torch.tensor([prompt]), max_new_tokens=LONGEST, do_sample=False, eos_token_id=ends)
+    own = row[1 if model.config.is_encoder_decoder else len(prompt) :].tolist()
+    return own[: min((own.index(token) for token in ends if token in own), default=len(own))]
+
+
+@pytest.mark.parametrize("family", ["llama", "t5"])
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_an_answer_ends_at_any_token_that_the_model_names(model_folder, tmp_path, family, file):
+    """Chat models name their end of turn beside EOS; transformers' own `generate` stops at both."""
+    folder = model_folder(family)
+    model, encoder = talkative(folder)
+    seen = [token for prompt in PROMPTS for token in written(model, prompt, [encoder.eos])[1:-1]]
+    further = max(sorted(set(seen)), key=seen.count)
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / file).read_text(encoding="utf-8"))
+    (tmp_path / file).write_text(json.dumps({**config, "eos_token_id": [encoder.eos, further]}), encoding="utf-8")
+    source = find_model(ModelPart(path=str(tmp_path)), tmp_path)
+    ended = TextEncoder(load_rules(source, PromptsPart()))
+    expected = [encoder.text(written(model, prompt, [encoder.eos, further])) for prompt in PROMPTS]
+    assert answers(model, ended, stop=()) == expected
+    assert answers(model, encoder, stop=()) != expected

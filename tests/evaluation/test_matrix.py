@@ -25,6 +25,7 @@ from openflan.evaluation.scores import SCORES
 from openflan.evaluation.standalone import results_of
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.render import BASELINE
 from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
 
@@ -214,7 +215,7 @@ def test_a_file_of_another_version_is_refused(kept, tmp_path):
 def test_validation_rows_and_baseline_do_not_make_the_score(kept, tmp_path):
     answers = [answer for answer in kept[1] if answer.task == "does_it_follow"]
     chooses = [replace(a, split="validation", row=a.row + 900, value=float(a.template == 2)) for a in answers]
-    baseline = [replace(answers[0], template=-1, value=0.25)]
+    baseline = [replace(answers[0], template=BASELINE, value=0.25)]
     (plain,) = task_matrices(answers).values()
     write_answers(tmp_path / "x.parquet", answers + chooses + baseline, key="k", facts={"noise": 0.0})
     (found,) = task_matrices(read_answers(tmp_path / "x.parquet")).values()

@@ -16,6 +16,8 @@ from openflan.errors import UserError
 
 __all__ = ["evaluate", "print_tasks"]
 
+_NESTED = "to options of which one begins another, by the option alone (evaluation.ends)"
+
 
 def evaluate(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe; or leave it out and name a model and tasks.")] = None,
@@ -120,6 +122,7 @@ def print_tasks(tasks: Sequence["openflan.TaskResult"]) -> None:
                 *([] if spread.baseline is None else [f"baseline {spread.baseline:.3f}"]),
                 f"chance {result.chance:.3f}",
                 f"{result.n_rows} rows",
+                *([f"{spread.nested / spread.answers:.0%} {_NESTED}"] if spread.rule == "option" else []),
                 *([f"{spread.ties} ties"] if spread.ties else []),
                 *([f"{spread.close} within bfloat16's noise"] if spread.close else []),
                 *([f"{spread.cut} prompts cut"] if spread.cut else []),

@@ -7,10 +7,10 @@ statistic is computed from it alone, years later and without the model.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from openflan.evaluation.scores import OptionScores, Score
+from openflan.evaluation.scores import Ends, OptionScores, Rule, Score
 from openflan.prompts.render import BASELINE, TemplateId
 
-__all__ = ["Answered", "of_test", "rescored"]
+__all__ = ["Answered", "of_test", "rescored", "rule_of", "undecided_share"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +48,14 @@ class Answered:
     option_tokens: tuple[int, ...] = ()
     unconditional: tuple[float, ...] = ()
     """Log-likelihood of each option without the prompt."""
+    ends: tuple[float, ...] = ()
+    """Log-likelihood of the end of an answer after each option, where one of the options begins another."""
+    ends_alone: tuple[float, ...] = ()
+    """The same without the prompt."""
+    rule: Rule | None = None
+    """Whether the ends count; None where no option begins another."""
+    value_with_end: float | None = None
+    """What the value is if the ends count; None where they were not scored."""
     tied: bool = False
     """Whether another option scored the same as the answer."""
     close: bool = False
@@ -69,16 +77,42 @@ class Answered:
             tokens=self.option_tokens,
             texts=self.options,
             unconditional=self.unconditional,
+            nested=self.rule is not None,
+            ends=self.ends if self.rule == "option_and_end" else (),
+            ends_alone=self.ends_alone if self.rule == "option_and_end" else (),
         )
 
 
-def rescored(answers: Iterable[Answered], score: Score, *, noise: float = 0.0) -> list[Answered]:
-    """Ranked answers decided anew under another normalisation; generated ones as they are.
+def rescored(
+    answers: Iterable[Answered], score: Score, *, noise: float = 0.0, ends: Ends = "as_tuned"
+) -> list[Answered]:
+    """Ranked answers decided anew under another normalisation or rule; generated ones as they are.
 
     Args:
         noise: how many nats a log-likelihood may be off (bfloat16).
+        ends: whether the end of an answer counts where one option begins another; `as_tuned` is as it was decided.
     """
-    return [answer if answer.kind != "ranked" else _decided(answer, score, noise) for answer in answers]
+    return [answer if answer.kind != "ranked" else _decided(answer, score, noise, ends) for answer in answers]
+
+
+def rule_of(*, nested: bool, scored: bool, known: bool, ends: Ends) -> Rule | None:
+    """What is scored in a row.
+
+    Args:
+        nested: one of its options begins another.
+        scored: the end of an answer was scored after each.
+        known: the model is known to write that end.
+    """
+    if not nested:
+        return None
+    return "option_and_end" if scored and (ends == "always" or (ends == "as_tuned" and known)) else "option"
+
+
+def undecided_share(answers: Iterable[Answered]) -> float:
+    """Share of ranked answers to options of which one begins another, decided by the options alone: there the longer
+    one's sum can't exceed the shorter one's."""
+    ranked = [answer for answer in answers if answer.kind == "ranked"]
+    return sum(answer.rule == "option" for answer in ranked) / len(ranked) if ranked else 0.0
 
 
 def of_test(answers: Sequence[Answered]) -> list[Answered]:
@@ -86,10 +120,15 @@ def of_test(answers: Sequence[Answered]) -> list[Answered]:
     return [answer for answer in answers if answer.split == "test" and answer.template != BASELINE]
 
 
-def _decided(answer: Answered, score: Score, noise: float) -> Answered:
+def _decided(answer: Answered, score: Score, noise: float, ends: Ends) -> Answered:
+    known = answer.rule == "option_and_end"
+    rule = rule_of(nested=answer.rule is not None, scored=answer.ends != (), known=known, ends=ends)
+    answer = replace(answer, rule=rule)
     ranking = answer.option_scores.rank(score)
+    ended = replace(answer, rule="option_and_end").option_scores.rank(score) if answer.ends else None
     return replace(
         answer,
+        value_with_end=None if ended is None else float(ended.best in answer.gold),
         answer=answer.options[ranking.best],
         value=float(ranking.best in answer.gold),
         tied=ranking.tied,

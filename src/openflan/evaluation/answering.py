@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.evaluation.answered import Answered, rescored
+from openflan.evaluation.answered import Answered, rescored, rule_of
 from openflan.evaluation.generation import generate
 from openflan.evaluation.likelihoods import score_options
 from openflan.evaluation.matrix import read_answers, read_key, write_answers
@@ -97,7 +97,8 @@ def evaluate(
         ends += len(asked.everything)
         dirty = None if keep is None else keep.dirty
         if keep is None:
-            answers += _ask(model, encoder, asked, part, count, dirty, team).answers
+            asked_now = _ask(model, encoder, asked, part, count, dirty, team)
+            answers += rescored(asked_now.answers, part.score, noise=asked_now.noise, ends=part.ends)
         else:
             answers += _kept(model, encoder, asked, part, count, keep, team)
         if done < ends:
@@ -118,14 +119,14 @@ def _kept(
     path = keep.folder / f"{asked.entry.spec.name}.parquet"
     key = _key(keep, encoder, asked, part)
     if team.told(lambda: read_key(path) == key):
-        answers = read_answers(path, score=part.score)
+        answers = read_answers(path, score=part.score, ends=part.ends)
         if part.too_long == "refuse":  # they may have been asked under `cut`, which changes no answer
             refuse_cut(asked.entry, answers, [answer.cut for answer in answers], encoder.part.max_input_tokens)
         return answers
     found = _ask(model, encoder, asked, part, count, keep.dirty, team)
     if team.leads:
         write_answers(path, found.answers, key=key, facts={"noise": found.noise, "model": keep.model})
-    return found.answers
+    return rescored(found.answers, part.score, noise=found.noise, ends=part.ends)
 
 
 def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -> str:
@@ -137,7 +138,15 @@ def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -
     dirty = None if keep.dirty is None else sorted(keep.dirty.get(asked.entry.spec.name, ()))
     rows = [[prompt.row, row_hash] for (prompt, _), row_hash in zip(asked.everything, asked.row_hashes, strict=True)]
     return fingerprint_of(
-        [keep.model, encoder.fingerprint, asked.entry.spec.fingerprint, prompts, rows, part.counted("answers"), dirty]
+        [
+            keep.model,
+            [encoder.fingerprint, encoder.rules.ends],
+            asked.entry.spec.fingerprint,
+            prompts,
+            rows,
+            part.counted("answers"),
+            dirty,
+        ]
     )
 
 
@@ -170,7 +179,7 @@ def _ask(
             count=count,
         )
         noise = found.noise
-        values = [_ranked(scores) for scores in found.options]
+        values = [_ranked(scores, encoder) for scores in found.options]
     else:
         check_positions(model, max(map(len, inputs)), part.max_new_tokens, task=asked.entry.spec.name)
 
@@ -252,7 +261,7 @@ def refuse_cut(entry: Entry, prompts: Sequence[Prompt | Answered], cut: Sequence
         )
 
 
-def _ranked(scores: OptionScores) -> dict[str, Any]:
+def _ranked(scores: OptionScores, encoder: TextEncoder) -> dict[str, Any]:
     """What a ranked answer holds before it is decided."""
     return {
         "kind": "ranked",
@@ -261,6 +270,9 @@ def _ranked(scores: OptionScores) -> dict[str, Any]:
         "scores": scores.logprob,
         "option_tokens": scores.tokens,
         "unconditional": scores.unconditional,
+        "ends": scores.ends,
+        "ends_alone": scores.ends_alone,
+        "rule": rule_of(nested=scores.nested, scored=scores.ends != (), known=encoder.rules.ends, ends="as_tuned"),
         "others": (),
     }
 

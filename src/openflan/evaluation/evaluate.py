@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from openflan.errors import UserError, strict_error
-from openflan.evaluation.model import Model
+from openflan.evaluation.model import Model, open_model
 from openflan.evaluation.protocol import ask_task
 from openflan.evaluation.scores import Score
-from openflan.evaluation.standalone import EvaluationResults, measure
+from openflan.evaluation.standalone import EvaluationResults, measure, place_of
 from openflan.evaluation.tables import answers_table, results_table
 from openflan.evaluation.task_results import TaskResult
 from openflan.machine import machine_facts, version_facts
@@ -88,7 +88,8 @@ def evaluate(
     """Measure a model under every template of some tasks.
 
     Args:
-        model: a model, or what `Model` opens.
+        model: a model, which is asked as `Model.rank` asks it, or what `Model` opens, which is asked without its chat
+            template unless a setting (`prompts.chat`) or its own record says so.
         tasks: names of tasks or clusters, `bbh` (BIG-bench Hard), task files, or tasks themselves.
         settings: how to measure, as a recipe says it: `{"evaluation.rows": 50, "prompts.shots": 2}`; `prompts.…` only
             for a model that is named, for an opened one has its text format.
@@ -106,16 +107,16 @@ def evaluate(
     place = folder_of_data(data)
     entries = _entries([tasks] if isinstance(tasks, str) else list(tasks), [Path(folder) for folder in folders])
     team = Team.gathered()
-    opened = model if isinstance(model, Model) else Model(model, prompts=format_)
-    encoder = opened._opened.encoder
-    asked = [ask_task(entry, encoder, part, limit=part.rows, data=place) for entry in entries]
+    opened = model._opened if isinstance(model, Model) else open_model(str(model), changes=format_)
+    name = model.name if isinstance(model, Model) else str(model)
+    answers = place_of(opened.model, opened.encoder, part, name=name, out=Path(out))
+    asked = [ask_task(entry, answers.encoder, part, limit=part.rows, data=place) for entry in entries]
     folder, results = measure(
-        opened._opened.model,
-        encoder,
+        opened.model,
+        answers,
         asked,
         part,
-        name=opened.name,
-        out=Path(out),
+        name=name,
         report=report,
         machine=machine_facts(),
         versions=version_facts(),

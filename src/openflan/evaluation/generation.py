@@ -1,8 +1,8 @@
 """Generation for tasks without options, greedy or by beams, in batches of like lengths.
 
-Prompts of a decoder are padded on the left so that all continue at once, those of an encoder on the right; an answer
-ends at EOS or at a stop string (a blank line by default, since an untuned model rarely gives EOS). Cost: one forward a
-new token and batch.
+Prompts of a decoder are padded on the left so that all continue at once, those of an encoder on the right. An answer
+ends at any token that the model names as an end (EOS, an end of turn) or at a stop string (a blank line by default,
+since an untuned model rarely gives EOS). Cost: one forward a new token and batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from openflan.models.adapters import soft_prompt
 from openflan.models.batching import group_by_length
 from openflan.prompts.encoding import TextEncoder
 
-__all__ = ["cut_answer", "generate"]
+__all__ = ["generate", "read_answer"]
 
 _AT_ONCE = 64
 
@@ -41,6 +41,7 @@ def generate(
         batch_tokens: padded tokens of one batch, answers included.
         report: told how many prompts each batch finished.
     """
+    stop = (*stop, *encoder.frame.stop_texts)
     prefix = soft_prompt(model)
     prompts = [[*prefix, *prompt] for prompt in prompts]
     halves = model.config.is_encoder_decoder
@@ -69,17 +70,18 @@ def generate(
                     stopping_criteria=_stops(encoder, stop, 1 if halves else longest),
                     use_cache=True,
                     pad_token_id=padding,
-                    eos_token_id=encoder.eos,
+                    eos_token_id=list(encoder.frame.stops) or None,
                     **({"decoder_start_token_id": model.config.decoder_start_token_id} if halves else {}),
                 )
             for number, row in zip(group, output[:, 1 if halves else longest :].tolist(), strict=True):
-                answers[number] = cut_answer(encoder.text(row), stop)
+                answers[number] = read_answer(encoder, row, stop)
             report(len(group))
     return answers
 
 
-def cut_answer(text: str, stop: Sequence[str]) -> str:
-    """A text up to the first stop string."""
+def read_answer(encoder: TextEncoder, ids: Sequence[int], stop: Sequence[str]) -> str:
+    """Generated token ids as a text, up to the first token or string that ends it."""
+    text = encoder.text(encoder.answer(ids), strip=False)
     ends = [place for place in (text.find(mark) for mark in stop) if place >= 0]
     return text[: min(ends, default=len(text))].strip()
 

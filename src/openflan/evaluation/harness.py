@@ -48,6 +48,9 @@ def rows(*, file, **_):
 
 _DELIMITERS = ("", " ")
 
+_KNOWN_ENDS = 2
+"""Tokens that end an answer: with so many the harness, which stops at one, must be told."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HarnessTask:
@@ -133,6 +136,7 @@ def write_tasks(
     """
     (folder / "rows").mkdir()
     (folder / "utils.py").write_text(_UTILS, encoding="utf-8")
+    until = ["\n\n", *_ends(encoder)]
     written = []
     for name, (entry, prompts) in asked.items():
         by_template: dict[TemplateId, list[Prompt]] = {}
@@ -143,7 +147,7 @@ def write_tasks(
             title = f"openflan_{name}_{number}"
             lines = [json.dumps(_row(prompt, several=several), ensure_ascii=False) for prompt in own]
             (folder / "rows" / f"{title}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            text = yaml.safe_dump(_task(entry, title, separator, delimiter), sort_keys=False, allow_unicode=True)
+            text = yaml.safe_dump(_task(entry, title, separator, delimiter, until), sort_keys=False, allow_unicode=True)
             text = text.replace("custom_dataset: utils.rows", "custom_dataset: !function utils.rows")
             (folder / f"{title}.yaml").write_text(text, encoding="utf-8")
         group = {
@@ -160,6 +164,13 @@ def write_tasks(
     return written
 
 
+def _ends(encoder: TextEncoder | None) -> list[str]:
+    """What ends an answer besides the one token that the harness knows itself, as it reads them."""
+    if encoder is None or len(encoder.frame.stops) < _KNOWN_ENDS:
+        return []
+    return [*encoder.frame.stop_texts, *encoder.words(encoder.frame.stops)]
+
+
 def _metric(entry: Entry) -> str:
     return "acc" if entry.spec.is_classification else "exact_match"
 
@@ -174,7 +185,7 @@ def _row(prompt: Prompt, *, several: bool) -> dict[str, Any]:
     return {"prompt": prompt.input, "choices": list(answer.options), "gold": gold}
 
 
-def _task(entry: Entry, title: str, separator: str, delimiter: str) -> dict[str, Any]:
+def _task(entry: Entry, title: str, separator: str, delimiter: str, until: list[str]) -> dict[str, Any]:
     common = {
         "task": title,
         "custom_dataset": "utils.rows",
@@ -194,7 +205,7 @@ def _task(entry: Entry, title: str, separator: str, delimiter: str) -> dict[str,
         how = {
             "output_type": "generate_until",
             "doc_to_target": "target",
-            "generation_kwargs": {"until": ["\n\n"], "do_sample": False},
+            "generation_kwargs": {"until": until, "do_sample": False},
             "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
         }
     return {**common, **how, "metadata": {"version": 1.0, "openflan": entry.spec.fingerprint}}

@@ -3,12 +3,16 @@
 Many rows and all templates of a row have the same options: each set is asked without a prompt once. In bfloat16 some
 questions are scored in float32 too; the largest change between two options of one is the noise.
 
+Where one option begins another, each is asked with and without the end of an answer; both are kept, and which counts is
+decided by whoever reads them (openflan.evaluation.scores).
+
 Invariant: options of a row are told apart by their tokens. Cost: the forward passes of `rank_options`; 48 of them again
 in bfloat16. Rejected: PMI against a domain string of the task, which every task would have to name.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from openflan.errors import UserError
@@ -20,7 +24,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
 from openflan.ranks import Team
 
-__all__ = ["Likelihoods", "score_options"]
+__all__ = ["Likelihoods", "score_options", "score_texts"]
 
 _PROBES = 48
 """Questions a task that are scored twice to see how far bfloat16 is off."""
@@ -58,7 +62,7 @@ def score_options(
         UserError: an option has no tokens, or two of a row have the same.
     """
     questions = [
-        Question(prompt=ids, options=options, texts=prompt.answer.options)
+        Question(prompt=ids, options=_with_ends(encoder, options), texts=prompt.answer.options)
         for ids, options, prompt in zip(inputs, _option_tokens(encoder, prompts), prompts, strict=True)
     ]
     alone: dict[tuple[tuple[int, ...], ...], Question] = {}
@@ -80,15 +84,57 @@ def score_options(
     scored = team.shared(kin, sizes, rank)
     unconditional = dict(zip(alone, (scores.logprob for scores in scored[len(questions) :]), strict=True))
     given = [
-        OptionScores(
-            logprob=scores.logprob,
-            tokens=scores.tokens,
-            texts=scores.texts,
-            unconditional=unconditional[tuple(map(tuple, question.options))],
-        )
+        _apart(question, scores, unconditional[tuple(map(tuple, question.options))])
         for question, scores in zip(questions, scored, strict=False)
     ]
-    return Likelihoods(options=given, noise=_noise(model, questions, given, budget, team) if autocast else 0.0)
+    return Likelihoods(options=given, noise=_noise(model, questions, scored, budget, team) if autocast else 0.0)
+
+
+def score_texts(model: Any, encoder: TextEncoder, prompt: Sequence[int], texts: Sequence[str]) -> OptionScores:
+    """Score the options of one question, with their ends where one begins another and the model is known to end so.
+
+    Args:
+        prompt: as tokens.
+
+    Raises:
+        UserError: an option has no tokens, or two have the same.
+    """
+    options = _tokens_of(texts, encoder.targets(texts, end=False), where="options")
+    question = Question(prompt=prompt, options=_with_ends(encoder, options), texts=texts)
+    check_positions(model, len(prompt), max(map(len, question.options)), task="options")
+    (scores,) = rank_options(model, [question], batch_tokens=2 * len(prompt))
+    apart = _apart(question, scores, ())
+    return apart if encoder.rules.ends else replace(apart, ends=())
+
+
+def _nested(options: Sequence[Sequence[int]]) -> bool:
+    """Whether one of some options begins another: in order of tokens, it then begins its neighbour."""
+    ordered = sorted({tuple(option) for option in options})
+    return any(longer[: len(shorter)] == shorter for shorter, longer in pairwise(ordered))
+
+
+def _with_ends(encoder: TextEncoder, options: Sequence[list[int]]) -> list[list[int]]:
+    """The options; and once more with the end of an answer after each, where one begins another."""
+    end = list(encoder.frame.target_end)
+    return [*options, *(option + end for option in options)] if end and _nested(options) else list(options)
+
+
+def _apart(question: Question, scores: OptionScores, unconditional: Sequence[float]) -> OptionScores:
+    """A question's options and their ends, each on its own."""
+    count = len(question.texts)
+    return OptionScores(
+        logprob=scores.logprob[:count],
+        tokens=scores.tokens[:count],
+        texts=tuple(question.texts),
+        unconditional=tuple(unconditional[:count]),
+        nested=_nested(question.options[:count]),
+        ends=_differences(scores.logprob, count),
+        ends_alone=_differences(unconditional, count),
+    )
+
+
+def _differences(logprobs: Sequence[float], count: int) -> tuple[float, ...]:
+    return tuple(ended - option for option, ended in zip(logprobs, logprobs[count:], strict=False))
 
 
 def _noise(
@@ -113,17 +159,24 @@ def _option_tokens(encoder: TextEncoder, prompts: Sequence[Prompt]) -> list[list
     ids: Iterator[list[int]] = iter(
         encoder.targets([option for prompt in prompts for option in prompt.answer.options], end=False)
     )
-    tokenised = []
-    for prompt in prompts:
-        tokens = [next(ids) for _ in prompt.answer.options]
-        seen: dict[tuple[int, ...], str] = {}
-        for text, option in zip(prompt.answer.options, tokens, strict=True):
-            where = f"{prompt.task}, row {prompt.row + 1}"
-            if not option:
-                what = f"the option {text!r} has no tokens in this model's vocabulary"
-                raise UserError(what, where=where, how="reword the option")
-            if (other := seen.setdefault(tuple(option), text)) != text:
-                what = f"the options {other[:60]!r} and {text[:60]!r} are the same tokens to this model"
-                raise UserError(what, where=where, how="reword them, or raise prompts.max_target_tokens")
-        tokenised.append(tokens)
-    return tokenised
+    return [
+        _tokens_of(
+            prompt.answer.options,
+            [next(ids) for _ in prompt.answer.options],
+            where=f"{prompt.task}, row {prompt.row + 1}",
+        )
+        for prompt in prompts
+    ]
+
+
+def _tokens_of(texts: Sequence[str], tokens: list[list[int]], *, where: str) -> list[list[int]]:
+    """The options of one row, seen to be some tokens each and not those of another."""
+    seen: dict[tuple[int, ...], str] = {}
+    for text, option in zip(texts, tokens, strict=True):
+        if not option:
+            what = f"the option {text!r} has no tokens in this model's vocabulary"
+            raise UserError(what, where=where, how="reword the option")
+        if (other := seen.setdefault(tuple(option), text)) != text:
+            what = f"the options {other[:60]!r} and {text[:60]!r} are the same tokens to this model"
+            raise UserError(what, where=where, how="reword them, or raise prompts.max_target_tokens")
+    return tokens

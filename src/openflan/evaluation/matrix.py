@@ -6,6 +6,7 @@ checksums, so a changed byte is an error and never another number.
 
     <folder>/<task>.parquet     a row of the table = a test or validation row under a template
                                 columns = the fields of `Answered`, and the option scores under every normalisation
+                                template = its number, or null for the task's baseline
 
 Cost: 40 ms to read 2,000 answers. Rejected: one file for all tasks, of which a killed evaluation leaves nothing.
 """
@@ -23,16 +24,13 @@ from numpy.typing import NDArray
 from openflan.errors import UserError
 from openflan.evaluation.answered import Answered, of_test, rescored
 from openflan.evaluation.metrics import AGGREGATES, Choices
-from openflan.evaluation.scores import SCORES, Score
+from openflan.evaluation.scores import SCORES, Ends, Rule, Score
 from openflan.prompts.render import BASELINE, TemplateId
 
 __all__ = ["MATRIX_SCHEMA", "TaskMatrix", "read_answers", "read_key", "read_matrix", "task_matrices", "write_answers"]
 
-MATRIX_SCHEMA = 1
+MATRIX_SCHEMA = 2
 """Version of the columns."""
-
-_BASELINE = -1
-"""What stands for the baseline in the column of templates."""
 
 _LISTS = {
     "options": "string",
@@ -40,10 +38,20 @@ _LISTS = {
     "scores": "double",
     "option_tokens": "int64",
     "unconditional": "double",
+    "ends": "double",
+    "ends_alone": "double",
     "further": "string",
     "others": "double",
 }
-_TYPES = {"row": "int64", "template": "int64", "value": "double", "cut": "bool", "tied": "bool", "close": "bool"}
+_TYPES = {
+    "row": "int64",
+    "template": "int64",
+    "value": "double",
+    "value_with_end": "double",
+    "cut": "bool",
+    "tied": "bool",
+    "close": "bool",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +83,12 @@ class TaskMatrix:
     validation_rows: int = 0
     baseline: NDArray[np.float64] | None = None
     """(R,) Scores under the task's baseline, where it was asked; NaN where it does not fit a row."""
+    rule: Rule | None = None
+    """Whether the end of an answer counts where one option begins another; None where none does."""
+    nested: int = 0
+    """Answers to options of which one begins another."""
+    with_end: NDArray[np.float64] | None = None
+    """(rows, templates) The values if the ends count; None where they were nowhere scored."""
     ties: int = 0
     """Answers that another option equalled."""
     close: int = 0
@@ -94,7 +108,7 @@ def write_answers(path: Path, answers: Sequence[Answered], *, key: str, facts: M
     import pyarrow.parquet as pq
 
     columns: dict[str, list[Any]] = {f.name: [getattr(answer, f.name) for answer in answers] for f in fields(Answered)}
-    columns["template"] = [_BASELINE if answer.template == BASELINE else answer.template for answer in answers]
+    columns["template"] = [None if number == BASELINE else number for number in columns["template"]]
     for score in SCORES:
         columns[f"scores_{score}"] = [_normalised(answer, score) for answer in answers]
     schema = pa.schema([(name, _type(pa, name)) for name in columns])
@@ -120,11 +134,12 @@ def read_key(path: Path) -> str | None:
     return _header(path).key if path.is_file() else None
 
 
-def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
+def read_answers(path: Path, *, score: Score | None = None, ends: Ends = "as_tuned") -> list[Answered]:
     """Read what `write_answers` wrote.
 
     Args:
         score: decide ranked answers by this normalisation, whatever they were decided by.
+        ends: and count the end of an answer so, where a score is given.
 
     Raises:
         UserError: the file is damaged, or of another version.
@@ -143,13 +158,13 @@ def read_answers(path: Path, *, score: Score | None = None) -> list[Answered]:
         raise _damaged(path, error) from None
     for record in records:
         record.update({name: tuple(record[name]) for name in _LISTS})
-        record["template"] = BASELINE if record["template"] == _BASELINE else record["template"]
+        record["template"] = BASELINE if record["template"] is None else record["template"]
     answers = [Answered(**record) for record in records]
-    return answers if score is None else rescored(answers, score, noise=header.noise)
+    return answers if score is None else rescored(answers, score, noise=header.noise, ends=ends)
 
 
-def read_matrix(folder: Path, *, score: Score | None = None) -> list[Answered]:
-    """All answers in a folder, task by task in order of name.
+def read_matrix(folder: Path, *, score: Score | None = None, ends: Ends = "as_tuned") -> list[Answered]:
+    """All answers in a folder, task by task in order of name; the arguments are those of `read_answers`.
 
     Raises:
         UserError: there are none, or a file is damaged.
@@ -157,7 +172,7 @@ def read_matrix(folder: Path, *, score: Score | None = None) -> list[Answered]:
     paths = sorted(folder.glob("[!.]*.parquet"))
     if not paths:
         raise UserError("no answers there", where=str(folder), how="`openflan eval` or `openflan run` makes them")
-    return [answer for path in paths for answer in read_answers(path, score=score)]
+    return [answer for path in paths for answer in read_answers(path, score=score, ends=ends)]
 
 
 def task_matrices(answers: Sequence[Answered]) -> dict[str, TaskMatrix]:
@@ -173,9 +188,12 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
     rows = {row: place for place, row in enumerate(dict.fromkeys(answer.row for answer in answers))}
     templates: dict[TemplateId, int] = {number: place for place, number in enumerate(_numbers(answers))}
     values = np.full((len(rows), len(templates)), np.nan)
+    with_end = values.copy()
     first: dict[int, Answered] = {}
     for answer in answers:
-        values[rows[answer.row], templates[answer.template]] = answer.value
+        cell = rows[answer.row], templates[answer.template]
+        values[cell] = answer.value
+        with_end[cell] = answer.value if answer.value_with_end is None else answer.value_with_end
         first.setdefault(answer.row, answer)
     chooses = [answer for answer in every if answer.split == "validation"]
     baseline = np.full(len(rows), np.nan)
@@ -202,6 +220,9 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
         or None,
         validation_rows=len({answer.row for answer in chooses}),
         baseline=None if np.isnan(baseline).all() else baseline,
+        rule=next((answer.rule for answer in answers if answer.rule is not None), None),
+        nested=sum(answer.rule is not None for answer in answers),
+        with_end=with_end if any(answer.value_with_end is not None for answer in answers) else None,
         ties=sum(answer.tied for answer in answers),
         close=sum(answer.close for answer in answers),
         cut=sum(answer.cut for answer in answers),

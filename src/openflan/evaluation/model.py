@@ -5,7 +5,8 @@
     model.answer("Name a colour.")
 
 It is asked in the text format that it was tuned with (its `openflan.json`), so an instruction reaches it as its
-training prompts did: text, list of options, separator.
+training prompts did: text, list of options, separator. A model for chat without that record is asked through its own
+chat template.
 
 Invariant: the probabilities of `rank` are those by which an evaluation of the same prompt decides. Cost: importing
 transformers takes about 3 s, once. Rejected: a chat loop, which needs a memory that these models were not tuned on.
@@ -22,10 +23,9 @@ from pydantic import ValidationError
 
 from openflan.errors import UserError, strict_error
 from openflan.models.limits import positions_of
-from openflan.models.load import find_model, load_model, load_rules, pick_device
+from openflan.models.load import find_model, load_model, load_rules, load_tokenizer, pick_device, text_format_of
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.options import options_block
-from openflan.prompts.text_format import read_text_format
 from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.runs.stages import RunPlaces
 
@@ -41,7 +41,8 @@ class RankedOptions:
 
     options: tuple[str, ...]
     logprobs: tuple[float, ...]
-    """Log-likelihood of each option given the instruction, in nats, summed over its tokens (Wei et al. 2022, 2.3)."""
+    """Log-likelihood of each option given the instruction, in nats, summed over its tokens (Wei et al. 2022, 2.3);
+    where one begins another and the model is known to end its answers, over the end of the answer too."""
 
     @property
     def best(self) -> str:
@@ -82,7 +83,7 @@ class Model:
     def __init__(self, name: str | Path, *, seed: int | None = None, prompts: Mapping[str, Any] | None = None) -> None:
         self.name: str = str(name)
         """As it was named."""
-        self._opened = open_model(self.name, seed=seed, changes=prompts)
+        self._opened = open_model(self.name, seed=seed, changes=prompts, in_chat=True)
 
     @property
     def prompts(self) -> PromptsPart:
@@ -108,16 +109,14 @@ class Model:
         Raises:
             UserError: the instruction is empty, there are not two different options, or one is empty.
         """
-        from openflan.evaluation.ranking import Question, rank_options
+        from openflan.evaluation.likelihoods import score_texts
 
         if len(set(options)) < 2:
             raise UserError("needs two different options or more", where="options", how='e.g. ["yes", "no"]')
         if not all(option.strip() for option in options):
             raise UserError("an option is empty", where="options", how="leave it out")
         prompt = self._prompt(instruction, text, options)
-        tokens = self._opened.encoder.targets(options, end=False)
-        question = Question(prompt=prompt, options=tokens, texts=options)
-        scores = rank_options(self._opened.model, [question], batch_tokens=len(prompt) * 2)[0].logprob
+        scores = score_texts(self._opened.model, self._opened.encoder, prompt, options).normalised("sum")
         ranked = sorted(zip(options, scores, strict=True), key=lambda pair: -pair[1])
         return RankedOptions(options=tuple(o for o, _ in ranked), logprobs=tuple(s for _, s in ranked))
 
@@ -161,13 +160,16 @@ class OpenedModel:
     prompts: PromptsPart
 
 
-def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any] | None = None) -> OpenedModel:
+def open_model(
+    name: str, *, seed: int | None = None, changes: Mapping[str, Any] | None = None, in_chat: bool = False
+) -> OpenedModel:
     """Load a model and the text format that its `openflan.json` names, or the default one where it has none.
 
     Args:
         name: as for `Model`.
         seed: as for `Model`.
         changes: settings of the format that are to be otherwise.
+        in_chat: where nothing names a format and the tokenizer has a chat template, put questions into that.
 
     Raises:
         UserError: as `Model`.
@@ -176,8 +178,7 @@ def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any]
     if RunPlaces(folder).is_run:
         folder = _tuned(RunPlaces(folder), seed)
     source = find_model(ModelPart(path=name), folder)
-    records = [read_text_format(place) for place in (source.adapter, source.folder) if place is not None]
-    record = next((one for one in records if one is not None), None)
+    record = text_format_of(source)
     # a hub model's positions are known once it is here; of a folder, the tokenizer is checked before weights are read
     model = load_model(source, device=pick_device()) if source.folder is None else None
     if record is not None:
@@ -186,6 +187,8 @@ def open_model(name: str, *, seed: int | None = None, changes: Mapping[str, Any]
         positions = (source.positions if model is None else positions_of(model)) or 1280
         target = min(256, positions // 4)
         stated = {"max_input_tokens": min(1024, positions - target), "max_target_tokens": target}
+        if in_chat and getattr(load_tokenizer(source), "chat_template", None):
+            stated["chat"] = True
     try:
         prompts = PromptsPart.model_validate_json(json.dumps({**stated, **(changes or {})}))
     except ValidationError as error:

@@ -6,6 +6,11 @@
     per_byte        the sum over its UTF-8 bytes: the same for every tokenizer and script
     pmi             log P(option | prompt) - log P(option): what the prompt adds (Holtzman et al. 2021)
 
+Where one option begins another ("1" and "10"), the longer one's event is a part of the shorter one's, which it can
+never beat. There the end of an answer is scored after every option, where the model is known to write it: options
+become answers that are that option and no more. The end is one event of the same size for every option, so it is
+added whole, after the option's own tokens are normalised; for PMI it counts with and without the prompt.
+
 Invariant: all five come from the same stored log-likelihoods, so another one needs no model. The first of equal
 options wins; `Ranking.tied` says that there were equals.
 """
@@ -16,9 +21,15 @@ from typing import Literal, get_args
 
 from openflan.errors import UserError, did_you_mean
 
-__all__ = ["SCORES", "OptionScores", "Ranking", "Score", "as_score"]
+__all__ = ["SCORES", "Ends", "OptionScores", "Ranking", "Rule", "Score", "as_score"]
 
 Score = Literal["sum", "mean_token", "per_character", "per_byte", "pmi"]
+
+Ends = Literal["as_tuned", "always", "never"]
+"""Whether the end of an answer is scored in rows where one option begins another."""
+
+Rule = Literal["option", "option_and_end"]
+"""What was scored in such a row."""
 
 SCORES: tuple[Score, ...] = get_args(Score)
 
@@ -61,6 +72,12 @@ class OptionScores:
     texts: tuple[str, ...]
     unconditional: tuple[float, ...] = ()
     """Log-likelihood of each option without the prompt; empty where it was not asked for."""
+    nested: bool = False
+    """Whether the tokens of one option begin those of another."""
+    ends: tuple[float, ...] = ()
+    """Log-likelihood of the end of an answer after each option; empty where it is not scored."""
+    ends_alone: tuple[float, ...] = ()
+    """The same without the prompt."""
 
     def normalised(self, score: Score) -> list[float]:
         """Scores to rank by.
@@ -69,8 +86,12 @@ class OptionScores:
             ValueError: PMI, and the options were never scored without the prompt.
         """
         if score == "pmi":
-            return [given - alone for given, alone in zip(self.logprob, self.unconditional, strict=True)]
-        return [value / size for value, size in zip(self.logprob, self._sizes(score), strict=True)]
+            values = [given - alone for given, alone in zip(self.logprob, self.unconditional, strict=True)]
+            ends = [given - alone for given, alone in zip(self.ends, self.ends_alone, strict=True)]
+        else:
+            values = [value / size for value, size in zip(self.logprob, self._sizes(score), strict=True)]
+            ends = list(self.ends)
+        return [value + end for value, end in zip(values, ends, strict=True)] if ends else values
 
     def rank(self, score: Score) -> Ranking:
         """The decision under a score."""
@@ -82,7 +103,7 @@ class OptionScores:
             best=best,
             tied=len(order) > 1 and values[best] == values[second],
             margin=values[best] - values[second],
-            per_nat=max(1 / sizes[best], 1 / sizes[second]),
+            per_nat=1.0 if self.ends else max(1 / sizes[best], 1 / sizes[second]),
         )
 
     def _sizes(self, score: Score) -> Sequence[int]:

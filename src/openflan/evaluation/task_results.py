@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.metrics import metric_signature
+from openflan.evaluation.scores import Rule
 from openflan.evaluation.statistics import interval, resample_tasks
 from openflan.records import Record
 
@@ -66,6 +67,13 @@ class TemplateSpread(Record):
     """The task's further metrics by name, mean over templates."""
     answers: int = 0
     """Rows times templates."""
+    nested: int = 0
+    """Answers to options of which one begins another ("1" and "10")."""
+    rule: Rule | None = None
+    """What told those apart: `option_and_end` where the model is known to write the end of an answer, which is then
+    scored after the option; `option` alone else, by whose sum the longer one never wins; None where there are none."""
+    mean_with_end: float | None = None
+    """The mean if ends count, whatever the rule; None where none was scored."""
     ties: int = 0
     """Answers that another option equalled; the first of equals is taken."""
     close: int = 0
@@ -179,6 +187,9 @@ def spread_of(matrix: TaskMatrix, *, samples: int = 1_000) -> TemplateSpread:
         baseline=None if matrix.baseline is None else float(np.nanmean(matrix.baseline)),
         other_metrics=dict(matrix.others),
         answers=int((~np.isnan(matrix.values)).sum()),
+        nested=matrix.nested,
+        rule=matrix.rule,
+        mean_with_end=None if matrix.with_end is None else _mean_over_templates(matrix.with_end),
         ties=matrix.ties,
         close=matrix.close,
         cut=matrix.cut,

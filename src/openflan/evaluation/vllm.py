@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.evaluation.generation import cut_answer
+from openflan.evaluation.generation import read_answer
 from openflan.models.adapters import soft_prompt
 from openflan.models.load import is_hub_id
 from openflan.prompts.encoding import TextEncoder
@@ -57,8 +57,9 @@ def generate_by_vllm(
     from vllm import LLM, SamplingParams
 
     engine = LLM(model=name, skip_tokenizer_init=True)
-    ends = [encoder.eos] if encoder.eos is not None else []
+    ends = list(encoder.frame.stops)
     wanted = SamplingParams(temperature=0.0, max_tokens=max_new_tokens, stop_token_ids=ends, detokenize=False)
     outputs = engine.generate([{"prompt_token_ids": list(prompt)} for prompt in prompts], wanted, use_tqdm=False)
     report(len(prompts))
-    return [cut_answer(encoder.text(list(one.outputs[0].token_ids), strip=False), stop) for one in outputs]
+    stop = (*stop, *encoder.frame.stop_texts)
+    return [read_answer(encoder, one.outputs[0].token_ids, stop) for one in outputs]

@@ -165,7 +165,7 @@ def _lock(mixing: Mixing, row_hashes: Mapping[str, NDArray[np.uint64]], ledger: 
     return MixtureLock(
         key=mixing.key,
         recipe=mixing.recipe.model_dump(mode="json", include={"tasks", "prompts", "mixture", "seeds"}),
-        encoder=ledger.encoder,
+        text=TextEncoder(mixing.work.encoder).format,
         tokenizer=mixing.tokenizer,
         tasks={
             name: LockedTask(

@@ -59,7 +59,7 @@ def compare_mixtures(left: Path, right: Path) -> MixtureChange:
     edges = sorted({*one.edges, *other.edges})
     counts = {edge: (one.edges.get(edge, 0), other.edges.get(edge, 0)) for edge in edges}
     return MixtureChange(
-        same=one.lock.key == other.lock.key,
+        same=one.lock.key == other.lock.key and one.lock.text.encoder == other.lock.text.encoder,
         tasks=[_task(name, one, other) for name in sorted({*one.lock.tasks, *other.lock.tasks})],
         tokenizer_changed=one.lock.tokenizer != other.lock.tokenizer,
         settings=_settings(one.lock.recipe, other.lock.recipe),

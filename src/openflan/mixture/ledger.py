@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import UserError
+from openflan.prompts.text_format import TextFormat
 from openflan.records import FileRecord, Record, read_record, write_record
 
 __all__ = [
@@ -115,12 +116,13 @@ class LockedTask(Record):
 class MixtureLock(FileRecord):
     """Everything a mixture depends on, so that two of them can be compared and one made again."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     key: str
     recipe: dict[str, Any]
     """Its settings of tasks, prompts, mixture and seeds."""
-    encoder: str
+    text: TextFormat
+    """As it was when the mixture was made; a chat template may say another date by now."""
     tokenizer: str
     """Hash of the tokenizer's files."""
     tasks: dict[str, LockedTask]

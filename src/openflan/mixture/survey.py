@@ -227,7 +227,7 @@ def _counted(
 def _rules(model: ModelSource, part: PromptsPart) -> "EncoderRules":
     """The model's text encoder where it is at hand, else one whose tokens are bytes."""
     from openflan.prompts.encoding import EncoderRules
-    from openflan.prompts.text_format import Frame
+    from openflan.prompts.text_format import TextFrame
 
     if model.folder is not None:
         from openflan.models.load import load_rules
@@ -238,7 +238,7 @@ def _rules(model: ModelSource, part: PromptsPart) -> "EncoderRules":
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={sign: number for number, sign in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    return EncoderRules(vocabulary=tokenizer.to_str(), frame=Frame(), part=part)
+    return EncoderRules(vocabulary=tokenizer.to_str(), frame=TextFrame(), part=part)
 
 
 def _measured(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from openflan.prompts.encoding import EncoderRules
+    from openflan.prompts.text_format import TextFormat
     from openflan.recipes.parts import PromptsPart
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "load_tokenizer",
     "pick_device",
     "pick_precision",
+    "text_format_of",
 ]
 
 Precision = Literal["float32", "bfloat16"]
@@ -62,10 +64,11 @@ class ModelSource:
 
     @property
     def tokenizer_fingerprint(self) -> str:
-        """Hash of what decides token ids."""
+        """Hash of what decides token ids, chat templates and where a text ends included."""
         if self.folder is None:
             return self.fingerprint
-        names = ("tokenizer*", "special_tokens_map.json", "vocab.*", "merges.txt", "*.model")
+        words = ("tokenizer*", "special_tokens_map.json", "vocab.*", "merges.txt", "*.model")
+        names = (*words, "chat_template*", "generation_config.json")
         files = sorted({path for name in names for path in self.folder.glob(name)})
         return fingerprint_of({path.name: hash_file(path) for path in files})
 
@@ -91,10 +94,47 @@ class ModelSource:
         return bool(config.is_encoder_decoder)
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """Token ids that the model's configurations name as the end of a text; those of classes do not count.
+
+        Raises:
+            UserError: a configuration can't be read.
+        """
+        named = [*self._named("config.json"), *self._named("generation_config.json")]
+        return tuple(dict.fromkeys(token for token in named if token >= 0))
+
+    def _named(self, file: str) -> list[int]:
+        config = self._read(file)
+        stated = [part.get("eos_token_id") for part in (config, config.get("text_config") or {})]
+        tokens = [token for value in stated for token in (value if isinstance(value, list) else [value])]
+        return [token for token in tokens if isinstance(token, int)]
+
+    def stored(self, file: str) -> Path:
+        """The folder where a file of a hub model lies on this machine, which may turn out not to have it."""
+        from transformers.utils import cached_file
+
+        _quiet()
+        found = cached_file(
+            self.name,
+            file,
+            revision=self.revision,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        return Path(self.name) if found is None else Path(found).parent
+
+    @property
     def _config(self) -> dict[str, Any]:
-        assert self.folder is not None
+        return self._read("config.json")
+
+    def _read(self, file: str) -> dict[str, Any]:
+        """A configuration of the model; nothing where it has none of that name."""
+        path = (self.folder or self.stored(file)) / file
+        if not path.is_file():
+            return {}
         try:
-            config: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise _unloadable("configuration", self, error) from error
         return config
@@ -159,15 +199,41 @@ def load_tokenizer(source: ModelSource) -> Any:
     return tokenizer
 
 
-def load_rules(source: ModelSource, part: "PromptsPart") -> "EncoderRules":
-    """How texts become tokens for a model.
+def load_rules(source: ModelSource, part: "PromptsPart", *, kept: "TextFormat | None" = None) -> "EncoderRules":
+    """How texts become tokens for a model: by the record that was kept of it, else as its files say today.
+
+    Args:
+        kept: the record of a mixture or a tuned model; by default the one beside the model, where it has one.
 
     Raises:
-        UserError: the tokenizer can't be loaded or is not a fast tokenizer.
+        UserError: the tokenizer can't be loaded, is not a fast tokenizer, or not the one of the record.
     """
     from openflan.prompts.encoding import EncoderRules
 
-    return EncoderRules.of(load_tokenizer(source), part, two_texts=source.encoder_decoder)
+    tokenizer = load_tokenizer(source)
+    record = text_format_of(source) if kept is None else kept
+    if record is not None and record.frame is not None and record.prompts.chat == part.chat:
+        rules = EncoderRules(
+            vocabulary=tokenizer.backend_tokenizer.to_str(), frame=record.frame, part=part, ends=record.ends
+        )
+        if rules.tokenizer != record.tokenizer:
+            how = "put back the tokenizer that the model was tuned with"
+            raise UserError("the tokenizer is not the one of the text format", where=source.name, how=how)
+        return rules
+    return EncoderRules.of(tokenizer, part, two_texts=source.encoder_decoder, ends=source.ends)
+
+
+def text_format_of(source: ModelSource) -> "TextFormat | None":
+    """The text format that a model was tuned in, an adapter's before its base's; None where there is no record.
+
+    Raises:
+        UserError: a record is damaged or of another version.
+    """
+    from openflan.prompts.text_format import read_text_format
+
+    places = [source.adapter, source.folder or source.stored("openflan.json")]
+    records = (read_text_format(place) for place in places if place is not None)
+    return next((record for record in records if record is not None), None)
 
 
 def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedModel":
@@ -237,7 +303,7 @@ def _with_base(part: ModelPart, folder: Path) -> ModelSource:
 
 
 def _hash_of(folder: Path) -> str:
-    files = [p for p in sorted(folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model", ".txt")]
+    files = [p for p in sorted(folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model", ".txt", ".jinja")]
     return fingerprint_of({p.name: hash_file(p) for p in files})
 
 

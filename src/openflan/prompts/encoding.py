@@ -11,15 +11,16 @@ Rejected: tokenising input and target jointly and cutting by length, where a tok
 answer empty (a long-standing failure of evaluation harnesses).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from openflan.errors import UserError
+from openflan.prompts.chat_frame import chat_frame
 from openflan.prompts.render import Prompt
-from openflan.prompts.text_format import Frame, TextFormat
+from openflan.prompts.text_format import TextFormat, TextFrame
 from openflan.recipes.parts import PromptsPart
 from openflan.stage import fingerprint_of
 
@@ -50,29 +51,52 @@ class EncoderRules:
 
     vocabulary: str
     """The fast tokenizer's own JSON."""
-    frame: Frame
+    frame: TextFrame
     part: PromptsPart
+    ends: bool = False
+    """Whether the model is known to end an answer as targets end: it was tuned so."""
+
+    @property
+    def tokenizer(self) -> str:
+        """Hash of the tokenizer's vocabulary and rules."""
+        return fingerprint_of(self.vocabulary)
 
     @classmethod
-    def of(cls, tokenizer: Any, part: PromptsPart, *, two_texts: bool = False) -> "EncoderRules":
+    def of(
+        cls, tokenizer: Any, part: PromptsPart, *, two_texts: bool = False, ends: Collection[int] = ()
+    ) -> "EncoderRules":
         """The rules of a fast transformers tokenizer.
 
         Args:
             two_texts: whether input and target are texts of their own, as an encoder-decoder model has them.
+            ends: token ids that the model's configuration names as ends of a text.
 
         Raises:
             UserError: chat is wanted and the tokenizer has no template for it.
         """
         vocabulary = tokenizer.backend_tokenizer.to_str()
         eos: tuple[int, ...] = () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
+        stops = dict.fromkeys([*eos, *ends])
         if part.chat:
-            before, after = _chat(tokenizer)
-        else:
-            bos, added = tokenizer.bos_token_id, _adds(tokenizer)
-            before = (bos,) if bos is not None and added[0] == bos else ()
-            after = eos if two_texts and added[-1] == tokenizer.eos_token_id else ()
-        frame = Frame(before=before, after=after, target_end=eos, stops=eos)
-        return cls(vocabulary=vocabulary, frame=frame, part=part)
+            chat = chat_frame(tokenizer, ends=stops)
+            target_end = chat.end if chat.end and chat.end_text is None else (*chat.end, *eos)
+            frame = TextFrame(
+                before=chat.before,
+                after=chat.after,
+                target_end=target_end,
+                stops=tuple(dict.fromkeys([*stops, *target_end[-1:]])),
+                stop_texts=() if chat.end_text is None else (chat.end_text,),
+                template=fingerprint_of(tokenizer.chat_template),
+            )
+            return cls(vocabulary=vocabulary, frame=frame, part=part, ends=chat.end != ())
+        bos, added = tokenizer.bos_token_id, _adds(tokenizer)
+        frame = TextFrame(
+            before=(bos,) if bos is not None and added[0] == bos else (),
+            after=eos if two_texts and added[-1] == tokenizer.eos_token_id else (),
+            target_end=eos,
+            stops=tuple(stops),
+        )
+        return cls(vocabulary=vocabulary, frame=frame, part=part, ends=frame.after != ())
 
 
 class TextEncoder:
@@ -92,9 +116,26 @@ class TextEncoder:
         self._backend.no_truncation()
         self._backend.no_padding()
         self._backend.encode_special_tokens = True  # "</s>" in a row is text, not the end of it
-        about = [rules.vocabulary, self._before, self.eos, _settings(part), *([self._after] if self._after else [])]
+        plain = () if self.eos is None else (self.eos,)
+        about: list[Any] = [
+            rules.vocabulary,
+            self._before,
+            self.eos,
+            _settings(part),
+            *([self._after] if self._after else []),
+        ]
+        if (self.frame.target_end, self.frame.stops, self.frame.stop_texts) != (plain, plain, ()):
+            about.append([self.frame.target_end, sorted(self.frame.stops), self.frame.stop_texts])
         self.fingerprint = fingerprint_of(about)
         """Hash of the format and of the tokenizer's whole vocabulary and rules."""
+
+    @property
+    def source(self) -> str:
+        """Hash of what the format is made from; unlike its own, the same on a day when a chat template says another
+        date."""
+        if self.frame.template is None:
+            return self.fingerprint
+        return fingerprint_of([self.rules.tokenizer, _settings(self.part), self.frame.template, self.frame.stops])
 
     @classmethod
     def of(cls, tokenizer: Any, part: PromptsPart) -> "TextEncoder":
@@ -116,8 +157,9 @@ class TextEncoder:
         return TextFormat(
             prompts=self.part,
             frame=self.frame,
-            tokenizer=fingerprint_of(self.rules.vocabulary),
+            tokenizer=self.rules.tokenizer,
             encoder=self.fingerprint,
+            ends=self.rules.ends,
         )
 
     def prompts(self, prompts: Sequence[Prompt]) -> list[Encoded]:
@@ -157,6 +199,11 @@ class TextEncoder:
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has on its own."""
         return [len(ids) for ids in self.raw(texts)]
+
+    def answer(self, ids: Sequence[int]) -> list[int]:
+        """Generated token ids as far as the first that ends an answer."""
+        ends = {*self.frame.stops}
+        return list(takewhile(lambda token: token not in ends, ids))
 
     def text(self, ids: Sequence[int], *, strip: bool = True) -> str:
         """Generated token ids as text."""
@@ -216,22 +263,6 @@ def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
 def _settings(part: PromptsPart) -> dict[str, Any]:
     """The settings that decide how a text becomes tokens; what the text is (styles) is told by the prompts."""
     return part.model_dump(mode="json", include={"separator", "chat", "max_input_tokens", "max_target_tokens"})
-
-
-def _chat(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Tokens that a chat template puts before what a user says, and from there to what the assistant says."""
-    if not getattr(tokenizer, "chat_template", None):
-        how = "set prompts.chat=false, or take a model that was tuned for chat"
-        raise UserError("the tokenizer has no chat template", where="prompts.chat", how=how)
-    content = "SAID-BY-THE-USER"
-    turn = [{"role": "user", "content": content}]
-    whole = str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-    before, between, after = whole.partition(content)
-    if not between:
-        how = "set prompts.chat=false"
-        raise UserError("the chat template changes what a user says", where="prompts.chat", how=how)
-    start, end = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before, after))
-    return tuple(start), tuple(end)
 
 
 def _adds(tokenizer: Any) -> list[int]:

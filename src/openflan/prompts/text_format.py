@@ -13,15 +13,16 @@ which on another day gives another prompt than the model was tuned on.
 from pathlib import Path
 from typing import ClassVar
 
+from openflan.errors import UserError
 from openflan.recipes.parts import PromptsPart
 from openflan.records import FileRecord, Record, read_record, write_record
 
-__all__ = ["Frame", "TextFormat", "read_text_format", "write_text_format"]
+__all__ = ["TextFormat", "TextFrame", "hold_to", "read_text_format", "write_text_format"]
 
 _FILE = "openflan.json"
 
 
-class Frame(Record):
+class TextFrame(Record):
     """Token ids around an input and after a target."""
 
     before: tuple[int, ...] = ()
@@ -32,6 +33,10 @@ class Frame(Record):
     """What ends a target."""
     stops: tuple[int, ...] = ()
     """Ids of which any one ends an answer that is generated."""
+    stop_texts: tuple[str, ...] = ()
+    """Words that end one, where a chat template ends answers with words."""
+    template: str | None = None
+    """Hash of the chat template that this was rendered from."""
 
     @property
     def around(self) -> int:
@@ -46,11 +51,13 @@ class TextFormat(FileRecord):
 
     prompts: PromptsPart
     """How rows become texts, as a recipe names it."""
-    frame: Frame | None = None
+    frame: TextFrame | None = None
     tokenizer: str | None = None
     """Hash of the tokenizer's vocabulary and rules."""
     encoder: str | None = None
     """Hash of settings, frame and tokenizer together."""
+    ends: bool = False
+    """Whether the model is known to end an answer so: it was tuned on such targets."""
 
 
 def read_text_format(model: Path) -> TextFormat | None:
@@ -67,3 +74,35 @@ def read_text_format(model: Path) -> TextFormat | None:
 def write_text_format(model: Path, record: TextFormat) -> None:
     """Write the record into a model's folder."""
     write_record(model / _FILE, record)
+
+
+def hold_to(record: TextFormat | None, format_: TextFormat, *, where: Path) -> None:
+    """See to it that a model was tuned in the text format that it is to be asked in.
+
+    Args:
+        record: the model's own.
+        where: its folder.
+
+    Raises:
+        UserError: it was not; what differs is named.
+    """
+    if record is not None and record.encoder == format_.encoder:
+        return
+    differing = ["there is no record of it"] if record is None else _differing(record, format_)
+    what = f"the model was tuned in another text format than it would be asked in ({'; '.join(differing)})"
+    raise UserError(what, where=str(where), how="remove the run folder and run the recipe again")
+
+
+def _differing(one: TextFormat, other: TextFormat) -> list[str]:
+    """What two formats differ in, in words."""
+    settings, others = one.prompts.model_dump(), other.prompts.model_dump()
+    named = [
+        f"prompts.{name} {settings[name]!r}, not {others[name]!r}"
+        for name in settings
+        if settings[name] != others[name]
+    ]
+    frame, asked = one.frame or TextFrame(), other.frame or TextFrame()
+    parts = {"before": "what stands before an input", "after": "what follows it", "target_end": "the end of a target"}
+    parts |= {"stops": "the tokens that end an answer", "stop_texts": "the words that end an answer"}
+    named += [words for part, words in parts.items() if getattr(frame, part) != getattr(asked, part)]
+    return [*named, *(["the tokenizer"] if one.tokenizer != other.tokenizer else [])]

@@ -312,6 +312,9 @@ class EvaluationPart(Part):
     two counts."""
     score: Annotated[Literal["sum", "mean_token", "per_character", "per_byte", "pmi"], RESULTS] = "sum"
     """How an option's log-likelihood is normalised before ranking; another one needs no new evaluation."""
+    ends: Annotated[Literal["as_tuned", "always", "never"], RESULTS] = "as_tuned"
+    """Whether the end of an answer is scored too in rows where one option begins another ("1" and "10"), so that the
+    longer one can win; `as_tuned` where the model is known to write it. Another one needs no new evaluation."""
     too_long: Annotated[Literal["cut", "refuse"], NOTHING] = "cut"
     """Prompts of more than `prompts.max_input_tokens` tokens lose the end of their longest field and are counted, or
     are an error, also where answers to them are kept."""

@@ -168,6 +168,9 @@ def doubts(results: Results) -> str:
     """How many answers of all models are to be read with care, and why; empty where none is."""
     spreads = [spread for task in results.tasks for spread in task.models.values()]
     counts = {
+        "were to options of which one begins another, told apart without their ends": sum(
+            spread.nested for spread in spreads if spread.rule == "option"
+        ),
         "had an equal option": sum(spread.ties for spread in spreads),
         "were decided within bfloat16's noise": sum(spread.close for spread in spreads),
         "were to prompts too long for the model, which were cut": sum(spread.cut for spread in spreads),

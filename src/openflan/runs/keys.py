@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import openflan
+from openflan.evaluation.matrix import MATRIX_SCHEMA
 from openflan.recipes.recipe import Recipe
 from openflan.runs.results import SCHEMA
 from openflan.runs.stages import UNTUNED, Stage, StageKind, stages_of, tuned_name
@@ -55,7 +56,7 @@ def keyed_stages(recipe: Recipe, contents: Contents, until: StageKind = StageKin
         list(contents.errata),
     ]
     weights = [mixture, settings["weights"], contents.model]
-    answers = [version, settings["answers"], contents.held_out, contents.seen, contents.choosing]
+    answers = [version, MATRIX_SCHEMA, settings["answers"], contents.held_out, contents.seen, contents.choosing]
     keys: dict[tuple[StageKind, str], str] = {
         (StageKind.MIXTURE, ""): fingerprint_of([mixture, settings["orders"]]),
         (StageKind.EVALUATION, UNTUNED): fingerprint_of([answers, contents.model]),

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openflan import ranks
-from openflan.errors import UserError
-from openflan.runs.plan import Plan
 from openflan.runs.stages import Stage, StageKind
 from openflan.runs.stored import StoredRun
 
@@ -30,17 +28,30 @@ __all__ = ["MAKERS", "Making", "Materials"]
 class Materials:
     """What stages need of a plan's tasks and model; a fault in them is found when they are made."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, run: StoredRun) -> None:
+        self._run = run
+        self._plan = run.plan
         self._checked = False
+
+    def current(self) -> "Materials":
+        """These, or others where the mixture that is there by now is in another text format: it is what counts."""
+        kept = self._run.text_format if "encoder" in self.__dict__ else None
+        return self if kept is None or kept.encoder == self.encoder.fingerprint else Materials(self._run)
 
     @cached_property
     def encoder(self) -> "TextEncoder":
-        """What turns text into the model's tokens."""
+        """What turns text into the model's tokens, as the mixture had it where there is one."""
         from openflan.models.load import load_rules
         from openflan.prompts.encoding import TextEncoder
 
-        return TextEncoder(load_rules(self._plan.model, self._plan.recipe.prompts))
+        return TextEncoder(load_rules(self._plan.model, self._plan.recipe.prompts, kept=self._run.text_format))
+
+    @cached_property
+    def tuned_encoder(self) -> "TextEncoder":
+        """The same for a model that was tuned to end its answers so."""
+        from openflan.prompts.encoding import TextEncoder
+
+        return TextEncoder(replace(self.encoder.rules, ends=True))
 
     @cached_property
     def looks(self) -> "list[Asked]":
@@ -180,7 +191,7 @@ def _look(making: Making, model: Any) -> dict[str, float]:
     from openflan.evaluation.answering import evaluate
 
     materials, part = making.materials, making.run.recipe.evaluation
-    answers = evaluate(model, materials.encoder, materials.looks, part, report=lambda _done, _total: None)
+    answers = evaluate(model, materials.tuned_encoder, materials.looks, part, report=lambda _done, _total: None)
     values: dict[str, list[float]] = {}
     for answer in answers:
         values.setdefault(answer.task, []).append(answer.value)
@@ -188,15 +199,18 @@ def _look(making: Making, model: Any) -> dict[str, float]:
 
 
 def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
+    from openflan.evaluation.answered import undecided_share
     from openflan.evaluation.answering import Keep, evaluate
     from openflan.evaluation.identity import hash_of_model
     from openflan.models.load import load_model, pick_device
+    from openflan.prompts.text_format import hold_to, read_text_format
 
     run, seed = making.run, stage.seed
     making.materials.check()
     encoder = making.materials.encoder
     if seed is not None:
-        _check_format(run.tuned_model(seed), encoder)
+        hold_to(read_text_format(run.tuned_model(seed)), encoder.format, where=run.tuned_model(seed))
+        encoder = making.materials.tuned_encoder
     model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
     keep = Keep(folder=place, model=hash_of_model(model), dirty=None if seed is None else run.certificate.dirty)
     answers = evaluate(
@@ -208,20 +222,10 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         keep=keep,
         team=ranks.Team.gathered(),
     )
+    if share := undecided_share(answers):
+        note = f"{share:.0%} of the ranked answers are to options of which one begins another; it is not known how this"
+        making.tell("note", note=f"{note} model ends an answer, so they are told apart without their ends")
     return {"prompts": len(answers), "format": encoder.fingerprint, "model": keep.model}
-
-
-def _check_format(model: Path, encoder: "TextEncoder") -> None:
-    """Refuse to ask a model in another text format than it was tuned in."""
-    from openflan.prompts.text_format import read_text_format
-
-    record = read_text_format(model)
-    if record is None or record.encoder != encoder.fingerprint:
-        raise UserError(
-            "the model was tuned on another text format than it would be asked in",
-            where=str(model),
-            how="remove the run folder and run the recipe again",
-        )
 
 
 MAKERS: Mapping[StageKind, Callable[[Making, Stage, Path], dict[str, Any]]] = {

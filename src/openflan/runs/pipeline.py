@@ -114,7 +114,7 @@ def work(
         _check_space(run)
         began = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        materials = Materials(plan)
+        materials = Materials(run)
         try:
             begun = run.head is not None
             if ranks.is_first() and (not begun or run.recipe.evaluation.too_long == "refuse"):
@@ -122,6 +122,7 @@ def work(
             if ranks.is_first() and not begun:
                 _write_head(run)
             for stage in plan.stages(until):
+                materials = materials.current()
                 tell = partial(_tell, watch, stage)
                 if stage.kind in MAKERS:
                     making = Making(
@@ -209,7 +210,8 @@ def _begin(run: StoredRun, stage: Stage) -> Event | None:
     folder = run.places.stage(stage)
     if run.done(stage):
         return Event(stage=stage, kind="kept")
-    twin = adopt_twin(folder, key=stage.key, runs=run.folder.parent, place=Path(stage.place))
+    suits = partial(run.suits, stage)
+    twin = adopt_twin(folder, key=stage.key, runs=run.folder.parent, place=Path(stage.place), suits=suits)
     if twin is not None:
         return Event(stage=stage, kind="linked", note=str(twin))
     if stage.kind is StageKind.TRAINING:

@@ -379,4 +379,5 @@ class Run:
 
         plan = self._stored.plan
         store = TokenStore.open(self.places.mixture)
-        return store, plan.work(load_rules(plan.model, plan.recipe.prompts), mixture=store.folder)
+        rules = load_rules(plan.model, plan.recipe.prompts, kept=self._stored.text_format)
+        return store, plan.work(rules, mixture=store.folder)

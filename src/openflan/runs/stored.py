@@ -13,8 +13,9 @@ from openflan.errors import UserError
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import read_matrix
 from openflan.mixture.certificate import LeakCertificate, read_certificate
-from openflan.mixture.ledger import Ledger, read_ledger
+from openflan.mixture.ledger import Ledger, read_ledger, read_lock
 from openflan.models.load import ModelSource
+from openflan.prompts.text_format import TextFormat, read_text_format
 from openflan.recipes.recipe import Recipe, load_recipe
 from openflan.runs.head import RunHead
 from openflan.runs.plan import Plan, make_plan
@@ -86,6 +87,19 @@ class StoredRun:
         manifest = self.manifest(stage)
         return manifest is not None and manifest["key"] == stage.key
 
+    def suits(self, stage: Stage, folder: Path) -> bool:
+        """Whether a stage of the same key elsewhere is in the text format of the run's mixture.
+
+        No key knows it whole, for a chat template may say the date.
+        """
+        wanted = self.text_format
+        if stage.kind is StageKind.MIXTURE or wanted is None:
+            return True
+        if stage.kind is StageKind.TRAINING:
+            record = read_text_format(folder / "model")
+            return record is not None and record.encoder == wanted.encoder
+        return (read_manifest(folder) or {}).get("format") == wanted.encoder
+
     def finished(self, until: StageKind = StageKind.REPORT) -> bool:
         """Whether every stage as far as those of a kind is there."""
         return all(self.done(stage) for stage in self.plan.stages(until))
@@ -128,6 +142,11 @@ class StoredRun:
         return read_ledger(self.places.mixture)
 
     @property
+    def text_format(self) -> TextFormat | None:
+        """The text format of the mixture, which every later stage keeps to; None where nothing is mixed yet."""
+        return read_lock(self.places.mixture).text if read_manifest(self.places.mixture) is not None else None
+
+    @property
     def certificate(self) -> LeakCertificate:
         """Which held-out items stand in training rows."""
         return read_certificate(self.places.mixture)
@@ -149,7 +168,8 @@ class StoredRun:
         Raises:
             UserError: it was not asked, or a file is damaged.
         """
-        return read_matrix(self.places.answers(model), score=self.recipe.evaluation.score)
+        part = self.recipe.evaluation
+        return read_matrix(self.places.answers(model), score=part.score, ends=part.ends)
 
     @property
     def results(self) -> Results:

@@ -128,10 +128,15 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
 
 
 def at_its_best(matrix: TaskMatrix) -> TaskMatrix:
-    """An untuned model's scores under the templates, or under its baseline in each column where that is better."""
-    if matrix.baseline is None or np.nanmean(matrix.baseline) <= np.nanmean(matrix.values):
-        return matrix
-    return replace(matrix, values=np.where(np.isnan(matrix.values), np.nan, matrix.baseline[:, None]))
+    """An untuned model's scores under the templates; or with the ends of answers, which it is not known to write, or
+    under its baseline in each column, where that is better."""
+    candidates = [matrix.values]
+    if matrix.with_end is not None and matrix.rule == "option":
+        candidates.append(matrix.with_end)
+    if matrix.baseline is not None:
+        candidates.append(np.where(np.isnan(matrix.values), np.nan, matrix.baseline[:, None]))
+    best = max(candidates, key=np.nanmean)
+    return matrix if best is matrix.values else replace(matrix, values=best)
 
 
 def verdict_sentence(held_out: Sequence[ClusterVerdict]) -> str:

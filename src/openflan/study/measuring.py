@@ -82,7 +82,7 @@ def measure_run(run: Path, *, at_best: bool = True) -> Measured:
     part = EvaluationPart.model_validate_json(json.dumps(results.recipe["evaluation"]))
     names_of = {tuned_name(seed): seed for seed in results.seeds}
     matrices = {
-        name: task_matrices(read_matrix(RunPlaces(run).answers(name), score=part.score))
+        name: task_matrices(read_matrix(RunPlaces(run).answers(name), score=part.score, ends=part.ends))
         for name in (UNTUNED, *names_of)
     }
     untuned = matrices[UNTUNED]

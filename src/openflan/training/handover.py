@@ -24,6 +24,7 @@ from openflan.models.limits import check_vocabulary
 from openflan.models.load import ModelSource, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.text_format import write_text_format
+from openflan.recipes.parts import PromptsPart
 from openflan.recipes.recipe import Recipe
 from openflan.stage import new_folder, write_atomically
 
@@ -68,7 +69,7 @@ def save_model(
     else:
         tuned.model.save_pretrained(folder, state_dict=weights)
     load_tokenizer(provenance.source).save_pretrained(folder)
-    write_text_format(folder, encoder.format)
+    write_text_format(folder, encoder.format.model_copy(update={"ends": True}))
     write_atomically(folder / "README.md", _card(provenance, halves=encoder.frame.after != ()))
 
 
@@ -111,7 +112,6 @@ def _card(provenance: Provenance, *, halves: bool) -> str:
     for name, task in ledger.tasks.items():
         clusters.setdefault(task.cluster, []).append((name, task))
     held_out = ", ".join(ledger.held_out_clusters) or "none"
-    separator = recipe.prompts.separator
     lines = [
         "---",
         *([f"base_model: {recipe.model.path}"] if provenance.source.folder is None else []),
@@ -133,7 +133,7 @@ def _card(provenance: Provenance, *, halves: bool) -> str:
         f"**Errata of the released FLAN code that are on:** {', '.join(provenance.errata) or 'none'}.",
         "",
         "**Text format:** "
-        + ("an instruction goes to the encoder" if halves else f"an instruction, then {separator!r}, then the answer")
+        + _asked(recipe.prompts, halves=halves)
         + " (`openflan.json` has all of it; `openflan ask` keeps to it).",
         "",
         "## Mixture",
@@ -164,6 +164,14 @@ def _card(provenance: Provenance, *, halves: bool) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _asked(part: PromptsPart, *, halves: bool) -> str:
+    if part.chat:
+        return "an instruction is a user's turn in the chat template, as that read when the mixture was made"
+    return (
+        "an instruction goes to the encoder" if halves else f"an instruction, then {part.separator!r}, then the answer"
+    )
 
 
 def _tuned_part(recipe: Recipe) -> str:
