@@ -49,7 +49,7 @@ class Client:
             os.environ.update(before)
 
     def __call__(self, function, *arguments, **named):
-        return self._pool.submit(function, *arguments, **named).result(timeout=60)
+        return self._pool.submit(function, *arguments, **named).result(timeout=120)
 
     def close(self) -> None:
         self._pool.shutdown()

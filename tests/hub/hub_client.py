@@ -78,3 +78,30 @@ def own_entry(source: dict[str, Any], **more: Any) -> Entry:
         **more,
     }
     return Entry(spec=TaskSpec.model_validate_json(json.dumps(spec)), path=Path("mine.yaml"), collection="mine")
+
+
+def run_and_publish(recipe: Path, to: str, token: str | None) -> str:
+    """Run a recipe whole and publish it to a hub id; its address, or the one line of a refusal."""
+    import openflan
+
+    run = openflan.Run(recipe, runs=recipe.parent / "runs")
+    run.work()
+    with _signed_in(token):
+        try:
+            return run.publish(to).place
+        except UserError as error:
+            return " ".join(str(error).split())
+
+
+def model_files(name: str) -> list[str]:
+    """Names of a hub model's parameters, loaded by its id; the one line of a refusal in place of them."""
+    import torch
+
+    from openflan.models.load import find_model, load_model
+    from openflan.recipes.parts import ModelPart
+
+    try:
+        source = find_model(ModelPart(path=name), Path(name))
+        return sorted(dict(load_model(source, device=torch.device("cpu")).named_parameters()))
+    except UserError as error:
+        return [" ".join(str(error).split())]
