@@ -37,7 +37,7 @@ class Part(Record):
     """A part of a recipe: an unknown key is an error, and nothing is coerced."""
 
     def counted(self, purpose: Purpose) -> dict[str, Any]:
-        """The settings that count for something, as JSON."""
+        """The settings that count for a purpose (the content of a stage, say), as JSON can hold them."""
         settings: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
             said, value = purposes_of(field), getattr(self, name)
@@ -186,7 +186,7 @@ class PromptsPart(StylePart):
         return self.styles or (self,)
 
     def counted(self, purpose: Purpose) -> dict[str, Any]:
-        """As of any part; a mixture depends on the styles that its prompts have, however they were written."""
+        """The settings that count for a purpose; a mixture depends on the styles of its prompts, however written."""
         settings = super().counted(purpose)
         if purpose != "mixture":
             return settings
