@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from openflan.evaluation.comparison import Comparison, TaskComparison
-from openflan.report.numbers import p_value, plain_name, signed, span
+from openflan.report.numbers import cut_name, p_value, plain_name, signed, span
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg
 
@@ -77,12 +77,12 @@ def _plot(tasks: Sequence[TaskComparison], *, narrow: bool) -> Markup:
                 style: dict[str, Any] = {"transform": beside, "va": "center", "color": tone_of(task)}
                 words = f"{signed(task.difference)}  [{span(task.difference_ci95, sign=True)}]"
                 if narrow:
-                    axes.text(edge, y + 13, _short(task.task, 28), transform=beside, va="center", size=12)
+                    axes.text(edge, y + 13, cut_name(task.task, 28), transform=beside, va="center", size=12)
                     axes.text(
                         1, y + 13, f"{signed(task.difference)}, p {p_value(task.p_holm)}", ha="right", size=12, **style
                     )
                 else:
-                    axes.text(-16 / area, middle, _short(task.task, 34), transform=beside, va="center", ha="right")
+                    axes.text(-16 / area, middle, cut_name(task.task, 34), transform=beside, va="center", ha="right")
                     axes.text(1 + 18 / area, middle, f"{words}  p {p_value(task.p_holm)}", size=12, **style)
                 y += row
         name = f"differences-{'narrow' if narrow else 'wide'}"
@@ -93,10 +93,6 @@ def _dot(axes: Any, task: TaskComparison, y: float) -> None:
     axes.barh(y, 2 * task.detectable, left=-task.detectable, height=11, color=Ink.RULE, alpha=0.6, zorder=0)
     axes.hlines(y, *task.difference_ci95, color=tone_of(task), lw=1.8, zorder=2)
     axes.plot(task.difference, y, "o", ms=7, mfc=tone_of(task), mec=tone_of(task), zorder=3)
-
-
-def _short(name: str, letters: int) -> str:
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def _told(tasks: Sequence[TaskComparison]) -> str:

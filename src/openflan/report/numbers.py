@@ -17,6 +17,7 @@ __all__ = [
     "GainShown",
     "breakable",
     "count",
+    "cut_name",
     "duration",
     "energy",
     "listed",
@@ -83,6 +84,11 @@ def count(number: float) -> str:
 def plain_name(name: str) -> str:
     """A cluster's name as one would write it in a sentence."""
     return name.replace("_", " ")
+
+
+def cut_name(name: str, letters: int) -> str:
+    """A name of at most so many letters."""
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def breakable(name: str) -> Markup:

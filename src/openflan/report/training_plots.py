@@ -16,6 +16,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
+from openflan.report.numbers import cut_name, plain_name
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg
 from openflan.training.metrics import StepReport
@@ -141,7 +142,7 @@ def _loss_plot(losses: Mapping[int, Sequence[float]], *, narrow: bool) -> Markup
 
 def _frames(curves: Sequence[TaskCurve], *, narrow: bool) -> Markup:
     width, columns, letters = (NARROW, 2, 22) if narrow else (WIDE, 4, 30)
-    cell_width, cell_height, gap = width / columns, 104, 22
+    cell_width, cell_height, gap = width / columns, 120, 22
     lines = -(-len(curves) // columns)
     height = lines * cell_height
     end = max(curve.steps[-1] for curve in curves)
@@ -157,13 +158,13 @@ def _frames(curves: Sequence[TaskCurve], *, narrow: bool) -> Markup:
             single = "o" if len(curve.steps) == 1 else ""
             axes.plot(curve.steps, curve.losses, color=Ink.TUNED, lw=1.5, marker=single, ms=4, clip_on=False)
 
-            def write(text: str, up: int, *, left: float = x, wide: float = inner, **style: Any) -> None:
-                at = (left + (wide if style.get("ha") == "right" else 0)) / width
-                figure.text(at, (y + up) / height, text, va="center", size=11.5, **style)  # noqa: B023
-
-            write(curve.task if len(curve.task) <= letters else f"{curve.task[: letters - 1]}…", 90)
-            write(curve.cluster.replace("_", " ")[: letters - 8], 74, color=Ink.MUTED)
-            write(f"{curve.losses[0]:.2f} → {curve.losses[-1]:.2f}", 74, color=Ink.TUNED, ha="right")
+            texts = (
+                (106, cut_name(curve.task, letters), Ink.INK),
+                (90, cut_name(plain_name(curve.cluster), letters), Ink.MUTED),
+                (74, f"{curve.losses[0]:.2f} → {curve.losses[-1]:.2f}", Ink.TUNED),
+            )
+            for up, text, colour in texts:
+                figure.text(x / width, (y + up) / height, text, va="center", size=11.5, color=colour)
         numbers = "; ".join(f"{curve.task} {curve.losses[0]:.2f} to {curve.losses[-1]:.2f}" for curve in curves)
         name = f"task-loss-{'narrow' if narrow else 'wide'}"
         return to_svg(
