@@ -49,7 +49,7 @@ _NO_ROOM = 1 << 20
 def fingerprint_of(value: Any) -> str:
     """Short hash of any JSON value; equal values give equal hashes on every machine."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def hash_file(path: Path) -> str:

@@ -85,8 +85,8 @@ def test_reserved_names_win_over_fields_and_row_reaches_the_field(tmp_path):
         fields=["answer", "options"],
         answer={"field": "answer", "options": ["no", "yes"]},
     )
-    prompt = TaskRenderer(there).render(SourceRow(index=0, fields={"answer": True, "options": ["x", "y"]}), 0)
-    assert prompt.input == "yes | True | x,y | no,yes"
+    prompt = TaskRenderer(there).render(SourceRow(index=0, fields={"answer": 1, "options": ["x", "y"]}), 0)
+    assert prompt.input == "yes | 1 | x,y | no,yes"
 
 
 @pytest.mark.parametrize("when", ["answer == 'good'", "{{answer == 'good'}}", "label", "{% if label %}true{% endif %}"])

@@ -29,6 +29,8 @@ def check(
         "templates": sum(one.templates for one in checked),
         "rows": sum(one.rows for one in checked),
         "dropped": sum(one.dropped for one in checked),
+        "unlabelled": sum(one.unlabelled for one in checked),
+        "faulty": sum(one.faulty for one in checked),
         "prompts": sum(one.prompts for one in checked),
     }
     if json_:
@@ -38,9 +40,13 @@ def check(
     else:
         sys.stdout.writelines(f"{f.task}: {f.what}  ({f.where})\n" for f in faults)
         sys.stdout.writelines(f"{task}: remark: {what}\n" for task, what in remarks)
+        sys.stdout.writelines(f"{path}: {form}\n" for one in checked for path, form in one.forms.items())
+        unlabelled = f", {counts['unlabelled']:,} of them without a label" if counts["unlabelled"] else ""
+        faulty = f"; {counts['faulty']:,} rows can't be used" if counts["faulty"] else ""
         sys.stdout.write(
             f"{counts['tasks']} tasks, {counts['templates']} templates; {counts['prompts']:,} prompts rendered from"
-            f" {counts['rows']:,} rows ({counts['dropped']:,} left out by cleaning): {len(faults)} faults\n"
+            f" {counts['rows']:,} rows ({counts['dropped']:,} left out by cleaning{unlabelled}{faulty}):"
+            f" {len(faults)} faults\n"
         )
     if faults:
         raise typer.Exit(1)

@@ -138,7 +138,8 @@ class NgramIndex:
     def _words(self, words: list[str]) -> NDArray[np.uint64]:
         known = self._hashes
         for word in set(words) - known.keys():
-            known[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+            encoded = word.encode(errors="surrogatepass")
+            known[word] = int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "little")
         return np.fromiter((known[word] for word in words), dtype=np.uint64, count=len(words))
 
 

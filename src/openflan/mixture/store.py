@@ -261,7 +261,7 @@ def _plain_bytes(fields: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # integers of over 64 bits
-        return json.dumps(fields, ensure_ascii=False, default=str).encode()
+        return json.dumps(fields, ensure_ascii=False, default=str).encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

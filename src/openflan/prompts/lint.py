@@ -11,6 +11,7 @@ prompts a second. Rejected: regular expressions over template text, which see ne
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -18,14 +19,16 @@ from pathlib import Path
 
 from openflan.errors import UserError
 from openflan.prompts.references import ReferenceCheck
-from openflan.prompts.render import BASELINE, TaskRenderer, TemplateId
+from openflan.prompts.render import BASELINE, Prompt, TaskRenderer, TemplateId
+from openflan.prompts.styles import label_fields
 from openflan.tasks.catalog import Entry
-from openflan.tasks.cleaning import clean_row, unrolled
+from openflan.tasks.cleaning import clean_row, file_rows, unrolled
+from openflan.tasks.delimited import Form, form_of
 from openflan.tasks.lineage import known_corpora
-from openflan.tasks.readers import ENDINGS, is_rows, read_rows
+from openflan.tasks.readers import ENDINGS, is_rows, is_table
 from openflan.tasks.rows import STEPS
 from openflan.tasks.sources import SourceRow, folders_of
-from openflan.tasks.spec import Template
+from openflan.tasks.spec import RESERVED, Template
 
 __all__ = ["Fault", "TaskCheck", "check_task"]
 
@@ -41,6 +44,11 @@ _SHOWN = 3
 
 _EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MARKUP = ("{{", "}}", "{%", "%}")
+_SINGLE_BRACES = re.compile(r"(?<![{%#\w])\{ ?(\w+) ?\}(?![}\w])")
+_MARKER = re.compile(r"[(\[]?(?:[A-Za-z]|\d{1,2}|[ivx]{1,4})[)\]]")
+"""An option that only stands for what a list says."""
+_SAME_INPUT = 3
+"""Rows that a template must have been tried on before it counts that they all read the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +70,12 @@ class TaskCheck:
     rows: int = 0
     dropped: int = 0
     """Rows that cleaning left out."""
+    faulty: int = 0
+    """Rows that cannot be used, under one template at least; `mixture.faulty_rows: skip` leaves them out."""
+    unlabelled: int = 0
+    """Rows that cleaning left out because their label is empty."""
+    forms: dict[Path, Form] = field(default_factory=dict)
+    """How tables are written that are not separated by commas or not in UTF-8."""
     faults: list[Fault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     """What may be meant so: references that lose something in the normal form of a metric."""
@@ -81,7 +95,16 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -
         renderer = TaskRenderer(entry)
     except UserError as error:
         report(error.what, error.where or str(entry.path))
-        return checked
+    else:
+        _check_sources(renderer, entry, data, report, checked, strict=strict)
+    report.close()
+    return checked
+
+
+def _check_sources(
+    renderer: TaskRenderer, entry: Entry, data: Path | None, report: "_Reporter", checked: TaskCheck, *, strict: bool
+) -> None:
+    """Render every row at hand: the twin's, the task's own files', those of a folder of data."""
     twin = entry.path.with_name(f"{entry.spec.name}.twin.jsonl")
     if twin.is_file():
         rows = list(_read(entry, twin, report, checked))
@@ -100,7 +123,6 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -
         for path in _files(folder):
             _check_rows(renderer, _read(entry, path, report, checked), report, checked)
     checked.remarks += report.references.remarks
-    return checked
 
 
 class _Reporter:
@@ -111,12 +133,21 @@ class _Reporter:
         self._checked = checked
         self._counts: dict[tuple[str, str], int] = {}
         self.references = ReferenceCheck(metrics=() if entry.spec.is_classification else entry.spec.metrics)
+        self._firsts: dict[tuple[str, str], str] = {}
 
     def __call__(self, what: str, where: str) -> None:
-        kind = (re.sub(r"'[^']*'|\d+", "", what), re.sub(r"\brow \d+|, line \d+", "", where))
+        kind = (re.sub(r"'[^']*'|\d+", "", what), re.sub(r"(, )?\b(row|line) \d+", "", where))
         self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._firsts.setdefault(kind, what)
         if self._counts[kind] <= _SHOWN:
             self._checked.faults.append(Fault(task=self._task, what=what, where=where))
+
+    def close(self) -> None:
+        """Say how many more there are of each fault that was not told in full."""
+        for kind, count in self._counts.items():
+            if count > _SHOWN:
+                what = f"{count - _SHOWN:,} more like: {self._firsts[kind]}"
+                self._checked.faults.append(Fault(task=self._task, what=what, where=kind[1]))
 
 
 def _spec_faults(entry: Entry, *, strict: bool) -> Iterator[tuple[str, str]]:
@@ -128,6 +159,13 @@ def _spec_faults(entry: Entry, *, strict: bool) -> Iterator[tuple[str, str]]:
     for (i, one), (j, other) in itertools.combinations(enumerate(spec.templates, start=1), 2):
         if _alike(one, other):
             yield f"templates {i} and {j} are nearly the same", where
+    for number, template in enumerate(spec.templates, start=1):
+        for name in _SINGLE_BRACES.findall(_EXPRESSION.sub(" ", f"{template.input} § {template.target}")):
+            if name in (*spec.names, *RESERVED):
+                yield (
+                    f"{{{name}}} in single braces stands there as it is: write {{{{{name}}}}}",
+                    f"{where}, template {number}",
+                )
     unknown = [name for name in spec.rows if name not in STEPS]
     yield from ((f"no cleaning step '{name}'", where) for name in unknown)
     if spec.licence == "unstated":
@@ -175,18 +213,25 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> Iterator[SourceRow]:
     """Cleaned rows of a file; faulty ones are said and passed over."""
+    source = entry.spec.source
     try:
-        for index, row in enumerate(unrolled(entry, read_rows(path, entry.spec.columns))):
+        if is_table(path):
+            form = form_of(path, separator=source.separator, encoding=source.encoding)
+            checked.forms.update({} if form == Form() else {path: form})
+        for index, row in enumerate(unrolled(entry, file_rows(entry, path))):
             checked.rows += 1
             try:
                 cleaned = clean_row(entry, row, where=f"{path}, row {index + 1}")
             except UserError as error:
                 report(error.what, error.where or str(path))
+                checked.faulty += 1
                 continue
             if cleaned is None:
                 checked.dropped += 1
+                label = row.get(entry.spec.answer.field, "-")
+                checked.unlabelled += label is None or (isinstance(label, str) and not label.strip())
             else:
-                yield SourceRow(index=index, fields=cleaned)
+                yield SourceRow(index=index, fields=cleaned, source=str(path))
     except UserError as error:
         report(error.what, error.where or str(path))
 
@@ -196,50 +241,81 @@ def _check_rows(
 ) -> tuple[set[TemplateId], set[str]]:
     """Render everything; the templates that were used and the answers that were seen."""
     spec = renderer.spec
-    used: set[TemplateId] = set()
+    used: Counter[TemplateId] = Counter()
+    prompts: dict[TemplateId, set[tuple[str, str]]] = {}
     seen: set[str] = set()
+    hidden = label_fields(spec)
+    contents: set[str] = set()
     for row in rows:
         try:
             answer = renderer.answer(row)
             fitting = renderer.applicable(row)
         except UserError as error:
             report(error.what, error.where or spec.name)
+            checked.faulty += 1
             continue
         seen.update(answer.references)
         report.references.look(answer.references)
         if not any(not spec.templates[number].inverted for number in fitting):
-            report("no template that asks for the answer fits", f"{spec.name}, row {row.index + 1}")
+            report("no template that asks for the answer fits", row.place)
         plain = json.dumps(row.fields, ensure_ascii=False, default=str)
-        baseline: list[TemplateId] = [BASELINE] if spec.baseline is not None else []
-        for number in [*fitting, *baseline]:
+        if len(contents) < 2:
+            contents.add(str([value for name, value in row.fields.items() if name not in hidden]))
+        numbers: list[TemplateId] = [*fitting]
+        if spec.baseline is not None:
+            numbers.append(BASELINE)
+        faulty = False
+        for number in numbers:
             try:
                 prompt = renderer.render(row, number)
             except UserError as error:
                 report(error.what, error.where or spec.name)
+                faulty = True
                 continue
-            used.add(number)
+            used[number] += 1
             checked.prompts += 1
+            kinds = prompts.setdefault(number, set())
+            if len(kinds) < 2:
+                kinds.add((prompt.input, prompt.target if renderer.template(number).inverted else ""))
             where = f"{renderer.where(number)}, row {row.index + 1}"
-            for mark in _MARKUP:
-                if mark not in plain and (mark in prompt.input or mark in prompt.target):
-                    report(f"markup is left over: {mark}", where)
-            template = renderer.template(number)
-            if spec.is_classification and not template.inverted:
-                if prompt.target not in prompt.answer.options:
-                    report(f"the target {prompt.target!r} is not among the options", where)
-                if checked.rows <= _LEAK_ROWS and renderer.shows_answer(row, number):
-                    report("the input gives the answer away outside its options", where)
-                if prompt.input.count("OPTIONS:") > 1 + plain.count("OPTIONS:"):
-                    report("the options stand there twice", where)
-            if not spec.is_classification and "OPTIONS:" in prompt.input and "OPTIONS:" not in plain:
-                report("an option list, but the task has no options", where)
-    return used, seen
+            for what in _prompt_faults(renderer, prompt, plain):
+                report(what, where)
+            asks = spec.is_classification and not renderer.template(number).inverted
+            if asks and checked.rows <= _LEAK_ROWS and renderer.shows_answer(row, number):
+                report("the input gives the answer away outside its options", where)
+        checked.faulty += faulty
+    for number, kinds in prompts.items():
+        if len(kinds) == 1 and used[number] >= _SAME_INPUT and len(contents) > 1:
+            report(f"all {used[number]:,} rows give the same prompt, though they differ", renderer.where(number))
+    return set(used), seen
+
+
+def _prompt_faults(renderer: TaskRenderer, prompt: Prompt, plain: str) -> Iterator[str]:
+    """What one prompt shows.
+
+    Args:
+        plain: its row as a text.
+    """
+    spec = renderer.spec
+    for mark in _MARKUP:
+        if mark not in plain and (mark in prompt.input or mark in prompt.target):
+            yield f"markup is left over: {mark}"
+    if spec.is_classification and not renderer.template(prompt.template).inverted:
+        options = prompt.answer.options
+        if prompt.target not in options:
+            yield f"the target {prompt.target!r} is not among the options"
+        if prompt.input.count("OPTIONS:") > 1 + plain.count("OPTIONS:"):
+            yield "the options stand there twice"
+        if all(map(_MARKER.fullmatch, options)) and not any(option in prompt.input for option in options):
+            yield f"the options are markers ({options[0]}) and the input does not list what they stand for"
+    if not spec.is_classification and "OPTIONS:" in prompt.input and "OPTIONS:" not in plain:
+        yield "an option list, but the task has no options"
 
 
 def _check_twin(entry: Entry, twin: Path, used: set[TemplateId], seen: set[str], report: _Reporter) -> None:
     """Whether the twin tries everything: templates, classes and cleaning steps."""
     spec = entry.spec
-    raw = list(unrolled(entry, read_rows(twin, spec.columns)))
+    raw = list(unrolled(entry, file_rows(entry, twin)))
     if len(raw) < _TWIN_ROWS:
         report(f"the twin has {len(raw)} rows, not {_TWIN_ROWS}", str(twin))
     for number in set(range(len(spec.templates))) - used:

@@ -12,11 +12,13 @@ from typing import Any
 
 from openflan.errors import UserError
 from openflan.hashing import hash_integer
+from openflan.prompts.values import UnfitValueError, as_text
+from openflan.tasks.columns import Column, is_class_number, may_be_null
 from openflan.tasks.spec import Answer
 
 __all__ = ["RowAnswer", "drawn_block", "find_answer", "options_block"]
 
-RenderText = Callable[[str], str]
+RenderOption = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,41 +79,47 @@ def drawn_block(options: Sequence[str], key: int) -> tuple[str, tuple[str, ...]]
     return "\n".join([header, *lines] if header else lines), names
 
 
-def find_answer(answer: Answer, fields: Mapping[str, Any], render: RenderText, *, where: str) -> RowAnswer:
-    """The answer of a row and its options.
+def find_answer(
+    answer: Answer, fields: Mapping[str, Any], render: RenderOption, *, where: str, columns: Mapping[str, Column]
+) -> RowAnswer:
+    """The answer of a row and its options, each without blanks around it.
 
     Args:
-        render: renders a template text over the row; used for options that are templates.
+        render: renders an option's template over the row; None where a column that may be null is.
+        columns: the task's contract, which says what may be null and what is a class number.
 
     Raises:
-        UserError: the label is not among the options, or a field is missing or empty.
+        UserError: the label is not among the options or could be read in two ways, an option is no text, or a field is
+            missing or empty.
     """
     label = _at(fields, answer.field, where)
+    labels = [(label, answer.field)]
+    if isinstance(label, list | tuple) and label:
+        labels = [(one, f"{answer.field}[{number}]") for number, one in enumerate(label)]
     if not answer.is_classification:
-        texts = [str(text).strip() for text in (label if isinstance(label, list | tuple) else [label])]
-        texts = [text for text in texts if text]
+        texts = [text for one, place in labels if one != [] and (text := _text(one, place, where))]
         if not texts:
             raise UserError(f"answer.field '{answer.field}' is empty", where=where, how="drop the row or fill it")
         return RowAnswer(text=texts[0], references=tuple(dict.fromkeys(texts)))
-    if answer.options is not None:
-        options = tuple(render(option) if "{" in option else option for option in answer.options)
-    else:
-        options = tuple(str(option).strip() for option in _list_at(fields, str(answer.options_field), where))
+    listed = _options(answer, fields, render, where, columns)
+    kept = [place for place, text in enumerate(listed) if text is not None]
+    options = tuple(text for text in listed if text is not None)
     if len(options) < 2 or not all(options):
         raise UserError(f"options are {list(options)}", where=where, how="a row needs two or more, none empty")
-    keys: list[Any] = list(range(len(options)))
-    if answer.keys is not None:
-        keys = list(answer.keys)
-    elif answer.keys_field is not None:
+    keys: Sequence[Any] | None = answer.keys
+    if answer.keys_field is not None:
         keys = _list_at(fields, answer.keys_field, where)
+    if keys is None and is_class_number(columns, answer.field):
+        keys = range(len(listed))
     right = []
-    for one in label if isinstance(label, list | tuple) and label else [label]:
-        index = _position(one, keys, options)
-        if index is None:
-            allowed = ", ".join(map(repr, keys[: len(options)])) + " or one of: " + ", ".join(options)
-            what = f"label {one!r} in '{answer.field}' is not an option"
-            raise UserError(what, where=where, how=f"expected {allowed}")
-        right.append(index)
+    for one, place in labels:
+        index = _position(one, keys, listed, f"{where}, column '{place}'")
+        if index is None or index not in kept:
+            known = keys if keys is not None else range(len(listed))
+            allowed = ", ".join(repr(known[n]) for n in kept if n < len(known)) + " or one of: " + ", ".join(options)
+            gone = "an option that is null in this row" if index is not None else "not an option"
+            raise UserError(f"label {one!r} in '{answer.field}' is {gone}", where=where, how=f"expected {allowed}")
+        right.append(kept.index(index))
     return RowAnswer(
         text=options[right[0]],
         options=options,
@@ -121,13 +129,62 @@ def find_answer(answer: Answer, fields: Mapping[str, Any], render: RenderText, *
     )
 
 
-def _position(label: Any, keys: Sequence[Any], options: Sequence[str]) -> int | None:
-    """Where the label stands among the keys or, as text, among the options; booleans count as 0 and 1."""
-    for known in (keys, options, [str(key) for key in keys]):
-        for index, key in enumerate(known[: len(options)]):
-            if label == key:
-                return index
-    return None
+def _options(
+    answer: Answer, fields: Mapping[str, Any], render: RenderOption, where: str, columns: Mapping[str, Column]
+) -> list[str | None]:
+    """Every option of a row in its place; None for one that may be null and is."""
+    if answer.options is not None:
+        rendered = [render(option) if "{" in option else option for option in answer.options]
+        return [None if option is None else option.strip() for option in rendered]
+    field = str(answer.options_field)
+    values = _list_at(fields, field, where)
+    return [
+        None
+        if value is None and may_be_null(columns, f"{field}[{place}]")
+        else _text(value, f"{field}[{place}]", where)
+        for place, value in enumerate(values)
+    ]
+
+
+def _text(value: Any, place: str, where: str) -> str:
+    try:
+        return as_text(value).strip()
+    except UnfitValueError as fault:
+        how = "name the text itself in 'answer', or mend or drop such rows"
+        raise UserError(f"column '{place}' {fault}", where=where, how=how) from None
+
+
+def _position(label: Any, keys: Sequence[Any] | None, options: Sequence[str | None], where: str) -> int | None:
+    """Where a label stands among the keys or, as text, among the options.
+
+    Without keys a whole number is a place, counted from 0; truth values count as 0 and 1. Where it could as well be the
+    text of another option, nobody can tell which is meant.
+    """
+    label = label.strip() if isinstance(label, str) else label
+    written = [option.lower() if option is not None and isinstance(label, bool) else option for option in options]
+    named = str(label).lower() if isinstance(label, bool) else str(label)
+    as_option = written.index(named) if named in written else None
+    if keys is not None:
+        stripped = [key.strip() if isinstance(key, str) else key for key in keys[: len(options)]]
+        if label in stripped:
+            return stripped.index(label)
+        if isinstance(label, str) and as_option is not None:
+            return as_option
+        spelled = [str(key) for key in stripped]
+        return spelled.index(label) if label in spelled else None
+    if isinstance(label, str):
+        if as_option is None and label.isdecimal() and not any(option and option.isdecimal() for option in options):
+            return int(label) if int(label) < len(options) else None
+        return as_option
+    place = int(label) if isinstance(label, int | float) and label in range(len(options)) else None
+    if place is not None and as_option is not None and place != as_option:
+        raise UserError(
+            f"label {label!r} may be the option {options[as_option]!r}, or the place of the option {options[place]!r},"
+            " counted from 0",
+            where=where,
+            how="list the labels in the options' order in answer.keys",
+        )
+    return place
 
 
 def _at(fields: Mapping[str, Any], path: str, where: str) -> Any:

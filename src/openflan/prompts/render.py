@@ -2,13 +2,15 @@
 
 Jinja over a row's fields and four reserved names: `answer`, `options` (the block), `option_list`, `row` (the raw
 row, for fields that share a reserved name). Templates are data from strangers: they run sandboxed, may use no
-name their spec does not declare, and their work and output are limited.
+name their spec does not declare, and their work and output are limited. What they write goes through one gate
+(openflan.prompts.values); a reserved name that is a column too is refused where either could be meant.
 
 Invariant: a prompt is a pure function of (spec, row, template); input and target are never empty.
-Cost: about 20 µs a prompt. Rejected: str.format, number has no conditions, and raw Jinja, number can reach Python.
+Cost: about 20 µs a prompt. Rejected: str.format, which has no conditions, and raw Jinja, which can reach Python.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,13 +21,15 @@ from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
 
 from openflan.errors import UserError, did_you_mean
 from openflan.prompts.options import RowAnswer, drawn_block, find_answer, options_block
-from openflan.prompts.sandbox import LONGEST, SANDBOX, metered, unfit
+from openflan.prompts.sandbox import CONDITIONS, LONGEST, SANDBOX, metered, unfit
 from openflan.prompts.styles import bare_text, label_fields
-from openflan.prompts.whole import WholeTemplates, unfit_whole
+from openflan.prompts.values import UnfitValueError, faulty_places
+from openflan.prompts.whole import WholeTemplates, unfit_whole, used_fields
 from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import Entry
+from openflan.tasks.columns import may_be_null, strings_in
 from openflan.tasks.sources import SourceRow
-from openflan.tasks.spec import FewShot, Template
+from openflan.tasks.spec import RESERVED, FewShot, Template
 
 __all__ = ["BASELINE", "Prompt", "TaskRenderer", "TemplateId"]
 
@@ -35,7 +39,6 @@ TemplateId = int | Literal["baseline"]
 BASELINE: Final = "baseline"
 """The text to continue, for models that were never tuned."""
 
-_RESERVED = ("answer", "options", "option_list", "row")
 _JUST_THE_ANSWER = "{{answer}}"
 
 
@@ -78,7 +81,7 @@ class TaskRenderer:
         self._path = entry.path
         self._style = style
         self._limit = templates
-        known = {*self.spec.names, *self.spec.constants, *_RESERVED}
+        known = {*self.spec.names, *self.spec.constants, *RESERVED}
         for number, template in enumerate(self.spec.templates):
             self._check_template(number, template, known)
         if self.spec.baseline is not None:
@@ -116,17 +119,24 @@ class TaskRenderer:
         key = (None if own is None else number, type(label), label) if isinstance(label, int | str) else None
         if key is not None and key in self._by_label:
             return self._by_label[key]
-        where = f"{self.spec.name}, row {row.index + 1}"
         part = (
             self.spec.answer
             if own is None
             else self.spec.answer.model_copy(update={"options": own, "options_field": None})
         )
 
-        def render(text: str) -> str:
-            return _render(text, {**row.fields, "row": row.fields}, f"{where}, answer.options")
+        def render(text: str) -> str | None:
+            try:
+                return _run(text, {**SANDBOX.globals, **row.fields, "row": row.fields})
+            except UnfitValueError as fault:
+                empty = [place for place, what in _faults(row, _names(text)) if what == str(fault) == "is null"]
+                if empty and all(may_be_null(self.spec.columns, place) for place in empty):
+                    return None
+                raise self._value_error(fault, row, _names(text), "answer.options") from None
+            except Exception as error:  # a stranger's template may fail in any way
+                raise _failure(error, f"{row.place}, answer.options") from None
 
-        answer = find_answer(part, row.fields, render, where=where)
+        answer = find_answer(part, row.fields, render, where=self._place(row), columns=self.spec.columns)
         if own is None:
             self._last = (row, answer)
         if key is not None:
@@ -179,9 +189,10 @@ class TaskRenderer:
         template = self.template(number)
         answer = self.answer(row, number)
         block = options_block(answer.options) if answer.options and style.options == "shown" else ""
-        if style.option_markers == "random" and self._lists_options(number, style):
+        marked = bool(block) and style.option_markers == "random" and self._lists_options(number, style)
+        if marked:
             block, names = drawn_block(answer.options, key)
-            answer = _renamed(answer, names)
+            answer = self._renamed(row, answer, names)
         context = self._context(row, answer, block)
         with self._failing(number, row):
             if style.form != "instruction" and number != BASELINE:
@@ -191,6 +202,14 @@ class TaskRenderer:
             else:
                 text = _run(template.input, context).strip()
             target = (answer.text if template.target == _JUST_THE_ANSWER else _run(template.target, context)).strip()
+        if marked and block.strip() not in text:
+            raise UserError(
+                f"the answer would be {answer.text!r}, or {answer.options[answer.index]!r}, but the input has no list"
+                if answer.text not in answer.options
+                else f"the answer would be the marker {answer.text!r}, but the input does not list the options",
+                where=f"{self.where(number)}, row {row.index + 1}",
+                how="write {{options}} into it as it is, or set option_markers: dash",
+            )
         if not text or not target:
             name, where = "target" if text else "input", f"{self.where(number)}, row {row.index + 1}"
             raise UserError(f"the {name} is empty", where=where, how="mend the template or drop such rows")
@@ -211,8 +230,17 @@ class TaskRenderer:
             yield
         except UserError:
             raise
+        except UnfitValueError as fault:
+            raise self._value_error(fault, row, self._read(number), self._named(number)) from None
         except Exception as error:
             raise _failure(error, f"{self.where(number)}, row {row.index + 1}") from None
+
+    def _read(self, number: TemplateId) -> AbstractSet[str]:
+        """Names that a template reads from the row."""
+        template = self.template(number)
+        if template.whole is not None:
+            return {*used_fields(template.whole), *used_fields(template.choices or "")}
+        return _names(template.input) | _names(template.target)
 
     def _whole_fits(self, row: SourceRow, number: int) -> bool:
         assert self._whole is not None
@@ -271,8 +299,50 @@ class TaskRenderer:
     def _holds(self, row: SourceRow, number: int) -> bool:
         answer = self.answer(row, number)
         context = self._context(row, answer, options_block(answer.options))
-        text = _render(_condition(self.template(number).when), context, self.where(number))
+        try:
+            text = _run(_condition(self.template(number).when), context, gated=False)
+        except Exception as error:  # a stranger's template may fail in any way
+            raise _failure(error, self.where(number)) from None
         return text.strip().lower() not in ("", "false", "0", "none")
+
+    def _renamed(self, row: SourceRow, answer: RowAnswer, names: tuple[str, ...]) -> RowAnswer:
+        """The answer where the options go by other names.
+
+        Raises:
+            UserError: two options are the same text, so that two names would be right.
+        """
+        named = dict(zip(answer.options, names, strict=True))
+        if len(named) < len(names):
+            text = next(text for text in named if answer.options.count(text) > 1)
+            which = [name for name, option in zip(names, answer.options, strict=True) if option == text]
+            raise UserError(
+                f"the option {text!r} stands there as {' and as '.join(which)}",
+                where=self._place(row),
+                how="drop rows with an option twice, or set option_markers: dash",
+            )
+        known = tuple(named[text] for text in answer.references)
+        return replace(answer, text=names[answer.index], options=names, references=known)
+
+    def _place(self, row: SourceRow) -> str:
+        return row.place if row.source else f"{self.spec.name}, {row.place}"
+
+    def _named(self, number: TemplateId) -> str:
+        return "the baseline" if number == BASELINE else f"template {number + 1}"
+
+    def _value_error(self, fault: UnfitValueError, row: SourceRow, names: AbstractSet[str], user: str) -> UserError:
+        """A value that may not stand in a prompt, with its column as far as it can be told."""
+        columns = [place for place, what in _faults(row, names) if what == str(fault)]
+        what = f"column '{columns[0]}' {fault}" if columns else f"a value {fault}"
+        remedy = "say there what is to stand for it, or drop such rows"
+        if "a list" in str(fault):
+            remedy = "join its parts there: {{ names | join(', ') }}"
+        elif "an object" in str(fault):
+            remedy = "name there the part that is meant: {{choice.text}}"
+        elif "truth value" in str(fault):
+            remedy = "say there in words what it means: {{ 'yes' if flag else 'no' }}"
+        elif "half a character" in str(fault):
+            remedy = "mend or drop the row"
+        return UserError(what, where=self._place(row), how=f"{user} of {self._path.name} writes it; {remedy}")
 
     def _check_template(self, number: TemplateId, template: Template, known: set[str]) -> None:
         if template.whole is not None:
@@ -286,6 +356,31 @@ class TaskRenderer:
             self._check(text, known, self.where(number))
         if template.options is not None and not self.spec.is_classification:
             raise UserError("has options, but the task has none", where=self.where(number), how="add answer.options")
+        for text in (template.input, template.target):
+            if name := self._two_meanings(template, text):
+                own = "the row itself" if name == "row" else f"what openflan calls '{name}'"
+                raise UserError(
+                    f"'{name}' may be the column of that name, or {own}",
+                    where=self.where(number),
+                    how=f"write row.{name} for the column, or leave it out of 'fields' where no template needs it",
+                )
+
+    def _two_meanings(self, template: Template, text: str) -> str | None:
+        """A reserved name in a template's text that is a column of another meaning too; None where there is none.
+
+        A template that reaches the column through the row shows that it knows the difference.
+        """
+        about = self.spec.answer
+        same = {"answer": about.field, "options": about.options_field, "option_list": about.options_field}
+        for name in sorted(_names(text).intersection(RESERVED, self.spec.names)):
+            if name == "row":
+                if _stands_alone(text, name):
+                    return name
+            elif name == "answer" and text == _JUST_THE_ANSWER and not template.inverted:
+                continue  # a target is the answer, unless the template is turned around
+            elif name != (same[name] or "").partition(".")[0] and not _reaches(template.input + template.target, name):
+                return name
+        return None
 
     def _check(self, text: str, known: set[str], where: str) -> None:
         try:
@@ -305,45 +400,68 @@ def _condition(when: str | None) -> str:
     return "" if when is None else when if "{" in when else "{{" + when + "}}"
 
 
-def _renamed(answer: RowAnswer, names: tuple[str, ...]) -> RowAnswer:
-    """The answer where the options go by other names."""
-    right = dict(zip(answer.options, names, strict=True))
-    known = tuple(right[text] for text in answer.references)
-    return replace(answer, text=names[answer.index], options=names, references=known)
-
-
 @cache
 def _names(text: str) -> frozenset[str]:
     """Names that a template reads."""
     return frozenset(meta.find_undeclared_variables(SANDBOX.parse(text)))
 
 
+def _stands_alone(text: str, name: str) -> bool:
+    """Whether a template uses a name otherwise than for what is in it (`row.text`, `row["text"]`)."""
+    tree = SANDBOX.parse(text)
+    uses = sum(one.name == name for one in tree.find_all(nodes.Name))
+    into: tuple[type[nodes.Getattr | nodes.Getitem], ...] = (nodes.Getattr, nodes.Getitem)
+    steps = [one for one in tree.find_all(into) if getattr(one, "node", None) == nodes.Name(name, "load")]
+    return bool(uses > len(steps))
+
+
+def _reaches(text: str, column: str) -> bool:
+    """Whether a template reads a column through the row."""
+    tree, row = SANDBOX.parse(text), nodes.Name("row", "load")
+    ways = (nodes.Getattr(row, column, "load"), nodes.Getitem(row, nodes.Const(column), "load"))
+    return any(one in ways for one in tree.find_all(nodes.Expr))
+
+
+def _faults(row: SourceRow, names: AbstractSet[str]) -> list[tuple[str, str]]:
+    """The places that templates may read by some names and whose values may not stand in a prompt."""
+    read = row.fields if "row" in names else {name: value for name, value in row.fields.items() if name in names}
+    return list(faulty_places(read, ""))
+
+
 @cache
-def _compiled(text: str) -> tuple[Compiled, bool]:
+def _compiled(text: str, gated: bool) -> tuple[Compiled, bool]:
     """A template and whether it loops."""
-    return SANDBOX.from_string(text), next(SANDBOX.parse(text).find_all(nodes.For), None) is not None
+    sandbox = SANDBOX if gated else CONDITIONS
+    return sandbox.from_string(text), next(sandbox.parse(text).find_all(nodes.For), None) is not None
 
 
-def _run(text: str, context: Mapping[str, Any]) -> str:
-    """The text that a template makes of a context that holds the sandbox's globals too."""
-    template, loops = _compiled(text)
+def _run(text: str, context: Mapping[str, Any], *, gated: bool = True) -> str:
+    """The text that a template makes of a context that holds the sandbox's globals and the row too."""
+    template, loops = _compiled(text, gated)
     parts = template.root_render_func(template.new_context(context, shared=True))  # type: ignore[arg-type]
     if not loops:
         whole = "".join(parts)
         size = len(whole)
     else:
         pieces: list[str] = []
-        size = 0
+        size, limit = 0, LONGEST
         with metered():
             for part in parts:
                 pieces.append(part)
                 size += len(part)
-                if size > LONGEST:
-                    break
+                if size > limit:
+                    limit = _longest(context)
+                    if size > limit:
+                        break
         whole = "".join(pieces)
-    if size > LONGEST:
+    if size > LONGEST and size > _longest(context):
         raise OverflowError
     return whole
+
+
+def _longest(context: Mapping[str, Any]) -> int:
+    """Characters that a template may make of a row: those of the row, and some."""
+    return LONGEST + sum(map(len, strings_in(context["row"])))
 
 
 def _render(text: str, context: Mapping[str, Any], where: str) -> str:
@@ -355,7 +473,9 @@ def _render(text: str, context: Mapping[str, Any], where: str) -> str:
 
 def _failure(error: Exception, where: str) -> UserError:
     if isinstance(error, OverflowError):
-        return UserError(f"renders to over {LONGEST:,} characters", where=where, how="shorten the template")
+        return UserError(
+            f"renders to over {LONGEST:,} characters more than the row has", where=where, how="shorten the template"
+        )
     if isinstance(error, UndefinedError):
         return UserError(f"{error.message}", where=where, how="the row lacks that field")
     return UserError(f"fails: {error}", where=where, how="mend the template")

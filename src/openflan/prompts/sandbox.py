@@ -8,19 +8,23 @@ Invariant: rendering is a pure function of template and row (no `random`, no sta
 Rejected: a list of what is forbidden, which each new Jinja version lengthens; a process a prompt, 1,000 times slower.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
+from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["FILTERS", "LONGEST", "METHODS", "SANDBOX", "Sandbox", "metered", "unfit"]
+from openflan.prompts.values import as_text
+
+__all__ = ["CONDITIONS", "FILTERS", "LONGEST", "METHODS", "SANDBOX", "Sandbox", "metered", "unfit"]
 
 LONGEST = 200_000
-"""Characters that a text may grow to."""
+"""Characters that a template may add to a row's own."""
 
 FILTERS = [
     "abs",
@@ -83,8 +87,11 @@ METHODS = [
     "values",
 ]
 
-_COUNTED = "counted turns"
-"""A filter that no template can name."""
+_COUNTED, _GATED = "counted turns", "gated text"
+"""Filters that no template can name."""
+
+_OF_A_TEXT = ("capitalize", "lower", "title", "trim", "truncate", "upper", "wordcount")
+"""Filters that make a text of what they are given, of nothing and of objects too."""
 
 _LOOP = ("first", "index", "index0", "last", "length", "revindex", "revindex0")
 
@@ -164,6 +171,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return known and super().is_safe_attribute(obj, attr, value)
 
 
+class _Gated(Sandbox):
+    """The same, with every part of a joined text (`~`) sent through the gate."""
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        for joined in tree.find_all(nodes.Concat):
+            line = joined.lineno
+            joined.nodes = [nodes.Filter(part, _GATED, [], [], None, None, lineno=line) for part in joined.nodes]
+        return tree
+
+
 def unfit(tree: nodes.Template) -> str | None:
     """What a parsed template uses that none may, in words; None where it may run."""
     for statement in tree.find_all(_STATEMENTS):
@@ -188,26 +206,50 @@ def _range(*bounds: int) -> range:
 
 def _join(value: Any, d: str = "", attribute: str | None = None) -> str:
     """Jinja's join, bounded."""
-    texts = [str(item if attribute is None else SANDBOX.getitem(item, attribute)) for item in value]
-    return _bounded(sum(map(len, texts)) + len(str(d)) * len(texts), lambda: str(d).join(texts))
+    texts = [as_text(item if attribute is None else SANDBOX.getitem(item, attribute)) for item in value]
+    return _bounded(len(str(d)) * len(texts), lambda: str(d).join(texts))
 
 
 def _replace(value: Any, old: str, new: str, count: int = -1) -> str:
     """Jinja's replace, bounded."""
-    text = str(value)
-    return _bounded(len(text) + text.count(old) * len(new), lambda: text.replace(old, new, count))
+    text = as_text(value)
+    return _bounded(text.count(old) * len(new), lambda: text.replace(old, new, count))
 
 
-def _bounded(size: int, make: Any) -> str:
-    if size > LONGEST:
-        raise TemplateError(f"a text of over {LONGEST:,} characters")
+def _bounded(added: int, make: Any) -> str:
+    """A text to which a filter adds so many characters."""
+    if added > LONGEST:
+        raise TemplateError(f"a filter adds over {LONGEST:,} characters")
     return str(make())
 
 
-SANDBOX = Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+def _string(value: Any) -> str:
+    """Jinja's string, by which a template says that a value is to stand as Python writes it, a list or object too."""
+    return as_text(value) if value is None or isinstance(value, str | Undefined) else str(value)
+
+
+def _of_a_text(name: str) -> Callable[..., Any]:
+    """One of Jinja's filters behind the gate."""
+    plain: Callable[..., Any] = DEFAULT_FILTERS[name]
+    place = 1 if hasattr(plain, "jinja_pass_arg") else 0
+
+    @wraps(plain)
+    def gated(*args: Any, **more: Any) -> Any:
+        return plain(*args[:place], as_text(args[place]), *args[place + 1 :], **more)
+
+    return gated
+
+
+SANDBOX = _Gated(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=as_text)
 SANDBOX.filters = {name: SANDBOX.filters[name] for name in FILTERS} | {
     "join": _join,
     "replace": _replace,
+    "string": _string,
+    **{name: _of_a_text(name) for name in _OF_A_TEXT},
     _COUNTED: _count_turns,
+    _GATED: as_text,
 }
 SANDBOX.globals = {"range": _range}
+
+CONDITIONS = SANDBOX.overlay(finalize=None)
+"""The same for conditions, whose outcome is a truth value and no text."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.hashing import Integers, hash_integer, hash_integers
+from openflan.prompts.values import as_text
 from openflan.recipes.parts import PromptsPart, StylePart
 from openflan.tasks.columns import strings_in
 from openflan.tasks.spec import TaskSpec
@@ -79,6 +80,6 @@ def bare_text(spec: TaskSpec, fields: Mapping[str, Any], used: frozenset[str]) -
 
 
 def _texts(value: Any) -> list[str]:
-    if isinstance(value, bool | int | float):
-        return [str(value)]
-    return [text.strip() for text in strings_in(value) if text.strip()]
+    """The texts of a value, however deep; a number by itself is one."""
+    parts = strings_in(value) if isinstance(value, Mapping | list | tuple) else [value]
+    return [text for part in parts if (text := as_text(part).strip())]

@@ -31,6 +31,7 @@ from openflan.errors import UserError
 from openflan.hashing import hash_integer
 from openflan.prompts.options import RowAnswer
 from openflan.prompts.sandbox import FILTERS, LONGEST, METHODS, SANDBOX, Sandbox, metered
+from openflan.prompts.values import UnfitValueError, fault_of
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import TaskSpec
 
@@ -147,9 +148,9 @@ def _most_frequent(items: Any) -> list[Any] | None:
 
 
 def _printed(value: Any) -> Any:
-    """A value that comes out; null is a hole in the row, not a word."""
-    if value is None:
-        raise TemplateError("prints a null")
+    """A value that comes out, lists as Python has them; null is a hole in the row, not a word."""
+    if (value is None or isinstance(value, str | float)) and (fault := fault_of(value)):
+        raise UnfitValueError(fault)
     _spend(_size(value))
     return value
 

@@ -5,15 +5,27 @@ Rejected: cleaning in the templates, where every phrasing would repeat it and no
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError, did_you_mean
 from openflan.tasks.catalog import Entry
-from openflan.tasks.columns import check_column
+from openflan.tasks.columns import check_column, may_be_null
+from openflan.tasks.readers import read_rows
 from openflan.tasks.rows import STEPS, UNROLL
 
-__all__ = ["broken_contract", "clean_row", "unrolled"]
+__all__ = ["broken_contract", "clean_row", "file_rows", "unrolled"]
+
+
+def file_rows(entry: Entry, path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a task's file as they stand there.
+
+    Raises:
+        UserError: the file can't be read as it is written (openflan.tasks.readers).
+    """
+    source = entry.spec.source
+    return read_rows(path, entry.spec.columns, encoding=source.encoding, separator=source.separator)
 
 
 def unrolled(entry: Entry, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
@@ -29,6 +41,8 @@ def unrolled(entry: Entry, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str,
 
 def clean_row(entry: Entry, row: dict[str, Any], *, where: str) -> dict[str, Any] | None:
     """A source row held to the contract, cleaned and with the spec's constants; None where a step drops it.
+
+    A row whose label is empty is dropped where the contract lets the label be null.
 
     Raises:
         UserError: a column or field is missing or of another type, or the spec names no known step.
@@ -51,8 +65,13 @@ def clean_row(entry: Entry, row: dict[str, Any], *, where: str) -> dict[str, Any
         if kept is None:
             return None
         cleaned = kept
+    label = cleaned.get(spec.answer.field)
+    if may_be_null(spec.columns, spec.answer.field) and (
+        label is None or (isinstance(label, str) and not label.strip())
+    ):
+        return None
     for name in spec.fields:
-        if cleaned.get(name) is None:
+        if cleaned.get(name) is None and not may_be_null(spec.columns, name):
             raise _missing_field(entry, name, row, where)
     return {**cleaned, **spec.constants}
 

@@ -12,7 +12,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ import openflan_starter
 from openflan.errors import UserError, did_you_mean
 from openflan.stage import fingerprint_of, hash_file
 from openflan.tasks.catalog import Entry
-from openflan.tasks.cleaning import clean_row, unrolled
+from openflan.tasks.cleaning import clean_row, file_rows, unrolled
 from openflan.tasks.hub import read_hub
 from openflan.tasks.parquet import ParquetRows
-from openflan.tasks.readers import ENDINGS, is_rows, read_rows
+from openflan.tasks.readers import ENDINGS, KINDS, is_rows
 from openflan.tasks.splits import Role, parse_slice
 
 __all__ = [
@@ -58,6 +58,13 @@ class SourceRow:
     index: int
     """Position in the source split, before slicing and cleaning."""
     fields: dict[str, Any]
+    source: str = field(default="", compare=False)
+    """Where it was read from, in words."""
+
+    @property
+    def place(self) -> str:
+        """Source and row in the words of an error."""
+        return f"{self.source}, row {self.index + 1}" if self.source else f"row {self.index + 1}"
 
 
 def find_data(named: str | None, find: Callable[[str], Path] = Path) -> Path | None:
@@ -133,7 +140,7 @@ def load_rows(entry: Entry, role: Role, *, data: Path | None = None, limit: int 
     for index, row in numbered:
         cleaned = clean_row(entry, row, where=f"{place}, row {index + 1}")
         if cleaned is not None:
-            kept.append(SourceRow(index=index, fields=cleaned))
+            kept.append(SourceRow(index=index, fields=cleaned, source=place))
             if limit is not None and len(kept) >= limit:
                 break
     if not kept:
@@ -152,9 +159,9 @@ def load_twin(entry: Entry) -> list[SourceRow]:
         UserError: the task has no twin, or a row breaks the contract.
     """
     path = _twin(entry)
-    rows = enumerate(unrolled(entry, read_rows(path, entry.spec.columns)))
+    rows = enumerate(unrolled(entry, file_rows(entry, path)))
     cleaned = ((index, clean_row(entry, row, where=f"{path}, row {index + 1}")) for index, row in rows)
-    return [SourceRow(index=index, fields=row) for index, row in cleaned if row is not None]
+    return [SourceRow(index=index, fields=row, source=str(path)) for index, row in cleaned if row is not None]
 
 
 def rows_at_hand(entry: Entry, role: Role, *, data: Path | None = None) -> bool:
@@ -221,7 +228,7 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
     source = entry.spec.source
     path = _local_path(entry, role, split, data)
     if path is not None and _is_twin(entry, path):
-        every = list(enumerate(unrolled(entry, read_rows(path, entry.spec.columns))))
+        every = list(enumerate(unrolled(entry, file_rows(entry, path))))
         return str(path), every if "train" not in entry.spec.splits else every[_TWIN_ROWS[role]]
     shared = {role} <= {"train", "validation"} and _share_a_split(entry)
     whole = source.shuffle is not None or (start or 0) < 0 or (stop or 0) < 0
@@ -282,7 +289,7 @@ def _read(
         return f"starter world, {source.starter}, {split}", starter.rows(source.starter, split)
     path = _local_path(entry, role, split, data)
     if path is not None:
-        return str(path), read_rows(path, entry.spec.columns)
+        return str(path), file_rows(entry, path)
     if source.hub is None:
         raise UserError(
             f"the rows of '{entry.spec.name}' must be fetched by hand",
@@ -332,7 +339,7 @@ def _file_of(entry: Entry, folder: Path, names: Iterable[str]) -> Path:
     raise UserError(
         f"no file of split '{first}' for task '{entry.spec.name}'",
         where=str(folder),
-        how=f"put {first}.jsonl or another of {', '.join(ENDINGS[1:-1])} there, or take the folder away",
+        how=f"put {first}.jsonl there ({KINDS}), or take the folder away",
     )
 
 

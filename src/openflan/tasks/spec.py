@@ -8,6 +8,7 @@ its file lies. Cost: reading the whole starter suite takes about 30 ms. Rejected
 users must trust, import and keep in step with the library (docs/design/0001-architecture.md).
 """
 
+import codecs
 import hashlib
 import json
 import re
@@ -23,7 +24,7 @@ from openflan.tasks.columns import column_error
 from openflan.tasks.normal_forms import NORMAL_FORMS
 from openflan.tasks.splits import Role, parse_slice
 
-__all__ = ["Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
+__all__ = ["RESERVED", "Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
 
 Metric = Literal[
     "accuracy",
@@ -61,6 +62,9 @@ _REMARKS = {
 }
 """What a spec says that no prompt and no answer depends on."""
 
+RESERVED = ("answer", "options", "option_list", "row")
+"""Names that stand for something of openflan's in a template; a column of that name is `row.answer` there."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 
 
@@ -90,6 +94,10 @@ class Source(_Strict):
     files: dict[str, str | tuple[str, ...]] | None = None
     """Split name to a file of rows, relative to the spec's folder. Beside `hub`: split name to Parquet files of the
     repository (`en/train/*.parquet`), or several such patterns of which the first that is there counts."""
+    encoding: str | None = None
+    """Byte encoding of the text files among them, where it is not UTF-8: `cp1252`."""
+    separator: str | None = None
+    """What stands between the cells of the tables among them, where more than one would fit: `;`."""
     starter: str | None = None
     """Name of a row generator of the starter world."""
 
@@ -106,6 +114,13 @@ class Source(_Strict):
             raise ValueError(f"hub id '{self.hub}' has no owner; write owner/name")
         if self.hub is None and not all(isinstance(file, str) for file in (self.files or {}).values()):
             raise ValueError("files: name one file a split; only a hub's may have alternatives")
+        if self.separator is not None and (len(self.separator) != 1 or self.separator in "\"'\r\n"):
+            raise ValueError(f"separator is {self.separator!r}; write one character")
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise ValueError(f"no encoding '{self.encoding}'; write one such as utf-8, cp1252 or utf-16") from None
         return self
 
     @property
@@ -325,6 +340,9 @@ class TaskSpec(_Strict):
     def fingerprint(self) -> str:
         """Hash of what makes its prompts and answers; part of every mixture and result that used it."""
         content = self.model_dump(mode="json", exclude=_REMARKS)
+        for key in ("encoding", "separator"):
+            if content["source"][key] is None:
+                del content["source"][key]
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
