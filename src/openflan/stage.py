@@ -23,6 +23,7 @@ from openflan.errors import UserError
 
 __all__ = [
     "FORMAT",
+    "ReportDone",
     "adopt_twin",
     "commit_folder",
     "fingerprint_of",
@@ -36,6 +37,9 @@ __all__ = [
     "user_file_errors",
     "write_atomically",
 ]
+
+ReportDone = Callable[[int, int], None]
+"""Told how much of a stage's work is done, and how much there is."""
 
 FORMAT = 1
 """Version of the run folder's layout; a folder of another version is refused."""

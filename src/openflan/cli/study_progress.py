@@ -15,7 +15,7 @@ _EVERY = 30.0
 _TUNING = 0.7
 """Of a cell's time, what goes into tuning; the rest into answers. Only for the display."""
 
-Watch = Callable[["openflan.CellEvent"], None]
+_WatchCells = Callable[["openflan.CellEvent"], None]
 
 
 class GridProgress:
@@ -92,7 +92,7 @@ class GridProgress:
 
 
 @contextmanager
-def study_watcher(progress: GridProgress, *, quiet: bool) -> Iterator[Watch]:
+def study_watcher(progress: GridProgress, *, quiet: bool) -> Iterator[_WatchCells]:
     """What to call with every event of a study."""
     if quiet:
         yield lambda _event: None
@@ -104,7 +104,7 @@ def study_watcher(progress: GridProgress, *, quiet: bool) -> Iterator[Watch]:
 
 
 @contextmanager
-def _bars(progress: GridProgress) -> Iterator[Watch]:
+def _bars(progress: GridProgress) -> Iterator[_WatchCells]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

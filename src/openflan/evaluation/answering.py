@@ -29,16 +29,13 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
 from openflan.ranks import ALONE, Team
 from openflan.recipes.parts import EvaluationPart
-from openflan.stage import fingerprint_of
+from openflan.stage import ReportDone, fingerprint_of
 from openflan.tasks.catalog import Entry
 
 __all__ = ["Keep", "evaluate", "refuse_cut"]
 
 _GENERATION_TOKENS = 16_384
 """Padded tokens of a batch that is generated: its cost is the number of batches, not their size."""
-
-Report = Callable[[int, int], None]
-"""Told how many prompts of how many are answered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +62,7 @@ def evaluate(
     tasks: Sequence[Asked],
     part: EvaluationPart,
     *,
-    report: Report,
+    report: ReportDone,
     keep: Keep | None = None,
     team: Team = ALONE,
 ) -> list[Answered]:

@@ -15,13 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openflan.evaluation.bundles import Tokens
 from openflan.models.batching import Batching
 from openflan.models.family import decoder_start, encoded
 from openflan.models.head import logits_at
 
 __all__ = ["score_by_decoder"]
-
-Tokens = Sequence[int]
 
 
 def score_by_decoder(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from openflan.evaluation.answering import Keep, Report, evaluate
+from openflan.evaluation.answering import Keep, evaluate
 from openflan.evaluation.identity import hash_of_model
 from openflan.evaluation.matrix import read_matrix, task_matrices
 from openflan.evaluation.protocol import Asked
@@ -24,7 +24,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.text_format import read_text_format, write_text_format
 from openflan.ranks import ALONE, Team
 from openflan.recipes.parts import EvaluationPart
-from openflan.stage import fingerprint_of, user_file_errors, write_atomically
+from openflan.stage import ReportDone, fingerprint_of, user_file_errors, write_atomically
 
 __all__ = ["EVALUATION_SCHEMA", "AnswersPlace", "EvaluationResults", "measure", "place_of", "results_of"]
 
@@ -91,7 +91,7 @@ def measure(
     part: EvaluationPart,
     *,
     name: str,
-    report: Report,
+    report: ReportDone,
     machine: Mapping[str, str],
     versions: Mapping[str, str],
     team: Team = ALONE,

@@ -32,11 +32,11 @@ from openflan.mixture.ledger import (
     write_row_hashes,
 )
 from openflan.mixture.rates import draws_per_round
-from openflan.mixture.store import Report, StoreMaker
+from openflan.mixture.store import StoreMaker
 from openflan.mixture.workers import MixWork, open_engine, usable_rows
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.recipe import Recipe
-from openflan.stage import fingerprint_of
+from openflan.stage import ReportDone, fingerprint_of
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows, origin
 
@@ -65,7 +65,7 @@ def build_mixture(
     siblings: Sequence[Path],
     workers: int,
     engine: str,
-    report: Report,
+    report: ReportDone,
 ) -> None:
     """Write a mixture into a folder, going on from the pieces that an interrupted call left there.
 

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from openflan.errors import UserError
 from openflan.mixture.pieces import example_of
-from openflan.mixture.store import Report, TokenStore
+from openflan.mixture.store import TokenStore
 from openflan.mixture.workers import MixWork, PieceMaker
+from openflan.stage import ReportDone
 
 __all__ = ["FORMATS", "Format", "export_mixture", "exported_rows"]
 
@@ -84,7 +85,7 @@ def export_mixture(
     seed: int,
     format: Format,
     only: Literal["all", "commercial"] = "all",
-    report: Report = lambda _done, _total: None,
+    report: ReportDone = lambda _done, _total: None,
 ) -> Exported:
     """Write a seed's training examples to a file, whole or not at all.
 

@@ -14,7 +14,7 @@ Rejected: rendering while training, which nobody can look at and which pays the 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,13 @@ from openflan.mixture.pieces import (
 )
 from openflan.mixture.workers import Job, MixWork, PieceEngine, SomeRows
 from openflan.prompts.encoding import TextEncoder
-from openflan.stage import FORMAT, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
+from openflan.stage import FORMAT, ReportDone, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
 from openflan.tasks.sources import SourceRow
 
 __all__ = ["StoreMaker", "StoreSteps", "TokenStore"]
 
 _CHUNK = 1 << 16
 """Positions of the stream that are looked at together."""
-
-Report = Callable[[int, int], None]
-"""Told how many tokens of how many are made."""
 
 
 @dataclass(kw_only=True)
@@ -68,7 +65,7 @@ class StoreMaker:
     draws: Mapping[str, int]
     siblings: Sequence[Path]
     engine: PieceEngine
-    report: Report
+    report: ReportDone
 
     def __post_init__(self) -> None:
         encoder = TextEncoder(self.work.encoder)

@@ -22,7 +22,7 @@ from openflan.mixture.mixture import Mixture
 from openflan.recipes.ready import ready_file
 from openflan.recipes.recipe import Recipe, load_recipe, make_recipe
 from openflan.recipes.settings import Settings, set_key, setting_lines, setting_pairs
-from openflan.runs.pipeline import Event, Outcome, Until, report_again, work
+from openflan.runs.pipeline import Event, Outcome, Until, Watch, report_again, work
 from openflan.runs.preview import MixturePreview, preview_mixture
 from openflan.runs.publish import Published, export_model, publish_run
 from openflan.runs.results import Results
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from openflan.mixture.workers import MixWork
 
 __all__ = ["Run"]
-
-Watch = Callable[[Event], None]
 
 
 def _unwatched(_event: Event) -> None:

@@ -21,7 +21,7 @@ from openflan.mixture.ray_engine import ray_cluster
 from openflan.runs.plan import make_plan
 from openflan.runs.stages import StageKind
 from openflan.study.grid import Cell, Grid
-from openflan.study.running import CellEvent, CellResult, Watch, blocked, ended, run_cell
+from openflan.study.running import CellEvent, CellResult, WatchCells, blocked, ended, run_cell
 from openflan.study.spec import ResourcesPart
 
 __all__ = ["RayCells"]
@@ -51,7 +51,7 @@ class RayCells:
     def __init__(self, resources: ResourcesPart) -> None:
         self._resources = resources
 
-    def run(self, grid: Grid, runs: Path, watch: Watch) -> Iterator[CellResult]:
+    def run(self, grid: Grid, runs: Path, watch: WatchCells) -> Iterator[CellResult]:
         """Run all cells; results come as they end.
 
         Raises:
@@ -91,7 +91,7 @@ class RayCells:
                 what = f"a cell needs {wanted:g} and the cluster has {there.get(key, 0.0):g}"
                 raise UserError(what, where=f"resources.{name}", how=how)
 
-    def _give_out(self, board: _Board, work: Any, runs: Path, watch: Watch) -> list[CellResult]:
+    def _give_out(self, board: _Board, work: Any, runs: Path, watch: WatchCells) -> list[CellResult]:
         """Start all cells that can be started; returns those that can't ever be."""
         lost = []
         for cell in list(board.waiting):

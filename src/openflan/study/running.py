@@ -37,7 +37,7 @@ class CellEvent:
     """What the cell's pipeline says; not where it runs on another machine."""
 
 
-Watch = Callable[[CellEvent], None]
+WatchCells = Callable[[CellEvent], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +63,14 @@ class StudyRun:
 class Engine(Protocol):
     """What runs cells: this process, or a cluster."""
 
-    def run(self, grid: Grid, runs: Path, watch: Watch) -> Iterator[CellResult]:
+    def run(self, grid: Grid, runs: Path, watch: WatchCells) -> Iterator[CellResult]:
         """Run all cells, each after the model that it starts from; results come as they end."""
         ...
 
 
-def run_study(study: StudySpec, *, runs: Path, engine: str = "local", watch: Watch = lambda _event: None) -> StudyRun:
+def run_study(
+    study: StudySpec, *, runs: Path, engine: str = "local", watch: WatchCells = lambda _event: None
+) -> StudyRun:
     """Run what is not run yet of a study, and write its account.
 
     Args:
@@ -119,7 +121,7 @@ def blocked(cell: Cell, messages: Mapping[str, str]) -> CellResult | None:
 class _Here:
     """This process, one cell after the other."""
 
-    def run(self, grid: Grid, runs: Path, watch: Watch) -> Iterator[CellResult]:
+    def run(self, grid: Grid, runs: Path, watch: WatchCells) -> Iterator[CellResult]:
         messages: dict[str, str] = {}
         for cell in grid.everything:
             result = blocked(cell, messages)

@@ -33,7 +33,7 @@ from openflan.training.trackers import check_trackers, open_trackers
 
 __all__ = ["Evaluate", "StepReport", "tune"]
 
-Report = Callable[[StepReport], None]
+ReportStep = Callable[[StepReport], None]
 Evaluate = Callable[[Any], Mapping[str, float]]
 """Scores of the model by task."""
 
@@ -45,7 +45,7 @@ def tune(
     folder: Path,
     *,
     seed: int,
-    report: Report,
+    report: ReportStep,
     identity: Mapping[str, str] | None = None,
     evaluate: Evaluate | None = None,
     say: Callable[[str], None] = lambda _text: None,

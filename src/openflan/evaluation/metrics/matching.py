@@ -12,10 +12,10 @@ from openflan.tasks.normal_forms import NORMAL_FORMS, as_written, same
 
 __all__ = ["edit_distance", "exact_match", "f1", "f1_drop"]
 
-Metric = Callable[[str, Sequence[str]], float]
+TextMetric = Callable[[str, Sequence[str]], float]
 
 
-def exact_match(metric: str) -> Metric:
+def exact_match(metric: str) -> TextMetric:
     """1 where the answer equals a reference in the metric's normal form and is something, else 0."""
     form = NORMAL_FORMS[metric].of
 
@@ -25,7 +25,7 @@ def exact_match(metric: str) -> Metric:
     return score
 
 
-def f1(metric: str) -> Metric:
+def f1(metric: str) -> TextMetric:
     """Overlap of words in the metric's normal form: the harmonic mean of precision and recall."""
     form = NORMAL_FORMS[metric].of
 
