@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from openflan.evaluation.harness import export_tasks as export_tasks
     from openflan.evaluation.model import Model as Model
     from openflan.evaluation.model import RankedOptions as RankedOptions
+    from openflan.evaluation.scores import as_ends as as_ends
     from openflan.evaluation.scores import as_score as as_score
     from openflan.evaluation.standalone import EvaluationResults as EvaluationResults
     from openflan.evaluation.task_results import BestOnValidation as BestOnValidation
@@ -136,7 +137,7 @@ _ROOMS = {
     "evaluation.evaluate": "Evaluation evaluate",
     "evaluation.harness": "HarnessExport HarnessTask export_tasks",
     "evaluation.model": "Model RankedOptions",
-    "evaluation.scores": "as_score",
+    "evaluation.scores": "as_ends as_score",
     "evaluation.standalone": "EvaluationResults",
     "evaluation.task_results": "BestOnValidation CleanSplit TaskGain TaskResult TemplateSpread",
     "importers.importing": "TaskImport import_tasks",

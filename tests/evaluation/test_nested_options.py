@@ -176,7 +176,13 @@ def test_an_evaluation_says_which_rule_it_went_by_and_for_how_many_answers(openf
     spread = json.loads(out)["tasks"][0]["models"]["model"]
     assert (spread["rule"], spread["nested"]) == ("option_and_end", 6)
     assert spread["mean"] == spread["mean_with_end"]
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    (folder,) = (tmp_path / "out").iterdir()
+    for ends, rule in (("as_tuned", "option"), ("always", "option_and_end"), ("never", "option")):
+        code, out, _ = openflan("rescore", folder, "--ends", ends, "--json")
+        assert (code, json.loads(out)["tasks"][0]["models"]["model"]["rule"]) == (0, rule)
+    code, _, told = openflan("rescore", folder, "--ends", "maybe")
+    assert code == 2
+    assert "--ends" in told
 
 
 def test_one_question_is_ranked_as_an_evaluation_would(tiny_llama, entry):

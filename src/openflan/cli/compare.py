@@ -17,6 +17,11 @@ _FOLDER = "A run folder, a model's folder in it (RUN/evaluation/untuned), or a f
 SamplesOption = Annotated[int, typer.Option("--samples", min=100, help="Bootstrap resamples.")]
 ScoreOption = Annotated[str, typer.Option("--score", help="sum, mean_token, per_character, per_byte or pmi.")]
 
+EndsOption = Annotated[
+    str,
+    typer.Option("--ends", help="Whether the end counts where one option begins another: as_tuned, always or never."),
+]
+
 
 def compare(
     a: Annotated[Path, typer.Argument(metavar="RUN_A", help=_FOLDER)],
@@ -37,11 +42,12 @@ def compare(
 def rescore(
     folder: Annotated[Path, typer.Argument(help=_FOLDER)],
     score: ScoreOption = "sum",
+    ends: EndsOption = "as_tuned",
     json_: JsonOption = False,
 ) -> None:
     """Decide stored answers by another normalisation; no model is loaded."""
-    with named(score="--score"):
-        results = openflan.rescore(folder, openflan.as_score(score))
+    with named(score="--score", ends="--ends"):
+        results = openflan.rescore(folder, openflan.as_score(score), ends=openflan.as_ends(ends))
     if json_:
         records = [result.model_dump(mode="json") for result in results]
         sys.stdout.write(json.dumps({"folder": str(folder), "score": score, "tasks": records}) + "\n")

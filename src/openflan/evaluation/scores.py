@@ -21,7 +21,7 @@ from typing import Literal, get_args
 
 from openflan.errors import UserError, did_you_mean
 
-__all__ = ["SCORES", "Ends", "OptionScores", "Ranking", "Rule", "Score", "as_score"]
+__all__ = ["SCORES", "Ends", "OptionScores", "Ranking", "Rule", "Score", "as_ends", "as_score"]
 
 Score = Literal["sum", "mean_token", "per_character", "per_byte", "pmi"]
 
@@ -45,6 +45,19 @@ def as_score(word: str) -> Score:
             return score
     how = did_you_mean(word, SCORES) or f"one of {', '.join(SCORES)}"
     raise UserError(f"no score '{word}'", where="score", how=how)
+
+
+def as_ends(word: str) -> Ends:
+    """The way of counting the end of an answer that a word names.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    known: tuple[Ends, ...] = get_args(Ends)
+    for ends in known:
+        if word == ends:
+            return ends
+    raise UserError(f"no way '{word}'", where="ends", how=f"one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

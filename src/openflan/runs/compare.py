@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from openflan.evaluation.comparison import Comparison, compare_models
-from openflan.evaluation.scores import Score, as_score
+from openflan.evaluation.scores import Ends, Score, as_ends, as_score
 from openflan.evaluation.task_results import TaskResult, task_results
 from openflan.runs.sides import read_models
 
@@ -52,15 +52,16 @@ def compare(
     return compare_models(*models, names=(str(left), str(right)), samples=samples)
 
 
-def rescore(answers: str | Path | Answers, score: Score) -> list[TaskResult]:
+def rescore(answers: str | Path | Answers, score: Score, *, ends: Ends = "as_tuned") -> list[TaskResult]:
     """Every task under every model of a folder, with ranked answers decided by another normalisation.
 
     Args:
         answers: as for `compare`; of a run, its untuned model too.
         score: as for `compare`.
+        ends: whether the end of an answer counts where one option begins another: `as_tuned`, `always` or `never`.
 
     Raises:
         UserError: there are no answers, or a file is damaged.
     """
-    models = read_models(place_of(answers), as_score(score), untuned=True)
+    models = read_models(place_of(answers), as_score(score), ends=as_ends(ends), untuned=True)
     return task_results(models, dict.fromkeys(next(iter(models.values())), "asked"))

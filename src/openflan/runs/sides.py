@@ -16,7 +16,7 @@ from typing import Any
 from openflan.errors import UserError
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
-from openflan.evaluation.scores import Score
+from openflan.evaluation.scores import Ends, Score
 from openflan.runs.results import Results
 from openflan.runs.stages import UNTUNED, RunPlaces
 
@@ -72,14 +72,16 @@ def places_of(folder: Path, *, untuned: bool = False) -> dict[str, Path]:
     return {name: run.answers(name) for name in names}
 
 
-def read_models(folder: Path, score: Score, *, untuned: bool = False) -> dict[str, dict[str, TaskMatrix]]:
+def read_models(
+    folder: Path, score: Score, *, ends: Ends = "as_tuned", untuned: bool = False
+) -> dict[str, dict[str, TaskMatrix]]:
     """Matrices by model and task of what a folder holds.
 
     Raises:
         UserError: as `places_of`, or the answers are missing or damaged.
     """
     return {
-        name: task_matrices(read_matrix(place, score=score))
+        name: task_matrices(read_matrix(place, score=score, ends=ends))
         for name, place in places_of(folder, untuned=untuned).items()
     }
 
