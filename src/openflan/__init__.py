@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from openflan.importers.importing import import_tasks as import_tasks
     from openflan.importers.outcome import Imported as Imported
     from openflan.importers.outcome import Refused as Refused
+    from openflan.mixture.certificate import Compared as Compared
+    from openflan.mixture.certificate import Hits as Hits
     from openflan.mixture.certificate import ItemCounts as ItemCounts
     from openflan.mixture.certificate import LeakCertificate as LeakCertificate
     from openflan.mixture.certificate import LeakEdge as LeakEdge
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from openflan.mixture.ledger import LockedTask as LockedTask
     from openflan.mixture.ledger import MixtureLock as MixtureLock
     from openflan.mixture.mixture import Mixture as Mixture
+    from openflan.mixture.own_rows import OwnRows as OwnRows
+    from openflan.mixture.own_rows import own_rows as own_rows
     from openflan.mixture.planning import ClusterPlan as ClusterPlan
     from openflan.mixture.planning import Concern as Concern
     from openflan.mixture.planning import MixPlan as MixPlan
@@ -142,12 +146,13 @@ _ROOMS = {
     "evaluation.task_results": "BestOnValidation CleanSplit TaskGain TaskResult TemplateSpread",
     "importers.importing": "TaskImport import_tasks",
     "importers.outcome": "Imported Refused",
-    "mixture.certificate": "ItemCounts LeakCertificate LeakEdge LeakPair",
+    "mixture.certificate": "Compared Hits ItemCounts LeakCertificate LeakEdge LeakPair",
     "mixture.difference": "MixtureChange TaskChange",
     "mixture.export": "Exported",
     "mixture.holdout": "Condemned HoldOut hold_out",
     "mixture.ledger": "Ledger LedgerTask LockedTask MixtureLock",
     "mixture.mixture": "Mixture",
+    "mixture.own_rows": "OwnRows own_rows",
     "mixture.planning": "ClusterPlan Concern MixPlan Speed TaskPlan Totals",
     "mixture.tracing": "Replayed Seen",
     "prompts.drafting": "Draft draft_task",

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import regex
 
-__all__ = ["WORD", "joined", "plain_text", "units_of", "weights_of"]
+__all__ = ["WORD", "joined", "plain_text", "units_of", "weight_of", "weights_of"]
 
 WORD = 3
 """Weight of a word."""
@@ -48,6 +48,13 @@ def units_of(text: str) -> list[str]:
 def weights_of(units: Sequence[str]) -> list[int]:
     """How much each unit says: a word 3, an ideograph or kana 2, a letter of a script without blanks 1, its signs 0."""
     return [WORD if unit < _FIRST else _WEIGHT[unit[0]] for unit in units]
+
+
+def weight_of(units: Sequence[str]) -> int:
+    """How much a text says: the weights of its units together."""
+    if not units or max(units) < _FIRST:
+        return WORD * len(units)
+    return sum(weights_of(units))
 
 
 def _apart(character: str) -> str:

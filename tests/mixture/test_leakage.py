@@ -42,7 +42,8 @@ def check(train, held, *, mode="rows", **held_change):
 
 
 def items(found):
-    return found.items["held"].model_dump()
+    counts = found.items["held"]
+    return {"total": counts.total, **counts.hits.model_dump(exclude={"near"}), "dirty": counts.dirty}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_shared_13_gram_is_a_leak_whatever_case_and_punctuation(train, exact, 
     [
         ("a warm and funny little film", "A warm, and funny little film!", 1),
         ("a warm and funny little film", "it is a warm and funny little film about geese", 0),
-        ("so good", "so good", 0),
+        ("so good", "so good, so very good", 0),
         ("größe über alles im land", "Größe über alles im Land.", 1),
         ("", "", 0),
     ],
@@ -118,7 +119,7 @@ def test_the_certificate_is_bound_to_its_mixture_and_to_its_content(tmp_path):
     with pytest.raises(UserError, match="the leak certificate of another mixture"):
         read_certificate(tmp_path, key="xyz")
     record = json.loads((tmp_path / "leakage.json").read_text(encoding="utf-8"))
-    record["items"]["held"]["ngram"] = 0
+    record["items"]["held"]["hits"]["ngram"] = 0
     (tmp_path / "leakage.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(UserError, match="was changed after it was made"):
         read_certificate(tmp_path)
@@ -136,8 +137,9 @@ def test_the_winograd_schemas_in_wnli_are_found_and_dropped(shared):
     train = load_rows(wnli, "train", data=shared / "data")
     held = load_rows(wsc273, "test", data=shared / "data")
     found = check_leakage([(wnli, train)], [(wsc273, held)], mode="rows")
-    assert found.items["wsc273"].model_dump() == {"total": 273, "exact": 270, "ngram": 271, "dirty": 0}
+    counts = found.items["wsc273"]
+    assert (counts.total, counts.hits.exact, counts.hits.ngram, counts.dirty) == (273, 270, 271, 0)
     left = [row for row in train if row.index not in found.rows_dropped["wnli"]]
     assert 0 < len(left) < len(train)
     again = check_leakage([(wnli, left)], [(wsc273, held)], mode="warn")
-    assert again.items["wsc273"].ngram == 0
+    assert again.items["wsc273"].hits.ngram == 0

@@ -1,45 +1,64 @@
-"""The index against the plain definition, on random texts of few words."""
+"""The index against the plain definition, on random texts of few units, words and characters mixed."""
 
 import random
 
 import pytest
 
-from openflan.mixture.ngrams import NgramIndex, Text, words_of
+from openflan.mixture.ngrams import GramIndex, Text, grams_of
+from openflan.writing import WORD, weight_of, weights_of
+
+WORDS = ["a", "b", "c", "d"]
+MIXED = ["a", "b", "東", "京", "ก", "ข", "ั"]
 
 
-def grams(words, n):
-    return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)} if len(words) >= n else {tuple(words)}
+def grams(units, n):
+    """Shortest runs worth n words, one from each place on; the whole text where it is worth less."""
+    if weight_of(units) < n * WORD:
+        return {("whole", *units)} if weight_of(units) else set()
+    runs = set()
+    for first in range(len(units)):
+        for last in range(first, len(units) + 1):
+            if sum(weights_of(units[first:last])) >= n * WORD:
+                runs.add(tuple(units[first:last]))
+                break
+    return runs
 
 
-def overlap(left, right, n):
-    if (len(left) < n) != (len(right) < n):
-        return False
-    return bool(grams(left, n) & grams(right, n))
+def texts_of(list_of_units):
+    return [Text(owner, units, weight_of(units)) for owner, units in enumerate(list_of_units)]
 
 
+def overlaps(held, train, n):
+    index = GramIndex(texts_of(held), words=n)
+    return [overlap for some in grams_of(texts_of(train), words=n) for overlap in index.overlaps(some)]
+
+
+@pytest.mark.parametrize("units", [WORDS, MIXED], ids=["words", "mixed"])
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_it_finds_every_pair_that_shares_a_gram_and_no_other(n, seed):
+def test_it_finds_every_pair_that_shares_a_gram_and_no_other(units, n, seed):
     chance = random.Random(seed)
-    texts = [[chance.choice("abcd") for _ in range(chance.randint(1, 9))] for _ in range(150)]
+    texts = [[chance.choice(units) for _ in range(chance.randint(1, 12))] for _ in range(150)]
     held, train = texts[:60], texts[60:]
-    index = NgramIndex([Text(owner, words) for owner, words in enumerate(held)], n=n)
-    hits = list(index.hits(Text(owner, words) for owner, words in enumerate(train)))
-    expected = {(h, t) for h, one in enumerate(held) for t, other in enumerate(train) if overlap(one, other, n)}
-    assert {(hit.held, hit.train) for hit in hits} == expected
+    hits = overlaps(held, train, n)
+    expected = {
+        (h, t) for h, one in enumerate(held) for t, other in enumerate(train) if grams(one, n) & grams(other, n)
+    }
+    assert {(hit.held_out, hit.train) for hit in hits} == expected
     assert len(hits) == len(expected)
     for hit in hits:
-        assert hit.exact == (held[hit.held] == train[hit.train]) or hit.exact is False
+        assert hit.exact == (held[hit.held_out] == train[hit.train])
+
+
+def test_a_run_that_two_texts_share_is_found_wherever_it_stands():
+    chance = random.Random(7)
+    letters = [chr(code) for code in range(0x0E01, 0x0E2F)]
+    shared = [chance.choice(letters) for _ in range(39)]
+    held = [chance.choices(letters, k=5) + shared + chance.choices(letters, k=8)]
+    train = [chance.choices(letters, k=many) + shared + chance.choices(letters, k=30) for many in range(12)]
+    assert {hit.train for hit in overlaps(held, train, 13)} == set(range(12))
 
 
 def test_an_empty_index_and_empty_texts_give_no_hits():
-    assert list(NgramIndex([], n=3).hits([Text(0, ["a"] * 9)])) == []
-    assert list(NgramIndex([Text(0, ["a", "b", "c"])], n=3).hits([Text(0, [])])) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("It's Ada's, isn't it?", "it s ada s isn t it"), ("snake_case  A1", "snake case a1"), ("ÉLAN 東京", "élan 東京")],
-)
-def test_words_are_letters_and_digits_in_small(text, words):
-    assert words_of(text) == words.split()
+    assert overlaps([], [["a"] * 9], 3) == []
+    assert overlaps([["a", "b", "c"]], [[]], 3) == []

@@ -8,7 +8,7 @@ import numpy as np
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.matrix import task_matrices
 from openflan.evaluation.task_results import task_results
-from openflan.mixture.certificate import ItemCounts, LeakCertificate, LeakEdge
+from openflan.mixture.certificate import Compared, Hits, ItemCounts, LeakCertificate, LeakEdge
 from openflan.mixture.ledger import Ledger, LedgerTask
 from openflan.recipes.recipe import Recipe
 from openflan.report.page import ReportMaterial
@@ -182,14 +182,33 @@ def metrics(seed: int, suite: Sequence[Task]) -> list[StepReport]:
     ]
 
 
-def leakage(suite: Sequence[Task], *, dirty: int = 0) -> LeakCertificate:
-    """A certificate that found an item of each held-out task, and left `dirty` ones in."""
-    held = [task.name for task in suite if task.role == "held_out"]
+def leakage(suite: Sequence[Task], *, dirty: int = 0, stale: int = 0, uncompared: int = 0) -> LeakCertificate:
+    """A certificate that found an item of each held-out task, and left `dirty` ones in.
+
+    Args:
+        stale: test rows of each tuned task that stand in its training rows.
+        uncompared: items of each measured task without text.
+    """
+    held, seen = ([task.name for task in suite if task.role == role] for role in ("held_out", "seen"))
+
+    def counts(hits: int, still: int) -> ItemCounts:
+        return ItemCounts(
+            total=60,
+            compared=Compared(ngram=40, exactly=20 - uncompared),
+            not_comparable={"no text": uncompared} if uncompared else {},
+            hits=Hits(exact=min(1, hits), ngram=hits, near=0),
+            dirty=still,
+        )
+
     return LeakCertificate(
-        n=13,
+        words=13,
         mode="warn" if dirty else "rows",
-        items={name: ItemCounts(total=60, exact=1, ngram=max(1, dirty), dirty=dirty) for name in held},
+        overlap="ngram",
+        similarity=None,
+        items={name: counts(max(1, dirty), dirty) for name in held},
         edges=tuple(LeakEdge(task="retell", held_out=name, items=1, rows=3) for name in held),
-        pairs=(),
         dirty={name: tuple(range(dirty)) for name in held},
+        seen={name: counts(stale, stale) for name in seen},
+        stale={name: tuple(range(stale)) for name in seen},
+        pairs=(),
     )

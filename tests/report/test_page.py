@@ -177,13 +177,29 @@ def test_every_tuned_task_has_its_loss(page, material):
 
 def test_the_certificate_names_what_was_hit_and_by_what(page):
     row = [row.split() for row in Reader(page).rows if row.split()[:1] == ["contradicts"]][-1]
-    assert row == ["contradicts", "60", "1", "1", "0", "retell", "(3)"]
+    assert row == ["contradicts", "60", "40", "20", "0", "1", "1", "0", "retell", "(3)"]
 
 
 def test_a_leaking_mixture_is_told_in_the_first_sentence(material):
     page = render_page(replace(material, leakage=leakage(SUITE, dirty=2)))
     assert "the tuning set is leaking (6 of 180 held-out items stand in it)" in page.partition("</h1>")[2][:900]
     assert "This mixture keeps such rows" in page
+
+
+def test_rows_of_tuned_clusters_are_called_fresh_only_where_none_stands_in_training(page, material):
+    assert "Seen: fresh rows of tuned clusters" in page
+    stale = render_page(replace(material, leakage=leakage(SUITE, stale=4)))
+    assert "fresh rows" not in stale
+    assert "Not fresh: 24 of 360 test rows of tuned tasks share a text" in stale
+    row = next(row.split() for row in reversed(Reader(stale).rows) if row.split()[:1] == ["retell"])
+    assert row == ["retell", "60", "40", "20", "0", "4", "1", "4", "–"]
+
+
+def test_what_could_not_be_compared_is_told_with_its_share(material):
+    page = render_page(replace(material, leakage=leakage(SUITE, uncompared=5)))
+    first = page.partition("</h1>")[2][:900]
+    assert "the tuning set is clean as far as it could be compared (not 15 of 180 items (8.3%; no text: 15)" in first
+    assert "fresh rows" not in page
 
 
 def test_cost_is_told_by_stage_and_energy_where_it_is_known(page):

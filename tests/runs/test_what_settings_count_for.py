@@ -59,6 +59,8 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "mixture.templates_per_task": (1, {}),
     "mixture.tasks_per_cluster": (1, {}),
     "mixture.leakage": ("warn", {}),
+    "mixture.overlap": ("near_duplicates", {}),
+    "mixture.similarity": (0.5, {"mixture.overlap": "near_duplicates"}),
     "mixture.faulty_rows": ("skip", {}),
     "training.steps": (3, {}),
     "training.tokens_per_batch": (600, {}),

@@ -64,6 +64,7 @@ def _record(preview: "openflan.MixturePreview") -> dict[str, Any]:
         "totals": record["totals"],
         "speed": asdict(preview.speed),
         "leaks": preview.leaks,
+        "freshness": preview.freshness,
         "warnings": [
             *record["concerns"],
             *({"kind": rows.kind, "text": _sentence(rows), "about": rows.tasks} for rows in preview.missing),
@@ -94,6 +95,8 @@ def _print(preview: "openflan.MixturePreview") -> None:
         out.write("An estimate: official rows and known lengths; with the rows at hand (--data DIR) it is exact.\n")
     if preview.leaks is not None:
         out.write(f"leak check: {preview.leaks}\n")
+    if preview.freshness is not None:
+        out.write(f"own test rows: {preview.freshness}\n")
     warnings = [*(one.text for one in mixture.concerns), *map(_sentence, preview.missing)]
     if warnings:
         out.write("\n" + "".join(f"warning: {text}\n" for text in warnings))

@@ -80,7 +80,8 @@ def print_verdict(results: dict[str, Any], folder: Path) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 110)
-    for role, title in (("held_out", "Held out: never tuned on"), ("seen", "Seen: fresh rows of tuned clusters")):
+    seen = f"Seen: {'fresh' if results['fresh'] else 'test'} rows of tuned clusters"
+    for role, title in (("held_out", "Held out: never tuned on"), ("seen", seen)):
         records = results["verdict"][role]
         if not records:
             continue
@@ -100,5 +101,7 @@ def print_verdict(results: dict[str, Any], folder: Path) -> None:
         console.print(table)
         console.print()
     console.print(results["verdict"]["sentence"], style="bold", highlight=False)
+    for finding in filter(None, (results["certificate"], results["freshness"])):
+        console.print(finding, highlight=False, soft_wrap=True)
     console.print(f"results  {folder / 'results.json'}", highlight=False, soft_wrap=True)
     console.print(f"report   {folder / 'report.html'}", highlight=False, soft_wrap=True)

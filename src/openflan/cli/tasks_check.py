@@ -18,12 +18,18 @@ def check(
     folder: FoldersOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Render every template on every twin and data row and list what is wrong. Exit code 1 if anything is."""
+    """Render every template on every twin and data row and list what is wrong. Exit code 1 if anything is.
+
+    Test rows that share a text with the task's own training rows are told as a note.
+    """
     with named(tasks="tasks check"):
         chosen = openflan.Tasks(folder or []).select(*(words or ["mine" if folder else "catalog"]))
     checked = [task.check(data=data) for task in chosen]
     faults = [fault for one in checked for fault in one.faults]
+    sound = [task for task, one in zip(chosen, checked, strict=True) if not one.faults]
+    own = [rows for task in sound if (rows := openflan.own_rows(task, data=data)) is not None]
     remarks = [(one.task, remark) for one in checked for remark in one.remarks]
+    remarks += [(rows.task, rows.sentence) for rows in own if not rows.fresh]
     counts = {
         "tasks": len(checked),
         "templates": sum(one.templates for one in checked),
@@ -36,7 +42,9 @@ def check(
     if json_:
         errors = [{"task": f.task, "where": f.where, "what": f.what} for f in faults]
         notes = [{"task": task, "what": what} for task, what in remarks]
-        sys.stdout.write(json.dumps({**counts, "errors": errors, "remarks": notes}, ensure_ascii=False) + "\n")
+        tests = [{"task": r.task, "rows": r.rows, "stale": r.stale, "uncompared": r.uncompared} for r in own]
+        record = {**counts, "errors": errors, "remarks": notes, "test_rows": tests}
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
     else:
         sys.stdout.writelines(f"{f.task}: {f.what}  ({f.where})\n" for f in faults)
         sys.stdout.writelines(f"{task}: remark: {what}\n" for task, what in remarks)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from openflan.errors import UserError
 from openflan.mixture.certificate import LeakCertificate, write_certificate
 from openflan.mixture.holdout import HoldOut
-from openflan.mixture.leakage import check_leakage
+from openflan.mixture.leakage import check_mixture
 from openflan.mixture.ledger import (
     Drawn,
     Ledger,
@@ -38,7 +38,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.recipe import Recipe
 from openflan.stage import ReportDone, fingerprint_of
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, load_rows, origin
+from openflan.tasks.sources import SourceRow, origin
 
 __all__ = ["Mixing", "build_mixture"]
 
@@ -51,6 +51,8 @@ class Mixing:
     division: HoldOut
     measured: Sequence[Entry]
     """Held-out tasks whose test rows must not stand in it."""
+    seen: Sequence[Entry] = ()
+    """Tuned tasks that are measured too, by test rows that should not be their training rows."""
     work: MixWork
     key: str
     """Hash of everything the mixture depends on; the certificate is bound to it."""
@@ -78,11 +80,17 @@ def build_mixture(
     recipe = mixing.recipe
     with _no_collection(), open_engine(engine, mixing.work, workers=workers) as pieces:
         rows = {entry.spec.name: usable_rows(mixing.work, entry.spec.name) for entry in mixing.division.tuned}
-        certificate = _check(mixing, rows)
+        certificate = check_mixture(
+            recipe.mixture,
+            [(entry, rows[entry.spec.name]) for entry in mixing.division.tuned],
+            mixing.measured,
+            mixing.seen,
+            data=mixing.work.data,
+            lineage=mixing.division.condemned,
+        )
         kept = certificate.rows_left(rows)
         if not kept:
-            what, how = "every training row stands in a held-out task", "hold out fewer clusters"
-            raise UserError(what, where="mixture.leakage", how=how)
+            raise _nothing_left(certificate, rows)
         division = mixing.division
         known = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
         draws = draws_per_round({name: len(usable) for name, usable in kept.items()}, known, recipe.mixture)
@@ -109,11 +117,14 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _check(mixing: Mixing, rows: Mapping[str, Sequence[SourceRow]]) -> LeakCertificate:
-    """Hold every training row against every row that a held-out task is measured on."""
-    tuned = [(entry, rows[entry.spec.name]) for entry in mixing.division.tuned]
-    held_out = [(entry, load_rows(entry, "test", data=mixing.work.data)) for entry in mixing.measured]
-    return check_leakage(tuned, held_out, mode=mixing.recipe.mixture.leakage, lineage=mixing.division.condemned)
+def _nothing_left(certificate: LeakCertificate, rows: Mapping[str, Sequence[SourceRow]]) -> UserError:
+    """The error of a mixture of which the leak check leaves no row."""
+    total = sum(map(len, rows.values()))
+    pairs = sorted(certificate.edges, key=lambda edge: -edge.rows)
+    worst = f", most of all {pairs[0].task} ({pairs[0].rows:,}) with {pairs[0].held_out}" if pairs else ""
+    what = f"every training row shares a text with a held-out task: {total:,} rows{worst}"
+    how = "hold out fewer clusters, or see which with --set mixture.leakage=warn"
+    return UserError(what, where="mixture.leakage", how=how)
 
 
 def _ledger(

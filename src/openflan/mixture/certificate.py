@@ -19,28 +19,58 @@ from openflan.stage import fingerprint_of, write_atomically
 from openflan.tasks.sources import SourceRow
 
 __all__ = [
+    "Compared",
+    "Hits",
     "ItemCounts",
     "LeakCertificate",
     "LeakEdge",
+    "LeakKind",
     "LeakMode",
     "LeakPair",
+    "OverlapRule",
+    "Status",
     "read_certificate",
     "write_certificate",
 ]
 
+_NAMED = 3
+"""Tasks that a sentence names."""
 _HOW = "mix again: a mixture without its leak certificate is not trained on"
 
 LeakMode = Literal["rows", "strict", "warn"]
+LeakKind = Literal["exact", "ngram", "near"]
+OverlapRule = Literal["ngram", "near_duplicates"]
+Status = Literal["clean", "leaking", "nothing compared"]
+
+
+class Compared(Record):
+    """How items were compared."""
+
+    ngram: int
+    """By n-grams: those with a text worth 13 words."""
+    exactly: int
+    """As a whole, for all their texts are shorter."""
+
+
+class Hits(Record):
+    """What training rows have of them."""
+
+    exact: int
+    """A text from end to end."""
+    ngram: int
+    """An n-gram, or a shorter text as a whole; the exact ones are among them."""
+    near: int
+    """Nothing of these, but nearly the same text."""
 
 
 class ItemCounts(Record):
-    """A held-out task's items."""
+    """The measured items of a task."""
 
     total: int
-    exact: int
-    """Those with a text that a training row has from end to end."""
-    ngram: int
-    """Those that share an n-gram with a training row, or a shorter text as a whole."""
+    compared: Compared
+    not_comparable: dict[str, int]
+    """Items that nothing could be held against, by the reason."""
+    hits: Hits
     dirty: int
     """Those that are still in the tuning set."""
 
@@ -63,19 +93,22 @@ class LeakPair(Record):
     row: int
     held_out: str
     item: int
-    exact: bool
+    kind: LeakKind
     shared: str
-    """The words that they share."""
+    """What they share."""
 
 
 class LeakCertificate(FileRecord):
     """What the check found and what it cost."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
-    n: int
-    """Words of an n-gram."""
+    words: int
+    """What an n-gram is worth: of scripts without blanks, as many characters as say the same."""
     mode: LeakMode
+    overlap: OverlapRule
+    similarity: float | None
+    """From which share of common word pairs on texts are nearly the same; None where only n-grams count."""
     items: dict[str, ItemCounts]
     """By held-out task."""
     edges: tuple[LeakEdge, ...]
@@ -83,6 +116,10 @@ class LeakCertificate(FileRecord):
     """Tasks that the hold-out had dropped before, for their lineage."""
     dirty: dict[str, tuple[int, ...]]
     """By held-out task: places in the source split of the items that are in the tuning set."""
+    seen: dict[str, ItemCounts]
+    """By tuned task that is measured too: its test rows held against its own training rows."""
+    stale: dict[str, tuple[int, ...]]
+    """By tuned task: places in the source split of the test rows that its own training rows have."""
     rows_dropped: dict[str, frozenset[int]] = Field(default_factory=dict)
     """By training task: places in the source split."""
     tasks_dropped: frozenset[str] = frozenset()
@@ -98,9 +135,16 @@ class LeakCertificate(FileRecord):
         return sorted(tasks)
 
     @property
+    def status(self) -> Status:
+        """Whether any held-out item that could be compared is in the tuning set."""
+        if any(self.dirty.values()):
+            return "leaking"
+        return "clean" if self.compared else "nothing compared"
+
+    @property
     def clean(self) -> bool:
-        """Whether no held-out item is in the tuning set."""
-        return not any(self.dirty.values())
+        """Whether items were compared, and none of those is in the tuning set."""
+        return self.status == "clean"
 
     @property
     def total(self) -> int:
@@ -108,20 +152,74 @@ class LeakCertificate(FileRecord):
         return sum(counts.total for counts in self.items.values())
 
     @property
+    def compared(self) -> int:
+        """Held-out items that could be compared."""
+        return sum(_compared(counts) for counts in self.items.values())
+
+    @property
+    def rest(self) -> str:
+        """Which held-out items could not be compared, in words; empty if there is none."""
+        return _rest(self.items)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the tuned tasks' test rows were all compared, and none stands in its own training rows."""
+        compared = sum(_compared(counts) for counts in self.seen.values())
+        return compared > 0 and compared == sum(counts.total for counts in self.seen.values()) and not self.stale_rows
+
+    @property
+    def stale_rows(self) -> int:
+        """Test rows of tuned tasks that their own training rows have."""
+        return sum(map(len, self.stale.values()))
+
+    @property
+    def measured_in_tuning(self) -> dict[str, tuple[int, ...]]:
+        """By measured task, held out or tuned: places of the items that are in the tuning set."""
+        return {**self.dirty, **self.stale}
+
+    @property
     def verdict(self) -> str:
-        """The finding in words."""
-        hit = sum(counts.ngram for counts in self.items.values())
-        dropped = sum(map(len, self.rows_dropped.values()))
+        """The finding in words; what could not be compared is told with its share."""
         if not self.total:
             return "No held-out item was there to be checked."
-        if not hit:
-            return f"Clean: none of {self.total:,} held-out items shares a text with the tuning set."
+        if not self.compared:
+            return f"Nothing was compared: {self.rest}."
+        hit = sum(counts.hits.ngram + counts.hits.near for counts in self.items.values())
+        all_of = f"{self.compared:,} held-out items" if self.compared == self.total else (
+            f"the {self.compared:,} held-out items that could be compared"
+        )  # fmt: skip
+        dropped = sum(map(len, self.rows_dropped.values()))
         cost = f"{dropped:,} training rows were dropped for it"
         if self.tasks_dropped:
             cost = f"{', '.join(sorted(self.tasks_dropped))} was dropped for it"
-        if self.clean:
-            return f"Clean: {hit:,} of {self.total:,} held-out items shared a text with training rows; {cost}."
-        return f"Leaking: {hit:,} of {self.total:,} held-out items share a text with the tuning set."
+        if not hit:
+            sentence = f"Clean: none of {all_of} shares a text with the tuning set."
+        elif self.clean:
+            sentence = f"Clean: {hit:,} of {all_of} shared a text with training rows; {cost}."
+        else:
+            sentence = f"Leaking: {hit:,} of {all_of} share a text with the tuning set."
+        return f"{sentence} Not compared: {self.rest}." if self.rest else sentence
+
+    @property
+    def freshness(self) -> str:
+        """The finding on the tuned tasks' own test rows in words; empty where none is measured."""
+        total = sum(counts.total for counts in self.seen.values())
+        if not total:
+            return ""
+        rest = _rest(self.seen)
+        if self.stale_rows:
+            worst = sorted(((len(places), task) for task, places in self.stale.items() if places), reverse=True)
+            named = ", ".join(f"{task} {count:,} of {self.seen[task].total:,}" for count, task in worst[:_NAMED])
+            more = f" and {len(worst) - _NAMED} others" if len(worst) > _NAMED else ""
+            sentence = (
+                f"Not fresh: {self.stale_rows:,} of {total:,} test rows of tuned tasks share a text with their own"
+                f" task's training rows ({named}{more})."
+            )
+        elif self.fresh:
+            return f"Fresh: none of {total:,} test rows of tuned tasks shares a text with its own task's training rows."
+        else:
+            sentence = "Of the test rows of tuned tasks that could be compared, none shares a text with training rows."
+        return f"{sentence} Not compared: {rest}." if rest else sentence
 
     def rows_left(self, rows: Mapping[str, Sequence[SourceRow]]) -> dict[str, list[SourceRow]]:
         """The training rows that are tuned on, by task; a task of which none is left is not among them."""
@@ -133,6 +231,26 @@ class LeakCertificate(FileRecord):
         return {name: of_task for name, of_task in kept.items() if of_task}
 
 
+def _compared(counts: ItemCounts) -> int:
+    return counts.compared.ngram + counts.compared.exactly
+
+
+def _rest(items: Mapping[str, ItemCounts]) -> str:
+    """Items that could not be compared, with their share, reasons and tasks."""
+    total = sum(counts.total for counts in items.values())
+    reasons: dict[str, int] = {}
+    for counts in items.values():
+        for reason, count in counts.not_comparable.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    rest = sum(reasons.values())
+    if not rest:
+        return ""
+    tasks = [task for task, counts in items.items() if counts.not_comparable]
+    named = ", ".join(tasks[:_NAMED]) + (f" and {len(tasks) - _NAMED} others" if len(tasks) > _NAMED else "")
+    why = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(reasons.items()))
+    return f"{rest:,} of {total:,} items ({rest / total:.1%}; {why}) of {named}"
+
+
 def write_certificate(mixture: Path, certificate: LeakCertificate, *, key: str) -> None:
     """Write the certificate of the mixture with a key into its folder."""
     content = {
@@ -140,6 +258,8 @@ def write_certificate(mixture: Path, certificate: LeakCertificate, *, key: str) 
         "mixture": key,
         "clean": certificate.clean,
         "verdict": certificate.verdict,
+        "fresh": certificate.fresh,
+        "freshness": certificate.freshness,
         **certificate.model_dump(mode="json"),
     }
     sealed = {"hash": fingerprint_of(content), **content}

@@ -35,7 +35,7 @@ from openflan.models.load import ModelSource
 from openflan.recipes.parts import PromptsPart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, load_rows, rows_at_hand
+from openflan.tasks.sources import SourceRow, rows_at_hand
 from openflan.tasks.splits import official_rows
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class Survey:
 
     facts: tuple[TaskFacts, ...]
     leaks: str | None = None
-    """What the leak check found; None where it was not done."""
+    """What the leak check found, and on how much; None where it was not done."""
+    freshness: str | None = None
+    """Whether tuned tasks' test rows stand in their own training rows; None where that was not looked at."""
     unchecked: tuple[str, ...] = ()
     """Held-out tasks whose rows are not at hand, so that no training row could be held against them."""
     absent: tuple[str, ...] = ()
@@ -73,6 +75,7 @@ def survey(
     measured: Sequence[Entry],
     model: ModelSource,
     *,
+    seen: Sequence[Entry] = (),
     data: Path | None,
     errata: frozenset[str],
     estimate: bool = False,
@@ -81,6 +84,7 @@ def survey(
 
     Args:
         measured: held-out tasks whose test rows must not stand in the mixture.
+        seen: tuned tasks that are measured too, by test rows that should not be their training rows.
         estimate: look at no rows, even where they are at hand.
 
     Raises:
@@ -95,7 +99,7 @@ def survey(
         absent=tuple(e.spec.name for e in away if data is not None and not estimate and not e.spec.source.by_hand),
     )
     if here:
-        counted, known = _counted(recipe, division, measured, model, here, known, data=data, errata=errata)
+        counted, known = _counted(recipe, division, measured, seen, model, here, known, data=data, errata=errata)
         facts.update(counted)
     ordered = tuple(facts[e.spec.name] for e in division.tuned if e.spec.name in facts)
     return replace(known, facts=ordered)
@@ -177,6 +181,7 @@ def _counted(
     recipe: Recipe,
     division: HoldOut,
     measured: Sequence[Entry],
+    seen: Sequence[Entry],
     model: ModelSource,
     here: Sequence[Entry],
     known: Survey,
@@ -185,7 +190,7 @@ def _counted(
     errata: frozenset[str],
 ) -> tuple[dict[str, TaskFacts], Survey]:
     """Tasks with rows: counted, held against held-out rows, and measured on their first prompts."""
-    from openflan.mixture.leakage import check_leakage
+    from openflan.mixture.leakage import check_mixture
     from openflan.mixture.workers import MixWork, PieceMaker, usable_rows
 
     work = MixWork(
@@ -197,12 +202,9 @@ def _counted(
     )
     rows = {entry.spec.name: usable_rows(work, entry.spec.name) for entry in here}
     there = [entry for entry in measured if rows_at_hand(entry, "test", data=data)]
-    certificate = check_leakage(
-        [(entry, rows[entry.spec.name]) for entry in here],
-        [(entry, load_rows(entry, "test", data=data)) for entry in there],
-        mode=recipe.mixture.leakage,
-        lineage=division.condemned,
-    )
+    own = [entry for entry in seen if entry in here and rows_at_hand(entry, "test", data=data)]
+    tuned = [(entry, rows[entry.spec.name]) for entry in here]
+    certificate = check_mixture(recipe.mixture, tuned, there, own, data=data, lineage=division.condemned)
     kept = certificate.rows_left(rows)
     maker = PieceMaker(work)
     prompts = max(_FEWEST, min(_MOST, _PROMPTS // max(1, len(kept))))
@@ -218,9 +220,22 @@ def _counted(
     }
     return facts, replace(
         known,
-        leaks=certificate.verdict if there else None,
+        leaks=_so_far(certificate.verdict, division.tuned, here, measured, there) if there else None,
+        freshness=certificate.freshness or None,
         unchecked=tuple(entry.spec.name for entry in measured if entry not in there),
         left_out=tuple(name for name in rows if name not in kept),
+    )
+
+
+def _so_far(
+    verdict: str, tuned: Sequence[Entry], here: Sequence[Entry], measured: Sequence[Entry], there: Sequence[Entry]
+) -> str:
+    """A verdict, with what it is not on."""
+    if len(here) == len(tuned) and len(there) == len(measured):
+        return verdict
+    return (
+        f"{verdict} That is on the rows at hand, {len(here)} of {len(tuned)} tuned tasks against {len(there)} of"
+        f" {len(measured)} held-out ones."
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "ORDERS",
     "PROMPTS",
     "RESULTS",
+    "SEEN",
     "WEIGHTS",
     "CountsFor",
     "Purpose",
@@ -51,6 +52,8 @@ WEIGHTS = CountsFor(frozenset({"weights"}))
 ANSWERS = CountsFor(frozenset({"answers"}))
 PROMPTS = CountsFor(frozenset({"mixture", "answers"}))
 """Of tuning prompts and questions alike."""
+SEEN = CountsFor(frozenset({"answers"}), names=True)
+"""Above 0 it names the tuned tasks that are asked, whose rows the leak certificate is on."""
 RESULTS = CountsFor(frozenset({"results"}))
 NAMES = CountsFor(frozenset(), names=True)
 NOTHING = CountsFor(frozenset())

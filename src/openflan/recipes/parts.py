@@ -11,7 +11,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from openflan.recipes.counting import ANSWERS, MIXTURE, NAMES, NOTHING, PROMPTS, RESULTS, WEIGHTS, Purpose, purposes_of
+from openflan.recipes.counting import (
+    ANSWERS,
+    MIXTURE,
+    NAMES,
+    NOTHING,
+    PROMPTS,
+    RESULTS,
+    SEEN,
+    WEIGHTS,
+    Purpose,
+    purposes_of,
+)
 from openflan.records import Record
 
 __all__ = [
@@ -238,6 +249,11 @@ class MixturePart(MixingRule):
     leakage: Annotated[Literal["rows", "strict", "warn"], MIXTURE] = "rows"
     """What happens to training rows whose text stands in a held-out task: `rows` drops them, `strict` drops their
     whole task, `warn` keeps them and says so in the certificate."""
+    overlap: Annotated[Literal["ngram", "near_duplicates"], MIXTURE] = "ngram"
+    """What is the same text: 13 words in a row (of scripts without blanks, as many characters as say the same), or
+    what is nearly the same besides, by `similarity`."""
+    similarity: Annotated[float, MIXTURE] = Field(default=0.7, gt=0, le=1)
+    """With `near_duplicates`: from which share of common word pairs on two texts are nearly the same."""
     faulty_rows: Annotated[Literal["fail", "skip"], MIXTURE] = "fail"
     """What happens where a row can't be rendered: stop and name it, or leave it out and count it."""
 
@@ -298,7 +314,7 @@ class EvaluationPart(Part):
     """Held-out tasks or clusters to evaluate; by default every task of the held-out clusters and their kin."""
     rows: Annotated[int, ANSWERS] = Field(default=200, ge=1)
     """Rows of each held-out task, drawn by content hash: the same for every model."""
-    seen_rows: Annotated[int, ANSWERS] = Field(default=0, ge=0)
+    seen_rows: Annotated[int, SEEN] = Field(default=0, ge=0)
     """Fresh rows of each tuned task; 0 leaves the tuned clusters out."""
     templates: Annotated[int | None, ANSWERS] = Field(default=None, ge=1)
     """At most this many templates a task, the first ones; by default all that ask for the answer."""

@@ -45,6 +45,10 @@ def leak_clause(leakage: LeakCertificate | None) -> str:
         return "there is no leak certificate"
     if not leakage.total:
         return "no held-out item was there to be checked for leaks"
+    if leakage.status == "nothing compared":
+        return f"none of {leakage.total:,} held-out items could be compared with the tuning set"
+    if leakage.clean and leakage.rest:
+        return f"the tuning set is clean as far as it could be compared (not {leakage.rest})"
     if leakage.clean:
         return "the tuning set is clean"
     dirty = sum(map(len, leakage.dirty.values()))

@@ -30,6 +30,7 @@ from openflan.report.sections import (
     loss_lines,
     mean_mfu,
     mixture_clusters,
+    stale_lines,
     task_lines,
     tasks_by_origin,
     template_data,
@@ -41,7 +42,7 @@ from openflan.training.metrics import StepReport
 
 __all__ = ["ReportMaterial", "RunFigures", "render_page"]
 
-HELD_OUT, SEEN = "Held out: never tuned on", "Seen: fresh rows of tuned clusters"
+HELD_OUT = "Held out: never tuned on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,11 @@ class ReportMaterial:
     """Answers by model (`untuned`, `seed-0`, …); the page shows the untuned one beside the first tuned one."""
     leakage: LeakCertificate | None = None
     """The leak certificate."""
+
+    @property
+    def seen(self) -> str:
+        """What the measured rows of tuned clusters are: fresh, where the certificate says so of all of them."""
+        return f"Seen: {'fresh' if self.leakage and self.leakage.fresh else 'test'} rows of tuned clusters"
 
     @property
     def score(self) -> Score:
@@ -74,7 +80,7 @@ class RunFigures:
     def clusters(self) -> Drawing | None:
         """Scores by cluster; None where none was measured."""
         verdict = self._material.results.verdict
-        groups = {HELD_OUT: verdict.held_out, SEEN: verdict.seen}
+        groups = {HELD_OUT: verdict.held_out, self._material.seen: verdict.seen}
         return cluster_drawing(groups) if any(groups.values()) else None
 
     @cached_property
@@ -103,7 +109,10 @@ class RunFigures:
             answer for name, run_answers in self._material.examples.items() if name != UNTUNED for answer in run_answers
         ]
         verdict = self._material.results.verdict
-        clusters = {HELD_OUT: [v.cluster for v in verdict.held_out], SEEN: [v.cluster for v in verdict.seen]}
+        clusters = {
+            HELD_OUT: [v.cluster for v in verdict.held_out],
+            self._material.seen: [v.cluster for v in verdict.seen],
+        }
         return reliability_groups(answers, clusters, self._material.score)
 
     @cached_property
@@ -134,10 +143,10 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         verdict=verdict,
         headline=run_headline(verdict.held_out, material.leakage),
         figures=figures or RunFigures(material),
-        tables=[("held-out", HELD_OUT, verdict.held_out), ("seen", SEEN, verdict.seen)],
+        tables=[("held-out", HELD_OUT, verdict.held_out), ("seen", material.seen, verdict.seen)],
         tasks=[
             ("held-out", HELD_OUT, [line for line in lines if line.result.role == "held_out"]),
-            ("seen", SEEN, [line for line in lines if line.result.role == "seen"]),
+            ("seen", material.seen, [line for line in lines if line.result.role == "seen"]),
         ],
         doubts=doubts(results),
         losses=loss_lines(material.metrics),
@@ -149,6 +158,7 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         missing=material.ledger.missing,
         leakage=material.leakage,
         certificate=certificate_lines(material.leakage, results) if material.leakage else [],
+        stale=stale_lines(material.leakage, results) if material.leakage else [],
         held_out_tasks=[line.result for line in lines if line.result.role == "held_out"],
         tuned_model=tuned,
         examples=choose_examples(asked[UNTUNED], asked[tuned], score=material.score, first=held_out)

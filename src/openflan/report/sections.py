@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from openflan.evaluation.task_results import TaskGain, TaskResult, TemplateSpread
-from openflan.mixture.certificate import LeakCertificate
+from openflan.mixture.certificate import ItemCounts, LeakCertificate
 from openflan.mixture.ledger import Ledger
 from openflan.report.plot_data import PlotData
 from openflan.report.plots import template_strip
@@ -35,6 +35,7 @@ __all__ = [
     "loss_lines",
     "mean_mfu",
     "mixture_clusters",
+    "stale_lines",
     "task_lines",
     "tasks_by_origin",
     "template_data",
@@ -125,13 +126,19 @@ class LossLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CertificateLine:
-    """What the leak check found of one held-out task."""
+    """What the leak check found of one measured task."""
 
     task: str
     total: int
+    ngram: int
+    """Items that were compared by n-grams."""
+    exactly: int
+    """Items that were compared as a whole, for they are shorter."""
+    uncompared: int
+    """Items that nothing could be held against."""
     exact: int
     shared: int
-    """Items that share 13 words on end with a training row, the exact ones among them."""
+    """Items that share 13 words on end or nearly all of their text with a training row, the exact ones among them."""
     dirty: int
     """Items that are in the tuning set still."""
     hit_by: list[tuple[str, int]]
@@ -271,23 +278,32 @@ def template_data(results: Results) -> PlotData:
 
 def certificate_lines(leakage: LeakCertificate, results: Results) -> list[CertificateLine]:
     """Each held-out task that was checked, with what hit it."""
-    tasks = {task.task: task for task in results.tasks}
-    lines = []
-    for name, counts in leakage.items.items():
-        hits = [edge for edge in leakage.edges if edge.held_out == name]
-        apart = tasks[name].leakage if name in tasks else {}
-        lines.append(
-            CertificateLine(
-                task=name,
-                total=counts.total,
-                exact=counts.exact,
-                shared=counts.ngram,
-                dirty=counts.dirty,
-                hit_by=[(edge.task, edge.rows) for edge in hits],
-                scores=[(model, split.clean, split.dirty) for model, split in apart.items()],
-            )
-        )
-    return lines
+    return [_certificate_line(name, counts, leakage, results) for name, counts in leakage.items.items()]
+
+
+def stale_lines(leakage: LeakCertificate, results: Results) -> list[CertificateLine]:
+    """Each tuned task of which test rows stand in its own training rows, or could not be compared."""
+    return [
+        _certificate_line(name, counts, leakage, results)
+        for name, counts in leakage.seen.items()
+        if counts.dirty or counts.not_comparable
+    ]
+
+
+def _certificate_line(name: str, counts: ItemCounts, leakage: LeakCertificate, results: Results) -> CertificateLine:
+    apart = next((task.leakage for task in results.tasks if task.task == name), {})
+    return CertificateLine(
+        task=name,
+        total=counts.total,
+        ngram=counts.compared.ngram,
+        exactly=counts.compared.exactly,
+        uncompared=sum(counts.not_comparable.values()),
+        exact=counts.hits.exact,
+        shared=counts.hits.ngram + counts.hits.near,
+        dirty=counts.dirty,
+        hit_by=[(edge.task, edge.rows) for edge in leakage.edges if edge.held_out == name],
+        scores=[(model, split.clean, split.dirty) for model, split in apart.items()],
+    )
 
 
 def cost_lines(results: Results) -> list[CostLine]:

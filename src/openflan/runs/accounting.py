@@ -67,7 +67,7 @@ def account_for(run: StoredRun) -> Accounted:
         recipe=run.recipe.model_dump(mode="json"),
         seeds=list(run.recipe.seeds),
         verdict=Verdict(held_out=held_out, seen=seen, sentence=verdict_sentence(held_out)),
-        tasks=task_results(matrices, roles, certificate.dirty, untuned=UNTUNED, samples=part.bootstrap),
+        tasks=task_results(matrices, roles, certificate.measured_in_tuning, untuned=UNTUNED, samples=part.bootstrap),
         held_out_clusters=list(plan.division.clusters),
         tuned_tasks=[entry.spec.name for entry in plan.division.tuned],
         wall_seconds={place: cost.seconds for place, cost in costs.items()},
@@ -76,6 +76,8 @@ def account_for(run: StoredRun) -> Accounted:
         versions=version_facts(),
         machine=machine_facts(),
         certificate=certificate.verdict,
+        freshness=certificate.freshness,
+        fresh=certificate.fresh if certificate.seen else None,
         errata=sorted(plan.errata),
         format=str(formats[0]),
     )

@@ -58,7 +58,7 @@ def keyed_stages(recipe: Recipe, contents: Contents, until: StageKind = StageKin
     weights = [mixture, settings["weights"], contents.model]
     answers = [version, MATRIX_SCHEMA, settings["answers"], contents.held_out, contents.seen, contents.choosing]
     keys: dict[tuple[StageKind, str], str] = {
-        (StageKind.MIXTURE, ""): fingerprint_of([mixture, settings["orders"]]),
+        (StageKind.MIXTURE, ""): fingerprint_of([mixture, settings["orders"], contents.seen]),
         (StageKind.EVALUATION, UNTUNED): fingerprint_of([answers, contents.model]),
     }
     for seed in recipe.seeds:

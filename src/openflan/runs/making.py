@@ -129,6 +129,7 @@ def _make_mixture(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
         recipe=run.recipe,
         division=plan.division,
         measured=plan.measured_held_out,
+        seen=plan.measured_seen,
         work=plan.work(making.materials.encoder.rules),
         key=stage.key,
         tokenizer=plan.model.tokenizer_fingerprint,
@@ -212,7 +213,9 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         hold_to(read_text_format(run.tuned_model(seed)), encoder.format, where=run.tuned_model(seed))
         encoder = making.materials.tuned_encoder
     model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
-    keep = Keep(folder=place, model=hash_of_model(model), dirty=None if seed is None else run.certificate.dirty)
+    keep = Keep(
+        folder=place, model=hash_of_model(model), dirty=None if seed is None else run.certificate.measured_in_tuning
+    )
     answers = evaluate(
         model,
         encoder,

@@ -47,6 +47,8 @@ class MixturePreview:
     """Tasks of other clusters that are not tuned on, for they share text with held-out ones."""
     leaks: str | None
     """The leak check's verdict on the rows at hand; None where there are none."""
+    freshness: str | None
+    """Whether tuned tasks' test rows stand in their own training rows; None where that can't be told."""
     missing: tuple[MissingRows, ...]
     speed: Speed
     """What the time is reckoned by."""
@@ -90,6 +92,7 @@ def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | No
         division,
         names.measured_held_out,
         names.model,
+        seen=names.measured_seen,
         data=names.data,
         errata=names.errata,
         estimate=estimate,
@@ -102,6 +105,7 @@ def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | No
         held_out=tuple(entry.spec.name for entry in division.held_out),
         kin=tuple(one.entry.spec.name for one in division.condemned),
         leaks=known.leaks,
+        freshness=known.freshness,
         missing=(*_missing(known), *_by_hand(names)),
         speed=SPEED,
     )

@@ -1,7 +1,7 @@
 """`results.json`: a typed, versioned account of one run.
 
 The verdict compares the untuned model with the tuned ones (mean over seeds, and seed by seed) on whole clusters:
-`held_out`, which tuning never saw, and `seen`, fresh rows of the clusters it was tuned on.
+`held_out`, which tuning never saw, and `seen`, test rows of the clusters it was tuned on.
 
 Invariant: written whole, and read by whoever needs it, by the two functions here.
 """
@@ -113,6 +113,10 @@ class Results(Record):
     """Hash of the text format that all models share."""
     certificate: str = ""
     """The leak certificate's verdict on the tuning set."""
+    freshness: str = ""
+    """Its finding on the tuned tasks' test rows, held against their own training rows; empty where none is measured."""
+    fresh: bool | None = None
+    """Whether all of them could be compared and none stands in training rows; None where none is measured."""
     errata: list[str] = []
     """Switches that were on: where the run does as the authors' released code."""
 
