@@ -19,7 +19,7 @@ from pathlib import Path
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.machine import machine_facts, version_facts
 from openflan.recipes.recipe import load_recipe
-from openflan.runs.pipeline import run
+from openflan.run import Run
 from openflan.runs.results import ClusterVerdict
 from openflan.runs.verdicts import cluster_verdicts
 from openflan.study.measuring import Measured, measure_run
@@ -94,7 +94,7 @@ def main() -> None:
             *([] if asked.form == "instruction" else [f"prompts.styles=[{{form: {asked.form}}}]"]),
             *asked.settings,
         ]
-        outcome = run(load_recipe(asked.recipe, settings), runs=asked.out)
+        outcome = Run(load_recipe(asked.recipe, settings), runs=asked.out).work()
         held = measure_run(outcome.folder, at_best=False)
         certificates |= dict.fromkeys(GROUPS[held_out], held.certificate)
         measured |= dict.fromkeys(GROUPS[held_out], held)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from openflan.recipes.recipe import load_recipe
-from openflan.runs.pipeline import run
+from openflan.run import Run
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 IDS = torch.arange(10, 20).unsqueeze(0)
@@ -42,7 +42,7 @@ def finished(model_folder, tmp_path_factory):
             path = EXAMPLES / f"{name}.yaml"
             model = model_folder("t5" if name == "t5" else "llama")
             recipe = load_recipe(path, [*FEW, f"model.path={model}"])
-            done[name] = run(recipe, runs=runs).folder
+            done[name] = Run(recipe, runs=runs).work().folder
             verdict = json.loads((done[name] / "results.json").read_text())["verdict"]
             assert {one["cluster"] for one in verdict["held_out"]} == set(recipe.tasks.hold_out)
         return done[name]

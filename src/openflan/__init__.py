@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from openflan.recipes.parts import TrainingPart as TrainingPart
     from openflan.recipes.recipe import Recipe as Recipe
     from openflan.report.write_comparison import write_comparison as write_comparison
+    from openflan.run import Run as Run
     from openflan.runs.compare import Answers as Answers
     from openflan.runs.compare import compare as compare
     from openflan.runs.compare import rescore as rescore
@@ -103,7 +104,6 @@ if TYPE_CHECKING:
     from openflan.runs.results import SeedVerdict as SeedVerdict
     from openflan.runs.results import StageCost as StageCost
     from openflan.runs.results import Verdict as Verdict
-    from openflan.runs.run import Run as Run
     from openflan.runs.stages import RunPlaces as RunPlaces
     from openflan.runs.stages import Stage as Stage
     from openflan.runs.stages import StageKind as StageKind
@@ -175,7 +175,7 @@ _ROOMS = {
     "runs.preview": "MissingRows MixturePreview",
     "runs.publish": "Published",
     "runs.results": "ClusterVerdict Results SeedVerdict StageCost Verdict",
-    "runs.run": "Run",
+    "run": "Run",
     "runs.stages": "RunPlaces Stage StageKind",
     "study.forecast": "CellForecast Forecast PACE",
     "study.outcome": "AxisRecord CellRecord Finding PlotRecord Point SeedPoint StudyOutcome ValueRecord",

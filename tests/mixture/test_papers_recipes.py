@@ -7,7 +7,7 @@ import pytest
 
 from openflan.mixture.store import TokenStore
 from openflan.recipes.recipe import load_recipe
-from openflan.runs.pipeline import run
+from openflan.run import Run
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -23,7 +23,7 @@ def test_a_papers_recipe_mixes(name, tiny_llama, tmp_path):
     ]
     small += [f"tasks.use=[sentiment, natural_language_inference{', cot' if name == 'flan-2022' else ''}]"]
     recipe = load_recipe(RECIPES / f"{name}.yaml", small)
-    outcome = run(recipe, runs=tmp_path, until="mixture")
+    outcome = Run(recipe, runs=tmp_path).work("mixture")
     store = TokenStore.open(outcome.folder / "mixture", check=True)
     prompts = [store.prompt(number) for number in np.concatenate(store.steps(0)).tolist()]
     tasks = {prompt.task for prompt in prompts}

@@ -15,8 +15,7 @@ import yaml
 
 from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
-from openflan.runs.pipeline import report_again, run
-from openflan.runs.stored import StoredRun
+from openflan.run import Run
 
 STEPS = 12
 
@@ -50,7 +49,7 @@ def finished(tmp_path_factory, my_tasks, tiny_llama):
     """A recipe that has run: (recipe path, runs folder, run folder)."""
     folder = tmp_path_factory.mktemp("finished")
     path = write_recipe(folder, my_tasks, tiny_llama)
-    outcome = run(load_recipe(path), runs=folder / "runs")
+    outcome = Run(load_recipe(path), runs=folder / "runs").work()
     assert outcome.worked
     return path, folder / "runs", outcome.folder
 
@@ -116,7 +115,7 @@ def test_the_tuned_model_loads_with_plain_transformers(finished):
 def test_a_second_call_does_nothing(finished):
     path, runs, folder = finished
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    outcome = run(load_recipe(path), runs=runs)
+    outcome = Run(load_recipe(path), runs=runs).work()
     assert not outcome.worked
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
 
@@ -136,7 +135,7 @@ def test_a_second_call_does_nothing(finished):
 def test_a_changed_setting_redoes_only_what_depends_on_it(finished, change, redone):
     path, runs, _ = finished
     events = []
-    run(load_recipe(path, change), runs=runs, watch=events.append)
+    Run(load_recipe(path, change), runs=runs).work(watch=events.append)
     assert {str(e.stage) for e in events if e.kind == "started"} - {"report"} == redone
     assert {str(e.stage) for e in events if e.kind == "linked"}.isdisjoint(redone)
 
@@ -147,11 +146,11 @@ def test_a_changed_row_of_data_redoes_everything_it_touches(tmp_path, tiny_llama
     tasks = write_tasks(tmp_path / "tasks")
     path = write_recipe(tmp_path, tasks, tiny_llama)
     recipe = load_recipe(path, ["seeds=[0]", "training.steps=2"])
-    run(recipe, runs=tmp_path / "runs")
+    Run(recipe, runs=tmp_path / "runs").work()
     rows = tasks / "rows" / "cafe_review-train.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("soup", "stew"), encoding="utf-8")
     events = []
-    assert run(recipe, runs=tmp_path / "runs", watch=events.append).worked
+    assert Run(recipe, runs=tmp_path / "runs").work(watch=events.append).worked
     assert {str(e.stage) for e in events if e.kind == "started"} == {
         "mixture",
         "training seed-0",
@@ -168,7 +167,7 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
     page = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
     (folder / "report" / "loss.csv").unlink()
-    report_again(StoredRun.open(folder))
+    Run.open(folder).report()
     assert (folder / "report.html").read_bytes() == page
     assert {path.name: path.read_bytes() for path in (folder / "report").iterdir()} == tables
     assert numbers(folder) == before
@@ -178,8 +177,8 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
 def start(path: Path, runs: Path) -> subprocess.Popen:
     code = (
         "import sys; from pathlib import Path; from openflan.recipes.recipe import load_recipe;"
-        "from openflan.runs.pipeline import run;"
-        "run(load_recipe(Path(sys.argv[1])), runs=Path(sys.argv[2]))"
+        "from openflan.run import Run;"
+        "Run(load_recipe(Path(sys.argv[1])), runs=Path(sys.argv[2])).work()"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "random"}
     return subprocess.Popen([sys.executable, "-c", code, str(path), str(runs)], env=environment)
@@ -220,7 +219,7 @@ def test_a_fault_in_the_data_leaves_no_run_folder(tmp_path, tiny_llama):
     lines = rows.read_text(encoding="utf-8").splitlines()
     rows.write_text("\n".join([*lines[:2], '{"premise": "A', *lines[3:]]), encoding="utf-8")
     with pytest.raises(UserError, match=r"does_it_follow-test\.jsonl, line 3: malformed JSON"):
-        run(load_recipe(write_recipe(tmp_path, tasks, tiny_llama)), runs=tmp_path / "runs")
+        Run(load_recipe(write_recipe(tmp_path, tasks, tiny_llama)), runs=tmp_path / "runs").work()
     assert not list((tmp_path / "runs").glob("*"))
 
 
@@ -230,7 +229,7 @@ def test_a_run_folder_of_another_version_is_refused(finished, tmp_path):
     other.mkdir(parents=True)
     (other / "run.json").write_text('{"format": 0, "openflan": "0.0.1"}', encoding="utf-8")
     with pytest.raises(UserError, match=r"format 0 \(openflan 0\.0\.1\)"):
-        run(load_recipe(path), runs=tmp_path / "runs")
+        Run(load_recipe(path), runs=tmp_path / "runs").work()
     assert sorted(p.name for p in other.iterdir()) == ["run.json"]
 
 
@@ -246,7 +245,7 @@ def test_real_rows_a_foreign_checkpoint_and_its_tokenizer_go_through(shared, tmp
             "evaluation.bootstrap=100",
         ],
     )
-    outcome = run(recipe, runs=tmp_path / "runs")
+    outcome = Run(recipe, runs=tmp_path / "runs").work()
     results = json.loads((outcome.folder / "results.json").read_text(encoding="utf-8"))
     assert {task["task"] for task in results["tasks"]} == {"rte", "cb", "mnli_matched", "snli"}
     assert all(len(task["models"]["seed-0"]["by_template"]) >= 8 for task in results["tasks"])

@@ -12,7 +12,7 @@ from openflan.recipes.counting import purposes_of
 from openflan.recipes.parts import Part
 from openflan.recipes.recipe import Recipe, make_recipe
 from openflan.recipes.settings import set_key
-from openflan.runs.pipeline import run
+from openflan.run import Run
 from openflan.runs.plan import make_plan
 from openflan.runs.stages import StageKind
 from openflan.study.forecast import forecast
@@ -209,7 +209,7 @@ def test_a_word_at_a_field_means_what_it_says(little, key):
 def first(little, tmp_path_factory):
     """A folder in which the little recipe has run, as far as its answers."""
     runs = tmp_path_factory.mktemp("first")
-    run(recipe_of(little({})), runs=runs, until="evaluation")
+    Run(recipe_of(little({})), runs=runs).work("evaluation")
     return runs
 
 
@@ -219,7 +219,7 @@ def test_a_second_run_does_what_its_plan_says(little, first, key):
     recipe = recipe_of(little(redone_by(key)[1]))
     redone = {stage.place for stage in make_plan(recipe).stages(StageKind.EVALUATION) if stage.key not in known}
     events: list = []
-    run(recipe, runs=first, until="evaluation", watch=events.append)
+    Run(recipe, runs=first).work("evaluation", watch=events.append)
     assert {event.stage.place for event in events if event.kind == "started"} == redone
 
 
@@ -230,14 +230,14 @@ REFUSE = {**SHORT, "evaluation.too_long": "refuse"}
 def test_refusing_long_prompts_holds_where_answers_to_cut_ones_are_kept(little, tmp_path):
     cut, refuse = (recipe_of(little(settings)) for settings in (SHORT, REFUSE))
     with pytest.raises(UserError, match="prompts have more than 30 tokens") as before:
-        run(refuse, runs=tmp_path)
+        Run(refuse, runs=tmp_path).work()
     assert not any(tmp_path.iterdir())
-    run(cut, runs=tmp_path, until="evaluation")
+    Run(cut, runs=tmp_path).work("evaluation")
     with pytest.raises(UserError) as after:
-        run(refuse, runs=tmp_path)
+        Run(refuse, runs=tmp_path).work()
     assert str(after.value) == str(before.value)
     assert [path.name for path in tmp_path.iterdir()] == [cut.run_name]
-    assert run(recipe_of(little({**REFUSE, "prompts.max_input_tokens": 128})), runs=tmp_path, until="evaluation").worked
+    assert Run(recipe_of(little({**REFUSE, "prompts.max_input_tokens": 128})), runs=tmp_path).work("evaluation").worked
 
 
 def test_rows_that_grew_too_long_are_refused_though_another_run_cut_them(little, tmp_path, my_tasks):
@@ -245,11 +245,11 @@ def test_rows_that_grew_too_long_are_refused_though_another_run_cut_them(little,
     data, refusing = little({}), little({"evaluation.too_long": "refuse"})
     for one in (data, refusing):
         set_key(one, "tasks.folders", [str(tmp_path / "tasks")])
-    run(recipe_of(refusing), runs=tmp_path / "runs", until="evaluation")
+    Run(recipe_of(refusing), runs=tmp_path / "runs").work("evaluation")
     rows = tmp_path / "tasks" / "rows" / "does_it_follow-test.jsonl"
     first, *others = rows.read_text(encoding="utf-8").splitlines()
     longer = [json.dumps({**json.loads(line), "premise": "a very long story " * 60}) for line in (first, *others)]
     rows.write_text("\n".join(longer), encoding="utf-8")
-    run(recipe_of(data), runs=tmp_path / "runs", until="evaluation")
+    Run(recipe_of(data), runs=tmp_path / "runs").work("evaluation")
     with pytest.raises(UserError, match="prompts have more than 128 tokens"):
-        run(recipe_of(refusing), runs=tmp_path / "runs", until="evaluation")
+        Run(recipe_of(refusing), runs=tmp_path / "runs").work("evaluation")

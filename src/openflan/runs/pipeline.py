@@ -2,7 +2,8 @@
 
 A finished stage is skipped; a changed setting redoes the stages that depend on it (runs/keys.py), and a stage that
 another run already has under the same key is linked from there. Killed at any moment, the next call goes on from the
-last whole piece. What is where: runs/stages.py. How a stage is made: runs/making.py.
+last whole piece. What is where: runs/stages.py. How a stage is made: runs/making.py. Who writes the report is told by
+the caller (openflan/run.py), for a report reads runs and not the other way.
 
 Invariant: a run that was killed and one that was not end with the same bytes. Rejected: a workflow engine; four stages
 in a line need none.
@@ -19,7 +20,6 @@ from openflan import ranks
 from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.mixture.workers import default_workers
-from openflan.recipes.recipe import Recipe
 from openflan.runs.head import RunHead
 from openflan.runs.making import MAKERS, Making, Materials
 from openflan.runs.stages import Stage, StageKind
@@ -38,7 +38,7 @@ from openflan.stage import (
 if TYPE_CHECKING:
     from openflan.runs.results import Results
 
-__all__ = ["Event", "EventKind", "Outcome", "Until", "report_again", "run", "work"]
+__all__ = ["Event", "EventKind", "Outcome", "Until", "report_again", "work"]
 
 EventKind = Literal["started", "progress", "note", "done", "kept", "linked"]
 Until = StageKind | Literal["mixture", "training", "evaluation", "report"]
@@ -69,39 +69,28 @@ class Outcome:
     """False where everything was already there."""
 
 
-def run(
-    recipe: Recipe,
+def work(
+    run: StoredRun,
     *,
-    runs: Path,
+    report: Callable[[StoredRun], "Results"],
     until: Until = StageKind.REPORT,
     workers: int | None = None,
     engine: str = "local",
     watch: Watch = lambda _event: None,
 ) -> Outcome:
-    """Do what a recipe says, as far as it is not done yet.
+    """Do what a run's recipe says, as far as it is not done yet.
 
     Args:
-        runs: folder that holds the run folders.
+        report: writes results and page of a run whose answers are whole (openflan.report.write).
         until: last stage to do.
         workers: processes that make the token store; by default one for each core where the store is large.
         engine: `local`, or `ray` for the processes of a Ray cluster.
+        watch: told how it goes.
 
     Raises:
         UserError: the recipe, its data, its model or the disk is at fault; a run folder that this call began and
             got nowhere in is removed again.
     """
-    return work(StoredRun.of(recipe, runs), until=until, workers=workers, engine=engine, watch=watch)
-
-
-def work(
-    run: StoredRun,
-    *,
-    until: Until = StageKind.REPORT,
-    workers: int | None = None,
-    engine: str = "local",
-    watch: Watch = lambda _event: None,
-) -> Outcome:
-    """Do the stages of a run that are not done yet; arguments and errors as of `run`."""
     until, plan, folder = StageKind(until), run.plan, run.folder
     with user_file_errors(folder):
         _ = run.head  # a folder of another version is refused
@@ -135,7 +124,7 @@ def work(
                     _do(making, stage, watch)
                 elif ranks.is_first():
                     tell("started")
-                    _report(run)
+                    report(run)
                     _write_head(run, results=stage.key)
                     tell("done")
         except UserError:
@@ -149,7 +138,7 @@ def work(
     return Outcome(folder=folder, worked=True)
 
 
-def report_again(run: StoredRun) -> "Results":
+def report_again(run: StoredRun, *, report: Callable[[StoredRun], "Results"]) -> "Results":
     """Compute results and page of a finished run again, from what its stages stored.
 
     Raises:
@@ -158,13 +147,7 @@ def report_again(run: StoredRun) -> "Results":
     if not run.finished(StageKind.EVALUATION):
         raise UserError("the run is not finished", where=str(run.folder), how="finish it with `openflan run`")
     with user_file_errors(run.folder):
-        return _report(run)
-
-
-def _report(run: StoredRun) -> "Results":
-    from openflan.report.write import write_report  # draws with matplotlib
-
-    return write_report(run)
+        return report(run)
 
 
 def _tell(watch: Watch, stage: Stage, kind: EventKind, **about: Any) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from openflan.errors import UserError
+from openflan.run import Run
 from openflan.runs.pipeline import Event
-from openflan.runs.pipeline import run as run_recipe
 from openflan.stage import user_file_errors
 from openflan.study.account import account_folder, write_account
 from openflan.study.grid import Cell, Grid, make_grid
@@ -99,7 +99,7 @@ def run_study(
 def run_cell(cell: Cell, runs: Path, watch: Callable[[Event], None] = lambda _event: None) -> CellResult:
     """Run one cell; what is wrong with it is its result."""
     try:
-        outcome = run_recipe(cell.recipe(runs), runs=runs, until=cell.until, watch=watch)
+        outcome = Run(cell.recipe(runs), runs=runs).work(cell.until, watch=watch)
     except UserError as error:
         return CellResult(cell=cell.name, message=" ".join(str(error).split()))
     except Exception as error:

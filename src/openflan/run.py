@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 
+def _write_report(run: StoredRun) -> Results:
+    """Results and page of a run whose answers are whole."""
+    from openflan.report.write import write_report  # draws with matplotlib
+
+    return write_report(run)
+
+
 def _unwatched(_event: Event) -> None:
     """Look away."""
 
@@ -131,7 +138,7 @@ class Run:
         if self.folder.name != self.recipe.run_name:
             how = f"a run goes on in a folder named {self.recipe.run_name}"
             raise UserError("a run's folder that was renamed can only be read", where=str(self.folder), how=how)
-        return work(self._stored, until=until, workers=workers, engine=engine, watch=watch)
+        return work(self._stored, report=_write_report, until=until, workers=workers, engine=engine, watch=watch)
 
     def mix(self, *, workers: int | None = None, engine: str = "local", watch: Watch = _unwatched) -> Mixture:
         """Check for leaks, render, tokenise and pack the tuning set (section 2.1 of Wei et al. 2022).
@@ -177,7 +184,7 @@ class Run:
         Raises:
             UserError: the run is not finished, or is of another version.
         """
-        return report_again(self._stored)
+        return report_again(self._stored, report=_write_report)
 
     # what it has
 
