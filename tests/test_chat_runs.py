@@ -11,8 +11,7 @@ from openflan.errors import UserError
 from openflan.evaluation.model import Model
 from openflan.prompts.text_format import read_text_format
 from openflan.recipes.recipe import load_recipe
-from openflan.runs.pipeline import run
-from openflan.runs.run import Run
+from openflan.run import Run
 
 TEMPLATE = (
     "{% for m in messages %}{% if loop.first %}<|im_start|>system\nToday is {{ strftime_now('%d %b %Y') }}."
@@ -67,9 +66,9 @@ def write_recipe(folder, model, my_tasks, **more):
 def test_a_run_goes_on_another_day_as_it_began(day, dated, my_tasks, tmp_path):
     path = write_recipe(tmp_path, dated, my_tasks)
     day(0)
-    first = run(load_recipe(path), runs=tmp_path / "runs", until="training")
+    first = Run(load_recipe(path), runs=tmp_path / "runs").work(until="training")
     day(1)
-    assert run(load_recipe(path), runs=tmp_path / "runs").worked
+    assert Run(load_recipe(path), runs=tmp_path / "runs").work().worked
     record = read_text_format(first.folder / "training" / "seed-0" / "model")
     lock = json.loads((first.folder / "mixture" / "lock.json").read_text(encoding="utf-8"))
     assert lock["text"]["encoder"] == record.encoder
@@ -88,28 +87,28 @@ def test_a_run_goes_on_another_day_as_it_began(day, dated, my_tasks, tmp_path):
 def test_a_sibling_of_another_day_is_taken_over_only_where_it_is_in_the_same_format(day, dated, my_tasks, tmp_path):
     day(0)
     path = write_recipe(tmp_path, dated, my_tasks)
-    old = run(load_recipe(path), runs=tmp_path / "runs")
+    old = Run(load_recipe(path), runs=tmp_path / "runs").work()
     day(1)
     path = write_recipe(tmp_path, dated, my_tasks, seeds=[0, 1])
-    new = run(load_recipe(path), runs=tmp_path / "runs", until="evaluation")
+    new = Run(load_recipe(path), runs=tmp_path / "runs").work(until="evaluation")
     before, after = (read_text_format(r.folder / "training" / "seed-0" / "model") for r in (old, new))
     assert before.frame.before != after.frame.before
     for stage in ("untuned", "seed-0", "seed-1"):
         manifest = json.loads((new.folder / "evaluation" / stage / "manifest.json").read_text(encoding="utf-8"))
         assert manifest["format"] == after.encoder
     path = write_recipe(tmp_path, dated, my_tasks, name="again")
-    twin = run(load_recipe(path), runs=tmp_path / "runs")  # its mixture is the first run's, and so is all else
+    twin = Run(load_recipe(path), runs=tmp_path / "runs").work()  # its mixture is the first run's, and so is all else
     assert read_text_format(twin.folder / "training" / "seed-0" / "model") == before
 
 
 def test_a_model_of_another_format_than_the_mixtures_is_refused_in_one_line(day, dated, my_tasks, tmp_path):
     day(0)
     path = write_recipe(tmp_path, dated, my_tasks)
-    folder = run(load_recipe(path), runs=tmp_path / "runs", until="training").folder
+    folder = Run(load_recipe(path), runs=tmp_path / "runs").work(until="training").folder
     shutil.rmtree(folder / "mixture")
     day(1)
     with pytest.raises(UserError, match=r"tuned in another text format .*what stands before an input"):
-        run(load_recipe(path), runs=tmp_path / "runs")
+        Run(load_recipe(path), runs=tmp_path / "runs").work()
 
 
 def test_any_model_is_measured_on_another_day_as_before(openflan, day, dated, tmp_path):
