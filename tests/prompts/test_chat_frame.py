@@ -134,3 +134,26 @@ def test_every_end_that_a_models_files_name_counts(tiny_llama, tmp_path, file):
     before = source.tokenizer_fingerprint
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": 8}), encoding="utf-8")
     assert source.tokenizer_fingerprint != before
+
+
+def test_a_model_for_chat_ends_its_turn_also_where_it_is_asked_plainly():
+    tokenizer = tokenizer_with(CHATML, "<|im_start|>", "<|im_end|>")
+    encoder = TextEncoder.of(tokenizer, PromptsPart())
+    assert encoder.frame.stops == (tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>"))
+    assert encoder.targets(["red"])[0][-1] == tokenizer.eos_token_id
+    assert TextEncoder.of(tokenizer_with(QUESTIONS_ONLY), PromptsPart()).frame.stops == (tokenizer.eos_token_id,)
+
+
+def test_an_end_that_is_no_special_token_ends_an_answer_all_the_same():
+    tokenizer = make_tokenizer(bos=True)
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"])
+    tokenizer.chat_template = CHATML
+    encoder = TextEncoder.of(tokenizer, CHAT)
+    assert encoder.frame.target_end == (tokenizer.convert_tokens_to_ids("<|im_end|>"),)
+    assert encoder.text(encoder.answer(encoder.targets(["red"])[0])) == "red"
+
+
+@pytest.mark.parametrize("limits", [{"max_input_tokens": 12}, {"max_target_tokens": 3}])
+def test_limits_that_the_template_alone_exceeds_are_told(limits):
+    with pytest.raises(UserError, match=f"prompts.{next(iter(limits))}: is .* around every text"):
+        TextEncoder.of(tokenizer_with(CHATML), PromptsPart(chat=True, **limits))

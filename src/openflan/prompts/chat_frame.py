@@ -93,4 +93,7 @@ def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
 
 
 def _control_tokens(tokenizer: Any) -> list[int]:
-    return [number for number, token in tokenizer.added_tokens_decoder.items() if token.special]
+    """Tokens that were put into the vocabulary by hand; some vocabularies so hold runs of blanks, too."""
+    return [
+        number for number, token in tokenizer.added_tokens_decoder.items() if token.special or token.content.strip()
+    ]

@@ -18,6 +18,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from openflan.errors import UserError
 from openflan.prompts.chat_frame import chat_frame
 from openflan.prompts.render import Prompt
 from openflan.prompts.text_format import TextFormat, TextFrame
@@ -89,6 +90,7 @@ class EncoderRules:
                 template=fingerprint_of(tokenizer.chat_template),
             )
             return cls(vocabulary=vocabulary, frame=frame, part=part, ends=chat.end != ())
+        stops |= dict.fromkeys(_end_of_turn(tokenizer, stops))
         bos, added = tokenizer.bos_token_id, _adds(tokenizer)
         frame = TextFrame(
             before=(bos,) if bos is not None and added[0] == bos else (),
@@ -112,6 +114,8 @@ class TextEncoder:
         self._before = list(self.frame.before)
         self._after = list(self.frame.after)
         self._target_end = list(self.frame.target_end)
+        _check_room("prompts.max_input_tokens", part.max_input_tokens, self.frame.around + 1)
+        _check_room("prompts.max_target_tokens", part.max_target_tokens, len(self._target_end))
         self._backend = Tokenizer.from_str(rules.vocabulary)
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -251,6 +255,12 @@ class TextEncoder:
         return ids
 
 
+def _check_room(setting: str, limit: int, needed: int) -> None:
+    if limit < needed:
+        what = f"is {limit}, and what stands around every text takes {needed} tokens"
+        raise UserError(what, where=setting, how="raise it")
+
+
 def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
     """Where a row's texts stand in an input, the longest first."""
     texts = [value.strip() for value in fields.values() if isinstance(value, str) and len(value) >= _NOT_ENOUGH]
@@ -263,6 +273,17 @@ def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
 def _settings(part: PromptsPart) -> dict[str, Any]:
     """The settings that decide how a text becomes tokens; what the text is (styles) is told by the prompts."""
     return part.model_dump(mode="json", include={"separator", "chat", "max_input_tokens", "max_target_tokens"})
+
+
+def _end_of_turn(tokenizer: Any, ends: Collection[int]) -> tuple[int, ...]:
+    """The token by which a model for chat ends a turn, also where it is asked without its template."""
+    if not getattr(tokenizer, "chat_template", None):
+        return ()
+    try:
+        chat = chat_frame(tokenizer, ends=ends)
+    except UserError:  # whoever asks through the template is told
+        return ()
+    return chat.end[-1:] if chat.end_text is None else ()
 
 
 def _adds(tokenizer: Any) -> list[int]:
