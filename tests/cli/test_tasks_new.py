@@ -100,3 +100,90 @@ def test_a_missing_file_and_an_unknown_cluster_are_told(openflan, tmp_path):
     assert "no such file" in openflan("tasks", "new", tmp_path / "gone.csv")[2]
     (tmp_path / "notes.jsonl").write_text("{}", encoding="utf-8")
     assert "did you mean 'sentiment'" in openflan("tasks", "new", tmp_path / "notes.jsonl", "--cluster", "sentimnt")[2]
+
+
+MOODS = [{"text": f"Row {n} of the guest book was read aloud", "label": ("good", "bad")[n % 2]} for n in range(30)]
+
+
+def table(path, rows):
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("name", ["moods.csv", "moods.jsonl"])
+@pytest.mark.parametrize("empty", [None, "", " "])
+def test_rows_without_a_label_are_counted_and_left_out(openflan, tmp_path, name, empty):
+    rows = [{**row, "label": empty} if n in (4, 20) else row for n, row in enumerate(MOODS)]
+    code, out, err = openflan("tasks", "new", table(tmp_path / name, rows))
+    assert (code, err) == (0, "")
+    assert "text classification" in out
+    assert "label: 2 of 30 rows have no label and are left out, the first row 5" in out
+    code, out, _ = openflan("tasks", "check", "--folder", tmp_path)
+    assert (code, "2 left out by cleaning, 2 of them without a label): 0 faults" in out) == (0, True)
+    entry = open_catalog([tmp_path], collections=()).entries["moods"]
+    assert entry.spec.answer.options == ("bad", "good")
+    assert sum(len(load_rows(entry, role)) for role in ("train", "validation", "test")) == 28
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda row, n: {**row, "text": None} if n == 28 else row, "column 'text' is empty in 1 of 30 rows"),
+        (lambda row, n: {**row, "text": f"half {n} \ud83d"} if n == 28 else row, "row 29: no task could be guessed"),
+        (lambda row, n: {**row, "label": None} if n > 3 else row, "4 rows with a label"),
+        (lambda row, n: {"text": {"deep": 1}, "label": n}, "no column to ask with"),
+    ],
+    ids=["no text", "half a character", "few labels", "objects"],
+)
+def test_a_table_that_makes_no_sound_task_leaves_nothing_behind(openflan, tmp_path, change, says):
+    rows = [change(row, n) for n, row in enumerate(MOODS)]
+    code, _, err = openflan("tasks", "new", table(tmp_path / "moods.jsonl", rows), "--out", tmp_path / "tasks")
+    assert (code, says in err) == (2, True), err
+    assert not (tmp_path / "tasks").exists()
+
+
+def test_columns_with_openflans_own_names_are_reached_through_the_row(openflan, tmp_path):
+    rows = [
+        {"answer": f"Tower {n} is {n} metres tall.", "options": f"plan {n} or none", "if": n, "label": "ab"[n % 2]}
+        for n in range(30)
+    ]
+    code, out, err = openflan("tasks", "new", table(tmp_path / "towers.csv", rows))
+    assert (code, err) == (0, ""), out
+    code, out, _ = openflan("tasks", "show", "towers", "--folder", tmp_path, "--json")
+    prompts = json.loads(out)["prompts"]
+    assert all("metres tall" in prompt["input"] + prompt["target"] for prompt in prompts)
+    assert openflan("tasks", "check", "--folder", tmp_path)[0] == 0
+
+
+def test_a_table_in_another_form_is_read_when_it_is_said(openflan, tmp_path):
+    path = table(tmp_path / "moods.csv", [{**row, "text": row["text"].replace("book", "livré")} for row in MOODS])
+    path.write_bytes(path.read_text(encoding="utf-8").replace(",", ";").encode("cp1252"))
+    code, _, err = openflan("tasks", "new", path)
+    assert (code, "not UTF-8; perhaps" in err) == (2, True)
+    code, out, _ = openflan("tasks", "new", path, "--encoding", "cp1252")
+    assert (code, "separated by semicolons, CP1252" in out) == (0, True)
+    code, out, _ = openflan("tasks", "check", "--folder", tmp_path)
+    assert (code, "moods.csv: separated by semicolons, CP1252" in out) == (0, True)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_places_of_choices_are_counted_from_where_they_begin(openflan, tmp_path, first):
+    rows = [
+        {"question": f"What is {n} and {n}?", "choices": [f"{2 * n}", f"{n}1", "no sum"], "answer": first + n % 3}
+        for n in range(15)
+    ]
+    assert openflan("tasks", "new", table(tmp_path / "sums.jsonl", rows))[0] == 0
+    entry = open_catalog([tmp_path], collections=()).entries["sums"]
+    assert entry.spec.answer.keys == tuple(range(first, first + 3))
+
+
+def test_places_that_may_count_from_0_or_1_are_refused(openflan, tmp_path):
+    rows = [{"question": f"What is {n}?", "choices": ["a", f"b{n}", "c", "d"], "answer": 1 + n % 2} for n in range(15)]
+    code, _, err = openflan("tasks", "new", table(tmp_path / "sums.jsonl", rows))
+    assert (code, "may count the choices from 0 or from 1" in err) == (2, True)

@@ -213,7 +213,7 @@ def _join(value: Any, d: str = "", attribute: str | None = None) -> str:
 def _replace(value: Any, old: str, new: str, count: int = -1) -> str:
     """Jinja's replace, bounded."""
     text = as_text(value)
-    return _bounded(text.count(old) * len(new), lambda: text.replace(old, new, count))
+    return _bounded(text.count(old) * max(0, len(new) - len(old)), lambda: text.replace(old, new, count))
 
 
 def _bounded(added: int, make: Any) -> str:
