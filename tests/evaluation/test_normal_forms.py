@@ -7,7 +7,7 @@ import pytest
 
 from openflan.evaluation.metrics import METRICS, metric_signature
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.normal_forms import NORMAL_FORMS, what_is_lost
+from openflan.tasks.normal_forms import NORMAL_FORMS, fitting_metrics, what_is_lost
 
 EXACT = [name for name in METRICS if name.startswith("exact_match")]
 F1 = [name for name in METRICS if name.startswith("f1")]
@@ -284,3 +284,10 @@ def test_every_metric_of_generated_answers_states_its_form():
 )
 def test_what_a_reference_loses_in_a_form(reference, metric, lost):
     assert what_is_lost(reference, metric) == lost
+
+
+def test_a_task_of_numbers_is_first_of_all_scored_as_written():
+    imported = ["rouge", "exact_match"]
+    assert fitting_metrics(imported, ["-5", "12", "1.5", "7"]) == ["exact_match", "rouge"]
+    assert fitting_metrics(imported, ["(A)", "(B)"]) == ["exact_match", "rouge"]
+    assert fitting_metrics(imported, ["The boat is red."] * 60 + ["-5"]) == imported

@@ -28,7 +28,9 @@ RecipeArgument = Annotated[
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: a.b=value.")]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", help="Folder with <task>/<split>.* files to read in place of the hub, or `twins`."),
+    typer.Option(
+        "--data", help="Folders (as in PATH) with <task>/<split>.* files to read in place of the hub, or `twins`."
+    ),
 ]
 FoldersOption = Annotated[list[Path] | None, typer.Option("--folder", help="A folder of your own task files.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds the run folders.")]

@@ -20,6 +20,7 @@ from openflan.importers.dialect import as_option, template_text
 from openflan.importers.foreign import Data, Print, Tree
 from openflan.importers.outcome import ImportOutcome, Refused, imported, task_name
 from openflan.tasks.lineage import known_corpora
+from openflan.tasks.normal_forms import fitting_metrics
 
 __all__ = ["OfficialPart", "import_natural_instructions", "official_parts"]
 
@@ -112,6 +113,7 @@ def import_natural_instructions(
     rows = _spread(rows, limit)
     options = _options(rows)
     answer: dict[str, Any] = {"field": "output"}
+    metrics = ["accuracy"] if options else fitting_metrics(["rouge", "exact_match"], [row["output"][0] for row in rows])
     if options:
         answer["options"] = [as_option(nodes.Const(option)) for option in options]
     test = _tested(len(rows))
@@ -127,7 +129,7 @@ def import_natural_instructions(
         "size": {"all": len(rows)},
         "columns": {"id": "string", "input": "string", "output": ["string"]},
         "answer": answer,
-        "metrics": ["accuracy"] if options else ["rouge", "exact_match"],
+        "metrics": metrics,
         **({"evaluation_only": True} if part == "test" else {}),
         **({"licence": licence} if licence else {}),
         "lineage": [one for one in map(task_name, _texts(data.get("Source"))) if one in known_corpora()],

@@ -20,7 +20,7 @@ full-width "5" other answers.
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -32,6 +32,7 @@ __all__ = [
     "NormalForm",
     "as_written",
     "drop_words",
+    "fitting_metrics",
     "is_foreign",
     "rouge_words",
     "same",
@@ -214,3 +215,13 @@ def what_is_lost(reference: str, metric: str) -> str | None:
         return f"its {' '.join(lost)}" if lost else None
     last = plain.split()[-1]
     return f"its {last}" if last in ("A", "I") and last.lower() not in form.split() else None
+
+
+def fitting_metrics(metrics: Sequence[str], references: Sequence[str]) -> list[str]:
+    """The metrics in their order, but exact match first where the first one can't tell the references apart.
+
+    Exact match compares as written. "Can't" means that over a fiftieth of the references lose something.
+    """
+    lost = sum(what_is_lost(reference, metrics[0]) is not None for reference in references)
+    first = ["exact_match"] if 50 * lost > len(references) else []
+    return list(dict.fromkeys([*first, *metrics]))
