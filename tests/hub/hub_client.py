@@ -21,6 +21,11 @@ def rows(entry: Entry, role: str, limit: int | None = None) -> list[tuple[int, d
     return [(row.index, row.fields) for row in load_rows(entry, role, limit=limit)]  # type: ignore[arg-type]
 
 
+def places(entry: Entry, role: str) -> list[int]:
+    """Index of each of a role's rows."""
+    return [row.index for row in load_rows(entry, role)]  # type: ignore[arg-type]
+
+
 def marked(entry: Entry, role: str) -> list[tuple[int, set[tuple[str, int]]]]:
     """Index of a role's rows and the files and places that their marks name."""
     return [(row.index, marks(row.fields)) for row in load_rows(entry, role)]  # type: ignore[arg-type]

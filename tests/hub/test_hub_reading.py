@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from catalog_repositories import parquet
-from hub_client import own_entry, refusal, rows, rows_and_warnings
+from hub_client import own_entry, places, refusal, rows, rows_and_warnings
 from hub_server import TOKEN
 
 BRANCH = "refs/convert/parquet"
@@ -104,8 +104,7 @@ def millions():
 
 def sent_for(hub, client, entry, role):
     hub.requests.clear()
-    loaded = client(rows, entry, role)
-    return [index for index, _ in loaded], hub.sent(".parquet")
+    return client(places, entry, role), hub.sent(".parquet")
 
 
 def test_the_head_and_the_tail_of_a_million_rows_are_streamed(hub, client, millions):
