@@ -20,7 +20,7 @@ def check(
 ) -> None:
     """Render every template on every twin and data row and list what is wrong. Exit code 1 if anything is.
 
-    Test rows that share a text with the task's own training rows are told as a note.
+    Test rows that share a text with the task's own training rows are remarked on.
     """
     with named(tasks="tasks check"):
         chosen = openflan.Tasks(folder or []).select(*(words or ["mine" if folder else "catalog"]))
