@@ -64,3 +64,13 @@ def test_the_plan_ends_with_a_line_a_source_and_what_can_be_done():
     assert "--set tasks.missing=leave_out" in missing[-1].text
     (left_out,) = preview_mixture(recipe(missing="leave_out"), estimate=True).missing
     assert (left_out.kind, left_out.tasks) == ("missing", BY_HAND)
+
+
+def test_a_group_of_which_every_task_is_left_out_is_passed_over():
+    from openflan.mixture.rates import mixing_shares
+
+    small = recipe(missing="leave_out", use=["copa", "newsroom", "sst2"])
+    groups = {"news": {"use": ["newsroom"], "share": 0.4}, "rest": {"use": ["copa"], "share": 0.2}}
+    small = Recipe.model_validate({**small.model_dump(), "mixture": {"groups": groups}}, strict=False)
+    division = resolve(small).division
+    assert mixing_shares({"copa": 10}, division.named, small.mixture) == {"copa": 1}

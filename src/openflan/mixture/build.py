@@ -92,8 +92,7 @@ def build_mixture(
         if not kept:
             raise _nothing_left(certificate, rows)
         division = mixing.division
-        known = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
-        draws = draws_per_round({name: len(usable) for name, usable in kept.items()}, known, recipe.mixture)
+        draws = draws_per_round({name: len(usable) for name, usable in kept.items()}, division.named, recipe.mixture)
         maker = StoreMaker(
             folder=folder, work=mixing.work, rows=kept, draws=draws, siblings=siblings, engine=pieces, report=report
         )

@@ -44,6 +44,11 @@ class HoldOut:
     missing: tuple[Entry, ...] = ()
     """Tasks left out because their rows must be fetched by hand (`tasks.missing: leave_out`)."""
 
+    @property
+    def named(self) -> tuple[Entry, ...]:
+        """Every task that the recipe names, on whichever side or left out."""
+        return (*self.tuned, *self.held_out, *(one.entry for one in self.condemned), *self.missing)
+
 
 def hold_out(
     entries: Sequence[Entry],

@@ -128,7 +128,7 @@ def _expected(
 
 def _cluster_of(entry: Entry, division: HoldOut) -> list[str]:
     """Names of the catalog's tasks of the same cluster, held out or not."""
-    every = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
+    every = division.named
     return [other.spec.name for other in every if other.spec.code_cluster == entry.spec.code_cluster]
 
 

@@ -97,10 +97,9 @@ def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | No
         errata=names.errata,
         estimate=estimate,
     )
-    every = [*division.tuned, *division.held_out, *(one.entry for one in division.condemned)]
     return MixturePreview(
         recipe=recipe.name,
-        mixture=plan_mixture(known.facts, every, recipe, workers=workers or default_workers(recipe)),
+        mixture=plan_mixture(known.facts, division.named, recipe, workers=workers or default_workers(recipe)),
         held_out_clusters=division.clusters,
         held_out=tuple(entry.spec.name for entry in division.held_out),
         kin=tuple(one.entry.spec.name for one in division.condemned),
