@@ -193,6 +193,16 @@ def test_an_unknown_task_names_the_nearest(my_tasks):
     assert set(tasks.table("mine").index) == {task.name for task in tasks.select("mine")}
 
 
+def test_what_a_cell_ends_with_is_shown_in_a_line(run):
+    mixture = run.mixture
+    shown = (run, run.results, run.model(), run.plan(), mixture, mixture.ledger, mixture.lock, mixture.certificate)
+    ranked = run.model().rank("Is it warm?", ["yes", "no"])
+    for one in (*shown, ranked, openflan.Tasks(), openflan.compare(run, run), openflan.Study("clusters").forecast()):
+        assert repr(one).startswith(type(one).__name__)
+        assert len(repr(one).splitlines()) == 1
+        assert len(repr(one)) < 400
+
+
 def test_a_published_run_opens_as_a_model(run, tmp_path):
     published = run.publish(tmp_path / "whole")
     assert not published.hub

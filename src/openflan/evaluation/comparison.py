@@ -98,6 +98,9 @@ class Comparison(_Record):
     """Tasks that only one side answered."""
     sentence: str
 
+    def __repr__(self) -> str:
+        return f"Comparison({self.sentence})"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Paired:

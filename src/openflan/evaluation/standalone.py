@@ -53,6 +53,9 @@ class EvaluationResults(BaseModel):
     versions: dict[str, str]
     machine: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"EvaluationResults({self.model!r}, {len(self.tasks)} tasks)"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnswersPlace:

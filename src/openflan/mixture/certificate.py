@@ -230,6 +230,9 @@ class LeakCertificate(FileRecord):
         }
         return {name: of_task for name, of_task in kept.items() if of_task}
 
+    def __repr__(self) -> str:
+        return f"LeakCertificate({self.verdict})"
+
 
 def _compared(counts: ItemCounts) -> int:
     return counts.compared.ngram + counts.compared.exactly

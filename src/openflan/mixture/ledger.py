@@ -100,6 +100,9 @@ class Ledger(FileRecord):
         """Tokens of all seeds."""
         return sum(sum(task.tokens.values()) for task in self.tasks.values())
 
+    def __repr__(self) -> str:
+        return f"Ledger({len(self.tasks)} tasks, {self.tokens:,} tokens)"
+
 
 class LockedTask(Record):
     """What a task's part of a mixture was made from."""
@@ -126,6 +129,9 @@ class MixtureLock(FileRecord):
     tokenizer: str
     """Hash of the tokenizer's files."""
     tasks: dict[str, LockedTask]
+
+    def __repr__(self) -> str:
+        return f"MixtureLock({self.key}, {len(self.tasks)} tasks)"
 
 
 def read_ledger(mixture: Path) -> Ledger:

@@ -74,6 +74,10 @@ class MixturePreview:
         ]
         return pd.DataFrame(records).set_index("task").sort_values(["cluster", "task"])
 
+    def __repr__(self) -> str:
+        totals = self.mixture.totals
+        return f"MixturePreview({self.recipe!r}, {totals.tasks} tasks, {totals.tokens:,} tokens a seed)"
+
 
 def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | None = None) -> MixturePreview:
     """Tell what a recipe would train on.

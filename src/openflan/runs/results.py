@@ -142,3 +142,6 @@ class Results(Record):
     def write(self, run: Path) -> None:
         """Write them into a run folder, whole or not at all."""
         write_atomically(RunPlaces(run).results, self.model_dump_json(indent=1))
+
+    def __repr__(self) -> str:
+        return f"Results({self.name!r}: {self.verdict.sentence})"

@@ -82,6 +82,9 @@ class Forecast:
     seconds: float | None
     concerns: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Forecast({len(self.cells)} cells, {self.tokens:,} tokens, {self.prompts:,} prompts)"
+
 
 def forecast(grid: Grid, *, pace: float | None = None) -> Forecast:
     """Tell what a study takes.

@@ -208,6 +208,9 @@ class StudyOutcome(Record):
     versions: dict[str, str]
     machine: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"StudyOutcome({self.name!r}: {self.sentence})"
+
 
 def read_study(folder: Path) -> StudyOutcome:
     """Read a study's account.
