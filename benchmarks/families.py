@@ -33,7 +33,8 @@ family's own code; largest differences are in nats, and for gradients in shares 
 code: what a model can do is tried when it is loaded, on the model itself (`models/family.py`), so a kind that is not
 below is tried the same way. A kind that is refused is refused by name, in one line, before anything is written.
 
-{counts} Made by `python benchmarks/families.py`; `pytest -m slow tests/models/test_families.py` checks the same.
+{counts}
+Made by `python benchmarks/families.py`; `pytest -m slow tests/models/test_families.py` checks the same.
 """
 COLUMNS = "| kind | class | shares a forward | flat | ranking | loss | gradients |"
 
@@ -57,7 +58,7 @@ def main() -> None:
         gc.collect()
     if wanted:
         return
-    counts = " ".join(
+    counts = "\n".join(
         f"Of {len(some)} {name} kinds {sum(s == 'right' for s, _ in some)} are right,"
         f" {sum(s == 'refused' for s, _ in some)} refused, {sum(s == 'not built' for s, _ in some)} not tried,"
         f" {sum(s == 'wrong' for s, _ in some)} wrong."

@@ -50,6 +50,7 @@ _DROPOUT = ("drop", "jitter")
 
 
 UNBUILT = {
+    "blt": "its four parts' sizes depend on each other",
     "dots3_note": "the vision half has no default sizes that fit",
     "gemma3n": "the vision half needs timm",
     "gemma4_assistant": "an assistant that reads another model's states",

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from family_checks import check
+from little_models import make_tokenizer
 from openflan.errors import UserError
 from openflan.models.family import family_of
 from tiny_families import UNBUILT, build, kinds, tiny_config
@@ -59,6 +60,33 @@ def test_a_decoder_that_does_not_say_how_it_begins_is_refused():
     model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = None
     with pytest.raises(UserError, match="set decoder_start_token_id"):
         family_of(model)
+
+
+RECIPE = """
+name: refused
+tasks: {use: [starter_review_positive], hold_out: []}
+prompts: {max_input_tokens: 96, max_target_tokens: 8}
+training: {steps: 2, tokens_per_batch: 256, micro_batch_tokens: 256}
+evaluation: {seen_rows: 4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("model.path={xlnet}", "XLNetLMHeadModel sees later tokens"),
+        ("model.adapter={{kind: lora, targets: [q_proj, lm_head]}}", "lm_head shares its weights"),
+    ],
+)
+def test_what_is_refused_is_refused_before_anything_is_written(openflan, tmp_path, settings, message):
+    folder = tmp_path / "xlnet"
+    build("xlnet", vocab_size=408).save_pretrained(folder)
+    make_tokenizer(bos=False).save_pretrained(folder)
+    (tmp_path / "refused.yaml").write_text(RECIPE)
+    out = tmp_path / "runs"
+    code, _, said = openflan("run", tmp_path / "refused.yaml", "--set", settings.format(xlnet=folder), "--out", out)
+    assert (code, message in said) == (2, True), said
+    assert not out.exists() or not list(out.iterdir())
 
 
 def test_trying_a_model_leaves_it_and_chance_as_they_were():

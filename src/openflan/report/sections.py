@@ -183,7 +183,8 @@ def doubts(results: Results) -> str:
         "were to prompts too long for the model, which were cut": sum(spread.cut for spread in spreads),
     }
     remarks = [f"{count:,} {what}" for what, count in counts.items() if count]
-    return f"Of {sum(spread.answers for spread in spreads):,} answers {', '.join(remarks)}." if remarks else ""
+    of_all = f"Of {sum(spread.answers for spread in spreads):,} answers {', '.join(remarks)}." if remarks else ""
+    return " ".join(filter(None, [of_all, f"{results.family}." if results.family else ""]))
 
 
 def _task_line(number: int, task: TaskResult) -> TaskLine:

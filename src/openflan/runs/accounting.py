@@ -79,6 +79,7 @@ def account_for(run: StoredRun) -> Accounted:
         freshness=certificate.freshness,
         fresh=certificate.fresh if certificate.seen else None,
         errata=sorted(plan.errata),
+        family=next((str(manifest["family"]) for manifest in manifests.values() if manifest.get("family")), ""),
         format=str(formats[0]),
     )
     return Accounted(results=results, ledger=ledger, certificate=certificate, metrics=metrics, answers=answers)

@@ -96,6 +96,21 @@ class Materials:
                 self._refuse_cut([asked for asked in every if part.generate or asked.entry.spec.is_classification])
             self._checked = True
 
+    def check_model(self) -> None:
+        """Load the model and put its adapter on it, so that what is refused is refused first.
+
+        Raises:
+            UserError: the model can't be loaded, its family can't be asked rightly, or the adapter does not fit it.
+        """
+        import torch
+
+        from openflan.models.load import load_model
+        from openflan.training.handover import make_trainable
+
+        source, recipe = self._plan.model, self._plan.recipe
+        model = load_model(source, device=torch.device("cpu"))
+        make_trainable(model, source, recipe, self.encoder, seed=recipe.seeds[0])
+
     def _refuse_cut(self, every: "Sequence[Asked]") -> None:
         """Refuse prompts that would be cut, also where whole answers to them lie in this run or another."""
         from openflan.evaluation.answering import refuse_cut
@@ -203,6 +218,7 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
     from openflan.evaluation.answered import undecided_share
     from openflan.evaluation.answering import Keep, evaluate
     from openflan.evaluation.identity import hash_of_model
+    from openflan.models.family import family_of
     from openflan.models.load import load_model, pick_device
     from openflan.prompts.text_format import hold_to, read_text_format
 
@@ -213,6 +229,8 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         hold_to(read_text_format(run.tuned_model(seed)), encoder.format, where=run.tuned_model(seed))
         encoder = making.materials.tuned_encoder
     model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
+    if note := family_of(model).note:
+        making.tell("note", note=note)
     keep = Keep(
         folder=place, model=hash_of_model(model), dirty=None if seed is None else run.certificate.measured_in_tuning
     )
@@ -226,9 +244,10 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         team=ranks.Team.gathered(),
     )
     if share := undecided_share(answers):
-        note = f"{share:.0%} of the ranked answers are to options of which one begins another; it is not known how this"
-        making.tell("note", note=f"{note} model ends an answer, so they are told apart without their ends")
-    return {"prompts": len(answers), "format": encoder.fingerprint, "model": keep.model}
+        doubt = f"{share:.0%} of the ranked answers are to options of which one begins another; it is not known how this"
+        making.tell("note", note=f"{doubt} model ends an answer, so they are told apart without their ends")
+    facts = {"prompts": len(answers), "format": encoder.fingerprint, "model": keep.model}
+    return facts | ({"family": note} if note else {})
 
 
 MAKERS: Mapping[StageKind, Callable[[Making, Stage, Path], dict[str, Any]]] = {

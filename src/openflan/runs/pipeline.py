@@ -109,6 +109,8 @@ def work(
             if ranks.is_first() and (not begun or run.recipe.evaluation.too_long == "refuse"):
                 materials.check()  # prompts of changed rows may be too long, whoever has answers to them
             if ranks.is_first() and not begun:
+                if until is not StageKind.MIXTURE:
+                    materials.check_model()
                 _write_head(run)
             for stage in plan.stages(until):
                 materials = materials.current()

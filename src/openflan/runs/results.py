@@ -119,6 +119,8 @@ class Results(Record):
     """Whether all of them could be compared and none stands in training rows; None where none is measured."""
     errata: list[str] = []
     """Switches that were on: where the run does as the authors' released code."""
+    family: str = ""
+    """Why the model was read in smaller batches than others; empty where it was not (models/family.py)."""
 
     @classmethod
     def read(cls, run: Path) -> Self:
