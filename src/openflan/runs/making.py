@@ -244,7 +244,7 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         team=ranks.Team.gathered(),
     )
     if share := undecided_share(answers):
-        doubt = f"{share:.0%} of the ranked answers are to options of which one begins another; it is not known how this"
+        doubt = f"{share:.0%} of the ranked answers are to options of which one begins another; it is unknown how this"
         making.tell("note", note=f"{doubt} model ends an answer, so they are told apart without their ends")
     facts = {"prompts": len(answers), "format": encoder.fingerprint, "model": keep.model}
     return facts | ({"family": note} if note else {})
