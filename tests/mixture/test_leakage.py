@@ -4,30 +4,15 @@ import json
 
 import pytest
 
+from little_entries import little_entry as entry
 from openflan.errors import UserError
 from openflan.mixture.certificate import LeakEdge, read_certificate, write_certificate
 from openflan.mixture.leakage import check_leakage
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows
-from openflan.tasks.spec import TaskSpec
 
 LONG = "the ferry to the northern islands was two hours late because one of its engines had failed in the storm"
 OTHER = "nobody in the village had ever seen so many geese on the frozen lake behind the old mill and the church"
-
-
-def entry(name, **change):
-    spec = {
-        "name": name,
-        "cluster": "sentiment",
-        "source": {"files": {"train": "rows.jsonl"}},
-        "splits": {"train": "train", "test": "test"},
-        "columns": {"text": "string", "note": "string", "label": "int"},
-        "answer": {"field": "label", "options": ["bad", "good"]},
-        "metrics": ["accuracy"],
-        "templates": [{"input": "{{text}}"}],
-        **change,
-    }
-    return Entry(spec=TaskSpec.model_validate_json(json.dumps(spec)), path=None, collection="mine")
 
 
 def rows(*texts, note=""):

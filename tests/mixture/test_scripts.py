@@ -4,11 +4,10 @@ import json
 
 import pytest
 
+from little_entries import little_entry as entry
 from openflan.mixture.certificate import read_certificate, write_certificate
 from openflan.mixture.leakage import check_leakage
-from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
-from openflan.tasks.spec import TaskSpec
 
 JAPANESE = "駅前の古い喫茶店では、毎朝七時になると店主が豆を挽き、常連の客が新聞を広げて静かに座っていた。"
 THAI = "ชายชราเดินลงไปที่ท่าเรือทุกเช้าเพื่อซื้อปลาสดจากชาวประมงที่เพิ่งกลับมาจากทะเลแล้วนำไปทำแกงให้หลาน"
@@ -19,21 +18,6 @@ CHINESE = "修桥的老人说，河水涨起来以前他们一定要把最后一
 MIXED = "我们用 Python 写了一个 parser，先把 log 文件读进来，再用 regex 找出所有 error，最后发一封 email 给值班的同事。"
 HINDI = "बूढ़ा मछुआरा हर सुबह नदी के किनारे बैठकर अपना जाल ठीक करता था और बच्चों को कहानियाँ सुनाता था"
 LANGUAGES = [JAPANESE, THAI, KHMER, LAO, BURMESE, CHINESE, MIXED, HINDI]
-
-
-def entry(name, **change):
-    spec = {
-        "name": name,
-        "cluster": "sentiment",
-        "source": {"files": {"train": "rows.jsonl"}},
-        "splits": {"train": "train", "test": "test"},
-        "columns": {"text": "string", "note": "string", "label": "int"},
-        "answer": {"field": "label", "options": ["bad", "good"]},
-        "metrics": ["accuracy"],
-        "templates": [{"input": "{{text}}"}],
-        **change,
-    }
-    return Entry(spec=TaskSpec.model_validate_json(json.dumps(spec)), path=None, collection="mine")
 
 
 def rows(*texts, note=""):

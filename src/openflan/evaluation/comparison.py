@@ -234,7 +234,7 @@ def _averaged(models: Models) -> dict[str, TaskMatrix]:
     first, *others = models.values()
     tasks = [task for task in first if all(task in other for other in others)]
     return {
-        task: replace(first[task], values=np.mean([held[task].values for held in models.values()], axis=0))
+        task: replace(first[task], values=np.mean([matrices[task].values for matrices in models.values()], axis=0))
         for task in tasks
     }
 
@@ -247,19 +247,19 @@ def _by_group(differences: NDArray[np.float64], groups: Sequence[str] | None) ->
 
 
 def _seeds(models: Models, task: str) -> list[float]:
-    return [float(np.nanmean(held[task].values)) for held in models.values()]
+    return [float(np.nanmean(matrices[task].values)) for matrices in models.values()]
 
 
 def _spread(scores: Sequence[float]) -> SideSpread | None:
-    found = seed_spread(scores)
-    if found is None:
+    spread = seed_spread(scores)
+    if spread is None:
         return None
-    return SideSpread(mean=found.mean, std=found.std, ci95=(found.interval.low, found.interval.high))
+    return SideSpread(mean=spread.mean, std=spread.std, ci95=(spread.interval.low, spread.interval.high))
 
 
 def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
-    found = interval(values)
-    return found.low, found.high
+    ends = interval(values)
+    return ends.low, ends.high
 
 
 def _sentence(tasks: Sequence[TaskComparison], names: tuple[str, str]) -> str:
