@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from openflan.study.running import CellEvent as CellEvent
     from openflan.study.study import Study as Study
     from openflan.tasks.catalog import Entry as Entry
+    from openflan.tasks.delimited import TableForm as TableForm
     from openflan.tasks.errata import as_fidelity as as_fidelity
     from openflan.tasks.lineage import Descent as Descent
     from openflan.tasks.sources import SourceRow as SourceRow
@@ -182,6 +183,7 @@ _ROOMS = {
     "study.running": "CellEvent",
     "study.study": "Study",
     "tasks.catalog": "Entry",
+    "tasks.delimited": "TableForm",
     "tasks.errata": "as_fidelity",
     "tasks.lineage": "Descent",
     "tasks.sources": "SourceRow",

@@ -23,7 +23,7 @@ from openflan.prompts.render import BASELINE, Prompt, TaskRenderer, TemplateId
 from openflan.prompts.styles import label_fields
 from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import clean_row, file_rows, unrolled
-from openflan.tasks.delimited import Form, form_of
+from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.lineage import known_corpora
 from openflan.tasks.readers import ENDINGS, is_rows, is_table
 from openflan.tasks.rows import STEPS
@@ -74,7 +74,7 @@ class TaskCheck:
     """Rows that cannot be used, under one template at least; `mixture.faulty_rows: skip` leaves them out."""
     unlabelled: int = 0
     """Rows that cleaning left out because their label is empty."""
-    forms: dict[Path, Form] = field(default_factory=dict)
+    forms: dict[Path, TableForm] = field(default_factory=dict)
     """How tables are written that are not separated by commas or not in UTF-8."""
     faults: list[Fault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -217,7 +217,7 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
     try:
         if is_table(path):
             form = form_of(path, separator=source.separator, encoding=source.encoding)
-            checked.forms.update({} if form == Form() else {path: form})
+            checked.forms.update({} if form == TableForm() else {path: form})
         for index, row in enumerate(unrolled(entry, file_rows(entry, path))):
             checked.rows += 1
             try:

@@ -20,7 +20,7 @@ from pathlib import Path
 from openflan.errors import UserError
 from openflan.tasks.opened import encoding_of, open_text, stem_of
 
-__all__ = ["SEPARATORS", "Form", "form_of", "read_cells"]
+__all__ = ["SEPARATORS", "TableForm", "form_of", "read_cells"]
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may stand between cells, and its name."""
@@ -30,7 +30,7 @@ _LOOKED_AT = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Form:
+class TableForm:
     """How a table is written."""
 
     separator: str = ","
@@ -43,7 +43,7 @@ class Form:
         return f"separated by {name}{quote}, {self.encoding.removesuffix('-sig').upper()}"
 
 
-def form_of(path: Path, *, separator: str | None = None, encoding: str | None = None) -> Form:
+def form_of(path: Path, *, separator: str | None = None, encoding: str | None = None) -> TableForm:
     """How a table is written.
 
     Args:
@@ -54,11 +54,11 @@ def form_of(path: Path, *, separator: str | None = None, encoding: str | None = 
         UserError: two separators fit, or the file can't be read.
     """
     encoding = encoding or encoding_of(path)
-    splitting: list[Form] = []
-    even: list[Form] = []
+    splitting: list[TableForm] = []
+    even: list[TableForm] = []
     for one in [separator] if separator is not None else SEPARATORS:
-        quote = _quote(path, Form(separator=one, encoding=encoding))
-        form = Form(separator=one, quote=quote, encoding=encoding)
+        quote = _quote(path, TableForm(separator=one, encoding=encoding))
+        form = TableForm(separator=one, quote=quote, encoding=encoding)
         head, fits = _look(path, form)
         if len(head) > 1 or separator is not None:
             splitting.append(form)
@@ -68,10 +68,10 @@ def form_of(path: Path, *, separator: str | None = None, encoding: str | None = 
     if len(even) > 1:
         names = " and by ".join(SEPARATORS[form.separator] for form in even)
         raise UserError(f"can be read as separated by {names}", where=str(path), how="say which in source.separator")
-    return next(iter([*even, *splitting]), Form(encoding=encoding))
+    return next(iter([*even, *splitting]), TableForm(encoding=encoding))
 
 
-def _look(path: Path, form: Form) -> tuple[list[str], bool]:
+def _look(path: Path, form: TableForm) -> tuple[list[str], bool]:
     """The names in the first line and, where they are several, whether the first rows have as many cells each."""
     head: list[str] = []
     try:
@@ -83,14 +83,14 @@ def _look(path: Path, form: Form) -> tuple[list[str], bool]:
         return head, False
 
 
-def _quote(path: Path, form: Form) -> str:
+def _quote(path: Path, form: TableForm) -> str:
     """What cells are put in: single marks where all of the first line are."""
     with open_text(path, form.encoding) as file:
         cells = [cell.strip() for cell in file.readline().rstrip("\r\n").split(form.separator)]
     return "'" if all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in cells) else '"'
 
 
-def _lines(path: Path, form: Form) -> Generator[tuple[int, list[str]], None, None]:
+def _lines(path: Path, form: TableForm) -> Generator[tuple[int, list[str]], None, None]:
     """Rows of cells, each with the line on which it begins; lines without anything are passed over."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with open_text(path, form.encoding) as file:
@@ -120,7 +120,7 @@ def _lines(path: Path, form: Form) -> Generator[tuple[int, list[str]], None, Non
                 yield number, cells
 
 
-def read_cells(path: Path, form: Form) -> Iterator[dict[str, str]]:
+def read_cells(path: Path, form: TableForm) -> Iterator[dict[str, str]]:
     """The rows of a table: column name to cell.
 
     Raises:
