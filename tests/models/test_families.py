@@ -9,6 +9,7 @@ from family_checks import check
 from little_models import make_tokenizer
 from openflan.errors import UserError
 from openflan.models.family import family_of
+from openflan.models.limits import positions_of
 from tiny_families import UNBUILT, build, kinds, tiny_config
 
 SAMPLE = {
@@ -19,6 +20,7 @@ SAMPLE = {
     "no attention": ["mamba", "rwkv", "xlstm", "recurrent_gemma"],
     "refused": ["xlnet", "cpmant", "prophetnet", "reformer"],
 }
+AFTER_PADDING = ["roberta", "xlm-roberta", "camembert", "data2vec-text", "xmod"]
 HALVES = ["t5", "longt5", "switch_transformers", "nllb-moe", "bart", "mbart", "led", "fsmt", "t5gemma", "m2m_100"]
 
 
@@ -53,6 +55,20 @@ def test_experts_with_little_room_take_an_example_at_a_time(kind):
     found = checked(kind, halves=True, expert_capacity=3)
     assert found.right, found
     assert found.batching == "single"
+
+
+@pytest.mark.parametrize(
+    "kind", ["roberta", "xlm-roberta", "camembert", "data2vec-text", "xmod", "llama", "opt", "gpt2"]
+)
+def test_the_longest_sequence_is_what_the_model_takes(kind):
+    name = "n_positions" if kind == "gpt2" else "max_position_embeddings"
+    model = build(kind, **{name: 24})
+    size = positions_of(model)
+    assert size == (22 if kind not in ("llama", "opt", "gpt2") else 24)
+    model(input_ids=torch.full((1, size), 9))
+    if kind not in ("llama", "opt"):  # rotary positions go on; OPT's table has two rows more
+        with pytest.raises((IndexError, RuntimeError)):
+            model(input_ids=torch.full((1, size + 1), 9))
 
 
 def test_a_decoder_that_does_not_say_how_it_begins_is_refused():

@@ -18,7 +18,17 @@ __all__ = ["DISTANCES_ONLY", "check_positions", "check_vocabulary", "positions_i
 DISTANCES_ONLY = ("t5", "mt5", "longt5", "umt5", "switch_transformers")
 """Encoder-decoders that know distances instead of positions: their `n_positions` is no limit."""
 
-_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len")
+_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_encoder_position_embeddings")
+_AFTER_PADDING = (
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "camembert",
+    "data2vec-text",
+    "xmod",
+)
+"""Kinds that count positions from the one after the padding id, so that the first ones are never used."""
 
 
 def positions_in(config: Mapping[str, Any]) -> int | None:
@@ -26,13 +36,15 @@ def positions_in(config: Mapping[str, Any]) -> int | None:
     if "relative_attention_num_buckets" in config or config.get("model_type") in DISTANCES_ONLY:
         return None
     size = next((value for name in _NAMES if (value := config.get(name)) is not None), None)
+    if size is not None and config.get("model_type") in _AFTER_PADDING:
+        size -= int(config.get("pad_token_id", 1)) + 1
     return None if size is None else int(size)
 
 
 def positions_of(model: Any) -> int | None:
     """Longest sequence that a loaded model's configuration allows."""
     config = model.config.get_text_config()
-    names = ("relative_attention_num_buckets", "model_type", *_NAMES)
+    names = ("relative_attention_num_buckets", "model_type", "pad_token_id", *_NAMES)
     return positions_in({name: getattr(config, name) for name in names if hasattr(config, name)})
 
 
