@@ -35,6 +35,7 @@ __all__ = [
     "partial_of",
     "read_manifest",
     "user_file_errors",
+    "whole_file",
     "write_atomically",
 ]
 
@@ -45,6 +46,7 @@ FORMAT = 1
 """Version of the run folder's layout; a folder of another version is refused."""
 
 _MANIFEST = "manifest.json"
+_PARTIAL = ".partial"
 _WHOLE_FILE = 64 << 20
 _EDGE = 1 << 20
 _NO_ROOM = 1 << 20
@@ -104,21 +106,32 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file to write beside another's place, which takes that when it is whole and on the disk.
+
+    A reader sees the old content or the new, never a part; where writing fails, nothing is left. Several processes may
+    write the same file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
+    os.close(handle)
+    partial = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        yield partial
+        _sync_file(partial)
+        partial.chmod(0o644)
+        partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old content or the new, never a part."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -132,7 +145,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def partial_of(folder: Path) -> Path:
     """Where a folder is written before it takes its name."""
-    return folder.with_name(f".{folder.name}.partial")
+    return folder.with_name(f".{folder.name}{_PARTIAL}")
 
 
 def partial_folder(folder: Path, *, key: str) -> Path:
@@ -154,6 +167,9 @@ def commit_folder(partial: Path, folder: Path, *, key: str, facts: dict[str, Any
         facts: whatever else the manifest should tell, such as seconds taken.
     """
     (partial / "key").unlink(missing_ok=True)
+    for left in partial.rglob(f".*{_PARTIAL}"):  # of a killed writer
+        if left.is_file():
+            left.unlink()
     files = sorted(p for p in partial.rglob("*") if p.is_file())
     manifest = {
         "format": FORMAT,

@@ -6,7 +6,6 @@ shards can be written in any order and a folder half written goes on where it st
 Cost: about 250,000 tokens a second and core.
 """
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.stage import whole_file
 from openflan_starter.prose import document
 
 __all__ = ["DOCUMENTS_PER_SHARD", "shard_rows", "write_shards"]
@@ -58,13 +58,9 @@ def write_shards(
     while total < tokens:
         path = folder / f"{shard:05d}.npy"
         if not path.exists():
-            temporary = path.with_suffix(f".{os.getpid()}.tmp")
-            with temporary.open("wb") as handle:
-                np.save(
-                    handle,
-                    np.array(_rows(seed, first + shard * documents, tokenizer, length, documents), dtype=np.uint16),
-                )
-            temporary.replace(path)
+            rows = np.array(_rows(seed, first + shard * documents, tokenizer, length, documents), dtype=np.uint16)
+            with whole_file(path) as partial, partial.open("wb") as handle:
+                np.save(handle, rows)
         total += int(np.load(path, mmap_mode="r").size)
         shard += 1
     return total

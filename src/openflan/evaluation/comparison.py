@@ -20,7 +20,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix
@@ -34,6 +33,7 @@ from openflan.evaluation.statistics import (
     resample_tasks,
     seed_spread,
 )
+from openflan.records import Record
 
 __all__ = ["COMPARISON_SCHEMA", "Comparison", "SideSpread", "TaskComparison", "compare_models"]
 
@@ -45,11 +45,7 @@ Models = Mapping[str, Mapping[str, TaskMatrix]]
 """Matrices by model (a seed each) and task."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SideSpread(_Record):
+class SideSpread(Record):
     """One side's scores over its seeds."""
 
     mean: float
@@ -57,7 +53,7 @@ class SideSpread(_Record):
     ci95: tuple[float, float]
 
 
-class TaskComparison(_Record):
+class TaskComparison(Record):
     """One task: side B against side A; scores from 0 to 1."""
 
     task: str
@@ -84,7 +80,7 @@ class TaskComparison(_Record):
     """Rows that only one side answered."""
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """Side B against side A on all tasks that both answered."""
 
     schema_version: int

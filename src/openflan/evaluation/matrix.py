@@ -12,7 +12,6 @@ Cost: 40 ms to read 2,000 answers. Rejected: one file for all tasks, of which a 
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,6 +25,7 @@ from openflan.evaluation.answered import Answered, of_test, rescored
 from openflan.evaluation.metrics import AGGREGATES, Choices
 from openflan.evaluation.scores import SCORES, Ends, Rule, Score
 from openflan.prompts.render import BASELINE, TemplateId
+from openflan.stage import whole_file
 
 __all__ = ["MATRIX_SCHEMA", "TaskMatrix", "read_answers", "read_key", "read_matrix", "task_matrices", "write_answers"]
 
@@ -114,15 +114,8 @@ def write_answers(path: Path, answers: Sequence[Answered], *, key: str, facts: M
     schema = pa.schema([(name, _type(pa, name)) for name in columns])
     header = {"schema": str(MATRIX_SCHEMA), "key": key, "facts": json.dumps(dict(facts))}
     table = pa.table(columns, schema=schema.with_metadata({f"openflan.{name}": text for name, text in header.items()}))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.partial")
-    try:
-        pq.write_table(table, unfinished, write_page_checksum=True)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        pq.write_table(table, partial, write_page_checksum=True)
 
 
 def read_key(path: Path) -> str | None:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from openflan.evaluation.answering import Keep, evaluate
 from openflan.evaluation.identity import hash_of_model
 from openflan.evaluation.matrix import read_matrix, task_matrices
@@ -24,6 +22,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.text_format import read_text_format, write_text_format
 from openflan.ranks import ALONE, Team
 from openflan.recipes.parts import EvaluationPart
+from openflan.records import Record
 from openflan.stage import ReportDone, fingerprint_of, user_file_errors, write_atomically
 
 __all__ = ["EVALUATION_SCHEMA", "AnswersPlace", "EvaluationResults", "measure", "place_of", "results_of"]
@@ -32,10 +31,8 @@ EVALUATION_SCHEMA = 1
 """Version of the schema; raised when a key changes its meaning or goes."""
 
 
-class EvaluationResults(BaseModel):
+class EvaluationResults(Record):
     """`results.json` of one model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int
     kind: Literal["evaluation"] = "evaluation"

@@ -10,7 +10,6 @@ pieces no other hold-out could use; one file a task, which a killed run would be
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from openflan.errors import UserError
 from openflan.mixture.order import DrawnRows, TaskOrder
 from openflan.prompts.encoding import Encoded, TextEncoder
 from openflan.prompts.examples import ExampleMaker, TrainingExample
+from openflan.stage import whole_file
 
 __all__ = [
     "COLUMNS",
@@ -174,15 +174,8 @@ def _write(path: Path, table: Any, facts: PieceFacts) -> None:
 
     about = {"tokens": facts.tokens, "cut": facts.cut, "skipped": facts.skipped}
     schema = _schema().with_metadata({"openflan": json.dumps(about)})
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-            writer.write_table(table.cast(schema))
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as partial, pa.OSFile(str(partial), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        writer.write_table(table.cast(schema))
 
 
 def _schema() -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, read_facts
 from openflan.mixture.workers import Job, MixWork, PieceMaker
+from openflan.stage import whole_file
 
 __all__ = ["RayEngine", "ray_cluster"]
 
@@ -128,15 +129,8 @@ class _PieceActor:
 
 def _keep(path: Path, piece: bytes) -> None:
     """Write a piece whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        partial.write_bytes(piece)
 
 
 def _first_user_error(error: BaseException) -> Exception:

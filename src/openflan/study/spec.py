@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.recipes.ready import ready_file
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.recipes.settings import parse_setting
+from openflan.records import Record
 from openflan.study.outcome import Measure
 
 __all__ = ["AxisPart", "ClaimPart", "PlotPart", "ResourcesPart", "SettingPart", "StudyFile", "StudySpec", "load_study"]
@@ -34,11 +35,7 @@ _STUDYS_OWN = ("axes", "before", "resources")
 """What `--set` may change of a study itself; every other key is a recipe's."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class AxisPart(_Part):
+class AxisPart(Record):
     """What cells differ in."""
 
     name: str = Field(pattern=_NAME)
@@ -87,7 +84,7 @@ class AxisPart(_Part):
             return False
 
 
-class ClaimPart(_Part):
+class ClaimPart(Record):
     """Something that the paper says of the study's cells."""
 
     says: str
@@ -114,7 +111,7 @@ class ClaimPart(_Part):
         return self
 
 
-class PlotPart(_Part):
+class PlotPart(Record):
     """How a study is drawn."""
 
     kind: Literal["line", "bar"] = "line"
@@ -127,14 +124,14 @@ class PlotPart(_Part):
     series: str | None = None
 
 
-class ResourcesPart(_Part):
+class ResourcesPart(Record):
     """What one cell needs where a cluster runs it."""
 
     cpus: float = Field(default=1.0, gt=0)
     gpus: float = Field(default=0.0, ge=0)
 
 
-class SettingPart(_Part):
+class SettingPart(Record):
     """One way to run a study."""
 
     differs: tuple[str, ...] = ()
@@ -151,7 +148,7 @@ class SettingPart(_Part):
     resources: ResourcesPart = ResourcesPart()
 
 
-class StudyFile(_Part):
+class StudyFile(Record):
     """A study file."""
 
     name: str = Field(pattern=_NAME)

@@ -14,20 +14,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import UserError, did_you_mean
 from openflan.recipes.safe_yaml import read_yaml
+from openflan.records import Record
 
 __all__ = ["Corpus", "Descent", "known_corpora", "shared_source"]
 
 _FILE = Path(__file__).with_name("corpora.yaml")
 
 
-class Corpus(BaseModel):
+class Corpus(Record):
     """A body of text that datasets are made from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     what: str
     broad: bool = False

@@ -15,10 +15,11 @@ import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from openflan.errors import UserError, did_you_mean, strict_error
 from openflan.recipes.safe_yaml import read_yaml
+from openflan.records import Record
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.columns import column_error
 from openflan.tasks.normal_forms import NORMAL_FORMS
@@ -68,11 +69,7 @@ RESERVED = ("answer", "options", "option_list", "row")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Source(_Strict):
+class Source(Record):
     """Where rows come from: `hub`, `files`, `starter` or, where nobody may pass the data on, only `by_hand`.
 
     With a recipe's `tasks.data: DIR`, a hub task reads `DIR/<task>/<split>.*` in place of the hub.
@@ -134,7 +131,7 @@ class Source(_Strict):
         return (named,) if isinstance(named, str) else named
 
 
-class Answer(_Strict):
+class Answer(Record):
     """How a row's answer is found, and the options when the task is a classification."""
 
     field: str = ""
@@ -178,7 +175,7 @@ class Answer(_Strict):
         return self.options is not None or self.options_field is not None or self.by_template == "ranked"
 
 
-class FewShot(_Strict):
+class FewShot(Record):
     """How solved examples stand before a question."""
 
     before_target: str | None = None
@@ -188,7 +185,7 @@ class FewShot(_Strict):
     """Between two examples, and between the last and the question."""
 
 
-class Template(_Strict):
+class Template(Record):
     """One phrasing. Jinja over the row's fields and `answer`, `options` (the block), `option_list`, `row`."""
 
     input: str = ""
@@ -223,7 +220,7 @@ class Template(_Strict):
         return self.input if self.whole is None else self.whole.partition("|||")[0]
 
 
-class TaskSpec(_Strict):
+class TaskSpec(Record):
     """One dataset with its splits, columns, answer, metrics and templates."""
 
     name: str
