@@ -207,6 +207,6 @@ def test_a_large_file_is_hashed_by_size_and_ends(tmp_path):
 def test_what_a_killed_writer_left_is_no_part_of_a_stage(tmp_path):
     partial = partial_folder(tmp_path / "stage", key="k")
     write_atomically(partial / "whole.txt", "text")
-    (partial / ".whole.txt.x7f2.partial").write_text("te")
+    (partial / ".whole.txt.x7f2.partial").write_text("half")
     commit_folder(partial, tmp_path / "stage", key="k", facts={})
     assert sorted(path.name for path in (tmp_path / "stage").iterdir()) == ["manifest.json", "whole.txt"]

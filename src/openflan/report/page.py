@@ -37,7 +37,7 @@ from openflan.report.sections import (
 )
 from openflan.report.training_plots import loss_drawing, task_curves, task_loss_drawing
 from openflan.runs.results import Results
-from openflan.runs.stages import UNTUNED
+from openflan.runs.stages import UNTUNED, tuned_name
 from openflan.training.metrics import StepReport
 
 __all__ = ["ReportMaterial", "RunFigures", "render_page"]
@@ -132,7 +132,7 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
     results = material.results
     verdict = results.verdict
     lines = task_lines(results)
-    tuned = next((f"seed-{seed}" for seed in results.seeds if f"seed-{seed}" in material.examples), None)
+    tuned = next((name for name in map(tuned_name, results.seeds) if name in material.examples), None)
     held_out = [entry.cluster for entry in verdict.held_out]
     asked = material.examples
     costs = cost_lines(results)

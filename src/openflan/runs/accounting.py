@@ -43,8 +43,8 @@ def account_for(run: StoredRun) -> Accounted:
         UserError: a stored file is missing or damaged.
     """
     plan, part = run.plan, run.recipe.evaluation
-    made = plan.stages(StageKind.EVALUATION)
-    answers = {stage.model: run.answers(stage.model) for stage in made if stage.kind is StageKind.EVALUATION}
+    stages = plan.stages(StageKind.EVALUATION)
+    answers = {stage.model: run.answers(stage.model) for stage in stages if stage.kind is StageKind.EVALUATION}
     matrices = {name: task_matrices(of_model) for name, of_model in answers.items()}
     tuned = {seed: matrices[tuned_name(seed)] for seed in run.recipe.seeds}
     roles: dict[str, Literal["held_out", "seen"]] = {
@@ -57,7 +57,7 @@ def account_for(run: StoredRun) -> Accounted:
     )
     certificate, ledger = run.certificate, run.ledger
     metrics = {seed: run.metrics(seed) for seed in run.recipe.seeds}
-    manifests = {stage: run.manifest(stage) or {} for stage in made}
+    manifests = {stage: run.manifest(stage) or {} for stage in stages}
     costs = {stage.place: _cost(stage, manifest, ledger, metrics) for stage, manifest in manifests.items()}
     formats = [manifest.get("format", "") for stage, manifest in manifests.items() if stage.model == UNTUNED]
     results = Results(

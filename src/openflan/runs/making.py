@@ -195,10 +195,10 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
     )
     weights = ranks.whole_state(tuned.model)
     if ranks.is_first():
-        made = Provenance(
+        provenance = Provenance(
             recipe=run.recipe, source=plan.model, mixture=store.folder, errata=sorted(plan.errata), seed=seed
         )
-        save_model(place / "model", tuned, encoder, made, weights=weights)
+        save_model(place / "model", tuned, encoder, provenance, weights=weights)
     return {"seconds": progress.seconds}
 
 

@@ -136,10 +136,10 @@ def resolve(recipe: Recipe) -> Resolved:
         how = "merge it first (`openflan export model --merge`), or name its base"
         raise UserError("an adapter can't be tuned further", where=f"model.path: {recipe.model.path}", how=how)
     _check_lengths(recipe, model)
-    held = _measured(recipe, division)
+    held_out = _measured(recipe, division)
     seen = tuple(e for e in division.tuned if "test" in e.spec.splits) if recipe.evaluation.seen_rows else ()
     return Resolved(
-        model=model, data=data, errata=errata, division=division, measured_held_out=held, measured_seen=seen
+        model=model, data=data, errata=errata, division=division, measured_held_out=held_out, measured_seen=seen
     )
 
 
@@ -149,27 +149,27 @@ def make_plan(recipe: Recipe) -> Plan:
     Raises:
         UserError: a task, cluster, file, model or template is at fault.
     """
-    found = resolve(recipe)
-    data, errata, division, model = found.data, found.errata, found.division, found.model
-    held, seen = found.measured_held_out, found.measured_seen
-    if not held and not seen:
+    resolved = resolve(recipe)
+    data, errata, division, model = resolved.data, resolved.errata, resolved.division, resolved.model
+    held_out, seen = resolved.measured_held_out, resolved.measured_seen
+    if not held_out and not seen:
         raise UserError(
             "nothing to evaluate: no cluster is held out and evaluation.seen_rows is 0",
             where="tasks.hold_out",
             how="hold out a cluster, e.g. --set tasks.hold_out=[natural_language_inference]",
         )
-    used = {e.spec.name: e for e in (*division.tuned, *held, *seen)}
+    used = {e.spec.name: e for e in (*division.tuned, *held_out, *seen)}
     _refuse_missing([entry for entry in used.values() if must_be_fetched(entry, data=data)])
     for entry in used.values():
         TaskRenderer(entry)
     chooses = [
-        entry for entry in held if recipe.evaluation.validation_rows and has_rows(entry, "validation", data=data)
+        entry for entry in held_out if recipe.evaluation.validation_rows and has_rows(entry, "validation", data=data)
     ]
     contents = Contents(
         model=model.fingerprint,
         tokenizer=model.tokenizer_fingerprint,
         tuned=_content(division.tuned, "train", data),
-        held_out=_content(held, "test", data),
+        held_out=_content(held_out, "test", data),
         seen=_content(seen, "test", data),
         choosing=_content(chooses, "validation", data),
         errata=sorted(errata),
@@ -179,7 +179,7 @@ def make_plan(recipe: Recipe) -> Plan:
         model=model,
         data=data,
         division=division,
-        measured_held_out=held,
+        measured_held_out=held_out,
         measured_seen=seen,
         looked_at=_looked_at(recipe, division),
         errata=errata,
@@ -199,29 +199,29 @@ def _refuse_missing(missing: Sequence[Entry]) -> None:
 
 def _measured(recipe: Recipe, division: HoldOut) -> tuple[Entry, ...]:
     """Held-out tasks to evaluate."""
-    held = {entry.spec.name: entry for entry in division.held_out if "test" in entry.spec.splits}
+    held_out = {entry.spec.name: entry for entry in division.held_out if "test" in entry.spec.splits}
     if recipe.evaluation.tasks is None:
-        return tuple(held.values())
+        return tuple(held_out.values())
     chosen: dict[str, Entry] = {}
     tuned = {word for entry in division.tuned for word in entry.spec.called}
     for position, word in enumerate(recipe.evaluation.tasks):
-        found = {name: entry for name, entry in held.items() if word in entry.spec.called}
-        if not found:
+        named = {name: entry for name, entry in held_out.items() if word in entry.spec.called}
+        if not named:
             reason = "it is tuned on" if word in tuned else "no held-out task or cluster has that name"
             raise UserError(
                 f"'{word}' can't be measured as held out: {reason}",
                 where=f"evaluation.tasks[{position}]",
                 how="hold its cluster out (tasks.hold_out), or use evaluation.seen_rows for tuned tasks",
             )
-        chosen.update(found)
+        chosen.update(named)
     return tuple(chosen.values())
 
 
 def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], ...]:
     """Tasks to look at while training, with the rows they are asked by."""
-    found: dict[str, tuple[Entry, Role]] = {}
-    held = [(entry, "test") for entry in division.held_out]
-    known: list[tuple[Entry, Role]] = [*held, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
+    looks: dict[str, tuple[Entry, Role]] = {}
+    held_out = [(entry, "test") for entry in division.held_out]
+    known: list[tuple[Entry, Role]] = [*held_out, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
     for position, word in enumerate(recipe.training.evaluate_tasks):
         mine = {e.spec.name: (e, role) for e, role in known if word in e.spec.called}
         there = {name: pair for name, pair in mine.items() if pair[1] in pair[0].spec.splits}
@@ -230,8 +230,8 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
             what = "has no rows for it (a tuned task needs a validation split)" if mine else "is no task of the recipe"
             how = did_you_mean(word, words) or "name held-out tasks, or tuned ones with a validation split"
             raise UserError(f"'{word}' {what}", where=f"training.evaluate_tasks[{position}]", how=how)
-        found.update(there)
-    return tuple(found.values())
+        looks.update(there)
+    return tuple(looks.values())
 
 
 def _names(entry: Entry) -> tuple[str, str, str]:
@@ -244,9 +244,9 @@ def _with_splits(entry: Entry, recipe: Recipe) -> Entry:
     other = {role: text for name in _names(entry) for role, text in recipe.tasks.splits.get(name, {}).items()}
     if not other:
         return entry
-    said = entry.spec.model_dump(mode="json") | {"splits": {**entry.spec.splits, **other}}
+    fields = entry.spec.model_dump(mode="json") | {"splits": {**entry.spec.splits, **other}}
     try:
-        return replace(entry, spec=TaskSpec.model_validate_json(json.dumps(said)))
+        return replace(entry, spec=TaskSpec.model_validate_json(json.dumps(fields)))
     except ValidationError as error:
         raise strict_error(error, f"tasks.splits.{entry.spec.name}", TaskSpec) from None
 

@@ -38,7 +38,7 @@ class Side:
     @property
     def matrices(self) -> dict[str, dict[str, TaskMatrix]]:
         """By model and task."""
-        return {model: task_matrices(held) for model, held in self.answers.items()}
+        return {model: task_matrices(of_model) for model, of_model in self.answers.items()}
 
     @property
     def settings(self) -> Mapping[str, Any]:

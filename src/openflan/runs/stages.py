@@ -46,8 +46,8 @@ def tuned_name(seed: int) -> str:
 
 def seed_of(model: str) -> int | None:
     """The seed that a model was tuned with; None for another name than a tuned model's."""
-    found = re.fullmatch(r"seed-(\d+)", model)
-    return None if found is None else int(found[1])
+    match = re.fullmatch(r"seed-(\d+)", model)
+    return None if match is None else int(match[1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

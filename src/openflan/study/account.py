@@ -97,8 +97,8 @@ def _run_of(cell: Cell, runs: Path) -> Path | None:
 def _stages(cell: Cell, run: Path) -> dict[str, dict[str, object]]:
     """Manifests of a run's whole stages, by place."""
     stages = stages_of(cell.data["seeds"], until=cell.until)
-    found = {stage.place: read_manifest(RunPlaces(run).stage(stage)) for stage in stages}
-    return {place: manifest for place, manifest in found.items() if manifest is not None}
+    manifests = {stage.place: read_manifest(RunPlaces(run).stage(stage)) for stage in stages}
+    return {place: manifest for place, manifest in manifests.items() if manifest is not None}
 
 
 def _cells(
@@ -106,7 +106,7 @@ def _cells(
 ) -> list[CellRecord]:
     """What became of each cell, and what it shares with those before it."""
     known: set[object] = set()
-    found = []
+    records = []
     for cell in grid.everything:
         run = folders[cell.name]
         stages = {} if run is None else _stages(cell, run)
@@ -115,7 +115,7 @@ def _cells(
         if not cell.values:
             continue
         failed = cell.name in messages
-        found.append(
+        records.append(
             CellRecord(
                 name=cell.name,
                 values=dict(cell.values),
@@ -128,7 +128,7 @@ def _cells(
                 shared=shared,
             )
         )
-    return found
+    return records
 
 
 def _seconds(grid: Grid, folders: Mapping[str, Path | None]) -> float:

@@ -113,21 +113,21 @@ def forecast(grid: Grid, *, pace: float | None = None) -> Forecast:
 
 def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
     recipe = cell.stand_in()
-    found = resolve(recipe)
-    stages = _stages(cell, recipe, found)
+    resolved = resolve(recipe)
+    stages = _stages(cell, recipe, resolved)
     fresh = [stage for stage in stages if stage.key not in known]
     known |= {stage.key for stage in stages}
     training = recipe.training
     tokens = training.steps * training.tokens_per_batch
     kinds = Counter(stage.kind for stage in fresh)
     trainings = kinds[StageKind.TRAINING]
-    asked = _questions(recipe, found) * kinds[StageKind.EVALUATION]
+    asked = _questions(recipe, resolved) * kinds[StageKind.EVALUATION]
     mixed = tokens * len(recipe.seeds) * kinds[StageKind.MIXTURE]
     return CellForecast(
         cell=cell.name,
         tuned=bool(cell.values),
-        tuned_tasks=len(found.division.tuned),
-        held_out=found.division.clusters,
+        tuned_tasks=len(resolved.division.tuned),
+        held_out=resolved.division.clusters,
         trainings=trainings,
         tokens=tokens * trainings,
         prompts=asked,
@@ -137,33 +137,33 @@ def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
     )
 
 
-def _stages(cell: Cell, recipe: Recipe, found: Resolved) -> tuple[Stage, ...]:
+def _stages(cell: Cell, recipe: Recipe, resolved: Resolved) -> tuple[Stage, ...]:
     """A cell's stages with stand-ins for keys: equal where the keys would be, without a look at rows and weights."""
-    named = [cell.data.get("model", {}).get("path", "starter"), found.model.revision]
-    local = cell.needs is None and found.model.folder is not None
+    named = [cell.data.get("model", {}).get("path", "starter"), resolved.model.revision]
+    local = cell.needs is None and resolved.model.folder is not None
 
     def rows(entries: Iterable[Entry], role: Role) -> dict[str, list[str]]:
-        return {e.spec.name: [e.spec.fingerprint, source_name(e, role, data=found.data)] for e in entries}
+        return {e.spec.name: [e.spec.fingerprint, source_name(e, role, data=resolved.data)] for e in entries}
 
-    held = found.measured_held_out
-    chooses = [entry for entry in held if recipe.evaluation.validation_rows and "validation" in entry.spec.splits]
+    held_out = resolved.measured_held_out
+    chooses = [entry for entry in held_out if recipe.evaluation.validation_rows and "validation" in entry.spec.splits]
     contents = Contents(
         model=named,
-        tokenizer=found.model.tokenizer_fingerprint if local else named,
-        tuned=rows(found.division.tuned, "train"),
-        held_out=rows(held, "test"),
-        seen=rows(found.measured_seen, "test"),
+        tokenizer=resolved.model.tokenizer_fingerprint if local else named,
+        tuned=rows(resolved.division.tuned, "train"),
+        held_out=rows(held_out, "test"),
+        seen=rows(resolved.measured_seen, "test"),
         choosing=rows(chooses, "validation"),
-        errata=sorted(found.errata),
+        errata=sorted(resolved.errata),
     )
     return keyed_stages(recipe, contents, min(cell.until, StageKind.EVALUATION, key=lambda kind: kind.order))
 
 
-def _questions(recipe: Recipe, found: Resolved) -> int:
+def _questions(recipe: Recipe, resolved: Resolved) -> int:
     """Questions to one model, at most."""
     part = recipe.evaluation
-    held, seen = found.measured_held_out, found.measured_seen
-    asked = [(entry, part.rows, min(part.validation_rows, part.rows)) for entry in held]
+    held_out, seen = resolved.measured_held_out, resolved.measured_seen
+    asked = [(entry, part.rows, min(part.validation_rows, part.rows)) for entry in held_out]
     asked += [(entry, part.seen_rows, 0) for entry in seen]
     total = 0
     for entry, rows, chooses in asked:

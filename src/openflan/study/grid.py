@@ -136,15 +136,15 @@ def _base(study: StudySpec) -> tuple[dict[str, Any], Path]:
 
 
 def _before(study: StudySpec, name: str, data: Mapping[str, Any], folder: Path) -> Cell:
-    made = deepcopy(dict(data))
-    made["seeds"] = list(study.part.seeds)[:1]
+    fields = deepcopy(dict(data))
+    fields["seeds"] = list(study.part.seeds)[:1]
     for key, value in study.part.before[name].items():
-        set_key(made, key, value, where=f"{study.where}, before.{name}")
-    made["name"] = _run_name(study.file.name, [name])
-    if _reference(made) is not None:
+        set_key(fields, key, value, where=f"{study.where}, before.{name}")
+    fields["name"] = _run_name(study.file.name, [name])
+    if _reference(fields) is not None:
         how = "name a model that is there"
         raise UserError("a model that is tuned before can't start from another", where=f"before.{name}", how=how)
-    return Cell(name=name, values={}, settings=study.part.before[name], data=made, folder=folder)
+    return Cell(name=name, values={}, settings=study.part.before[name], data=fields, folder=folder)
 
 
 def _cell(
@@ -155,13 +155,13 @@ def _cell(
     folder: Path,
     before: Mapping[str, Cell],
 ) -> Cell:
-    made = deepcopy(dict(data))
+    fields = deepcopy(dict(data))
     name = ",".join(f"{axis}={label}" for axis, label in values.items())
     for key, value in sets.items():
-        set_key(made, key, deepcopy(value), where=f"{study.where}, {name}")
-    made["name"] = _run_name(study.file.name, [f"{axis}-{label}" for axis, label in values.items()])
+        set_key(fields, key, deepcopy(value), where=f"{study.where}, {name}")
+    fields["name"] = _run_name(study.file.name, [f"{axis}-{label}" for axis, label in values.items()])
     needs = None
-    if (reference := _reference(made)) is not None:
+    if (reference := _reference(fields)) is not None:
         where = f"{study.where}, {name}: model.path"
         target = str(reference.get(_REFERENCE))
         if target not in before:
@@ -172,7 +172,7 @@ def _cell(
         if set(reference) - {_REFERENCE, "seed"} or reference.get("seed", seeds[0]) not in seeds:
             raise UserError(f"{reference} is not of the form {{run_of: NAME, seed: N}}", where=where,
                             how=f"its seeds are {seeds}")  # fmt: skip
-    return Cell(name=name, values=values, settings=sets, data=made, folder=folder, needs=needs)
+    return Cell(name=name, values=values, settings=sets, data=fields, folder=folder, needs=needs)
 
 
 def _reference(data: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -128,10 +128,10 @@ class _Here:
             if result is None:
                 watch(CellEvent(cell=cell.name, kind="started"))
 
-                def told(event: Event, name: str = cell.name) -> None:
+                def pass_on(event: Event, name: str = cell.name) -> None:
                     watch(CellEvent(cell=name, kind="working", event=event))
 
-                result = run_cell(cell, runs, told)
+                result = run_cell(cell, runs, pass_on)
             if result.message is not None:
                 messages[cell.name] = result.message
             watch(ended(result))
