@@ -236,6 +236,7 @@ def main() -> None:
     parser.add_argument("--promptsource", type=Path, required=True)
     parser.add_argument("--schemas", type=Path, required=True)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--only", default="", help="datasets whose path has this in it")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     asked = parser.parse_args()
     real: dict[tuple[Any, Any], Path] = {}
@@ -244,7 +245,11 @@ def main() -> None:
             if entry.spec.source.hub and (asked.data / entry.spec.name).is_dir():
                 real[entry.spec.source.hub, entry.spec.source.config] = asked.data / entry.spec.name
     reference, tally, sources = Promptsource(), Tally(), Counter()
-    files = sorted(asked.promptsource.rglob("templates/**/templates.yaml"))
+    files = sorted(
+        asked.promptsource.rglob(
+            f"templates/**/*{asked.only}*/**/templates.yaml" if asked.only else "templates/**/templates.yaml"
+        )
+    )
     for path in files:
         data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         outcome = import_promptsource(path, cluster=None)

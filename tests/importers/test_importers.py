@@ -191,10 +191,10 @@ def only(tmp_path, jinja, **row):
     ids=["texts", "lists in lists", "a list in itself", "a list by itself", "times"],
 )
 def test_a_whole_template_cannot_grow_without_bound(tmp_path, jinja):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UserError, match=r"over|deep"):
         only(tmp_path, jinja, text="ab")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_whole_template_stores_in_a_copy_of_the_row(tmp_path):

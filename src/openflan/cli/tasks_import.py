@@ -27,11 +27,12 @@ def import_(
         Path | None,
         typer.Option("--split", help="Folder with train_, test_ and excluded_tasks.txt (natural-instructions)."),
     ] = None,
+    prefix: Annotated[str, typer.Option("--prefix", help="Stands before every task's name, e.g. p3_.")] = "",
     json_: JsonOption = False,
 ) -> None:
     """Turn files of promptsource, Super-NaturalInstructions or lm-evaluation-harness into tasks of your own."""
     with (
-        named(cluster="--cluster", rows="--rows", split="--split"),
+        named(cluster="--cluster", rows="--rows", split="--split", prefix="--prefix"),
         watcher(quiet=json_ or not any(file.is_dir() for file in files)) as watch,
     ):
         watch.started("import")
@@ -46,6 +47,7 @@ def import_(
             cluster=cluster,
             rows=rows,
             split=split,
+            prefix=prefix,
             progress=progress,
         )
         watch.ended("import")

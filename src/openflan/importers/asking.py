@@ -111,7 +111,8 @@ def _bare(value: nodes.Expr) -> nodes.Expr:
 
 def _asked(value: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
     if (path := path_of(value)) is not None:
-        return AnswerRule(path, choices, _whole_numbers(choices), by_text=choices is not None)
+        listed = None if choices is None else choices.field
+        return AnswerRule(path, choices, _own_words(choices), listed, by_text=choices is not None)
     if isinstance(value, nodes.CondExpr):
         return _by_cases(value, choices)
     if isinstance(value, nodes.Getitem):
@@ -122,12 +123,16 @@ def _asked(value: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
     return None
 
 
-def _whole_numbers(choices: OptionsRule | None) -> tuple[Key, ...] | None:
-    """The numbers that choices are the words of ("1" to "5"), so that a label 1 is never taken for a place."""
+def _own_words(choices: OptionsRule | None) -> tuple[Key, ...] | None:
+    """The labels that a printed field may have: the choices' own words, numbers among them as numbers or as texts.
+
+    Said outright, for a label 1 among the choices "1" to "5" must never be taken for a place.
+    """
     texts = None if choices is None else choices.texts
-    if not texts or not all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in texts):
+    if not texts or any("{" in text for text in texts):
         return None
-    return tuple(map(int, texts))
+    numbers = all(re.fullmatch(r"-?[0-9]{1,9}", text) for text in texts)
+    return tuple(map(int, texts)) if numbers else texts
 
 
 def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:

@@ -34,6 +34,7 @@ def import_tasks(
     cluster: str | None = None,
     rows: int | None = None,
     split: str | Path | None = None,
+    prefix: str = "",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TaskImport:
     """Turn files of promptsource, Super-NaturalInstructions or lm-evaluation-harness into task files.
@@ -45,6 +46,7 @@ def import_tasks(
         cluster: the tasks' cluster, where none is clear.
         rows: so many instances at most, of `natural-instructions` files, which alone hold rows.
         split: folder with the benchmark's lists of what is trained on, tested on and left out (`natural-instructions`).
+        prefix: stands before every task's name, so that it is not one of the catalog's.
         progress: called with files read and files in all.
 
     Raises:
@@ -56,6 +58,7 @@ def import_tasks(
         cluster=cluster,
         rows=rows,
         split=None if split is None else Path(split),
+        prefix=prefix,
         progress=progress,
     )
     origin = f"openflan tasks import {kind}"

@@ -54,8 +54,11 @@ _METRICS = {
 _ROLES = {"train": ("training_split",), "validation": ("validation_split",), "test": ("test_split", "validation_split")}
 
 
-def import_lm_eval(path: Path, *, cluster: str | None) -> ImportOutcome:
+def import_lm_eval(path: Path, *, cluster: str | None, prefix: str = "") -> ImportOutcome:
     """The task of a YAML file.
+
+    Args:
+        prefix: stands before the task's name.
 
     Raises:
         UserError: the file or one that it includes is missing, no YAML, or lies outside.
@@ -67,7 +70,7 @@ def import_lm_eval(path: Path, *, cluster: str | None) -> ImportOutcome:
         content, notes = _content(config, path)
     except UntranslatableError as why:
         return ImportOutcome(refused=(Refused(what=what, why=str(why)),))
-    content["cluster"] = cluster or "misc"
+    content |= {"cluster": cluster or "misc", "name": prefix + content["name"]}
     if cluster is None:
         notes.append("cluster: misc; say another with --cluster")
     task = imported(content, where=str(path), templates=(content["name"],), notes=tuple(notes))

@@ -85,7 +85,12 @@ def official_parts(folder: Path) -> dict[str, OfficialPart]:
 
 
 def import_natural_instructions(
-    path: Path, *, cluster: str | None, limit: int | None = None, parts: Mapping[str, OfficialPart] | None = None
+    path: Path,
+    *,
+    cluster: str | None,
+    limit: int | None = None,
+    parts: Mapping[str, OfficialPart] | None = None,
+    prefix: str = "",
 ) -> ImportOutcome:
     """The task of a JSON file.
 
@@ -93,6 +98,7 @@ def import_natural_instructions(
         limit: keep at most this many instances: the file's first as the test, then such as stand evenly over the rest.
         parts: what the benchmark uses each task for (`official_parts`): a test task is never tuned on, an excluded
             one is left out.
+        prefix: stands before the task's name.
 
     Raises:
         UserError: the file is missing, no JSON, or no such task.
@@ -110,6 +116,7 @@ def import_natural_instructions(
     part = None if parts is None else parts.get(name, "excluded")
     if part == "excluded":
         return ImportOutcome(refused=(Refused(what=str(path), why="the benchmark's split excludes it"),))
+    name = prefix + name
     rows = _spread(rows, limit)
     options = _options(rows)
     answer: dict[str, Any] = {"field": "output"}

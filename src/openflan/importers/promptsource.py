@@ -34,6 +34,7 @@ from openflan.importers.foreign import (
 )
 from openflan.importers.hub_names import hub_source
 from openflan.importers.outcome import Imported, ImportOutcome, Refused, imported, task_name
+from openflan.importers.promptsource_clusters import cluster_of
 from openflan.importers.safety import why_unfit
 from openflan.importers.splitting import as_expression, split_choices, split_prompt
 from openflan.prompts.whole import PIPES, read_pipes, unfit_whole, used_fields
@@ -71,8 +72,11 @@ class _Read:
     metrics: tuple[str, ...]
 
 
-def import_promptsource(path: Path, *, cluster: str | None) -> ImportOutcome:
+def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") -> ImportOutcome:
     """The tasks of a `templates.yaml`.
+
+    Args:
+        prefix: stands before every task's name, and the dataset's.
 
     Raises:
         UserError: the file is missing, no YAML, or no file of templates.
@@ -112,15 +116,12 @@ def import_promptsource(path: Path, *, cluster: str | None) -> ImportOutcome:
     for each in whole:
         alike.setdefault(each.kind, []).append(each)
     contents += [_whole_content(group) for group in sorted(alike.values(), key=len, reverse=True)]
-    base = task_name(dataset, subset)
+    base = prefix + task_name(dataset, subset)
+    known, subcluster = (cluster, None) if cluster is not None else cluster_of(dataset, subset)
+    about = {"cluster": known, **({"subcluster": subcluster} if subcluster else {}), "dataset": base}
+    source = hub_source(dataset, subset)
     tasks = [
-        _task(
-            base if number == 1 else f"{base}_{number}",
-            content,
-            source=hub_source(dataset, subset),
-            cluster=cluster,
-            where=str(path),
-        )
+        _task(base if number == 1 else f"{base}_{number}", content, about=about, source=source, where=str(path))
         for number, content in enumerate(contents, start=1)
     ]
     return ImportOutcome(tasks=tuple(tasks), refused=tuple(refused))
@@ -344,10 +345,10 @@ def _whole_content(group: Sequence[_WholeRead]) -> _Content:
     )
 
 
-def _task(name: str, content: _Content, *, source: Mapping[str, Any], cluster: str | None, where: str) -> Imported:
+def _task(name: str, content: _Content, *, about: Mapping[str, Any], source: Mapping[str, Any], where: str) -> Imported:
     data = {
         "name": name,
-        "cluster": cluster or "misc",
+        **about,
         "description": "Imported from promptsource.",
         "source": dict(source),
         "splits": _SPLITS,
@@ -358,5 +359,9 @@ def _task(name: str, content: _Content, *, source: Mapping[str, Any], cluster: s
     }
     notes = ["splits: promptsource names none; FLAN's custom is written", *content.notes]
     notes += [f"source: {source['by_hand']}"] if "by_hand" in source else []
-    notes += ["cluster: misc; say another with --cluster"] if cluster is None else []
+    notes += (
+        ["cluster: misc; say another with --cluster"]
+        if about["cluster"] == "misc" and "subcluster" not in about
+        else []
+    )
     return imported(data, where=where, templates=content.names, notes=tuple(notes))

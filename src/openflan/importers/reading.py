@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from openflan.errors import UserError, did_you_mean
 from openflan.importers.lm_eval import import_lm_eval
 from openflan.importers.natural_instructions import OfficialPart, import_natural_instructions, official_parts
-from openflan.importers.outcome import Imported, ImportOutcome, Refused
+from openflan.importers.outcome import Imported, ImportOutcome, Refused, task_name
 from openflan.importers.promptsource import import_promptsource
 from openflan.tasks.clusters import CLUSTERS
 
@@ -31,6 +31,7 @@ def import_files(
     cluster: str | None = None,
     rows: int | None = None,
     split: Path | None = None,
+    prefix: str = "",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ImportOutcome:
     """Read files, and all files of folders.
@@ -40,6 +41,7 @@ def import_files(
         cluster: the tasks' cluster, where none is clear.
         rows: at most so many instances a task (natural-instructions).
         split: folder with the benchmark's lists of tasks (natural-instructions).
+        prefix: stands before every task's name.
         progress: called with files read and files in all.
 
     Raises:
@@ -55,12 +57,14 @@ def import_files(
     for name, value in (("rows", rows), ("split", split)):
         if value is not None and kind != "natural-instructions":
             raise UserError("is for natural-instructions files alone", where=name, how="leave it out")
+    if prefix and task_name(prefix) != prefix.rstrip("_"):
+        raise UserError(f"'{prefix}' can't begin a task's name", where="prefix", how="use a-z, 0-9 and _, e.g. p3_")
     parts = None if split is None else official_parts(split)
     files = list(_files(kind, paths))
     tasks: dict[str, Imported] = {}
     refused: list[Refused] = []
     for number, (path, named) in enumerate(files, start=1):
-        outcome = _read(kind, path, cluster, rows, parts, named=named)
+        outcome = _read(kind, path, cluster, rows, parts, prefix, named=named)
         progress(number, len(files))
         refused += [one for one in outcome.refused if named or not one.why.endswith(_PARTS_ALONE)]
         for task in outcome.tasks:
@@ -88,14 +92,21 @@ def _files(kind: str, paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _read(
-    kind: str, path: Path, cluster: str | None, rows: int | None, parts: dict[str, OfficialPart] | None, *, named: bool
+    kind: ImportKind,
+    path: Path,
+    cluster: str | None,
+    rows: int | None,
+    parts: dict[str, OfficialPart] | None,
+    prefix: str,
+    *,
+    named: bool,
 ) -> ImportOutcome:
     try:
         if kind == "promptsource":
-            return import_promptsource(path, cluster=cluster)
+            return import_promptsource(path, cluster=cluster, prefix=prefix)
         if kind == "lm-eval":
-            return import_lm_eval(path, cluster=cluster)
-        return import_natural_instructions(path, cluster=cluster, limit=rows, parts=parts)
+            return import_lm_eval(path, cluster=cluster, prefix=prefix)
+        return import_natural_instructions(path, cluster=cluster, limit=rows, parts=parts, prefix=prefix)
     except UserError as error:
         if named:
             raise

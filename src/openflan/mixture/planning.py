@@ -290,7 +290,7 @@ def _concerns(
 
 def _passed_over(tuned: set[str], known: Sequence[Entry], mixture: MixturePart) -> list[str]:
     """Weights and groups that no tuned task answers to, as keys of the recipe."""
-    words = {word for entry in known if entry.spec.name in tuned for word in (*entry.spec.called, entry.collection)}
+    words = {word for entry in known if entry.spec.name in tuned for word in entry.called}
     keys = [f"mixture.weights.{word}" for word in mixture.weights if word not in words]
     for group, part in mixture.groups.items():
         absent = [word for word in part.use if word not in words]

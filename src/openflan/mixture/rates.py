@@ -88,14 +88,14 @@ def _group_members(entries: Sequence[Entry], mixture: MixturePart) -> dict[str, 
         UserError: a word stands for no task, or a task is in two groups.
     """
     members: dict[str, set[str]] = {}
-    known = {word for entry in entries for word in (*entry.spec.called, entry.collection)}
+    known = {word for entry in entries for word in entry.called}
     for group, part in mixture.groups.items():
         where = f"mixture.groups.{group}.use"
         names: set[str] = set()
         for position, word in enumerate(part.use):
             if word not in known:
                 raise _unknown(word, known, f"{where}[{position}]", "task, cluster or collection")
-            names |= {entry.spec.name for entry in entries if word in (*entry.spec.called, entry.collection)}
+            names |= {entry.spec.name for entry in entries if word in entry.called}
         for other, theirs in members.items():
             if both := sorted(names & theirs):
                 how = "leave it out of one"

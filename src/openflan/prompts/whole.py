@@ -11,7 +11,6 @@ Rejected: translating everything into native templates (openflan.importers), whi
 fit; running promptsource itself, whose templates may loop and grow without bound.
 """
 
-import copy
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -63,6 +62,8 @@ _STATEMENTS = (
     nodes.With,
 )
 
+_TOO_MUCH = f"works on a text or list of over {LONGEST:,} characters or cells"
+
 _budget: ContextVar[int] = ContextVar("budget", default=BUDGET)
 _draw: ContextVar[Callable[[int], int]] = ContextVar("draw")
 
@@ -70,7 +71,7 @@ _draw: ContextVar[Callable[[int], int]] = ContextVar("draw")
 def _spend(amount: int) -> None:
     left = _budget.get() - amount
     if left < 0 or amount > LONGEST:
-        raise TemplateError(f"works on a text or list of over {LONGEST:,} characters or cells")
+        raise TemplateError(_TOO_MUCH)
     _budget.set(left)
 
 
@@ -88,14 +89,23 @@ def _size(value: Any, depth: int = 0) -> int:
     for item in value.items() if isinstance(value, dict) else value:
         total += _size(item, depth + 1)
         if total > LONGEST:
-            raise TemplateError(f"works on a text or list of over {LONGEST:,} characters or cells")
+            raise TemplateError(_TOO_MUCH)
     return total
 
 
 def _own(value: Any) -> Any:
     """A copy of a container that is put into another."""
     _spend(_size(value))
-    return copy.deepcopy(value) if isinstance(value, list | tuple | dict | set) else value
+    return _copied(value)
+
+
+def _copied(value: Any) -> Any:
+    """A copy of plain data, as rows are."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return tuple(map(_copied, value)) if isinstance(value, tuple) else value
 
 
 def _stored(value: Any) -> Any:
@@ -360,8 +370,8 @@ class WholeTemplates:
         choices: list[str] | None = None
         with _rendering(draws(self._spec.name, row.index, number)):
             if template.choices is not None:
-                choices = _split(template.choices, copy.deepcopy(dict(row.fields)))
-            parts = _split(str(template.whole), {**copy.deepcopy(dict(row.fields)), "answer_choices": choices})
+                choices = _split(template.choices, _copied(dict(row.fields)))
+            parts = _split(str(template.whole), {**_copied(dict(row.fields)), "answer_choices": choices})
         if len(parts) != 2 or not all(parts):
             return None
         ranked = self._spec.answer.by_template == "ranked"

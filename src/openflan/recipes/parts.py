@@ -99,7 +99,12 @@ class TasksPart(Part):
     """Which tasks there are, and which clusters are kept out of tuning."""
 
     use: Annotated[tuple[str, ...], NAMES] = ("starter",)
-    """Task names, cluster names, `starter` (the embedded suite), `catalog` (FLAN's datasets) or `mine` (folders)."""
+    """Names of tasks, datasets, clusters, sets or your folders; `starter` (the embedded suite), `catalog` (FLAN's
+    datasets) or `mine` (all folders)."""
+    sets: Annotated[dict[str, tuple[str, ...]], NAMES] = {}
+    """Names for lists of such names, which `use` and `leave_out` may name in their place."""
+    leave_out: Annotated[tuple[str, ...], NAMES] = ()
+    """Names of what `use` names that is neither tuned on nor measured."""
     hold_out: Annotated[tuple[str, ...], NAMES] = ()
     """Clusters no task of which is tuned on; they are what evaluation is about."""
     kin: Annotated[Literal["paper", "none"], NAMES] = "paper"
@@ -111,7 +116,8 @@ class TasksPart(Part):
     errata: Annotated[dict[str, bool], NAMES] = {}
     """Single switches of that kind."""
     splits: Annotated[dict[str, dict[Literal["train", "validation", "test"], str]], NAMES] = {}
-    """By task, cluster or collection: other splits or slices than a task's file names (`{wnli: {train: train}}`)."""
+    """By task, dataset, cluster, collection or folder: other splits or slices than a task's file names
+    (`{wnli: {train: train}}`)."""
     folders: Annotated[tuple[str, ...], NAMES] = ()
     """Folders of your own task files."""
     data: Annotated[str | None, NAMES] = None
@@ -120,6 +126,10 @@ class TasksPart(Part):
     By default what the environment variable OPENFLAN_DATA names, if any."""
     missing: Annotated[Literal["fail", "leave_out"], NAMES] = "fail"
     """What to do about tasks whose rows must be fetched by hand and are not there: `leave_out` goes on without them."""
+
+    def spelt_out(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Names with those of the sets written out."""
+        return tuple(word for name in names for word in self.sets.get(name, (name,)))
 
 
 class StylePart(Part):
@@ -230,7 +240,7 @@ class MixtureGroup(MixingRule):
     """Tasks that together have a fixed share of the mixture, with a rule of their own."""
 
     use: Annotated[tuple[str, ...], MIXTURE] = Field(min_length=1)
-    """Task, cluster or collection names; no task may be in two groups."""
+    """Names of tasks, datasets, clusters, collections or folders; no task may be in two groups."""
     share: Annotated[float, MIXTURE] = Field(gt=0, le=1)
 
 

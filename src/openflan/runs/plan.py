@@ -119,8 +119,8 @@ def resolve(recipe: Recipe) -> Resolved:
         how = "leave out one of them, e.g. --set tasks.errata.cyclic_templates=false"
         raise UserError("templates in turn leave nothing to draw", where="prompts.inversion_rate", how=how)
     catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
-    entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.use, where="tasks.use")]
-    names = {name for entry in entries for name in _names(entry)}
+    entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.words, where="tasks.use")]
+    names = {name for entry in entries for name in entry.called}
     if unknown := sorted(set(wanted.splits) - names):
         how = did_you_mean(unknown[0], sorted(names)) or "name a task, cluster or collection that tasks.use names"
         raise UserError(f"no task '{unknown[0]}'", where="tasks.splits", how=how)
@@ -234,14 +234,10 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
     return tuple(looks.values())
 
 
-def _names(entry: Entry) -> tuple[str, str, str]:
-    """What a task goes by, its own name last."""
-    return entry.collection, entry.spec.cluster, entry.spec.name
-
-
 def _with_splits(entry: Entry, recipe: Recipe) -> Entry:
     """The task with the splits that the recipe gives it."""
-    other = {role: text for name in _names(entry) for role, text in recipe.tasks.splits.get(name, {}).items()}
+    names = reversed(entry.called)  # its own name last
+    other = {role: text for name in names for role, text in recipe.tasks.splits.get(name, {}).items()}
     if not other:
         return entry
     fields = entry.spec.model_dump(mode="json") | {"splits": {**entry.spec.splits, **other}}

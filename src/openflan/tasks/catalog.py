@@ -44,6 +44,13 @@ class Entry:
     spec: TaskSpec
     path: Path
     collection: str
+    folder: str = ""
+    """Name of the user's folder that it was read from."""
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """What a recipe may call the task by: what its spec is called by, its collection, its folder."""
+        return tuple(word for word in (*self.spec.called, self.collection, self.folder) if word)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,20 +60,20 @@ class Catalog:
     entries: dict[str, Entry]
 
     def select(self, words: Iterable[str], *, where: str) -> list[Entry]:
-        """Tasks that task names, cluster names or collection names stand for, each once, sorted by name.
+        """Tasks that names of tasks, datasets, clusters, collections or folders stand for, each once, sorted by name.
 
         A cluster does not stand for chains of thought, which are no zero-shot tasks of it; `cot` does.
 
         Raises:
-            UserError: a word is none of the three.
+            UserError: a word is none of these.
         """
         chosen: dict[str, Entry] = {}
         for position, word in enumerate(words):
             matching = [
                 entry
                 for entry in self.entries.values()
-                if word in (entry.spec.name, entry.collection)
-                or (word in (entry.spec.cluster, entry.spec.subcluster) and entry.collection != "cot")
+                if word in entry.called
+                and (entry.collection != "cot" or word not in (entry.spec.cluster, entry.spec.subcluster))
             ]
             if not matching and word not in (*CLUSTERS, *SUBCLUSTERS, *COLLECTIONS, "mine"):
                 known = [*self.entries, *CLUSTERS, *SUBCLUSTERS, *COLLECTIONS]
@@ -94,8 +101,9 @@ def open_catalog(
     for folder in folders:
         if not folder.is_dir():
             raise UserError("no such folder of tasks", where=str(folder), how="check tasks.folders in the recipe")
-    read = [(name, _shipped(name)) for name in collections] + [("mine", _tasks_in(folder)) for folder in folders]
-    for collection, specs in read:
+    read = [(name, "", _shipped(name)) for name in collections]
+    read += [("mine", folder.resolve().name, _tasks_in(folder)) for folder in folders]
+    for collection, folder_name, specs in read:
         for path, written in specs:
             spec = apply_errata(written, errata)
             if spec.name in entries:
@@ -104,7 +112,7 @@ def open_catalog(
                     where=str(path),
                     how="rename one of the two",
                 )
-            entries[spec.name] = Entry(spec=spec, path=path, collection=collection)
+            entries[spec.name] = Entry(spec=spec, path=path, collection=collection, folder=folder_name)
     return Catalog(entries=entries)
 
 

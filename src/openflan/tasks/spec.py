@@ -154,7 +154,7 @@ class Answer(Record):
     def _consistent(self) -> Self:
         if bool(self.field) == (self.by_template is not None):
             raise ValueError("needs a field, or by_template where each template has its own answer; one of them")
-        if self.by_template is not None and self.model_fields_set - {"by_template"}:
+        if self.by_template is not None and self != Answer.model_construct(by_template=self.by_template):
             raise ValueError("by_template leaves nothing else to say; remove the other keys")
         if self.options is not None and self.options_field is not None:
             raise ValueError("has both options and options_field; keep one")
@@ -209,9 +209,9 @@ class Template(Record):
             raise ValueError("needs an input or, in promptsource's dialect, a whole; one of them")
         if self.whole is None and self.choices is not None:
             raise ValueError("choices go with whole; write options")
-        other = self.model_fields_set - {"whole", "choices", "few_shot", "inverted"}
-        if self.whole is not None and other:
-            raise ValueError(f"whole leaves nothing to say under {sorted(other)[0]}")
+        said = {"target": "{{answer}}", "when": None, "options": None}
+        if self.whole is not None and (other := [key for key, value in said.items() if getattr(self, key) != value]):
+            raise ValueError(f"whole leaves nothing to say under {other[0]}")
         return self
 
     @property
@@ -317,8 +317,9 @@ class TaskSpec(Record):
 
     @property
     def called(self) -> tuple[str, ...]:
-        """What a recipe may call the task by: its name, its cluster, within `misc` its subcluster."""
-        return tuple(word for word in (self.name, self.cluster, self.subcluster) if word is not None)
+        """What a recipe may call the task by: its name, its dataset, its cluster, within `misc` its subcluster."""
+        words = (self.name, self.dataset, self.cluster, self.subcluster)
+        return tuple(dict.fromkeys(word for word in words if word is not None))
 
     @property
     def is_classification(self) -> bool:
