@@ -20,7 +20,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +39,9 @@ from openflan.prompts.whole import draws
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow
 
-ROWS = 16
+ROWS = 200
+ENOUGH = 8
+"""Rows that both render, after which no more are made."""
 HOLES = ("undefined", "empty", "missing", "null", "lacks that field", "is not an option", "is none of", "options are")
 """Words of the errors by which a row is refused here that promptsource renders with a gap, or with a wrong label."""
 WORDS = sorted(
@@ -175,7 +177,21 @@ def rows_of(path: Path, data: Any, schemas: Path, real: Mapping[tuple[Any, Any],
     features = infos.get(data.get("subset") or "", next(iter(infos.values())))
     rng = random.Random(str(path))
     texts = compared_texts(data["templates"])
-    return "made", [{k: made_up(one, rng, texts) for k, one in features.items()} for _ in range(ROWS)]
+    rows = [{k: made_up(one, rng, texts) for k, one in features.items()} for _ in range(ROWS)]
+    for row in rows[::2]:  # in real rows, an answer is one of the options that the row has
+        leaves = [value for value in _leaves(row) if isinstance(value, str)]
+        for key, value in row.items():
+            if isinstance(value, str) and rng.random() < 0.4:
+                row[key] = rng.choice(leaves)
+    return "made", rows
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 @dataclass
@@ -200,6 +216,8 @@ def compare(
     spec = renderer.spec
     free = spec.templates[number].inverted or not spec.is_classification
     for index, fields in enumerate(rows):
+        if seen["equal"] >= ENOUGH:
+            break
         row = SourceRow(index=index, fields=json.loads(json.dumps(fields)))
         try:
             prompts = [renderer.render(row, number) for _ in range(2)] if number in renderer.applicable(row) else []

@@ -33,6 +33,7 @@ __all__ = [
 RESERVED = ("answer", "options", "option_list", "row")
 """Names that templates of openflan use for something else than a field."""
 
+_STORING = ("append", "extend", "insert", "pop", "remove", "setdefault", "update")
 _LARGEST = 2_000
 """Nodes that an expression may grow to when assignments are put in."""
 
@@ -104,6 +105,13 @@ def read_template(text: str) -> Tree:
         raise UntranslatableError(f"is not valid Jinja: {error.message}") from None
     except RecursionError:
         raise UntranslatableError("is nested too deep") from None
+    stores = (call.node.attr for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Getattr))
+    if any(method in _STORING for method in stores):
+        raise UntranslatableError("changes a list or mapping while it renders")
+    if any(
+        isinstance(assign.node, nodes.Name) and assign.node.name == "loop" for assign in tree.find_all(nodes.Assign)
+    ):
+        raise UntranslatableError("names a loop")
     row = nodes.Name("row", "load")
     scope: _Scope = {name: _Known(nodes.Getattr(row, name, "load"), frozenset()) for name in RESERVED}
     return _body(tree.body, scope, frozenset())
