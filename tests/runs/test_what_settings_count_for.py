@@ -28,6 +28,8 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "model.trust_remote_code": (True, {}),
     "model.adapter": ({"kind": "lora", "rank": 2}, {}),
     "tasks.use": (["cafe_review", "does_it_follow", "same_meaning"], {}),
+    "tasks.sets": ({"mine": ["cafe_review", "does_it_follow", "same_meaning"]}, {}),
+    "tasks.leave_out": (["cafe_review"], {}),
     "tasks.hold_out": (["natural_language_inference", "sentiment"], {}),
     "tasks.kin": ("none", {}),
     "tasks.lineage": ("keep", {}),

@@ -43,11 +43,14 @@ class HoldOut:
     """Tasks of other clusters that left tuning because of their lineage."""
     missing: tuple[Entry, ...] = ()
     """Tasks left out because their rows must be fetched by hand (`tasks.missing: leave_out`)."""
+    left_out: tuple[Entry, ...] = ()
+    """Tasks that the recipe leaves out (`tasks.leave_out`)."""
 
     @property
     def named(self) -> tuple[Entry, ...]:
         """Every task that the recipe names, on whichever side or left out."""
-        return (*self.tuned, *self.held_out, *(one.entry for one in self.condemned), *self.missing)
+        condemned = (one.entry for one in self.condemned)
+        return (*self.tuned, *self.held_out, *condemned, *self.missing, *self.left_out)
 
 
 def hold_out(

@@ -119,7 +119,7 @@ def resolve(recipe: Recipe) -> Resolved:
         how = "leave out one of them, e.g. --set tasks.errata.cyclic_templates=false"
         raise UserError("templates in turn leave nothing to draw", where="prompts.inversion_rate", how=how)
     catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
-    entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.words, where="tasks.use")]
+    entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.spelt_out(wanted.use), where="tasks.use")]
     names = {name for entry in entries for name in entry.called}
     if unknown := sorted(set(wanted.splits) - names):
         how = did_you_mean(unknown[0], sorted(names)) or "name a task, cluster or collection that tasks.use names"
@@ -127,9 +127,10 @@ def resolve(recipe: Recipe) -> Resolved:
     if not entries:
         raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
     missing = tuple(entry for entry in entries if wanted.missing == "leave_out" and must_be_fetched(entry, data=data))
-    there = [entry for entry in entries if entry not in missing]
+    left_out = _left_out(entries, wanted.spelt_out(wanted.leave_out))
+    there = [entry for entry in entries if entry not in (*missing, *left_out)]
     division = hold_out(there, wanted.hold_out, kin=wanted.kin, lineage=wanted.lineage)
-    division = replace(division, missing=missing)
+    division = replace(division, missing=missing, left_out=left_out)
     division = first_of_clusters(division, recipe.mixture.tasks_per_cluster)
     model = find_model(recipe.model, recipe.find(recipe.model.path))
     if model.adapter is not None:
@@ -232,6 +233,16 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
             raise UserError(f"'{word}' {what}", where=f"training.evaluate_tasks[{position}]", how=how)
         looks.update(there)
     return tuple(looks.values())
+
+
+def _left_out(entries: Sequence[Entry], words: Sequence[str]) -> tuple[Entry, ...]:
+    """Tasks that a recipe names and leaves out again."""
+    known = {word for entry in entries for word in entry.called}
+    for position, word in enumerate(words):
+        if word not in known:
+            how = did_you_mean(word, sorted(known)) or "name something that tasks.use names"
+            raise UserError(f"no task '{word}' to leave out", where=f"tasks.leave_out[{position}]", how=how)
+    return tuple(entry for entry in entries if set(entry.called) & set(words))
 
 
 def _with_splits(entry: Entry, recipe: Recipe) -> Entry:
