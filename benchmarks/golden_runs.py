@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,18 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[1]
 LITTLE = ["training.steps=20", "evaluation.rows=40"]
-TIMES = ("seconds", "machine", "versions", "cost", "key", "created", "folder", "fingerprint", "schema_version")
+TIMES = (
+    "seconds",
+    "peak_memory",
+    "machine",
+    "versions",
+    "cost",
+    "key",
+    "created",
+    "folder",
+    "fingerprint",
+    "schema_version",
+)
 
 
 def commands(data: str, model: str, out: Path) -> list[list[str]]:
@@ -61,7 +73,8 @@ def by_place(root: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
         if path.is_file() and not any(part.startswith(".") for part in parts) and len(parts) > 2:
-            yield "/".join([parts[0], parts[1].rpartition("-")[0], *parts[2:]]), path
+            name = re.sub(r"-[0-9a-f]{12}(?=\.arrow$)", "", parts[-1])  # a piece's key
+            yield "/".join([parts[0], parts[1].rpartition("-")[0], *parts[2:-1], name]), path
 
 
 def numbers_of(value: Any, path: str = "") -> Iterator[tuple[str, float | str]]:
@@ -130,6 +143,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of <task>/<split>.jsonl.gz")
     parser.add_argument("--model", required=True, help="folder of a small model")
     parser.add_argument("--before", type=Path, help="folder of runs that the commit before made already")
+    parser.add_argument("--after", type=Path, help="folder of runs that this tree made already")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     asked = parser.parse_args()
     data, model = str(Path(asked.data).resolve()), str(Path(asked.model).resolve())
@@ -143,8 +157,10 @@ def main() -> None:
                 make(checkout, data, model, before)
             finally:
                 subprocess.run(["git", "worktree", "remove", "--force", str(checkout)], cwd=ROOT, check=True)
-        make(ROOT, data, model, work / "after")
-        record = {"against": asked.against, **compare(before, work / "after")}
+        after = asked.after or work / "after"
+        if asked.after is None:
+            make(ROOT, data, model, after)
+        record = {"against": asked.against, **compare(before, after)}
     day = datetime.now(UTC).date().isoformat()
     (asked.out / f"{day}-golden-runs.json").write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))

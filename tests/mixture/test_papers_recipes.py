@@ -103,7 +103,7 @@ def test_a_papers_recipe_mixes(name, tiny_llama, tmp_path):
     small = ["training.steps=4", "training.tokens_per_batch=1024", "prompts.max_input_tokens=208"]
     small += [
         f"model.path={tiny_llama}",
-        "tasks.data=twins",
+        f"tasks.data={tmp_path / 'rows'}:twins" if name == "flan-2022" else "tasks.data=twins",
         "prompts.max_target_tokens=32",
         "evaluation.max_new_tokens=32",
     ]
