@@ -183,6 +183,17 @@ def test_offline_the_cache_is_read_at_the_revision_that_was_fetched(hub, client,
     assert hub.requests == []
 
 
+def test_offline_part_of_a_split_is_not_taken_for_the_whole(hub, client, offline_client):
+    repository = hub.repository("owner/parts")
+    parts = {f"one/train/000{n}.parquet": reviews(f"part{n}", 10) for n in range(3)}
+    repository.commit({".gitattributes": b"", **parts}, BRANCH)
+    one = own_entry({"hub": "owner/parts", "revision": BRANCH, "files": {"train": "one/train/0001.parquet"}})
+    whole = own_entry({"hub": "owner/parts", **BY_FILES})
+    client(rows, one, "train")
+    assert words(offline_client(rows, one, "train")) == {"part1"}
+    assert "dataset owner/parts, train is not in the cache" in offline_client(refusal, whole, "train")
+
+
 def test_offline_another_revision_in_the_cache_is_no_stand_in(hub, client, offline_client):
     repository = hub.repository("owner/reviews")
     first = repository.commit({"README.md": CARD, ".gitattributes": b"", "one/train.parquet": reviews("one")})

@@ -104,24 +104,20 @@ def _commit_in_cache(hub: str, revision: str) -> str | None:
 
 
 def _read_files(entry: Entry, split: str, commit: str, listing: frozenset[str] | None, *, stream: bool) -> ParquetRows:
-    """The files that `source.files` names for a split."""
-    from huggingface_hub import HfFileSystem, hf_hub_download
+    """The files that `source.files` names for a split; from the cache all of them or none."""
+    from huggingface_hub import HfFileSystem, get_cached_repo_tree, snapshot_download
 
     hub = str(entry.spec.source.hub)
-    paths = _paths(entry, split, _cached_paths(hub, commit) if listing is None else listing)
+    if listing is None:
+        tree = get_cached_repo_tree(hub, repo_type="dataset", revision=commit)
+        paths = _paths(entry, split, frozenset(file.path for file in tree))
+    else:
+        paths = _paths(entry, split, listing)
     if stream and listing is not None:
         place = HfFileSystem()
         return ParquetRows([place.open(f"datasets/{hub}@{commit}/{path}", cache_type="none") for path in paths])
-    return ParquetRows([hf_hub_download(hub, path, repo_type="dataset", revision=commit) for path in paths])
-
-
-def _cached_paths(hub: str, commit: str) -> frozenset[str]:
-    """Paths of a commit's files that lie in the Hugging Face cache."""
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=hub, repo_type="dataset"), "snapshots", commit)
-    return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    folder = snapshot_download(hub, repo_type="dataset", revision=commit, allow_patterns=list(paths))
+    return ParquetRows([Path(folder, path) for path in paths])
 
 
 def _paths(entry: Entry, split: str, listing: frozenset[str]) -> Sequence[str]:
@@ -195,6 +191,7 @@ def _refusal(entry: Entry, split: str, error: Exception) -> UserError:
     """One line for whatever a client raised."""
     from huggingface_hub import constants
     from huggingface_hub.errors import (
+        CachedRepoTreeNotFoundError,
         EntryNotFoundError,
         GatedRepoError,
         HfHubHTTPError,
@@ -216,7 +213,7 @@ def _refusal(entry: Entry, split: str, error: Exception) -> UserError:
     elif isinstance(error, RevisionNotFoundError):
         what = f"dataset {hub} has no revision {source.revision}"
         how = f"look at {page}/tree/main for its branches and mend source.revision in {entry.path}"
-    elif constants.HF_HUB_OFFLINE or isinstance(error, LocalEntryNotFoundError):
+    elif constants.HF_HUB_OFFLINE or isinstance(error, LocalEntryNotFoundError | CachedRepoTreeNotFoundError):
         what = f"dataset {hub}, {split} is not in the cache and the hub can't be reached"
         how = "unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "check the network"
     elif isinstance(error, HfHubHTTPError | EntryNotFoundError):

@@ -60,8 +60,8 @@ class ParquetRows:
         if not isinstance(places, range):
             places = list(places)
             if places != sorted(places):
-                held = dict(zip(sorted(places), self.take(sorted(places)), strict=True))
-                yield from (held[place] for place in places)
+                by_place = dict(zip(sorted(places), self.take(sorted(places)), strict=True))
+                yield from (by_place[place] for place in places)
                 return
         current, table, start, block, rows = -1, None, 0, -1, []
         for place in places:
