@@ -17,6 +17,7 @@ from openflan.mixture.certificate import LeakCertificate, read_certificate
 from openflan.mixture.difference import MixtureChange, compare_mixtures
 from openflan.mixture.ledger import Ledger, MixtureLock, read_ledger, read_lock
 from openflan.mixture.store import TokenStore
+from openflan.runs.stages import RunPlaces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,8 @@ class Mixture:
 
     def __init__(self, folder: str | Path) -> None:
         place = Path(folder)
-        self.folder: Path = place / "mixture" if (place / "mixture").is_dir() else place
+        of_run = RunPlaces(place).mixture
+        self.folder: Path = of_run if of_run.is_dir() else place
         """Where it is; `datasets.load_from_disk` opens it too."""
         self._lock = read_lock(self.folder)
 
