@@ -71,6 +71,13 @@ def test_the_longest_sequence_is_what_the_model_takes(kind):
             model(input_ids=torch.full((1, size + 1), 9))
 
 
+def test_a_long_sequence_does_not_turn_the_short_ones_beside_it():
+    factors = {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 24}
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, **factors}
+    found = checked("phi3", rope_parameters=rope, original_max_position_embeddings=24)
+    assert found.right, found
+
+
 def test_a_decoder_that_does_not_say_how_it_begins_is_refused():
     model = build("t5", halves=True)
     model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = None

@@ -90,7 +90,8 @@ def rank_options(
     if prefix := soft_prompt(model):
         questions = [replace(question, prompt=[*prefix, *question.prompt]) for question in questions]
     scores: list[list[float]] = [[0.0] * len(question.options) for question in questions]
-    family = family_of(model)
+    longest = max((len(q.prompt) + max(map(len, q.options)) for q in questions), default=0)
+    batching = family_of(model).batching_for(longest)
     with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
         if model.config.is_encoder_decoder:
             lengths = [len(q.prompt) + sum(map(len, q.options)) for q in questions]
@@ -98,16 +99,14 @@ def rank_options(
             def decode(group: Sequence[int]) -> None:
                 chosen = [questions[number] for number in group]
                 prompts, options = [q.prompt for q in chosen], [q.options for q in chosen]
-                scored = score_by_decoder(model, prompts, options, batching=family.batching)
+                scored = score_by_decoder(model, prompts, options, batching=batching)
                 for number, logprobs in zip(group, scored, strict=True):
                     scores[number] = logprobs
                 report(len(group))
 
-            _in_batches(
-                lengths, [0] * len(lengths), batch_tokens, decode, device=model.device, batching=family.batching
-            )
+            _in_batches(lengths, [0] * len(lengths), batch_tokens, decode, device=model.device, batching=batching)
         else:
-            work = _work(model, questions, batch_tokens, family.batching)
+            work = _work(model, questions, batch_tokens, batching)
             vocabulary = model.config.get_text_config().vocab_size
 
             def score(group: Sequence[int]) -> None:
@@ -119,7 +118,7 @@ def rank_options(
 
             lengths = [len(one.bundle.tokens) for one in work]
             logits = [4 * vocabulary * one.predictions for one in work]
-            _in_batches(lengths, logits, batch_tokens, score, device=model.device, batching=family.batching)
+            _in_batches(lengths, logits, batch_tokens, score, device=model.device, batching=batching)
     return [
         OptionScores(logprob=tuple(logprobs), tokens=tuple(map(len, question.options)), texts=tuple(question.texts))
         for question, logprobs in zip(questions, scores, strict=True)

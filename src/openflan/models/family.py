@@ -56,6 +56,14 @@ class Family:
     """Its class."""
     batching: Batching
     """The most that may share a forward."""
+    steady: int | None = None
+    """Tokens up to which a sequence does not care how long the longest beside it is; None where it never does."""
+
+    def batching_for(self, longest: int) -> Batching:
+        """The most that may share a forward where the longest sequence has so many tokens."""
+        if self.batching in ("single", "equal") or self.steady is None or longest <= self.steady:
+            return self.batching
+        return "equal"
 
     @property
     def note(self) -> str:
@@ -80,7 +88,7 @@ def family_of(model: Any) -> Family:
     if known is None:
         with _quietly(inner):
             trial = _Halves(inner) if inner.config.is_encoder_decoder else _Decoder(inner)
-            known = Family(name=type(inner).__name__, batching=trial.batching())
+            known = Family(name=type(inner).__name__, batching=trial.batching(), steady=_steady(inner.config))
         vars(inner)[_KEPT] = known
     family: Family = known
     return family
@@ -118,6 +126,14 @@ def encoded(model: Any, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
     outputs = model.get_encoder()(input_ids=ids, attention_mask=real)
     states = type(outputs)(last_hidden_state=outputs.last_hidden_state)
     return {"input_ids": ids, "attention_mask": real, "encoder_outputs": states}
+
+
+def _steady(config: Any) -> int | None:
+    """Where all of a batch is rotated otherwise once one sequence is longer (LongRoPE's two sets of factors)."""
+    rope = getattr(config.get_text_config(), "rope_parameters", None) or {}
+    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))]  # some differ from layer to layer
+    sizes = [kind.get("original_max_position_embeddings") for kind in kinds if kind.get("rope_type") == "longrope"]
+    return min((int(size) for size in sizes if size is not None), default=None)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from openflan.errors import UserError
 from openflan.hashing import hash_integers
 from openflan.mixture.store import TokenStore
 from openflan.models.adapters import soft_prompt
-from openflan.models.batching import Batching, fill_rows, group_by_length
-from openflan.models.family import decoder_start, family_of
+from openflan.models.batching import fill_rows, group_by_length
+from openflan.models.family import Family, decoder_start, family_of
 from openflan.models.flat import can_be_flat
 from openflan.models.head_loss import Head
 from openflan.ranks import deal, everyones, rank, world
@@ -47,8 +47,8 @@ class Shape:
     """Ids of a soft prompt, which come before every input."""
     start_id: int | None = None
     """What the decoder of a model of two halves reads first; None for decoder-only models."""
-    batching: Batching = "padded"
-    """What may share a micro-batch."""
+    family: Family | None = None
+    """What may share a micro-batch; anything where it is None."""
 
     @classmethod
     def of(cls, model: Any) -> "Shape":
@@ -60,14 +60,15 @@ class Shape:
             head=Head.of(model),
             prefix=tuple(soft_prompt(model)),
             start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
-            batching=family.batching,
+            family=family,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
         """Examples cut into micro-batches of at most `tokens` tokens."""
-        if self.layout == "flat":
+        batching = self.family.batching_for(max(lengths)) if self.family is not None else "padded"
+        if self.layout == "flat" and batching != "equal":
             return fill_rows(lengths, padded_tokens=tokens)
-        return group_by_length(lengths, padded_tokens=tokens, batching=self.batching)
+        return group_by_length(lengths, padded_tokens=tokens, batching=batching)
 
     def collate(self, examples: Sequence[Example], device: torch.device) -> MicroBatch:
         """Examples as the model takes them."""
