@@ -153,7 +153,7 @@ def test_the_right_answer_is_right_in_every_script(name, language):
 
 
 @pytest.mark.parametrize("name", WORDS)
-@pytest.mark.parametrize("language", set(SENTENCES) - {"Vietnamese"})
+@pytest.mark.parametrize("language", sorted(set(SENTENCES) - {"Vietnamese"}))
 def test_part_of_the_answer_is_partly_right_in_every_script(name, language):
     right, _ = SENTENCES[language]
     pieces = right.split() if language not in NO_BLANKS else list(right)
