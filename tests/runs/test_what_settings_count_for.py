@@ -94,6 +94,7 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "evaluation.beams": (2, {}),
     "evaluation.generate": (True, {}),
     "evaluation.engine": ("vllm", {}),
+    "evaluation.ends": ("never", {}),
     "evaluation.bootstrap": (200, {}),
     "seeds": ([0, 1], {}),
 }
