@@ -128,7 +128,11 @@ class TasksPart(Part):
     """What to do about tasks whose rows must be fetched by hand and are not there: `leave_out` goes on without them."""
 
     def spelt_out(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Names with those of the sets written out."""
+        """Names with those of the sets written out.
+
+        Args:
+            names: of tasks, clusters or sets (`tasks.sets`).
+        """
         return tuple(word for name in names for word in self.sets.get(name, (name,)))
 
 
