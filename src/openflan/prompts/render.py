@@ -13,21 +13,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Final, Literal
 
-from jinja2 import Template as Compiled
-from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
-
-from openflan.errors import UserError, did_you_mean
+from openflan.errors import UserError
 from openflan.prompts.options import RowAnswer, drawn_block, find_answer, options_block
-from openflan.prompts.sandbox import CONDITIONS, LONGEST, SANDBOX, metered, unfit
+from openflan.prompts.running import (
+    check_text,
+    condition_text,
+    failure_of,
+    names_in,
+    reaches,
+    render_text,
+    run_template,
+    stands_alone,
+)
+from openflan.prompts.sandbox import SANDBOX
 from openflan.prompts.styles import bare_text, label_fields
 from openflan.prompts.values import UnfitValueError, faulty_places
 from openflan.prompts.whole import WholeTemplates, unfit_whole, used_fields
 from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import Entry
-from openflan.tasks.columns import may_be_null, strings_in
+from openflan.tasks.columns import may_be_null
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import RESERVED, FewShot, Template
 
@@ -87,7 +93,7 @@ class TaskRenderer:
         if self.spec.baseline is not None:
             self._check_template(BASELINE, self.spec.baseline, known)
         for text in self.spec.answer.options or ():
-            self._check(text, {*self.spec.names, "row"}, f"{self._path}, answer.options")
+            check_text(text, {*self.spec.names, "row"}, self.spec, where=f"{self._path}, answer.options")
         self._last: tuple[SourceRow, RowAnswer] | None = None
         self._by_label: dict[tuple[TemplateId | None, type, Any], RowAnswer] = {}
         self._whole = WholeTemplates(self.spec) if self.spec.answer.by_template is not None else None
@@ -127,14 +133,14 @@ class TaskRenderer:
 
         def render(text: str) -> str | None:
             try:
-                return _run(text, {**SANDBOX.globals, **row.fields, "row": row.fields})
+                return run_template(text, {**SANDBOX.globals, **row.fields, "row": row.fields})
             except UnfitValueError as fault:
-                empty = [place for place, what in _faults(row, _names(text)) if what == str(fault) == "is null"]
+                empty = [place for place, what in _faults(row, names_in(text)) if what == str(fault) == "is null"]
                 if empty and all(may_be_null(self.spec.columns, place) for place in empty):
                     return None
-                raise self._value_error(fault, row, _names(text), "answer.options") from None
+                raise self._value_error(fault, row, names_in(text), "answer.options") from None
             except Exception as error:  # a stranger's template may fail in any way
-                raise _failure(error, f"{row.place}, answer.options") from None
+                raise failure_of(error, f"{row.place}, answer.options") from None
 
         answer = find_answer(part, row.fields, render, where=self._place(row), columns=self.spec.columns)
         if own is None:
@@ -200,8 +206,10 @@ class TaskRenderer:
             elif self._whole is not None and number != BASELINE:
                 text = self._whole.input(row, number)
             else:
-                text = _run(template.input, context).strip()
-            target = (answer.text if template.target == _JUST_THE_ANSWER else _run(template.target, context)).strip()
+                text = run_template(template.input, context).strip()
+            target = (
+                answer.text if template.target == _JUST_THE_ANSWER else run_template(template.target, context)
+            ).strip()
         if marked and block.strip() not in text:
             raise UserError(
                 f"the answer would be {answer.text!r}, or {answer.options[answer.index]!r}, but the input has no list"
@@ -233,14 +241,14 @@ class TaskRenderer:
         except UnfitValueError as fault:
             raise self._value_error(fault, row, self._read(number), self._named(number)) from None
         except Exception as error:
-            raise _failure(error, f"{self.where(number)}, row {row.index + 1}") from None
+            raise failure_of(error, f"{self.where(number)}, row {row.index + 1}") from None
 
     def _read(self, number: TemplateId) -> AbstractSet[str]:
         """Names that a template reads from the row."""
         template = self.template(number)
         if template.whole is not None:
             return {*used_fields(template.whole), *used_fields(template.choices or "")}
-        return _names(template.input) | _names(template.target)
+        return names_in(template.input) | names_in(template.target)
 
     def _whole_fits(self, row: SourceRow, number: int) -> bool:
         assert self._whole is not None
@@ -265,7 +273,7 @@ class TaskRenderer:
             fields[field] = keys[others[0]] if keys is not None else others[0]
         changed = {**context, **fields, "row": fields, "answer": answer.options[others[0]]}
         text, where = self.template(number).input, self.where(number)
-        return _render(text, context, where) != _render(text, changed | {"options": context["options"]}, where)
+        return render_text(text, context, where) != render_text(text, changed | {"options": context["options"]}, where)
 
     def where(self, number: TemplateId) -> str:
         """A template's place in the words of an error."""
@@ -283,12 +291,12 @@ class TaskRenderer:
 
     def _lists_options(self, number: TemplateId, style: StylePart) -> bool:
         """Whether a template has the option list in it."""
-        shown = style.form != "instruction" or "options" in _names(self.template(number).input)
+        shown = style.form != "instruction" or "options" in names_in(self.template(number).input)
         return shown and self.spec.is_classification
 
     def _bare(self, row: SourceRow, number: TemplateId, block: str, style: StylePart) -> str:
         """The input without an instruction, or with the names of cluster and dataset for one."""
-        text = bare_text(self.spec, row.fields, _names(self.template(number).text))
+        text = bare_text(self.spec, row.fields, names_in(self.template(number).text))
         if style.form == "dataset-name":
             kind = (self.spec.subcluster or self.spec.cluster).replace("_", " ")
             text = f"[{kind}: {self.spec.dataset or self.spec.name}] {text}"
@@ -300,9 +308,9 @@ class TaskRenderer:
         answer = self.answer(row, number)
         context = self._context(row, answer, options_block(answer.options))
         try:
-            text = _run(_condition(self.template(number).when), context, gated=False)
+            text = run_template(condition_text(self.template(number).when), context, gated=False)
         except Exception as error:  # a stranger's template may fail in any way
-            raise _failure(error, self.where(number)) from None
+            raise failure_of(error, self.where(number)) from None
         return text.strip().lower() not in ("", "false", "0", "none")
 
     def _renamed(self, row: SourceRow, answer: RowAnswer, names: tuple[str, ...]) -> RowAnswer:
@@ -352,8 +360,8 @@ class TaskRenderer:
                         f"a template may not do that: {why}", where=self.where(number), how="write it without"
                     )
             return
-        for text in (template.input, template.target, _condition(template.when), *(template.options or ())):
-            self._check(text, known, self.where(number))
+        for text in (template.input, template.target, condition_text(template.when), *(template.options or ())):
+            check_text(text, known, self.spec, where=self.where(number))
         if template.options is not None and not self.spec.is_classification:
             raise UserError("has options, but the task has none", where=self.where(number), how="add answer.options")
         for text in (template.input, template.target):
@@ -372,110 +380,18 @@ class TaskRenderer:
         """
         about = self.spec.answer
         same = {"answer": about.field, "options": about.options_field, "option_list": about.options_field}
-        for name in sorted(_names(text).intersection(RESERVED, self.spec.names)):
+        for name in sorted(names_in(text).intersection(RESERVED, self.spec.names)):
             if name == "row":
-                if _stands_alone(text, name):
+                if stands_alone(text, name):
                     return name
             elif name == "answer" and text == _JUST_THE_ANSWER and not template.inverted:
                 continue  # a target is the answer, unless the template is turned around
-            elif name != (same[name] or "").partition(".")[0] and not _reaches(template.input + template.target, name):
+            elif name != (same[name] or "").partition(".")[0] and not reaches(template.input + template.target, name):
                 return name
         return None
-
-    def _check(self, text: str, known: set[str], where: str) -> None:
-        try:
-            tree = SANDBOX.parse(text)
-            used = meta.find_undeclared_variables(tree) - set(SANDBOX.globals)
-        except TemplateSyntaxError as error:
-            raise UserError(f"not valid Jinja: {error.message}", where=where, how="mend the template") from None
-        if why := unfit(tree):
-            raise UserError(f"a template may not do that: {why}", where=where, how="write it without")
-        if unknown := sorted(used - known):
-            hint = did_you_mean(unknown[0], known) or f"declared are {', '.join(self.spec.names)}"
-            raise UserError(f"'{unknown[0]}' is no field of task '{self.spec.name}'", where=where, how=hint)
-
-
-def _condition(when: str | None) -> str:
-    """A `when` as template text; a bare expression may stand without braces."""
-    return "" if when is None else when if "{" in when else "{{" + when + "}}"
-
-
-@cache
-def _names(text: str) -> frozenset[str]:
-    """Names that a template reads."""
-    return frozenset(meta.find_undeclared_variables(SANDBOX.parse(text)))
-
-
-def _stands_alone(text: str, name: str) -> bool:
-    """Whether a template uses a name otherwise than for what is in it (`row.text`, `row["text"]`)."""
-    tree = SANDBOX.parse(text)
-    uses = sum(one.name == name for one in tree.find_all(nodes.Name))
-    into: tuple[type[nodes.Getattr | nodes.Getitem], ...] = (nodes.Getattr, nodes.Getitem)
-    steps = [one for one in tree.find_all(into) if getattr(one, "node", None) == nodes.Name(name, "load")]
-    return bool(uses > len(steps))
-
-
-def _reaches(text: str, column: str) -> bool:
-    """Whether a template reads a column through the row."""
-    tree, row = SANDBOX.parse(text), nodes.Name("row", "load")
-    ways = (nodes.Getattr(row, column, "load"), nodes.Getitem(row, nodes.Const(column), "load"))
-    return any(one in ways for one in tree.find_all(nodes.Expr))
 
 
 def _faults(row: SourceRow, names: AbstractSet[str]) -> list[tuple[str, str]]:
     """The places that templates may read by some names and whose values may not stand in a prompt."""
     read = row.fields if "row" in names else {name: value for name, value in row.fields.items() if name in names}
     return list(faulty_places(read, ""))
-
-
-@cache
-def _compiled(text: str, gated: bool) -> tuple[Compiled, bool]:
-    """A template and whether it loops."""
-    sandbox = SANDBOX if gated else CONDITIONS
-    return sandbox.from_string(text), next(sandbox.parse(text).find_all(nodes.For), None) is not None
-
-
-def _run(text: str, context: Mapping[str, Any], *, gated: bool = True) -> str:
-    """The text that a template makes of a context that holds the sandbox's globals and the row too."""
-    template, loops = _compiled(text, gated)
-    parts = template.root_render_func(template.new_context(context, shared=True))  # type: ignore[arg-type]
-    if not loops:
-        whole = "".join(parts)
-        size = len(whole)
-    else:
-        pieces: list[str] = []
-        size, limit = 0, LONGEST
-        with metered():
-            for part in parts:
-                pieces.append(part)
-                size += len(part)
-                if size > limit:
-                    limit = _longest(context)
-                    if size > limit:
-                        break
-        whole = "".join(pieces)
-    if size > LONGEST and size > _longest(context):
-        raise OverflowError
-    return whole
-
-
-def _longest(context: Mapping[str, Any]) -> int:
-    """Characters that a template may make of a row: those of the row, and some."""
-    return LONGEST + sum(map(len, strings_in(context["row"])))
-
-
-def _render(text: str, context: Mapping[str, Any], where: str) -> str:
-    try:
-        return _run(text, {**SANDBOX.globals, **context})
-    except Exception as error:  # a stranger's template may fail in any way
-        raise _failure(error, where) from None
-
-
-def _failure(error: Exception, where: str) -> UserError:
-    if isinstance(error, OverflowError):
-        return UserError(
-            f"renders to over {LONGEST:,} characters more than the row has", where=where, how="shorten the template"
-        )
-    if isinstance(error, UndefinedError):
-        return UserError(f"{error.message}", where=where, how="the row lacks that field")
-    return UserError(f"fails: {error}", where=where, how="mend the template")
