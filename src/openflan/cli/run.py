@@ -101,7 +101,7 @@ def print_verdict(results: dict[str, Any], folder: Path) -> None:
         console.print(table)
         console.print()
     console.print(results["verdict"]["sentence"], style="bold", highlight=False)
-    for finding in filter(None, (results["certificate"], results["freshness"])):
+    for finding in filter(None, (results["left_out"], results["certificate"], results["freshness"])):
         console.print(finding, highlight=False, soft_wrap=True)
     console.print(f"results  {folder / 'results.json'}", highlight=False, soft_wrap=True)
     console.print(f"report   {folder / 'report.html'}", highlight=False, soft_wrap=True)

@@ -3,13 +3,14 @@
 Every task is asked under each of its templates that asks for the answer (inverted ones do not). Rows are drawn by a
 hash of their content, so a limit of n keeps the same rows for every model and every order of the file. A few
 validation rows are asked too; they only say which template is best, whose test score is then told beside the mean
-(Wei et al. 2022, section 3). An untuned model can be asked the task's baseline as well, a text to continue.
+(Wei et al. 2022, section 3). An untuned model can be asked the task's baseline as well, a text to continue. A drawn
+row that can't be rendered stops all, or is left out under every template and counted; no other takes its place.
 
 Invariant: the same prompts for the same task, rows and settings. Cost: rendering, 20 µs a prompt.
 Rejected: one template a task, which measures the wording as much as the model.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,8 @@ class Asked:
     """Rows that choose a template."""
     baseline: Sequence[Prompt] = ()
     """Test rows as texts to continue."""
+    left_out: int = 0
+    """Drawn test and validation rows that could not be rendered."""
 
     @cached_property
     def everything(self) -> list[tuple[Prompt, str]]:
@@ -95,26 +98,34 @@ def ask_prompts(
     role: Role = "test",
     templates: Iterable[TemplateId] | None = None,
     style: StylePart | None = None,
+    faulty: set[int] | None = None,
 ) -> list[Prompt]:
     """The prompts that measure a task: every drawn row under every fitting template.
 
     Args:
         templates: numbers of the templates to use; by default all that ask for the answer.
         style: another style than the encoder's.
+        faulty: rows that can't be rendered are left out and their places put here; None: they raise.
 
     Raises:
-        UserError: rows or templates of the task are at fault, or solved examples are wanted and it has no rows to take
-            them from.
+        UserError: rows (with `faulty`, all of them) or templates of the task are at fault, or solved examples are
+            wanted and it has no rows to take them from.
     """
     style = encoder.part if style is None else style
     renderer = TaskRenderer(entry, style=style)
     wanted = set(usable_templates(entry) if templates is None else templates)
-    questions = [
-        _question(renderer, row, number, style)
-        for row in draw_rows(load_rows(entry, role, data=data), limit)
-        for number in (*renderer.asking(row), BASELINE)
-        if number in wanted
-    ]
+    questions: list[FewShotQuestion] = []
+    fault: UserError | None = None
+    for row in draw_rows(load_rows(entry, role, data=data), limit):
+        try:
+            questions += _questions(renderer, row, wanted, style)
+        except UserError as error:
+            if faulty is None:
+                raise
+            fault = fault or error
+            faulty.add(row.index)
+    if not questions and fault is not None:
+        raise fault
     if not questions:
         raise UserError(
             f"no template of '{entry.spec.name}' fits any of its {role} rows",
@@ -130,14 +141,24 @@ def ask_prompts(
         count=encoder.lengths,
         budget=part.exemplar_budget - encoder.frame.around,
         separator=part.separator,
+        skip=faulty is not None,
     )
     return [prompt for prompt, _ in solved.add(questions)]
 
 
-def _question(renderer: TaskRenderer, row: SourceRow, number: TemplateId, style: StylePart) -> FewShotQuestion:
-    key = question_key(row, number)
-    prompt = renderer.render(row, number, key=key)
-    return FewShotQuestion(row=row, prompt=prompt, style=style, shots=choose_shots(style, key), key=key)
+def _questions(
+    renderer: TaskRenderer, row: SourceRow, wanted: Collection[TemplateId], style: StylePart
+) -> list[FewShotQuestion]:
+    """A row under every wanted template that fits it."""
+    questions = []
+    numbers: tuple[TemplateId, ...] = (*renderer.asking(row), BASELINE)
+    for number in numbers:
+        if number in wanted:
+            key = question_key(row, number)
+            prompt = renderer.render(row, number, key=key)
+            shots = choose_shots(style, key)
+            questions.append(FewShotQuestion(row=row, prompt=prompt, style=style, shots=shots, key=key))
+    return questions
 
 
 def _solved_rows(entry: Entry, data: Path | None) -> list[SourceRow]:
@@ -148,11 +169,20 @@ def _solved_rows(entry: Entry, data: Path | None) -> list[SourceRow]:
     return load_rows(entry, "train", data=data, limit=_SOLVED_ROWS)
 
 
-def ask_task(entry: Entry, encoder: TextEncoder, part: EvaluationPart, *, limit: int, data: Path | None) -> Asked:
+def ask_task(
+    entry: Entry,
+    encoder: TextEncoder,
+    part: EvaluationPart,
+    *,
+    limit: int,
+    data: Path | None,
+    skip_faulty: bool = False,
+) -> Asked:
     """All that a task asks under an evaluation's settings.
 
     Args:
         limit: test rows; of the validation rows `part.validation_rows`, but no more than of these.
+        skip_faulty: leave out rows that can't be rendered, instead of raising.
 
     Raises:
         UserError: rows or templates of the task are at fault.
@@ -165,14 +195,23 @@ def ask_task(entry: Entry, encoder: TextEncoder, part: EvaluationPart, *, limit:
     if not chooses or not has_rows(entry, "validation", data=data):
         chooses = 0
 
-    def ask(count: int, role: Role, numbers: Sequence[TemplateId]) -> list[Prompt]:
-        return ask_prompts(entry, encoder, limit=count, data=data, role=role, templates=numbers, style=style)
+    faulty: dict[Role, set[int]] = {"test": set(), "validation": set()}
 
+    def ask(count: int, role: Role, numbers: Sequence[TemplateId]) -> list[Prompt]:
+        skipped = faulty[role] if skip_faulty else None
+        return ask_prompts(
+            entry, encoder, limit=count, data=data, role=role, templates=numbers, style=style, faulty=skipped
+        )
+
+    test = ask(limit, "test", templates)
+    validation = ask(chooses, "validation", templates) if chooses else []
+    baseline = ask(limit, "test", [BASELINE]) if part.baseline and entry.spec.baseline is not None else []
     return Asked(
         entry=entry,
-        test=ask(limit, "test", templates),
-        validation=ask(chooses, "validation", templates) if chooses else (),
-        baseline=ask(limit, "test", [BASELINE]) if part.baseline and entry.spec.baseline is not None else (),
+        test=[prompt for prompt in test if prompt.row not in faulty["test"]],
+        validation=validation,
+        baseline=[prompt for prompt in baseline if prompt.row not in faulty["test"]],
+        left_out=sum(map(len, faulty.values())),
     )
 
 

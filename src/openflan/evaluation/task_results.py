@@ -111,6 +111,8 @@ class TaskResult(Record):
     """`asked` where the model's tuning set is not known."""
     metric: str
     n_rows: int
+    rows_left_out: int = 0
+    """Test and validation rows that could not be rendered (`mixture.faulty_rows: skip`)."""
     chance: float
     majority: float
     models: dict[str, TemplateSpread]

@@ -268,8 +268,9 @@ class MixturePart(MixingRule):
     what is nearly the same besides, by `similarity`."""
     similarity: Annotated[float, MIXTURE] = Field(default=0.7, gt=0, le=1)
     """With `near_duplicates`: from which share of common word pairs on two texts are nearly the same."""
-    faulty_rows: Annotated[Literal["fail", "skip"], MIXTURE] = "fail"
-    """What happens where a row can't be rendered: stop and name it, or leave it out and count it."""
+    faulty_rows: Annotated[Literal["fail", "skip"], PROMPTS] = "fail"
+    """What happens where a row, tuned or measured on, can't be rendered: stop and name it, or leave it out and count
+    it."""
 
 
 class OptimizerPart(Part):

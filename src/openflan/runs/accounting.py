@@ -14,7 +14,7 @@ from openflan.evaluation.task_results import task_results
 from openflan.machine import machine_facts, version_facts
 from openflan.mixture.certificate import LeakCertificate
 from openflan.mixture.ledger import Ledger
-from openflan.runs.results import SCHEMA, Results, StageCost, Verdict
+from openflan.runs.results import SCHEMA, Results, StageCost, Verdict, left_out_words
 from openflan.runs.stages import UNTUNED, Stage, StageKind, tuned_name
 from openflan.runs.stored import StoredRun
 from openflan.runs.verdicts import cluster_verdicts, verdict_sentence
@@ -60,6 +60,8 @@ def account_for(run: StoredRun) -> Accounted:
     manifests = {stage: run.manifest(stage) or {} for stage in stages}
     costs = {stage.place: _cost(stage, manifest, ledger, metrics) for stage, manifest in manifests.items()}
     formats = [manifest.get("format", "") for stage, manifest in manifests.items() if stage.model == UNTUNED]
+    left_out = {task: count for manifest in manifests.values() for task, count in manifest.get("left_out", {}).items()}
+    tasks = task_results(matrices, roles, certificate.measured_in_tuning, untuned=UNTUNED, samples=part.bootstrap)
     results = Results(
         schema_version=SCHEMA,
         name=run.recipe.name,
@@ -67,7 +69,7 @@ def account_for(run: StoredRun) -> Accounted:
         recipe=run.recipe.model_dump(mode="json"),
         seeds=list(run.recipe.seeds),
         verdict=Verdict(held_out=held_out, seen=seen, sentence=verdict_sentence(held_out)),
-        tasks=task_results(matrices, roles, certificate.measured_in_tuning, untuned=UNTUNED, samples=part.bootstrap),
+        tasks=[task.model_copy(update={"rows_left_out": left_out.get(task.task, 0)}) for task in tasks],
         held_out_clusters=list(plan.division.clusters),
         tuned_tasks=[entry.spec.name for entry in plan.division.tuned],
         wall_seconds={place: cost.seconds for place, cost in costs.items()},
@@ -78,6 +80,7 @@ def account_for(run: StoredRun) -> Accounted:
         certificate=certificate.verdict,
         freshness=certificate.freshness,
         fresh=certificate.fresh if certificate.seen else None,
+        left_out=left_out_words(left_out),
         errata=sorted(plan.errata),
         family=next((str(manifest["family"]) for manifest in manifests.values() if manifest.get("family")), ""),
         format=str(formats[0]),

@@ -32,6 +32,7 @@ class Materials:
         self._run = run
         self._plan = run.plan
         self._checked = False
+        self._skips = self._plan.recipe.mixture.faulty_rows == "skip"
 
     def current(self) -> "Materials":
         """These, or others where the mixture that is there by now is in another text format: it is what counts."""
@@ -58,11 +59,12 @@ class Materials:
         """What `training.evaluate_tasks` ask."""
         from openflan.evaluation.protocol import Asked, ask_prompts
 
-        rows = self._plan.recipe.training.evaluate_rows
-        return [
-            Asked(entry=entry, test=ask_prompts(entry, self.encoder, limit=rows, data=self._plan.data, role=role))
-            for entry, role in self._plan.looked_at
-        ]
+        rows, looks = self._plan.recipe.training.evaluate_rows, []
+        for entry, role in self._plan.looked_at:
+            faulty: set[int] | None = set() if self._skips else None
+            test = ask_prompts(entry, self.encoder, limit=rows, data=self._plan.data, role=role, faulty=faulty)
+            looks.append(Asked(entry=entry, test=test, left_out=len(faulty or ())))
+        return looks
 
     @cached_property
     def questions(self) -> "list[Asked]":
@@ -73,7 +75,10 @@ class Materials:
         fresh = part.model_copy(update={"validation_rows": 0, "baseline": False})
         chosen = [(entry, part, part.rows) for entry in self._plan.measured_held_out]
         chosen += [(entry, fresh, part.seen_rows) for entry in self._plan.measured_seen]
-        return [ask_task(entry, self.encoder, asks, limit=limit, data=self._plan.data) for entry, asks, limit in chosen]
+        return [
+            ask_task(entry, self.encoder, asks, limit=limit, data=self._plan.data, skip_faulty=self._skips)
+            for entry, asks, limit in chosen
+        ]
 
     @cached_property
     def questions_to_tuned(self) -> "list[Asked]":
@@ -164,6 +169,7 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
     from openflan.mixture.certificate import read_certificate
     from openflan.mixture.store import TokenStore
     from openflan.models.load import load_model, pick_device
+    from openflan.runs.results import left_out_words
     from openflan.training.handover import Provenance, make_trainable, save_model
     from openflan.training.loop import tune
 
@@ -182,6 +188,8 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
         note += f"  waited {line.waited / line.seconds:.0%}" if line.waited > 0.05 * line.seconds else ""
         making.tell("progress", done=line.step, total=part.steps, unit="steps", note=note)
 
+    if note := left_out_words({asked.entry.spec.name: asked.left_out for asked in making.materials.looks}):
+        making.tell("note", note=note)
     progress = tune(
         tuned.model,
         store,
@@ -246,8 +254,9 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
     if share := undecided_share(answers):
         doubt = f"{share:.0%} of the ranked answers are to options of which one begins another; it is unknown how this"
         making.tell("note", note=f"{doubt} model ends an answer, so they are told apart without their ends")
+    left_out = {asked.entry.spec.name: asked.left_out for asked in making.materials.questions if asked.left_out}
     facts = {"prompts": len(answers), "format": encoder.fingerprint, "model": keep.model}
-    return facts | ({"family": note} if note else {})
+    return facts | ({"family": note} if note else {}) | ({"left_out": left_out} if left_out else {})
 
 
 MAKERS: Mapping[StageKind, Callable[[Making, Stage, Path], dict[str, Any]]] = {

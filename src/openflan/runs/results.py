@@ -6,6 +6,7 @@ The verdict compares the untuned model with the tuned ones (mean over seeds, and
 Invariant: written whole, and read by whoever needs it, by the two functions here.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from openflan.records import Record
 from openflan.runs.stages import RunPlaces
 from openflan.stage import write_atomically
 
-__all__ = ["SCHEMA", "ClusterVerdict", "Results", "SeedVerdict", "StageCost", "Verdict"]
+__all__ = ["SCHEMA", "ClusterVerdict", "Results", "SeedVerdict", "StageCost", "Verdict", "left_out_words"]
 
 SCHEMA = 4
 """Version of the results schema; raised when a key changes its meaning or goes."""
@@ -117,6 +118,8 @@ class Results(Record):
     """Its finding on the tuned tasks' test rows, held against their own training rows; empty where none is measured."""
     fresh: bool | None = None
     """Whether all of them could be compared and none stands in training rows; None where none is measured."""
+    left_out: str = ""
+    """Which measured tasks lost rows that can't be rendered (`mixture.faulty_rows: skip`); empty where none did."""
     errata: list[str] = []
     """Switches that were on: where the run does as the authors' released code."""
     family: str = ""
@@ -147,3 +150,9 @@ class Results(Record):
 
     def __repr__(self) -> str:
         return f"Results({self.name!r}: {self.verdict.sentence})"
+
+
+def left_out_words(rows: Mapping[str, int]) -> str:
+    """How many measured rows of which tasks were left out, in a sentence; empty where none was."""
+    counts = [f"{task} ({count:,})" for task, count in rows.items() if count]
+    return f"Rows that can't be rendered were left out and not measured on: {', '.join(counts)}." if counts else ""
