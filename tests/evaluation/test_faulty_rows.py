@@ -39,7 +39,7 @@ def recipe_with(tmp_path, my_tasks, tiny_llama):
 
 
 def test_faulty_test_rows_are_left_out_and_counted(recipe_with, tmp_path):
-    recipe = recipe_with({2: LABEL, 5: HALF, 7: LABEL}, faulty_rows="skip")
+    recipe = recipe_with({2: LABEL, 5: HALF, 7: NULL}, faulty_rows="skip")
     run = Run(recipe, runs=tmp_path / "runs")
     folder = run.work().folder
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def test_faulty_test_rows_are_left_out_and_counted(recipe_with, tmp_path):
     assert (tasks["does_it_follow"]["rows_left_out"], tasks["does_it_follow"]["n_rows"]) == (3, 9)
     assert tasks["same_meaning"]["rows_left_out"] == 0
     assert "does_it_follow (3)" in results["left_out"]
-    assert results["left_out"] in (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
+    assert results["left_out"] in (folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("fault", [NULL, LABEL, HALF])
@@ -62,3 +62,13 @@ def test_a_task_of_faulty_rows_alone_is_refused_by_the_first(recipe_with, tmp_pa
     recipe = recipe_with(dict.fromkeys(range(12), LABEL), faulty_rows="skip")
     with pytest.raises(UserError, match=r"does_it_follow-test\.jsonl.*row 1\b"):
         Run(recipe, runs=tmp_path / "runs").work("mixture")
+
+
+def test_training_rows_that_break_the_contract_are_left_out_and_counted(recipe_with, tmp_path):
+    recipe = recipe_with({}, faulty_rows="skip")
+    path = tmp_path / "tasks" / "rows" / "cafe_review-train.jsonl"
+    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text(json.dumps({**json.loads(first), "text": None}) + "\n" + "".join(others), encoding="utf-8")
+    folder = Run(recipe, runs=tmp_path / "runs").work("mixture").folder
+    ledger = json.loads((folder / "mixture" / "ledger.json").read_text(encoding="utf-8"))["tasks"]
+    assert (ledger["cafe_review"]["broken"], ledger["cafe_review"]["rows"]) == (1, 39)

@@ -44,7 +44,7 @@ class Asked:
     baseline: Sequence[Prompt] = ()
     """Test rows as texts to continue."""
     left_out: int = 0
-    """Drawn test and validation rows that could not be rendered."""
+    """Test and validation rows that break the task's contract, and drawn ones that could not be rendered."""
 
     @cached_property
     def everything(self) -> list[tuple[Prompt, str]]:
@@ -105,7 +105,8 @@ def ask_prompts(
     Args:
         templates: numbers of the templates to use; by default all that ask for the answer.
         style: another style than the encoder's.
-        faulty: rows that can't be rendered are left out and their places put here; None: they raise.
+        faulty: rows that break the task's contract or can't be rendered are left out and their places put here;
+            None: they raise.
 
     Raises:
         UserError: rows (with `faulty`, all of them) or templates of the task are at fault, or solved examples are
@@ -116,7 +117,7 @@ def ask_prompts(
     wanted = set(usable_templates(entry) if templates is None else templates)
     questions: list[FewShotQuestion] = []
     fault: UserError | None = None
-    for row in draw_rows(load_rows(entry, role, data=data), limit):
+    for row in draw_rows(load_rows(entry, role, data=data, faulty=faulty), limit):
         try:
             questions += _questions(renderer, row, wanted, style)
         except UserError as error:
@@ -137,7 +138,7 @@ def ask_prompts(
     part = encoder.part
     solved = ExemplarMaker(
         renderer,
-        _solved_rows(entry, data),
+        _solved_rows(entry, data, faulty=None if faulty is None else set()),
         count=encoder.lengths,
         budget=part.exemplar_budget - encoder.frame.around,
         separator=part.separator,
@@ -161,12 +162,12 @@ def _questions(
     return questions
 
 
-def _solved_rows(entry: Entry, data: Path | None) -> list[SourceRow]:
+def _solved_rows(entry: Entry, data: Path | None, *, faulty: set[int] | None) -> list[SourceRow]:
     """Rows that solved examples are taken from: training rows, as in the paper (section 4.4)."""
     if "train" not in entry.spec.splits:
         how = "leave it out of evaluation.tasks, or set prompts.shots=0"
         raise UserError(f"'{entry.spec.name}' has no training rows for solved examples", where="prompts.shots", how=how)
-    return load_rows(entry, "train", data=data, limit=_SOLVED_ROWS)
+    return load_rows(entry, "train", data=data, limit=_SOLVED_ROWS, faulty=faulty)
 
 
 def ask_task(

@@ -112,7 +112,7 @@ class TaskResult(Record):
     metric: str
     n_rows: int
     rows_left_out: int = 0
-    """Test and validation rows that could not be rendered (`mixture.faulty_rows: skip`)."""
+    """Test and validation rows that were at fault (`mixture.faulty_rows: skip`)."""
     chance: float
     majority: float
     models: dict[str, TemplateSpread]

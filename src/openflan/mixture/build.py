@@ -79,7 +79,8 @@ def build_mixture(
     """
     recipe = mixing.recipe
     with _no_collection(), open_engine(engine, mixing.work, workers=workers) as pieces:
-        rows = {entry.spec.name: usable_rows(mixing.work, entry.spec.name) for entry in mixing.division.tuned}
+        broken: dict[str, set[int]] = {entry.spec.name: set() for entry in mixing.division.tuned}
+        rows = {name: usable_rows(mixing.work, name, faulty) for name, faulty in broken.items()}
         certificate = check_mixture(
             recipe.mixture,
             [(entry, rows[entry.spec.name]) for entry in mixing.division.tuned],
@@ -97,7 +98,7 @@ def build_mixture(
             folder=folder, work=mixing.work, rows=kept, draws=draws, siblings=siblings, engine=pieces, report=report
         )
         drawn = maker.write(seeds=recipe.seeds, steps=recipe.training.steps, capacity=recipe.training.tokens_per_batch)
-    ledger = _ledger(mixing, rows, kept, draws, drawn)
+    ledger = _ledger(mixing, rows, kept, draws, drawn, {name: len(faulty) for name, faulty in broken.items()})
     write_row_hashes(folder, maker.row_hashes)
     write_certificate(folder, certificate, key=mixing.key)
     write_lock(folder, _lock(mixing, maker.row_hashes, ledger))
@@ -132,6 +133,7 @@ def _ledger(
     kept: Mapping[str, Sequence[SourceRow]],
     draws: Mapping[str, int],
     drawn: Mapping[str, Mapping[int, Drawn]],
+    broken: Mapping[str, int],
 ) -> Ledger:
     """What went in: rows, rates and draws by task, and the settings that say how much."""
     recipe, total = mixing.recipe, sum(draws.values())
@@ -156,6 +158,7 @@ def _ledger(
                 commercial_use=specs[name].commercial_use,
                 rows=len(usable),
                 dropped=len(rows[name]) - len(usable),
+                broken=broken[name],
                 rate=draws[name] / total,
                 drawn={seed: of_seed.examples for seed, of_seed in drawn[name].items()},
                 tokens={seed: of_seed.tokens for seed, of_seed in drawn[name].items()},

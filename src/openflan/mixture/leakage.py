@@ -162,8 +162,10 @@ def check_mixture(
     Raises:
         UserError: rows of a task are at fault.
     """
+    skips = part.faulty_rows == "skip"
     held_out, own = (
-        [(entry, load_rows(entry, "test", data=data)) for entry in entries] for entries in (measured, seen)
+        [(entry, load_rows(entry, "test", data=data, faulty=set() if skips else None)) for entry in entries]
+        for entries in (measured, seen)
     )
     return check_leakage(
         tuned,

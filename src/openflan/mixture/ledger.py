@@ -63,6 +63,8 @@ class LedgerTask(Record):
     """Rows that could be drawn."""
     dropped: int
     """Rows that the leak check dropped."""
+    broken: int = 0
+    """Rows left out before because they break the task's contract (`mixture.faulty_rows: skip`)."""
     rate: float
     """Share of the examples."""
     drawn: dict[int, int]

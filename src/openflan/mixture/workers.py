@@ -87,10 +87,16 @@ class SomeRows(Sequence[SourceRow]):
         return self._rows[number]
 
 
-def usable_rows(work: MixWork, task: str) -> list[SourceRow]:
-    """A task's training rows, without those that the leak check dropped."""
+def usable_rows(work: MixWork, task: str, faulty: set[int] | None = None) -> list[SourceRow]:
+    """A task's training rows, without those that the leak check dropped.
+
+    Args:
+        faulty: under `mixture.faulty_rows: skip`, places of rows that break the task's contract are put here.
+    """
+    skips = work.mixture.faulty_rows == "skip"
+    faulty = None if not skips else set() if faulty is None else faulty
     entry, most = work.entries[task], work.mixture.rows_per_task
-    rows = load_rows(entry, "train", data=work.data, limit=most)
+    rows = load_rows(entry, "train", data=work.data, limit=most, faulty=faulty)
     rows = rows[: rows_to_draw(len(rows), entry.spec, most=most, errata=work.errata)]
     dropped = work.dropped.get(task, frozenset())
     return [row for row in rows if row.index not in dropped] if dropped else rows

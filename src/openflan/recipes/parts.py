@@ -269,8 +269,8 @@ class MixturePart(MixingRule):
     similarity: Annotated[float, MIXTURE] = Field(default=0.7, gt=0, le=1)
     """With `near_duplicates`: from which share of common word pairs on two texts are nearly the same."""
     faulty_rows: Annotated[Literal["fail", "skip"], PROMPTS] = "fail"
-    """What happens where a row, tuned or measured on, can't be rendered: stop and name it, or leave it out and count
-    it."""
+    """What happens where a row, tuned or measured on, breaks its task's contract or can't be rendered: stop and name
+    it, or leave it out and count it."""
 
 
 class OptimizerPart(Part):

@@ -119,7 +119,7 @@ class Results(Record):
     fresh: bool | None = None
     """Whether all of them could be compared and none stands in training rows; None where none is measured."""
     left_out: str = ""
-    """Which measured tasks lost rows that can't be rendered (`mixture.faulty_rows: skip`); empty where none did."""
+    """Which measured tasks lost faulty rows (`mixture.faulty_rows: skip`); empty where none did."""
     errata: list[str] = []
     """Switches that were on: where the run does as the authors' released code."""
     family: str = ""
@@ -155,4 +155,4 @@ class Results(Record):
 def left_out_words(rows: Mapping[str, int]) -> str:
     """How many measured rows of which tasks were left out, in a sentence; empty where none was."""
     counts = [f"{task} ({count:,})" for task, count in rows.items() if count]
-    return f"Rows that can't be rendered were left out and not measured on: {', '.join(counts)}." if counts else ""
+    return f"Faulty rows were left out and not measured on: {', '.join(counts)}." if counts else ""

@@ -124,27 +124,43 @@ def origin(entry: Entry, role: Role, *, data: Path | None = None) -> str:
     return "twin" if _is_twin(entry, path) else "folder of data"
 
 
-def load_rows(entry: Entry, role: Role, *, data: Path | None = None, limit: int | None = None) -> list[SourceRow]:
+def load_rows(
+    entry: Entry,
+    role: Role,
+    *,
+    data: Path | None = None,
+    limit: int | None = None,
+    faulty: set[int] | None = None,
+) -> list[SourceRow]:
     """The rows that a task uses for training, validation or test.
 
     Args:
         data: what `find_data` found: folders with `<task>/<split>.*` files, which stand in for the hub.
         limit: keep at most this many rows, the first ones.
+        faulty: rows that break the task's contract are left out and their places put here; None: they raise.
 
     Raises:
         UserError: a file, split or column is missing, a line is malformed, or no row is left.
     """
     spec = entry.spec
+    fault: UserError | None = None
     place, numbered = _numbered(entry, role, data)
     kept: list[SourceRow] = []
     for index, row in numbered:
-        cleaned = clean_row(entry, row, where=f"{place}, row {index + 1}")
+        try:
+            cleaned = clean_row(entry, row, where=f"{place}, row {index + 1}")
+        except UserError as error:
+            if faulty is None:
+                raise
+            fault = fault or error
+            faulty.add(index)
+            continue
         if cleaned is not None:
             kept.append(SourceRow(index=index, fields=cleaned, source=place))
             if limit is not None and len(kept) >= limit:
                 break
     if not kept:
-        raise UserError(
+        raise fault or UserError(
             f"no rows left in {spec.name}, split '{spec.splits[role]}'",
             where=place,
             how="check the file, the slice and the cleaning steps, or leave the task out",
