@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from openflan.prompts.values import as_text
 
-__all__ = ["CONDITIONS", "FILTERS", "LONGEST", "METHODS", "SANDBOX", "Sandbox", "metered", "unfit"]
+__all__ = ["CONDITIONS", "FILTERS", "LONGEST", "METHODS", "SANDBOX", "STATEMENTS", "Sandbox", "metered", "unfit"]
 
 LONGEST = 200_000
 """Characters that a template may add to a row's own."""
@@ -95,7 +95,7 @@ _OF_A_TEXT = ("capitalize", "lower", "title", "trim", "truncate", "upper", "word
 
 _LOOP = ("first", "index", "index0", "last", "length", "revindex", "revindex0")
 
-_STATEMENTS = (
+STATEMENTS = (
     nodes.Assign,
     nodes.AssignBlock,
     nodes.Block,
@@ -184,7 +184,7 @@ class _Gated(Sandbox):
 
 def unfit(tree: nodes.Template) -> str | None:
     """What a parsed template uses that none may, in words; None where it may run."""
-    for statement in tree.find_all(_STATEMENTS):
+    for statement in tree.find_all(STATEMENTS):
         return f"line {statement.lineno} uses {type(statement).__name__.lower()}"
     if any(loop.recursive for loop in tree.find_all(nodes.For)) or _depth(tree) > _DEEPEST:
         return f"loops more than {_DEEPEST} deep"

@@ -29,7 +29,7 @@ from jinja2.utils import Namespace
 from openflan.errors import UserError
 from openflan.hashing import hash_integer
 from openflan.prompts.options import RowAnswer
-from openflan.prompts.sandbox import FILTERS, LONGEST, METHODS, SANDBOX, Sandbox, metered
+from openflan.prompts.sandbox import FILTERS, LONGEST, METHODS, SANDBOX, STATEMENTS, Sandbox, metered
 from openflan.prompts.values import UnfitValueError, fault_of
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import TaskSpec
@@ -49,19 +49,7 @@ _LOOP = ("changed", "cycle", "depth", "depth0", "length", "nextitem", "previtem"
 _SHIELD = "\x00pipes\x00"
 _STORED, _JOINED = "stored value", "joined texts"
 """Filters that no template can name."""
-_STATEMENTS = (
-    nodes.Block,
-    nodes.CallBlock,
-    nodes.Extends,
-    nodes.FilterBlock,
-    nodes.FromImport,
-    nodes.Import,
-    nodes.Include,
-    nodes.Macro,
-    nodes.AssignBlock,
-    nodes.With,
-)
-
+_STATEMENTS = tuple(one for one in STATEMENTS if one is not nodes.Assign)
 _TOO_MUCH = f"works on a text or list of over {LONGEST:,} characters or cells"
 
 _budget: ContextVar[int] = ContextVar("budget", default=BUDGET)
