@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from openflan.prompts.whole import draws
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow
 
-ROWS = 200
+ROWS = 80
 ENOUGH = 8
 """Rows that both render, after which no more are made."""
 HOLES = ("undefined", "empty", "missing", "null", "lacks that field", "is not an option", "is none of", "options are")
@@ -134,9 +135,11 @@ def made_up(feature: Any, rng: random.Random, texts: list[str]) -> Any:
 def _several(feature: Any, size: int, rng: random.Random, texts: list[str]) -> list[Any]:
     """Values of which no two are alike, where that can be."""
     values: list[Any] = []
-    for _ in range(20 * size):
+    for _ in range(5 * size):
+        if len(values) == size:
+            break
         value = made_up(feature, rng, texts)
-        if len(values) < size and value not in values:
+        if value not in values:
             values.append(value)
     return values + [made_up(feature, rng, texts) for _ in range(size - len(values))]
 
@@ -208,6 +211,27 @@ class Tally:
         self.examples.setdefault(kind, []).append(what)
 
 
+@cache
+def _fits(renderer: TaskRenderer, index: int, text: str) -> tuple[SourceRow, list[int]] | UserError:
+    row = SourceRow(index=index, fields=json.loads(text))
+    try:
+        return row, renderer.applicable(row)
+    except UserError as error:
+        return error
+
+
+def fits(renderer: TaskRenderer, index: int, fields: Any) -> tuple[SourceRow, list[int]]:
+    """A row, and the templates that fit it, worked out once for all of a task's templates.
+
+    Raises:
+        UserError: the row is refused.
+    """
+    outcome = _fits(renderer, index, json.dumps(fields))
+    if isinstance(outcome, UserError):
+        raise outcome
+    return outcome
+
+
 def compare(
     reference: Promptsource, template: Any, renderer: TaskRenderer, number: int, rows: list[Any]
 ) -> Counter[str]:
@@ -218,9 +242,9 @@ def compare(
     for index, fields in enumerate(rows):
         if seen["equal"] >= ENOUGH:
             break
-        row = SourceRow(index=index, fields=json.loads(json.dumps(fields)))
         try:
-            prompts = [renderer.render(row, number) for _ in range(2)] if number in renderer.applicable(row) else []
+            row, fitting = fits(renderer, index, fields)
+            prompts = [renderer.render(row, number) for _ in range(2)] if number in fitting else []
             fault = ""
         except UserError as error:
             prompts, fault = [], str(error)
@@ -279,6 +303,7 @@ def main() -> None:
         tally.counts["refused"] += len(outcome.refused)
         for task in outcome.tasks:
             renderer = TaskRenderer(Entry(spec=task.spec, path=path, collection="mine"))
+            _fits.cache_clear()
             for number, name in enumerate(task.templates):
                 template = by_name[name].pop(0) if len(by_name[name]) > 1 else by_name[name][0]
                 tally.counts["imported"] += 1
