@@ -310,12 +310,8 @@ def main() -> None:
                 what = f"{path.parent.relative_to(asked.promptsource)}: {name}"
                 seen = compare(reference, template, renderer, number, rows)
                 tally.rows.update({k: n for k, n in seen.items() if not k.startswith("!")})
-                wrong = (
-                    seen["different"] + seen["theirs alone"] + seen["ours alone"] + seen["changes from call to call"]
-                )
-                kind = (
-                    "unlike on a row" if wrong else "equal on every row" if seen["equal"] else "no row that both render"
-                )
+                wrong = seen["different"] + seen["theirs alone"] + seen["changes from call to call"]
+                kind = "unlike on a row" if wrong else "equal on every row" if seen["equal"] else "no row to compare"
                 notes = [key for key in seen if key.startswith("!")]
                 tally.add(kind, f"{what} {notes[:1]}" if notes else what)
         print(path.parent.relative_to(asked.promptsource), file=sys.stderr)

@@ -254,6 +254,13 @@ class _Content:
     notes: tuple[str, ...] = ()
 
 
+def _could_be_labels(group: Sequence[_Read]) -> bool:
+    """Whether a choice reads like a label (a number, a truth value), or may, for the row writes it."""
+    rules = [one.asked.choices for one in group if one.asked is not None and one.asked.choices is not None]
+    texts = [text for rule in rules for text in rule.texts or ()]
+    return any("{" in text or re.fullmatch(r"-?[0-9.]+|true|false", text, re.IGNORECASE) for text in texts)
+
+
 def _content(group: Sequence[_Read]) -> _Content:
     """A task of templates that ask for one field."""
     first = group[0].asked
@@ -264,6 +271,8 @@ def _content(group: Sequence[_Read]) -> _Content:
         answer |= {"options": list(own)} if own is not None else {"options_field": first.choices.field}
         answer |= {"keys": list(first.keys)} if first.keys else {}
         answer |= {"keys_field": first.keys_field} if first.keys_field else {}
+    if own is not None and not first.keys and not first.keys_field and _could_be_labels(group):
+        answer["keys"] = list(range(len(own)))  # places, said outright
     templates = []
     for one in group:
         texts = one.asked.choices.texts if one.asked is not None and one.asked.choices is not None else own
