@@ -87,30 +87,29 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
     if not isinstance(dataset, str) or not isinstance(templates, dict) or not isinstance(subset, str | None):
         how = "give a templates.yaml with 'dataset:' and 'templates:'"
         raise UserError("no promptsource file", where=str(path), how=how)
-    read: list[_Read] = []
-    whole: list[_WholeRead] = []
-    refused: list[Refused] = []
-    for key, template in templates.items():
-        name = _name(template, key)
+    named = [(_name(template, key), template) for key, template in templates.items()]
+    read: list[tuple[_Read, Any]] = []
+    left: list[tuple[str, Any]] = []
+    for name, template in named:
         try:
-            read.append(_read(template, name))
+            read.append((_read(template, name), template))
         except UntranslatableError:
-            try:
-                whole.append(_read_whole(template, name))
-            except UntranslatableError as error:
-                refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
+            left.append((name, template))
     groups: dict[tuple[object, ...], list[_Read]] = {}
-    for one in read:
+    for one, _ in read:
         if one.asked is not None:
             groups.setdefault(one.asked.kind, []).append(one)
     ordered = sorted(groups.values(), key=len, reverse=True)
-    odd = [one for one in read if one.asked is None]
-    for template, name in [] if ordered else _named(templates):
-        if name in {one.name for one in odd}:  # no other template of the file says what the task is
-            try:
-                whole.append(_read_whole(template, name))
-            except UntranslatableError as error:
-                refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
+    odd = [one for one, _ in read if one.asked is None]
+    if not ordered:  # no other template of the file says what the task is
+        left += [(one.name, template) for one, template in read]
+    whole: list[_WholeRead] = []
+    refused: list[Refused] = []
+    for name, template in left:
+        try:
+            whole.append(_read_whole(template, name))
+        except UntranslatableError as error:
+            refused.append(Refused(what=f"{path}, template '{name}'", why=str(error)))
     contents = [_content(group + (odd if number == 0 else [])) for number, group in enumerate(ordered)]
     alike: dict[tuple[object, ...], list[_WholeRead]] = {}
     for each in whole:
@@ -125,10 +124,6 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
         for number, content in enumerate(contents, start=1)
     ]
     return ImportOutcome(tasks=tuple(tasks), refused=tuple(refused))
-
-
-def _named(templates: Mapping[Any, Any]) -> list[tuple[Any, str]]:
-    return [(template, _name(template, key)) for key, template in templates.items()]
 
 
 def _name(template: Any, key: object) -> str:
