@@ -64,6 +64,10 @@ if TYPE_CHECKING:
     from openflan.mixture.planning import Totals as Totals
     from openflan.mixture.tracing import Replayed as Replayed
     from openflan.mixture.tracing import Seen as Seen
+    from openflan.own.initialising import Initialised as Initialised
+    from openflan.own.initialising import OwnTask as OwnTask
+    from openflan.own.initialising import init_folder as init_folder
+    from openflan.own.questions import TableGuess as TableGuess
     from openflan.prompts.drafting import Draft as Draft
     from openflan.prompts.drafting import draft_task as draft_task
     from openflan.prompts.lint import Fault as Fault
@@ -156,6 +160,8 @@ _ROOMS = {
     "mixture.own_rows": "OwnRows own_rows",
     "mixture.planning": "ClusterPlan Concern MixPlan Speed TaskPlan Totals",
     "mixture.tracing": "Replayed Seen",
+    "own.initialising": "Initialised OwnTask init_folder",
+    "own.questions": "TableGuess",
     "prompts.drafting": "Draft draft_task",
     "prompts.lint": "Fault TaskCheck",
     "prompts.options": "RowAnswer",
