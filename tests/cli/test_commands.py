@@ -2,13 +2,15 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+
+from processes import Command
 
 BAD_ROW = '{"text": "The cafe at the pier serves soup.", "label": 7}\n'
 
@@ -154,17 +156,12 @@ def test_a_missing_recipe_names_the_ready_ones(openflan):
 
 
 def test_ctrl_c_says_how_to_go_on_and_leaves_only_whole_stages(recipe, tmp_path):
-    command = [sys.executable, "-m", "openflan", "run", recipe(training__steps=2000), "--out", tmp_path / "runs"]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("training"):
-            break
-    process.send_signal(signal.SIGINT)
-    assert "the same command goes on from here" in process.stderr.read()
-    assert process.wait() == 130
+    command = Command("run", recipe(training__steps=2000), "--out", tmp_path / "runs")
+    while command.alive and "\ntraining" not in command.stderr:
+        time.sleep(0.01)
+    command.interrupt()
+    assert command.wait() == 130
+    assert "the same command goes on from here" in command.stderr
     (folder,) = (tmp_path / "runs").iterdir()
     assert (folder / "mixture" / "manifest.json").is_file()
     assert not list(folder.glob("training/seed-*"))

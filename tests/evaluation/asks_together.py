@@ -1,7 +1,6 @@
-"""Run by `torchrun`: two processes measure a model together, then one whose work fails in one of them."""
+"""Run in two processes: they measure a model together, then one whose work fails in one of them."""
 
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -54,7 +53,3 @@ def main(settings: Path) -> None:
         told["failed"] = str(error)
     (Path(said["out"]) / f"told-{team.place}.json").write_text(json.dumps(told))
     torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,12 +1,7 @@
 """Answers on disk: whole or absent, under a key of all they depend on, and decided anew without a model."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from openflan.cli.main import main
 from openflan.errors import UserError
 from openflan.evaluation.answered import rescored
 from openflan.evaluation.answering import Keep, evaluate
@@ -28,6 +22,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import BASELINE
 from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
+from processes import Command
 
 PART = EvaluationPart(rows=4, max_new_tokens=3, bootstrap=100)
 PROMPTS = PromptsPart(max_input_tokens=128, max_target_tokens=32)
@@ -238,24 +233,18 @@ def test_decisions_within_the_noise_are_told(kept):
     assert not any(answer.close for answer in rescored(answers, "sum"))
 
 
-def test_a_killed_evaluation_goes_on_where_it_was(my_tasks, tiny_llama, tmp_path, monkeypatch, capsys):
+def test_a_killed_evaluation_goes_on_where_it_was(my_tasks, tiny_llama, tmp_path, openflan):
     def command(out):
         place = ["--folder", str(my_tasks), "--tasks", "mine", "--rows", "12", "--out", str(tmp_path / out)]
         return ["eval", "--model", str(tiny_llama), *place, "--json"]
 
     def here(out):
-        monkeypatch.setattr(sys, "argv", ["openflan", *command(out)])
-        with suppress(SystemExit):
-            main()
-        return json.loads(capsys.readouterr().out)["tasks"]
+        return json.loads(openflan(*command(out))[1])["tasks"]
 
-    process = subprocess.Popen([sys.executable, "-m", "openflan", *command("killed")], stdout=subprocess.DEVNULL)
-    first: list = []
-    while not first and process.poll() is None:
-        first = list((tmp_path / "killed").glob("eval-*/*.parquet"))
+    process = Command(*command("killed"))
+    while process.alive and not list((tmp_path / "killed").glob("eval-*/*.parquet")):
         time.sleep(0.001)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
     there = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("eval-*/*.parquet")}
     assert 0 < len(there) < 5
     assert not list((tmp_path / "killed").glob("eval-*/results.json"))

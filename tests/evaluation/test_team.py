@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import asks_together
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -17,7 +18,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.ranks import ALONE, Team
 from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
-from two_processes import torchrun
+from processes import together, torchrun
 
 TURNS = {
     "float32": {"rows": 7, "max_new_tokens": 6, "validation_rows": 0},
@@ -45,8 +46,7 @@ def work(tmp_path_factory, my_tasks, tiny_llama):
     said = {"model": str(tiny_llama), "tasks": str(my_tasks), "out": str(folder / "two"), "turns": TURNS}
     (folder / "two").mkdir()
     (folder / "settings.json").write_text(json.dumps(said))
-    done = torchrun(Path(__file__).with_name("asks_together.py"), folder / "settings.json")
-    assert done.returncode == 0, done.stderr[-3_000:]
+    together(asks_together.main, folder / "settings.json")
     return folder, [json.loads((folder / "two" / f"told-{rank}.json").read_text()) for rank in (0, 1)]
 
 

@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,6 +20,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import ModelPart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
+from processes import Command
 
 RECIPE = {
     "name": "little",
@@ -39,17 +38,18 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory, my_tasks, tiny_llama):
-    """`openflan mix` on the little tasks, into a folder of choice."""
+def recipe(tmp_path_factory, my_tasks, tiny_llama):
+    """A recipe of the little tasks."""
     path = tmp_path_factory.mktemp("recipe") / "little.yaml"
-    recipe = {**RECIPE, "model": {"path": str(tiny_llama)}}
-    recipe["tasks"] = {**RECIPE["tasks"], "folders": [str(my_tasks)]}
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    said = {**RECIPE, "model": {"path": str(tiny_llama)}, "tasks": {**RECIPE["tasks"], "folders": [str(my_tasks)]}}
+    path.write_text(yaml.safe_dump(said), encoding="utf-8")
+    return path
 
-    def of(out: Path, *more: str) -> list[str]:
-        return [sys.executable, "-m", "openflan", "mix", str(path), "--out", str(out), "-q", *more]
 
-    return of
+@pytest.fixture(scope="module")
+def command(recipe):
+    """Starts `openflan mix` on it, into a folder of choice."""
+    return lambda out, **how: Command("mix", recipe, "--out", out, "-q", **how)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def straight(tmp_path_factory, command):
     """A mixture made without a disturbance, and how many seconds it took."""
     out = tmp_path_factory.mktemp("straight")
     began = time.perf_counter()
-    subprocess.run(command(out), check=True)
+    assert command(out).wait() == 0
     seconds = time.perf_counter() - began
     (run,) = out.iterdir()
     return contents(run / "mixture"), seconds
@@ -66,11 +66,10 @@ def straight(tmp_path_factory, command):
 def killed_and_finished(command, out: Path, moments: list[float]) -> dict[str, bytes]:
     """The mixture after one kill at each of the moments (seconds from the start) and a last, undisturbed call."""
     for moment in moments:
-        process = subprocess.Popen(command(out))
+        process = command(out)
         time.sleep(moment)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run(command(out), check=True)
+        process.kill()
+    assert command(out).wait() == 0
     (run,) = out.iterdir()
     assert not list((run / "mixture").rglob(".*"))
     return contents(run / "mixture")
@@ -92,9 +91,8 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(command, st
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(command, tmp_path):
     """A file-size limit stands in for a disk: every write beyond it fails as on a full one."""
-    limited = ["bash", "-c", 'ulimit -f 30; exec "$@"', "bash", *command(tmp_path)]
-    done = subprocess.run(limited, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    done = command(tmp_path, largest_file=30 * 1024)
+    assert done.wait() == 2
     assert done.stderr.count("\n") == 1
     assert "the disk is full" in done.stderr
     whole = [path for path in tmp_path.rglob("*.arrow") if not path.name.startswith(".")]
@@ -152,17 +150,14 @@ def test_an_unknown_engine_is_told(ray_recipe, tmp_path):
         write_mixture(tmp_path, recipe, division, encoder, engine="spark")
 
 
-def test_training_refuses_a_mixture_without_its_certificate(command, tmp_path):
-    few = ("--set", "training.steps=2")
-    subprocess.run(command(tmp_path, *few), check=True)
+def test_training_refuses_a_mixture_without_its_certificate(recipe, openflan, tmp_path):
+    some = (recipe, "--out", tmp_path, "-q", "--set", "training.steps=2")
+    assert openflan("mix", *some)[0] == 0
     (run,) = tmp_path.iterdir()
-    recipe = command(tmp_path)[4]
     certificate = run / "mixture" / "leakage.json"
     record = json.loads(certificate.read_text(encoding="utf-8"))
     assert record["clean"]
     certificate.unlink()
-    train = [sys.executable, "-m", "openflan", "train", recipe, "--out", str(tmp_path), "-q", *few]
-    done = subprocess.run(train, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "leakage.json" in done.stderr
-    assert done.stderr.count("\n") == 1
+    code, _, err = openflan("train", *some)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "leakage.json" in err

@@ -2,11 +2,7 @@
 
 import hashlib
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +12,7 @@ import yaml
 from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
 from openflan.run import Run
+from processes import Command
 
 STEPS = 12
 
@@ -46,20 +43,13 @@ def write_recipe(folder: Path, my_tasks: Path, model: Path, **changes) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, my_tasks, tiny_llama):
-    """A recipe that has run: (recipe path, runs folder, run folder)."""
+    """A recipe that has run: (recipe path, runs folder, run folder, seconds it took)."""
     folder = tmp_path_factory.mktemp("finished")
     path = write_recipe(folder, my_tasks, tiny_llama)
+    began = time.perf_counter()
     outcome = Run(load_recipe(path), runs=folder / "runs").work()
     assert outcome.worked
-    return path, folder / "runs", outcome.folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(finished, tmp_path_factory):
-    """Seconds that the recipe takes in a process of its own."""
-    began = time.perf_counter()
-    assert start(finished[0], tmp_path_factory.mktemp("undisturbed")).wait() == 0
-    return time.perf_counter() - began
+    return path, folder / "runs", outcome.folder, time.perf_counter() - began
 
 
 def weights(folder: Path) -> dict[str, str]:
@@ -73,7 +63,7 @@ def numbers(folder: Path) -> dict:
 
 
 def test_the_verdict_tells_held_out_clusters_from_tuned_ones(finished):
-    _, _, folder = finished
+    folder = finished[2]
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     held = {record["cluster"]: record for record in results["verdict"]["held_out"]}
     seen = {record["cluster"]: record for record in results["verdict"]["seen"]}
@@ -113,7 +103,7 @@ def test_the_tuned_model_loads_with_plain_transformers(finished):
 
 
 def test_a_second_call_does_nothing(finished):
-    path, runs, folder = finished
+    path, runs, folder, _ = finished
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     outcome = Run(load_recipe(path), runs=runs).work()
     assert not outcome.worked
@@ -133,7 +123,7 @@ def test_a_second_call_does_nothing(finished):
     ],
 )
 def test_a_changed_setting_redoes_only_what_depends_on_it(finished, change, redone):
-    path, runs, _ = finished
+    path, runs, *_ = finished
     events = []
     Run(load_recipe(path, change), runs=runs).work(watch=events.append)
     assert {str(e.stage) for e in events if e.kind == "started"} - {"report"} == redone
@@ -174,41 +164,30 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
     assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-def start(path: Path, runs: Path) -> subprocess.Popen:
-    code = (
-        "import sys; from pathlib import Path; from openflan.recipes.recipe import load_recipe;"
-        "from openflan.run import Run;"
-        "Run(load_recipe(Path(sys.argv[1])), runs=Path(sys.argv[2])).work()"
-    )
-    environment = {**os.environ, "PYTHONHASHSEED": "random"}
-    return subprocess.Popen([sys.executable, "-c", code, str(path), str(runs)], env=environment)
-
-
-def kill_and_go_on(finished, tmp_path: Path, kills: int, seconds: float) -> None:
-    path, _, straight = finished
+def kill_and_go_on(finished, tmp_path: Path, kills: int) -> None:
+    path, _, straight, seconds = finished
     moments = random.Random(kills)
     runs = tmp_path / "runs"
     for _ in range(kills):
-        process = start(path, runs)
+        process = Command("run", path, "--out", runs, "-q")
         time.sleep(moments.uniform(0.1, 0.9) * seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
         for manifest in runs.rglob("manifest.json"):
             told = json.loads(manifest.read_text(encoding="utf-8"))["files"]
             assert all((manifest.parent / name).is_file() for name in told)
-    assert start(path, runs).wait() == 0
+    assert Command("run", path, "--out", runs, "-q").wait() == 0
     folder = runs / straight.name
     assert weights(folder) == weights(straight)
     assert numbers(folder) == numbers(straight)
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_weights_and_numbers(finished, undisturbed, tmp_path):
-    kill_and_go_on(finished, tmp_path, kills=2, seconds=undisturbed)
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights_and_numbers(finished, tmp_path):
+    kill_and_go_on(finished, tmp_path, kills=2)
 
 
 @pytest.mark.slow
-def test_killed_at_ten_moments_it_goes_on_to_the_same_weights_and_numbers(finished, undisturbed, tmp_path):
-    kill_and_go_on(finished, tmp_path, kills=10, seconds=undisturbed)
+def test_killed_at_ten_moments_it_goes_on_to_the_same_weights_and_numbers(finished, tmp_path):
+    kill_and_go_on(finished, tmp_path, kills=10)
 
 
 def test_a_fault_in_the_data_leaves_no_run_folder(tmp_path, tiny_llama):
@@ -224,7 +203,7 @@ def test_a_fault_in_the_data_leaves_no_run_folder(tmp_path, tiny_llama):
 
 
 def test_a_run_folder_of_another_version_is_refused(finished, tmp_path):
-    path, _, folder = finished
+    path, _, folder, _ = finished
     other = tmp_path / "runs" / folder.name
     other.mkdir(parents=True)
     (other / "run.json").write_text('{"format": 0, "openflan": "0.0.1"}', encoding="utf-8")

@@ -1,7 +1,6 @@
-"""Run by `torchrun`: two processes pretrain one model."""
+"""Run in two processes: they pretrain one model."""
 
 import json
-import sys
 from pathlib import Path
 
 from openflan import ranks
@@ -14,7 +13,3 @@ def main(settings: Path) -> None:
     ranks.begin()
     rows = shard_rows(Path(said["shards"]))
     pretrain(new_model(**said["model"]), rows, Pretraining(**said["plan"]), work=Path(said["work"]))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

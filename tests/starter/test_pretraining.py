@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
+import pretrains_together
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -18,7 +18,7 @@ from openflan_starter.base_model import old_model
 from openflan_starter.pretraining import Pretraining, new_model, next_token_loss, pretrain, rate_at
 from openflan_starter.prose import document
 from openflan_starter.shards import shard_rows, write_shards
-from two_processes import torchrun
+from processes import together
 
 _BASE = openflan_starter.BASE
 _TINY = {"vocabulary": 64, "hidden": 32, "layers": 2, "heads": 2, "seed": 1, "eos": 2, "bos": 1, "pad": 0}
@@ -71,13 +71,12 @@ def test_two_processes_make_the_model_of_one(row, tmp_path):
     np.save(tmp_path / "00000.npy", np.stack([row(i) for i in range(140)]))
     said = {"shards": str(tmp_path), "work": str(tmp_path / "two"), "model": _TINY, "plan": asdict(plan)}
     (tmp_path / "settings.json").write_text(json.dumps(said))
-    done = torchrun(Path(__file__).with_name("pretrains_together.py"), tmp_path / "settings.json")
-    assert done.returncode == 0, done.stderr[-3_000:]
+    together(pretrains_together.main, tmp_path / "settings.json")
     (checkpoint,) = (tmp_path / "two" / "checkpoints").iterdir()
     assert read_manifest(checkpoint)["step"] * 4 * 32 == plan.tokens
-    together = load_file(checkpoint / "weights.safetensors")
+    found = load_file(checkpoint / "weights.safetensors")
     for name, weight in alone.named_parameters():
-        assert torch.allclose(weight, together[name], atol=1e-4), name
+        assert torch.allclose(weight, found[name], atol=1e-4), name
     logs = [(tmp_path / name / "loss.jsonl").read_text().splitlines() for name in ("alone", "two")]
     pairs = [(json.loads(a), json.loads(b)) for a, b in zip(*logs, strict=True)]
     assert [a["tokens"] for a, _ in pairs] == [b["tokens"] for _, b in pairs]

@@ -3,9 +3,6 @@
 import csv
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from openflan.study.grid import make_grid
 from openflan.study.outcome import read_study
 from openflan.study.running import run_study
 from openflan.study.spec import load_study
+from processes import Command
 
 HELD = ("natural_language_inference", "paraphrase")
 
@@ -130,13 +128,10 @@ def test_run_again_it_does_nothing_and_says_the_same(finished, openflan):
 def test_killed_it_goes_on_with_the_cells_that_are_left(finished, tmp_path):
     path, _, ran, _ = finished
     runs, less = tmp_path / "runs", "axes.steps=[2]"
-    command = [sys.executable, "-m", "openflan", "study", path, "--runs", runs, "--set", less, "--quiet"]
-    process = subprocess.Popen([str(word) for word in command])
-    until = time.monotonic() + 120
-    while not list(runs.glob("little-*/results.json")) and time.monotonic() < until:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = Command("study", path, "--runs", runs, "--set", less, "--quiet")
+    while process.alive and not list(runs.glob("little-*/results.json")):
+        time.sleep(0.001)
+    process.kill()
     whole = list(runs.glob("little-*/training/seed-0/model/model.safetensors"))
     assert whole
     assert not list(runs.glob("study-*/study.json"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import two_ranks
 from safetensors.torch import load_file
 
 from little_mixtures import write_mixture
@@ -19,7 +20,7 @@ from openflan.recipes.parts import ModelPart, TrainingPart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
 from openflan.training.loop import tune
-from two_processes import torchrun
+from processes import together
 
 TRAINING = {
     "steps": 6,
@@ -102,8 +103,7 @@ def test_two_processes_do_what_one_does(work):
         Path(turn["folder"]).mkdir(exist_ok=True)
     settings = folder / "turns.json"
     settings.write_text(json.dumps({"model": str(model), "store": str(store), "turns": turns}))
-    done = torchrun(Path(__file__).with_name("two_ranks.py"), settings)
-    assert done.returncode == 0, done.stderr[-3_000:]
+    together(two_ranks.main, settings)
     assert [path.name for path in (folder / "stopped" / "checkpoints").iterdir()] == ["step-00000003"]
     close(alone(work, "stopped", sharding="full"), straight)
     assert losses(folder / "stopped") == pytest.approx(losses(folder / "straight"), abs=2e-4)

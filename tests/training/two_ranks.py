@@ -1,7 +1,6 @@
-"""Run by `torchrun`: tunes in two processes, with DDP and with FSDP2, afresh and from a checkpoint of one process."""
+"""Run in two processes: they tune together, with DDP and with FSDP2, afresh and from a checkpoint of one process."""
 
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -49,7 +48,3 @@ def main(settings: Path) -> None:
             save_file({key: value.clone() for key, value in weights.items()}, folder / f"{name}.safetensors")
         ranks.wait()
     torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
