@@ -68,6 +68,20 @@ def test_the_trie_gives_the_scores_of_one_forward_an_option(any_model):
         assert found == pytest.approx(one_by_one(model, question), abs=1e-4)
 
 
+def test_an_option_is_likeliest_where_greedy_writing_begins_with_it(any_model):
+    model = loaded(any_model)
+    for prompt in (tokens(9), tokens(30)):
+        written = list(prompt)
+        for _ in range(4):
+            with torch.inference_mode():
+                written.append(int(model(input_ids=torch.tensor([written])).logits[0, -1].argmax()))
+        greedy, other = written[len(prompt) :], tokens(1)
+        options = [greedy[:1], greedy, [*greedy[:2], *other], other, [*other, *greedy]]
+        (found,) = rank_options(model, [Question(prompt=prompt, options=options, texts="abcde")], batch_tokens=900)
+        assert found.likeliest == (True, True, greedy[2] == other[0], greedy[0] == other[0], False)
+        assert found.written == 1
+
+
 def test_the_trie_holds_for_long_prompts_too(any_model):
     model = loaded(any_model)
     asked = questions(lengths=(200,))[:3]

@@ -1,6 +1,7 @@
 """Options of which one begins another: told apart by the end of the answer, where the model is known to write it."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -95,6 +96,20 @@ def test_the_end_is_that_of_one_forward_and_only_where_one_option_begins_another
             assert score == pytest.approx(plain_logprob(model, prompt, option), abs=1e-3)
             whole = plain_logprob(model, prompt, [*option, *encoder.frame.target_end])
             assert score + end == pytest.approx(whole, abs=1e-3)
+
+
+def test_what_the_options_have_together_counts_what_one_holds_once(model_folder, entry):
+    answers, _, encoder = ask(model_folder("t5"), entry)
+    for answer in answers:
+        tokens = encoder.targets(answer.options, end=False)
+        apart = [
+            score
+            for option, score in zip(tokens, answer.scores, strict=True)
+            if not any(other != option and other == option[: len(other)] for other in tokens)
+        ]
+        assert (len(apart) < len(tokens)) == (answer.options == tuple(LADDER))
+        assert math.exp(answer.together) == pytest.approx(sum(map(math.exp, apart)))
+        assert answer.written is not None
 
 
 def _prompts(entry, encoder):

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from openflan.errors import UserError
+from openflan.evaluation.answered import of_test
 from openflan.evaluation.answering import evaluate
 from openflan.evaluation.matrix import task_matrices
 from openflan.evaluation.protocol import Asked, ask_prompts, ask_task, draw_rows
@@ -15,7 +17,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import SourceRow, load_rows
-from openflan.tasks.spec import TaskSpec
+from openflan.tasks.spec import TaskSpec, load_task
 
 PART = EvaluationPart(rows=6, max_new_tokens=4, batch_tokens=4_000)
 PROMPTS = PromptsPart(max_input_tokens=128, max_target_tokens=32)
@@ -42,8 +44,13 @@ def asked(entries, encoder):
 
 
 @pytest.fixture(scope="module")
-def answers(model, encoder, asked):
+def every(model, encoder, asked):
     return evaluate(model, encoder, asked, PART, report=lambda _done, _total: None)
+
+
+@pytest.fixture(scope="module")
+def answers(every):
+    return of_test(every)
 
 
 def rows(count):
@@ -103,6 +110,38 @@ def test_every_prompt_is_answered_once(answers, asked):
     assert len(found) == len(wanted) == 5 * 6 * 3
 
 
+def test_prompts_without_content_are_asked_where_all_rows_have_the_same_options(every):
+    found = {}
+    for answer in every:
+        if answer.split == "content_free":
+            found.setdefault(answer.task, []).append(answer)
+    assert {task: len(own) for task, own in found.items()} == {"cafe_review": 9, "does_it_follow": 9, "same_meaning": 9}
+    first, second, third = (a.prompt for a in found["does_it_follow"] if a.template == 2)
+    assert first.startswith("Premise: N/A\nHypothesis: N/A\nOPTIONS:")
+    assert second.startswith("Premise: [MASK]\nHypothesis: [MASK]\nOPTIONS:")
+    assert third.startswith("Premise: \nHypothesis: \nOPTIONS:")
+    assert not any(answer.gold or answer.value for own in found.values() for answer in own)
+
+
+def test_a_number_stays_where_a_template_needs_it(my_tasks, entries, encoder):
+    spec = entries["cafe_review"].spec
+    templates = [{"input": "{{text}}"}, {"input": "{{ text[:rank] }}, or {{ rank + 1 }}?\n{{options}}"}]
+    fields = {"text": "fine", "rank": 2, "label": 1}
+    (my_tasks.parent / "numbers").mkdir(exist_ok=True)
+    path = my_tasks.parent / "numbers" / "ranked.yaml"
+    (path.parent / "test.jsonl").write_text(json.dumps(fields) + "\n", encoding="utf-8")
+    source = {"files": {"test": str(path.parent / "test.jsonl")}}
+    task = {**spec.model_dump(mode="json", exclude_defaults=True), "name": "ranked", "templates": templates}
+    task |= {"source": source, "splits": {"test": "test"}, "fields": list(fields), "evaluation_only": True}
+    path.write_text(yaml.safe_dump(task), encoding="utf-8")
+    found = ask_task(Entry(spec=load_task(path), path=path, collection="mine"), encoder, PART, limit=6, data=None)
+    assert [prompt.input.partition("\n")[0] for prompt in found.content_free if prompt.template == 1] == [
+        "N/, or 3?",
+        "[M, or 3?",
+        ", or 3?",
+    ]
+
+
 def test_a_ranked_answer_is_the_likeliest_option(answers):
     ranked = [answer for answer in answers if answer.kind == "ranked"]
     assert len(ranked) == 4 * 6 * 3
@@ -150,7 +189,7 @@ def test_the_score_rule_decides(model, encoder, asked, answers):
 def test_progress_ends_at_the_number_of_prompts(model, encoder, asked):
     told = []
     evaluate(model, encoder, asked, PART, report=lambda done, total: told.append((done, total)))
-    assert told[-1] == (90, 90)
+    assert told[-1] == (117, 117)  # 5 tasks × 6 rows × 3 templates, and 3 × 3 without content for 3 of the tasks
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 

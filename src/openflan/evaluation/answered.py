@@ -25,13 +25,21 @@ class Answered:
     """Hash of the row's content: the same row has it in every file and order."""
     template: TemplateId
     """Its number, or the task's baseline, a text to continue."""
+    turn: int = 0
+    """By how many places the prompt lists its options turned from class order (`evaluation.option_order: rotated`)."""
+    listed: tuple[int, ...] = ()
+    """The options in the order in which the prompt lists them, by their places in `options`; empty where it lists
+    none."""
     split: str = "test"
-    """`test`, or `validation` for the rows that only choose a template."""
+    """`test`; `validation` for the rows that only choose a template; `content_free` for rows without content, which
+    only tell what a model says whatever the row."""
     kind: str
     """`ranked` or `generated`."""
     metric: str
     value: float
     """The task's first metric, 0 to 1; accuracy of one answer is 0 or 1."""
+    score: Score = "sum"
+    """How the options' log-likelihoods were normalised, where they are ranked."""
     prompt: str
     """What the model read."""
     prompt_hash: str = ""
@@ -52,6 +60,10 @@ class Answered:
     """Log-likelihood of the end of an answer after each option, where one of the options begins another."""
     ends_alone: tuple[float, ...] = ()
     """The same without the prompt."""
+    together: float | None = None
+    """Log-probability, in nats, that the answer begins with one of the options; None where it is generated."""
+    written: int | None = None
+    """The option that greedy writing begins with, -1 where it begins with none; None where the answer is generated."""
     rule: Rule | None = None
     """Whether the ends count; None where no option begins another."""
     value_with_end: float | None = None
@@ -123,7 +135,7 @@ def of_test(answers: Sequence[Answered]) -> list[Answered]:
 def _decided(answer: Answered, score: Score, noise: float, ends: Ends) -> Answered:
     known = answer.rule == "option_and_end"
     rule = rule_of(nested=answer.rule is not None, scored=answer.ends != (), known=known, ends=ends)
-    answer = replace(answer, rule=rule)
+    answer = replace(answer, rule=rule, score=score)
     ranking = answer.option_scores.rank(score)
     ended = replace(answer, rule="option_and_end").option_scores.rank(score) if answer.ends else None
     return replace(

@@ -129,7 +129,14 @@ def _kept(
 def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -> str:
     """Hash of everything the answers to a task depend on."""
     prompts = [
-        [prompt.input, prompt.template, split, list(prompt.answer.options), list(prompt.answer.references)]
+        [
+            prompt.input,
+            prompt.template,
+            split,
+            list(prompt.answer.options),
+            list(prompt.answer.references),
+            [prompt.turn, *prompt.listed],
+        ]
         for prompt, split in asked.everything
     ]
     dirty = None if keep.dirty is None else sorted(keep.dirty.get(asked.entry.spec.name, ()))
@@ -194,14 +201,16 @@ def _ask(
             row=prompt.row,
             row_hash=row_hash,
             template=prompt.template,
+            turn=prompt.turn,
+            listed=prompt.listed,
             split=split,
             metric=asked.entry.spec.metrics[0],
             prompt=prompt.input,
             prompt_hash=fingerprint_of(prompt.input),
             cut=lost,
-            expected=prompt.answer.text,
+            expected="" if split == "content_free" else prompt.answer.text,
             options=prompt.answer.options,
-            gold=tuple(n for n, option in enumerate(prompt.answer.options) if option in prompt.answer.references),
+            gold=() if split == "content_free" else prompt.answer.places,
             further=asked.entry.spec.metrics[1:],
             group=prompt.answer.group,
             dirty=None if marked is None or split != "test" else prompt.row in marked,
@@ -269,6 +278,8 @@ def _ranked(scores: OptionScores, encoder: TextEncoder) -> dict[str, Any]:
         "unconditional": scores.unconditional,
         "ends": scores.ends,
         "ends_alone": scores.ends_alone,
+        "together": scores.together,
+        "written": scores.written,
         "rule": rule_of(nested=scores.nested, scored=scores.ends != (), known=encoder.rules.ends, ends="as_tuned"),
         "others": (),
     }

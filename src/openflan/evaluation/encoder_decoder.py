@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from openflan.evaluation.bundles import Tokens
+from openflan.evaluation.option_logits import Scored, scored_options
 from openflan.models.batching import Batching
 from openflan.models.family import decoder_start, encoded
 from openflan.models.head import logits_at
@@ -25,8 +26,8 @@ __all__ = ["score_by_decoder"]
 
 def score_by_decoder(
     model: Any, prompts: Sequence[Tokens], options: Sequence[Sequence[Tokens]], *, batching: Batching
-) -> list[list[float]]:
-    """Log-likelihoods of each prompt's options.
+) -> list[list[Scored]]:
+    """What is known of each prompt's options.
 
     Args:
         batching: what may share a forward: options of a prompt, rows with padding, or nothing.
@@ -54,9 +55,8 @@ def score_by_decoder(
     )
     wanted = [token for _, own in packs for option in own for token in option]
     sizes = [len(option) for _, own in packs for option in own]
-    picked = logits[torch.arange(len(wanted)), torch.tensor(wanted, device=model.device)] - logits.logsumexp(-1)
-    sums = iter([float(part.sum()) for part in torch.split(picked.double().cpu(), sizes)])
-    return [[next(sums) for _ in own] for own in options]
+    found = iter(scored_options(logits, range(len(wanted)), wanted, sizes))
+    return [[next(found) for _ in own] for own in options]
 
 
 def _packed(options: Sequence[Sequence[Tokens]]) -> list[tuple[int, list[list[int]]]]:
@@ -84,10 +84,11 @@ def _mask(packs: Sequence[tuple[int, list[list[int]]]], width: int, device: torc
     return mask.unsqueeze(1)
 
 
-def _alone(model: Any, prompt: Tokens, option: Tokens) -> float:
-    """Log-likelihood of one option by one forward of the whole model."""
+def _alone(model: Any, prompt: Tokens, option: Tokens) -> Scored:
+    """What is known of one option by one forward of the whole model."""
     fed = [decoder_start(model), *option[:-1]]
     places = (torch.zeros(len(fed), dtype=torch.long, device=model.device), torch.arange(len(fed), device=model.device))
     ids, decoder_ids = (torch.tensor([side], device=model.device) for side in (list(prompt), fed))
-    logprobs = logits_at(model, places, input_ids=ids, decoder_input_ids=decoder_ids).log_softmax(-1)
-    return float(logprobs[places[1], torch.tensor(list(option), device=model.device)].double().sum())
+    logits = logits_at(model, places, input_ids=ids, decoder_input_ids=decoder_ids)
+    (found,) = scored_options(logits, range(len(fed)), list(option), [len(fed)])
+    return found

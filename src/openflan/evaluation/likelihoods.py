@@ -10,6 +10,7 @@ Invariant: options of a row are told apart by their tokens. Cost: the forward pa
 in bfloat16. Rejected: PMI against a domain string of the task, which every task would have to name.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -122,15 +123,30 @@ def _with_ends(encoder: TextEncoder, options: Sequence[list[int]]) -> list[list[
 def _apart(question: Question, scores: OptionScores, unconditional: Sequence[float]) -> OptionScores:
     """A question's options and their ends, each on its own."""
     count = len(question.texts)
+    options = question.options[:count]
     return OptionScores(
         logprob=scores.logprob[:count],
         tokens=scores.tokens[:count],
         texts=tuple(question.texts),
         unconditional=tuple(unconditional[:count]),
-        nested=_nested(question.options[:count]),
+        nested=_nested(options),
         ends=_differences(scores.logprob, count),
         ends_alone=_differences(unconditional, count),
+        likeliest=scores.likeliest[:count],
+        together=_together(options, scores.logprob),
     )
+
+
+def _together(options: Sequence[Sequence[int]], logprobs: Sequence[float]) -> float:
+    """Log-probability that an answer begins with one of some options: of those that no other one begins."""
+    places = sorted(range(len(options)), key=lambda place: tuple(options[place]))
+    apart: list[int] = []
+    for place in places:  # in order of tokens, what begins others stands right before them
+        first = options[apart[-1]] if apart else None
+        if first is None or list(options[place][: len(first)]) != list(first):
+            apart.append(place)
+    largest = max(logprobs[place] for place in apart)
+    return largest + math.log(sum(math.exp(logprobs[place] - largest) for place in apart))
 
 
 def _differences(logprobs: Sequence[float], count: int) -> tuple[float, ...]:

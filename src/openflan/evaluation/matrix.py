@@ -13,7 +13,7 @@ Cost: 40 ms to read 2,000 answers. Rejected: one file for all tasks, of which a 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from openflan.errors import UserError
 from openflan.evaluation.answered import Answered, of_test, rescored
+from openflan.evaluation.measures import OptionCells, option_cells
 from openflan.evaluation.metrics import AGGREGATES, Choices
 from openflan.evaluation.scores import SCORES, Ends, Rule, Score
 from openflan.prompts.render import BASELINE, TemplateId
@@ -29,10 +30,11 @@ from openflan.stage import whole_file
 
 __all__ = ["MATRIX_SCHEMA", "TaskMatrix", "read_answers", "read_key", "read_matrix", "task_matrices", "write_answers"]
 
-MATRIX_SCHEMA = 2
+MATRIX_SCHEMA = 3
 """Version of the columns."""
 
 _LISTS = {
+    "listed": "int64",
     "options": "string",
     "gold": "int64",
     "scores": "double",
@@ -46,6 +48,9 @@ _LISTS = {
 _TYPES = {
     "row": "int64",
     "template": "int64",
+    "turn": "int64",
+    "together": "double",
+    "written": "int64",
     "value": "double",
     "value_with_end": "double",
     "cut": "bool",
@@ -63,7 +68,7 @@ class TaskMatrix:
     kind: str
     metric: str
     values: NDArray[np.float64]
-    """(rows, templates) of the test rows; NaN where a template does not fit a row."""
+    """(rows, templates) of the test rows, means over the turns of their options; NaN where a template does not fit."""
     templates: tuple[int, ...]
     """Template numbers of the columns."""
     rows: tuple[int, ...]
@@ -83,6 +88,14 @@ class TaskMatrix:
     validation_rows: int = 0
     baseline: NDArray[np.float64] | None = None
     """(R,) Scores under the task's baseline, where it was asked; NaN where it does not fit a row."""
+    cells: OptionCells | None = None
+    """The options of ranked answers, which the measures are made of."""
+    measures: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """(rows, templates) by name, of ranked answers (openflan.evaluation.measures)."""
+    baseline_measures: Mapping[str, float] = field(default_factory=dict)
+    """Their means under the baseline, where it was asked."""
+    answers: int = 0
+    """How many answers the values are of."""
     rule: Rule | None = None
     """Whether the end of an answer counts where one option begins another; None where none does."""
     nested: int = 0
@@ -177,28 +190,23 @@ def task_matrices(answers: Sequence[Answered]) -> dict[str, TaskMatrix]:
 
 
 def _matrix(every: Sequence[Answered]) -> TaskMatrix:
-    answers = of_test(every) or [answer for answer in every if answer.template != BASELINE]
+    asked = [answer for answer in every if answer.split != "content_free"]
+    answers = of_test(asked) or [answer for answer in asked if answer.template != BASELINE]
     rows = {row: place for place, row in enumerate(dict.fromkeys(answer.row for answer in answers))}
-    templates: dict[TemplateId, int] = {number: place for place, number in enumerate(_numbers(answers))}
-    values = np.full((len(rows), len(templates)), np.nan)
-    with_end = values.copy()
     first: dict[int, Answered] = {}
     for answer in answers:
-        cell = rows[answer.row], templates[answer.template]
-        values[cell] = answer.value
-        with_end[cell] = answer.value if answer.value_with_end is None else answer.value_with_end
         first.setdefault(answer.row, answer)
-    chooses = [answer for answer in every if answer.split == "validation"]
-    baseline = np.full(len(rows), np.nan)
-    for answer in every:
-        if answer.split == "test" and answer.template == BASELINE and answer.row in rows:
-            baseline[rows[answer.row]] = answer.value
+    chooses = [answer for answer in asked if answer.split == "validation"]
+    natural = [a for a in asked if a.split == "test" and a.template == BASELINE and a.row in rows]
+    without_content = [answer for answer in every if answer.split == "content_free"]
+    cells = option_cells(answers, without_content, rows)
+    of_baseline = option_cells(natural, (), rows)
     return TaskMatrix(
         task=answers[0].task,
         cluster=answers[0].cluster,
         kind=answers[0].kind,
         metric=answers[0].metric,
-        values=values,
+        values=_cells(answers, rows, [answer.value for answer in answers]),
         templates=tuple(_numbers(answers)),
         rows=tuple(rows),
         expected=tuple(_right(first[row]) for row in rows),
@@ -212,14 +220,35 @@ def _matrix(every: Sequence[Answered]) -> TaskMatrix:
         }
         or None,
         validation_rows=len({answer.row for answer in chooses}),
-        baseline=None if np.isnan(baseline).all() else baseline,
+        baseline=_cells(natural, rows, [answer.value for answer in natural])[:, 0] if natural else None,
+        cells=cells,
+        measures=cells.measures if cells else {},
+        baseline_measures=_means(of_baseline),
+        answers=len(answers),
         rule=next((answer.rule for answer in answers if answer.rule is not None), None),
         nested=sum(answer.rule is not None for answer in answers),
-        with_end=with_end if any(answer.value_with_end is not None for answer in answers) else None,
+        with_end=_cells(answers, rows, [a.value if a.value_with_end is None else a.value_with_end for a in answers])
+        if any(answer.value_with_end is not None for answer in answers)
+        else None,
         ties=sum(answer.tied for answer in answers),
         close=sum(answer.close for answer in answers),
         cut=sum(answer.cut for answer in answers),
     )
+
+
+def _cells(answers: Sequence[Answered], rows: Mapping[int, int], values: Sequence[float]) -> NDArray[np.float64]:
+    """(rows, templates) Means of values over the turns of each cell."""
+    templates = {number: place for place, number in enumerate(_numbers(answers) or [BASELINE])}
+    total, count = (np.zeros((len(rows), len(templates))) for _ in range(2))
+    for answer, value in zip(answers, values, strict=True):
+        cell = rows[answer.row], templates[answer.template]
+        total[cell] += value
+        count[cell] += 1
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _means(cells: OptionCells | None) -> dict[str, float]:
+    return {} if cells is None else {name: float(np.nanmean(values)) for name, values in cells.measures.items()}
 
 
 def _numbers(answers: Sequence[Answered]) -> list[int]:
@@ -244,7 +273,7 @@ def _choices(answers: Sequence[Answered]) -> Choices:
         right=tuple(answer.options.index(answer.expected) for answer in answers),
         chosen=tuple(answer.options.index(answer.answer) for answer in answers),
         options=tuple(answer.options for answer in answers),
-        groups=tuple(answer.group or str(answer.row) for answer in answers),
+        groups=tuple(f"{answer.group or answer.row} {answer.turn}" for answer in answers),
     )
 
 

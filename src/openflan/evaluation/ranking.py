@@ -24,6 +24,7 @@ from torch import Tensor
 from openflan.errors import UserError
 from openflan.evaluation.bundles import Bundle, bundle_questions
 from openflan.evaluation.encoder_decoder import score_by_decoder
+from openflan.evaluation.option_logits import Scored, scored_options
 from openflan.evaluation.scores import OptionScores
 from openflan.models.adapters import soft_prompt
 from openflan.models.attention import obeys_mask
@@ -37,8 +38,6 @@ _LONGEST_BUNDLE = 768
 """Tokens of a sequence that holds several prompts: beyond it attention costs more than sharing saves."""
 _LOGITS = 256 << 20
 """Bytes of float32 logits at once."""
-_ROWS = 64
-"""Rows of logits that are normalised at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +88,7 @@ def rank_options(
     """
     if prefix := soft_prompt(model):
         questions = [replace(question, prompt=[*prefix, *question.prompt]) for question in questions]
-    scores: list[list[float]] = [[0.0] * len(question.options) for question in questions]
+    scores: list[list[Scored]] = [[Scored(0.0, False)] * len(question.options) for question in questions]
     longest = max((len(q.prompt) + max(map(len, q.options)) for q in questions), default=0)
     batching = family_of(model).batching_for(longest)
     with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
@@ -100,8 +99,8 @@ def rank_options(
                 chosen = [questions[number] for number in group]
                 prompts, options = [q.prompt for q in chosen], [q.options for q in chosen]
                 scored = score_by_decoder(model, prompts, options, batching=batching)
-                for number, logprobs in zip(group, scored, strict=True):
-                    scores[number] = logprobs
+                for number, found in zip(group, scored, strict=True):
+                    scores[number] = found
                 report(len(group))
 
             _in_batches(lengths, [0] * len(lengths), batch_tokens, decode, device=model.device, batching=batching)
@@ -112,16 +111,21 @@ def rank_options(
             def score(group: Sequence[int]) -> None:
                 chosen = [work[number] for number in group]
                 for one, scored in zip(chosen, _score(model, chosen), strict=True):
-                    for (number, first), logprobs in zip(one.places, scored, strict=True):
-                        scores[number][first : first + len(logprobs)] = logprobs
+                    for (number, first), found in zip(one.places, scored, strict=True):
+                        scores[number][first : first + len(found)] = found
                 report(sum(one.closes for one in chosen))
 
             lengths = [len(one.bundle.tokens) for one in work]
             logits = [4 * vocabulary * one.predictions for one in work]
             _in_batches(lengths, logits, batch_tokens, score, device=model.device, batching=batching)
     return [
-        OptionScores(logprob=tuple(logprobs), tokens=tuple(map(len, question.options)), texts=tuple(question.texts))
-        for question, logprobs in zip(questions, scores, strict=True)
+        OptionScores(
+            logprob=tuple(one.logprob for one in found),
+            tokens=tuple(map(len, question.options)),
+            texts=tuple(question.texts),
+            likeliest=tuple(one.likeliest for one in found),
+        )
+        for question, found in zip(questions, scores, strict=True)
     ]
 
 
@@ -216,8 +220,8 @@ def _out_of_memory(error: BaseException) -> bool:
     return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
-def _score(model: Any, chosen: Sequence[_Work]) -> list[list[list[float]]]:
-    """One forward: log-likelihoods by sequence, question and option."""
+def _score(model: Any, chosen: Sequence[_Work]) -> list[list[list[Scored]]]:
+    """One forward: what is found by sequence, question and option."""
     where: dict[tuple[int, int], int] = {}
     row, wanted, sizes = [], [], []
     for number, work in enumerate(chosen):
@@ -228,11 +232,8 @@ def _score(model: Any, chosen: Sequence[_Work]) -> list[list[list[float]]]:
                 sizes.append(len(option))
     sequences, tokens = (torch.tensor(side, device=model.device) for side in zip(*where, strict=True))
     logits = logits_at(model, (sequences, tokens), **_inputs([work.bundle for work in chosen], model.device))
-    rows, picked = torch.tensor(row, device=model.device), torch.tensor(wanted, device=model.device)
-    whole = torch.cat([part.logsumexp(-1) for part in torch.split(logits, _ROWS)])
-    logprobs = (logits[rows, picked] - whole[rows]).double().cpu()
-    sums = iter([float(part.sum()) for part in torch.split(logprobs, sizes)])
-    return [[[next(sums) for _ in options] for options in work.options] for work in chosen]
+    found = iter(scored_options(logits, row, wanted, sizes))
+    return [[[next(found) for _ in options] for options in work.options] for work in chosen]
 
 
 def _inputs(bundles: Sequence[Bundle], device: torch.device) -> dict[str, Tensor]:

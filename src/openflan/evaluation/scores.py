@@ -11,6 +11,10 @@ never beat. There the end of an answer is scored after every option, where the m
 become answers that are that option and no more. The end is one event of the same size for every option, so it is
 added whole, after the option's own tokens are normalised; for PMI it counts with and without the prompt.
 
+Apart from which option is likeliest, `together` says whether the model answers by an option at all. Of options that
+exclude each other it is the sum of their probabilities; where one begins another, the shorter one's holds the longer
+one's, which is left out of the sum.
+
 Invariant: all five come from the same stored log-likelihoods, so another one needs no model. The first of equal
 options wins; `Ranking.tied` says that there were equals.
 """
@@ -91,6 +95,16 @@ class OptionScores:
     """Log-likelihood of the end of an answer after each option; empty where it is not scored."""
     ends_alone: tuple[float, ...] = ()
     """The same without the prompt."""
+    likeliest: tuple[bool, ...] = ()
+    """Whether each of an option's tokens is the likeliest of all at its place, so that greedy writing begins so."""
+    together: float = 0.0
+    """Log-probability, in nats, that the answer begins with one of the options."""
+
+    @property
+    def written(self) -> int:
+        """The option that greedy writing begins with, the longest of such; -1 where it begins with none."""
+        places = [place for place, one in enumerate(self.likeliest) if one]
+        return max(places, key=lambda place: self.tokens[place], default=-1)
 
     def normalised(self, score: Score) -> list[float]:
         """Scores to rank by.

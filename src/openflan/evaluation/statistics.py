@@ -26,6 +26,7 @@ __all__ = [
     "interval",
     "mcnemar",
     "permutation_p",
+    "resample_task",
     "resample_tasks",
     "seed_spread",
 ]
@@ -82,32 +83,58 @@ def resample_tasks(
         groups: for each task, the group of every row; rows of a group are drawn together. None: rows stand alone.
         templates: whether templates are drawn again too, not rows only.
     """
-    total = np.zeros((len(tasks[0]), samples))
-    for number, matrices in enumerate(tasks):
-        random = np.random.default_rng([seed, number])
-        rows = len(matrices[0])
-        members = None if groups is None or groups[number] is None else _group_numbers(groups[number] or ())
-        drawn = rows if members is None else int(members.max()) + 1
-        row_weight = random.multinomial(drawn, np.full(drawn, 1 / drawn), size=samples).astype(np.float64)
-        if members is not None:
-            row_weight = row_weight[:, members]
-        columns = matrices[0].shape[1]
-        template_weight = (
-            random.multinomial(columns, np.full(columns, 1 / columns), size=samples) if templates else None
+    by_task = [
+        resample_task(
+            matrices,
+            samples=samples,
+            seed=(seed, number),
+            groups=None if groups is None else groups[number],
+            templates=templates,
         )
-        for model, matrix in enumerate(matrices):
-            present = ~np.isnan(matrix)
-            top = row_weight @ np.where(present, matrix, 0.0)
-            bottom = row_weight @ present.astype(np.float64)
-            if template_weight is not None:
-                top, bottom = top * template_weight, bottom * template_weight
-            total[model] += top.sum(axis=1) / np.maximum(bottom.sum(axis=1), 1e-12)
-    return Resamples(means=total / len(tasks))
+        for number, matrices in enumerate(tasks)
+    ]
+    return Resamples(means=np.mean(by_task, axis=0))
+
+
+def resample_task(
+    matrices: Sequence[Matrix],
+    *,
+    samples: int,
+    seed: Sequence[int] = (0, 0),
+    groups: Sequence[str] | None = None,
+    templates: bool = True,
+) -> NDArray[np.float64]:
+    """(matrices, S) Resampled means of matrices that share rows, and templates where these are resampled; NaN where a
+    draw holds no value.
+
+    Args:
+        groups: the group of every row; rows of a group are drawn together. None: rows stand alone.
+        templates: whether templates are drawn again too, not rows only.
+    """
+    random = np.random.default_rng(seed)
+    rows = len(matrices[0])
+    members = None if groups is None else _group_numbers(groups)
+    drawn = rows if members is None else int(members.max()) + 1
+    row_weight = random.multinomial(drawn, np.full(drawn, 1 / drawn), size=samples).astype(np.float64)
+    if members is not None:
+        row_weight = row_weight[:, members]
+    columns = matrices[0].shape[1]
+    template_weight = random.multinomial(columns, np.full(columns, 1 / columns), size=samples) if templates else None
+    means = []
+    for matrix in matrices:
+        present = ~np.isnan(matrix)
+        top = row_weight @ np.where(present, matrix, 0.0)
+        bottom = row_weight @ present.astype(np.float64)
+        if template_weight is not None:
+            top, bottom = top * template_weight, bottom * template_weight
+        whole = bottom.sum(axis=1)
+        means.append(np.divide(top.sum(axis=1), whole, out=np.full(samples, np.nan), where=whole > 0))
+    return np.array(means)
 
 
 def interval(values: NDArray[np.float64]) -> Interval:
-    """The middle 95 % of resampled values."""
-    low, high = np.percentile(values, [2.5, 97.5])
+    """The middle 95 % of resampled values; a draw that holds no value (NaN) is left out."""
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return Interval(low=float(low), high=float(high))
 
 
@@ -144,9 +171,9 @@ def permutation_p(differences: NDArray[np.float64], *, samples: int = 10_000, se
 
 
 def bootstrap_p(differences: NDArray[np.float64]) -> float:
-    """Two-sided p-value from resampled differences: twice the share on the far side of zero."""
+    """Two-sided p-value from resampled differences: twice the share on the far side of zero; NaN are left out."""
     below, above = (1 + int((side <= 0).sum()) for side in (differences, -differences))
-    return min(1.0, 2 * min(below, above) / (1 + len(differences)))
+    return min(1.0, 2 * min(below, above) / (1 + int((~np.isnan(differences)).sum())))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -21,7 +21,7 @@ __all__ = ["answers_table", "results_table"]
 
 
 def answers_table(folder: Path, *, score: Score | None = None) -> "pd.DataFrame":
-    """Every stored answer of a model, a column a field of the stored answers.
+    """Every answer of a model to a row, a column a field of the stored answers.
 
     Args:
         folder: one model's answers.
@@ -32,7 +32,7 @@ def answers_table(folder: Path, *, score: Score | None = None) -> "pd.DataFrame"
     """
     import pandas as pd
 
-    answers = read_matrix(folder, score=score)
+    answers = [answer for answer in read_matrix(folder, score=score) if answer.split != "content_free"]
     return pd.DataFrame({f.name: [getattr(one, f.name) for one in answers] for f in fields(Answered)})
 
 

@@ -8,7 +8,7 @@ Invariant: numbers depend on the matrices alone. Cost: 30 ms a task and model fo
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.metrics import metric_signature
 from openflan.evaluation.scores import Rule
-from openflan.evaluation.statistics import interval, resample_tasks
+from openflan.evaluation.statistics import interval, resample_task
 from openflan.records import Record
 
 __all__ = [
     "BestOnValidation",
     "CleanSplit",
+    "MeasureSpread",
     "Pair",
     "TaskGain",
     "TaskResult",
@@ -30,6 +31,7 @@ __all__ = [
     "groups_of",
     "interval_of",
     "majority",
+    "mean_over_templates",
     "spread_of",
     "task_results",
 ]
@@ -45,6 +47,15 @@ class BestOnValidation(Record):
     """On the test rows."""
     validation_score: float
     validation_rows: int
+
+
+class MeasureSpread(Record):
+    """One of the measures that accuracy is made of (openflan.evaluation.measures), over templates."""
+
+    mean: float
+    ci95: Pair
+    """Over rows and templates."""
+    by_template: dict[str, float]
 
 
 class TemplateSpread(Record):
@@ -63,10 +74,15 @@ class TemplateSpread(Record):
     """None where the task has no validation rows or one template only."""
     baseline: float | None = None
     """Under the task's text to continue, where that was asked."""
+    measures: dict[str, MeasureSpread] = {}
+    """By name, of ranked answers: `form`, `written`, `auc`, `batch`, `content_free`, `first`, and where the options
+    were rotated `class_order` and `same_answer`."""
+    baseline_measures: dict[str, float] = {}
+    """The same under the task's text to continue."""
     other_metrics: dict[str, float]
     """The task's further metrics by name, mean over templates."""
     answers: int = 0
-    """Rows times templates."""
+    """Rows times templates, times the turns of the options where these were rotated."""
     nested: int = 0
     """Answers to options of which one begins another ("1" and "10")."""
     rule: Rule | None = None
@@ -121,6 +137,10 @@ class TaskResult(Record):
     """By metric of generated answers: in which normal form it compares, and a library's settings and version."""
     gain: TaskGain | None = None
     """None where there is no untuned or no tuned model."""
+    measure_gains: dict[str, TaskGain] = {}
+    """The same for the measures that both have."""
+    first_right: float | None = None
+    """Share of questions of which the right option is listed first; None where none is listed."""
     leakage: dict[str, CleanSplit] = {}
     """By model, where the leak certificate found items of the task in the tuning set and left them there."""
 
@@ -158,12 +178,15 @@ def task_results(
             majority=majority(matrix),
             models={name: spread_of(matrices[task], samples=samples) for name, matrices in models.items()},
             signatures=_signatures((matrix.metric, *matrix.others)),
-            gain=None
-            if untuned is None or len(models) < 2
-            else _gain(
-                models[untuned][task],
-                [matrices[task] for name, matrices in models.items() if name != untuned],
-                samples,
+            first_right=None if matrix.cells is None else matrix.cells.first_right,
+            **(
+                {}
+                if untuned is None or len(models) < 2
+                else _gains(
+                    models[untuned][task],
+                    [matrices[task] for name, matrices in models.items() if name != untuned],
+                    samples,
+                )
             ),
             leakage={name: _apart(matrices[task], found[task]) for name, matrices in models.items()}
             if found.get(task)
@@ -176,22 +199,32 @@ def task_results(
 def spread_of(matrix: TaskMatrix, *, samples: int = 1_000) -> TemplateSpread:
     """One model's numbers on a task."""
     by_template = np.nanmean(matrix.values, axis=0)
-    groups = groups_of(matrix)
+    every = [matrix.values, *matrix.measures.values()]
+    resampled = iter(resample_task(every, samples=samples, groups=groups_of(matrix)))
     return TemplateSpread(
         mean=float(by_template.mean()),
-        ci95=interval_of(resample_tasks([[matrix.values]], samples=samples, groups=[groups]).means[0]),
+        ci95=interval_of(next(resampled)),
         std=float(by_template.std(ddof=1)) if len(by_template) > 1 else 0.0,
         median=float(np.median(by_template)),
         min=float(by_template.min()),
         max=float(by_template.max()),
-        by_template={str(n): float(v) for n, v in zip(matrix.templates, by_template, strict=True)},
+        by_template=_named(matrix, by_template),
         best_on_validation=_best(matrix, by_template),
         baseline=None if matrix.baseline is None else float(np.nanmean(matrix.baseline)),
+        measures={
+            name: MeasureSpread(
+                mean=mean_over_templates(values),
+                ci95=interval_of(next(resampled)),
+                by_template=_named(matrix, column_means(values)),
+            )
+            for name, values in matrix.measures.items()
+        },
+        baseline_measures=dict(matrix.baseline_measures),
         other_metrics=dict(matrix.others),
-        answers=int((~np.isnan(matrix.values)).sum()),
+        answers=matrix.answers,
         nested=matrix.nested,
         rule=matrix.rule,
-        mean_with_end=None if matrix.with_end is None else _mean_over_templates(matrix.with_end),
+        mean_with_end=None if matrix.with_end is None else mean_over_templates(matrix.with_end),
         ties=matrix.ties,
         close=matrix.close,
         cut=matrix.cut,
@@ -214,21 +247,44 @@ def interval_of(values: NDArray[np.float64]) -> Pair:
     return found.low, found.high
 
 
-def _gain(untuned: TaskMatrix, tuned: Sequence[TaskMatrix], samples: int) -> TaskGain:
-    matrices = [untuned.values, *(matrix.values for matrix in tuned)]
-    means = resample_tasks([matrices], samples=samples, groups=[groups_of(untuned)]).means
+def _gains(untuned: TaskMatrix, tuned: Sequence[TaskMatrix], samples: int) -> dict[str, Any]:
+    """What tuning changed of the score and of each measure, under the keys of `TaskResult`."""
+    every = [untuned, *tuned]
+    names = [name for name in untuned.measures if all(name in matrix.measures for matrix in tuned)]
+    sides = [[matrix.values for matrix in every], *([matrix.measures[name] for matrix in every] for name in names)]
+    flat = [values for side in sides for values in side]
+    resampled = iter(np.split(resample_task(flat, samples=samples, groups=groups_of(untuned)), len(sides)))
+    gains = [_gain(side, next(resampled)) for side in sides]
+    return {"gain": gains[0], "measure_gains": dict(zip(names, gains[1:], strict=True))}
+
+
+def _gain(matrices: Sequence[NDArray[np.float64]], means: NDArray[np.float64]) -> TaskGain:
+    """Of the first model's values and the others', with their resampled means."""
     after = means[1:].mean(axis=0)
-    score = float(np.mean([_mean_over_templates(values) for values in matrices[1:]]))
+    score = float(np.mean([mean_over_templates(values) for values in matrices[1:]]))
     return TaskGain(
         tuned=score,
-        gain=score - _mean_over_templates(untuned.values),
+        gain=score - mean_over_templates(matrices[0]),
         tuned_ci95=interval_of(after),
         gain_ci95=interval_of(after - means[0]),
     )
 
 
-def _mean_over_templates(values: NDArray[np.float64]) -> float:
-    return float(np.nanmean(values, axis=0).mean())
+def mean_over_templates(values: NDArray[np.float64]) -> float:
+    """Mean over templates of the means over rows; a template without values is left out."""
+    return float(np.nanmean(column_means(values)))
+
+
+def column_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(P,) Mean over the rows of each template; NaN where it has none."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=0)
+    return np.where(count > 0, np.where(present, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _named(matrix: TaskMatrix, means: NDArray[np.float64]) -> dict[str, float]:
+    """Means by template, of those that have one."""
+    return {str(n): float(v) for n, v in zip(matrix.templates, means, strict=True) if not np.isnan(v)}
 
 
 def groups_of(matrix: TaskMatrix) -> tuple[str, ...] | None:

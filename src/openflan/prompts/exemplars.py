@@ -138,7 +138,9 @@ class ExemplarMaker:
             if len(solved) == question.shots:
                 break
             try:
-                prompt = self._renderer.render(row, template, style=question.style, key=question.key)
+                prompt = self._renderer.render(
+                    row, template, style=question.style, key=question.key, turn=question.prompt.turn
+                )
             except UserError:
                 if self._skip:
                     continue

@@ -2,8 +2,11 @@
 
 The block is the paper's: a header line, then one line an option, in the dataset's class order
 (Wei et al. 2022, section 2.3). With drawn markers, header, markers and what follows an option vary as in the Flan
-Collection (Longpre et al. 2023), and a marker that tells options apart is the answer.
-Rejected: shuffled options by default; the paper keeps class order.
+Collection (Longpre et al. 2023), and a marker that tells options apart is the answer. The list may stand in another
+order than the classes': rotated, or drawn by a key.
+
+Invariant: a row's options are kept in class order, whatever the order of the list. Rejected: shuffled lists by default;
+the paper keeps class order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +19,7 @@ from openflan.prompts.values import UnfitValueError, as_text
 from openflan.tasks.columns import Column, is_class_number, may_be_null
 from openflan.tasks.spec import Answer
 
-__all__ = ["RowAnswer", "drawn_block", "find_answer", "options_block"]
+__all__ = ["RowAnswer", "drawn_block", "find_answer", "list_order", "options_block", "rotations"]
 
 RenderOption = Callable[[str], str | None]
 
@@ -36,11 +39,41 @@ class RowAnswer:
     references: tuple[str, ...] = ()
     """Every text that counts as right: one option of most classifications, several where the label is a list."""
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Of the options that count as right."""
+        return tuple(place for place, option in enumerate(self.options) if option in self.references)
+
 
 def options_block(options: Sequence[str]) -> str:
     """The option list as it stands in a prompt."""
     return "\n".join(["OPTIONS:", *(f"- {option}" for option in options)])
 
+
+def list_order(count: int, *, drawn: bool, key: int, turn: int) -> tuple[int, ...]:
+    """In which order a list names its options: their places in class order.
+
+    Args:
+        count: how many options there are.
+        drawn: whether the order is drawn by the key.
+        key: 64-bit hash.
+        turn: by how many places class order is turned, where it is not drawn: 1 makes b c a of a b c.
+    """
+    if drawn:
+        return tuple(sorted(range(count), key=lambda place: hash_integer(key, _LISTED, place)))
+    return tuple((place + turn) % count for place in range(count))
+
+
+def rotations(count: int) -> tuple[int, ...]:
+    """The turns in which so many options are asked: every one, or four that lie evenly."""
+    turns = min(count, _TURNS)
+    return tuple(number * count // turns for number in range(turns))
+
+
+_LISTED = 6
+"""What a key is hashed with to draw the order of a list."""
+_TURNS = 4
+"""Rotations of a list that are asked, at the most."""
 
 _HEADERS = (
     "OPTIONS:", "Options:", "OPTIONS", "Options are:", "Choices:", "CHOICES:", "Your choices:", "Choose from:",

@@ -16,21 +16,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from openflan.errors import UserError
-from openflan.prompts.options import RowAnswer, drawn_block, find_answer, options_block
-from openflan.prompts.running import (
-    check_text,
-    condition_text,
-    failure_of,
-    names_in,
-    reaches,
-    render_text,
-    run_template,
-    stands_alone,
-)
+from openflan.prompts.options import RowAnswer, drawn_block, find_answer, list_order, options_block
+from openflan.prompts.running import check_text, condition_text, failure_of, names_in, render_text, run_template
 from openflan.prompts.sandbox import SANDBOX
 from openflan.prompts.styles import bare_text, label_fields
+from openflan.prompts.template_check import JUST_THE_ANSWER, check_template
 from openflan.prompts.values import UnfitValueError, faulty_places
-from openflan.prompts.whole import WholeTemplates, unfit_whole, used_fields
+from openflan.prompts.whole import WholeTemplates, used_fields
 from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.columns import may_be_null
@@ -45,8 +37,6 @@ TemplateId = int | Literal["baseline"]
 BASELINE: Final = "baseline"
 """The text to continue, for models that were never tuned."""
 
-_JUST_THE_ANSWER = "{{answer}}"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
@@ -60,6 +50,11 @@ class Prompt:
     template: TemplateId
     fields: Mapping[str, Any]
     """The row."""
+    listed: tuple[int, ...] = ()
+    """The options in the order in which the input lists them, by their places in class order; empty where it has no
+    list, or one that its template writes itself."""
+    turn: int = 0
+    """By how many places that order is class order turned."""
 
     @property
     def number(self) -> int:
@@ -89,9 +84,9 @@ class TaskRenderer:
         self._limit = templates
         known = {*self.spec.names, *self.spec.constants, *RESERVED}
         for number, template in enumerate(self.spec.templates):
-            self._check_template(number, template, known)
+            check_template(self.spec, template, known, where=self.where(number))
         if self.spec.baseline is not None:
-            self._check_template(BASELINE, self.spec.baseline, known)
+            check_template(self.spec, self.spec.baseline, known, where=self.where(BASELINE))
         for text in self.spec.answer.options or ():
             check_text(text, {*self.spec.names, "row"}, self.spec, where=f"{self._path}, answer.options")
         self._last: tuple[SourceRow, RowAnswer] | None = None
@@ -149,6 +144,15 @@ class TaskRenderer:
             self._by_label[key] = answer
         return answer
 
+    @property
+    def same_options(self) -> bool:
+        """Whether every row has the same options, though each template may have its own words for them."""
+        own = [template.options for template in self.spec.templates if template.options is not None]
+        lists = [self.spec.answer.options, *own]
+        return self._whole is None and all(
+            options is not None and not any("{" in text for text in options) for options in lists
+        )
+
     def _fixed(self, own: tuple[str, ...] | None) -> bool:
         """Whether the label alone determines the answer: options that no row changes, and no group."""
         answer = self.spec.answer
@@ -182,11 +186,14 @@ class TaskRenderer:
         """How solved examples stand before a question under a template."""
         return self.template(number).few_shot or self.spec.few_shot
 
-    def render(self, row: SourceRow, number: TemplateId, *, style: StylePart | None = None, key: int = 0) -> Prompt:
+    def render(
+        self, row: SourceRow, number: TemplateId, *, style: StylePart | None = None, key: int = 0, turn: int = 0
+    ) -> Prompt:
         """The prompt of a row under template `number`.
 
         Args:
-            key: 64-bit hash that draws the option list's format where the style says so.
+            key: 64-bit hash that draws the option list's format and order where the style says so.
+            turn: by how many places the list is turned where its order is not drawn.
 
         Raises:
             UserError: the template fails on this row or leaves the input or the target empty.
@@ -194,12 +201,16 @@ class TaskRenderer:
         style = style or self._style
         template = self.template(number)
         answer = self.answer(row, number)
-        block = options_block(answer.options) if answer.options and style.options == "shown" else ""
-        marked = bool(block) and style.option_markers == "random" and self._lists_options(number, style)
+        order = list_order(len(answer.options), drawn=style.option_order == "drawn", key=key, turn=turn)
+        options = [answer.options[place] for place in order]
+        block = options_block(options) if options and style.options == "shown" else ""
+        blocked = bool(block) and self._has_block(number, style)
+        marked = blocked and style.option_markers == "random"
         if marked:
-            block, names = drawn_block(answer.options, key)
-            answer = self._renamed(row, answer, names)
-        context = self._context(row, answer, block)
+            block, names = drawn_block(options, key)
+            answer = self._renamed(row, answer, tuple(names[order.index(place)] for place in range(len(order))))
+        context = self._context(row, answer, block, order)
+        listed = blocked or (bool(options) and "option_list" in self._written(number, style))
         with self._failing(number, row):
             if style.form != "instruction" and number != BASELINE:
                 text = self._bare(row, number, block, style)
@@ -208,7 +219,7 @@ class TaskRenderer:
             else:
                 text = run_template(template.input, context).strip()
             target = (
-                answer.text if template.target == _JUST_THE_ANSWER else run_template(template.target, context)
+                answer.text if template.target == JUST_THE_ANSWER else run_template(template.target, context)
             ).strip()
         if marked and block.strip() not in text:
             raise UserError(
@@ -229,6 +240,8 @@ class TaskRenderer:
             row=row.index,
             template=number,
             fields=row.fields,
+            listed=order if listed else (),
+            turn=turn if listed else 0,
         )
 
     @contextmanager
@@ -279,20 +292,30 @@ class TaskRenderer:
         """A template's place in the words of an error."""
         return f"{self._path}, {'baseline' if number == BASELINE else f'template {number + 1}'}"
 
-    def _context(self, row: SourceRow, answer: RowAnswer, block: str) -> dict[str, Any]:
+    def _context(
+        self, row: SourceRow, answer: RowAnswer, block: str, order: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        listed = answer.options if order is None else tuple(answer.options[place] for place in order)
         return {
             **SANDBOX.globals,
             **row.fields,
             "row": row.fields,
             "answer": answer.text,
             "options": block,
-            "option_list": answer.options,
+            "option_list": listed,
         }
 
-    def _lists_options(self, number: TemplateId, style: StylePart) -> bool:
-        """Whether a template has the option list in it."""
-        shown = style.form != "instruction" or "options" in names_in(self.template(number).input)
-        return shown and self.spec.is_classification
+    def _written(self, number: TemplateId, style: StylePart) -> AbstractSet[str]:
+        """Names that the input is written with."""
+        if style.form != "instruction" and number != BASELINE:
+            return frozenset({"options"})  # after the bare fields
+        if self._whole is not None and number != BASELINE:
+            return frozenset()
+        return names_in(self.template(number).input)
+
+    def _has_block(self, number: TemplateId, style: StylePart) -> bool:
+        """Whether an input has the option list in it."""
+        return self.spec.is_classification and "options" in self._written(number, style)
 
     def _bare(self, row: SourceRow, number: TemplateId, block: str, style: StylePart) -> str:
         """The input without an instruction, or with the names of cluster and dataset for one."""
@@ -351,44 +374,6 @@ class TaskRenderer:
         elif "half a character" in str(fault):
             remedy = "mend or drop the row"
         return UserError(what, where=self._place(row), how=f"{user} of {self._path.name} writes it; {remedy}")
-
-    def _check_template(self, number: TemplateId, template: Template, known: set[str]) -> None:
-        if template.whole is not None:
-            for text in (template.whole, template.choices or ""):
-                if why := unfit_whole(text):
-                    raise UserError(
-                        f"a template may not do that: {why}", where=self.where(number), how="write it without"
-                    )
-            return
-        for text in (template.input, template.target, condition_text(template.when), *(template.options or ())):
-            check_text(text, known, self.spec, where=self.where(number))
-        if template.options is not None and not self.spec.is_classification:
-            raise UserError("has options, but the task has none", where=self.where(number), how="add answer.options")
-        for text in (template.input, template.target):
-            if name := self._two_meanings(template, text):
-                own = "the row itself" if name == "row" else f"what openflan calls '{name}'"
-                raise UserError(
-                    f"'{name}' may be the column of that name, or {own}",
-                    where=self.where(number),
-                    how=f"write row.{name} for the column, or leave it out of 'fields' where no template needs it",
-                )
-
-    def _two_meanings(self, template: Template, text: str) -> str | None:
-        """A reserved name in a template's text that is a column of another meaning too; None where there is none.
-
-        A template that reaches the column through the row shows that it knows the difference.
-        """
-        about = self.spec.answer
-        same = {"answer": about.field, "options": about.options_field, "option_list": about.options_field}
-        for name in sorted(names_in(text).intersection(RESERVED, self.spec.names)):
-            if name == "row":
-                if stands_alone(text, name):
-                    return name
-            elif name == "answer" and text == _JUST_THE_ANSWER and not template.inverted:
-                continue  # a target is the answer, unless the template is turned around
-            elif name != (same[name] or "").partition(".")[0] and not reaches(template.input + template.target, name):
-                return name
-        return None
 
 
 def _faults(row: SourceRow, names: AbstractSet[str]) -> list[tuple[str, str]]:

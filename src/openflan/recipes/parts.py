@@ -146,6 +146,9 @@ class StylePart(Part):
     option_markers: Annotated[Literal["dash", "random"], PROMPTS] = "dash"
     """`random`: header and markers of the list are drawn (`(A)`, `1.`, …), and a marker that tells options apart is the
     answer, as in the Flan Collection."""
+    option_order: Annotated[Literal["class", "drawn"], MIXTURE] = "class"
+    """In which order tuning prompts list the options: in class order, as the paper's, or in one drawn anew for every
+    prompt, so that no place says anything. Questions go by `evaluation.option_order`."""
     shots: Annotated[int | tuple[int, ...], PROMPTS] = 0
     """Solved examples before the question: a number, or several to draw from. Fewer where they don't fit."""
     exemplar_templates: Annotated[Literal["mixed", "same"], PROMPTS] = "mixed"
@@ -161,6 +164,8 @@ class StylePart(Part):
             raise ValueError("exemplar_templates and balanced need shots")
         if self.options == "hidden" and self.option_markers == "random":
             raise ValueError("option_markers: random needs options: shown")
+        if self.options == "hidden" and self.option_order == "drawn":
+            raise ValueError("option_order: drawn needs options: shown")
         return self
 
     @property
@@ -198,6 +203,8 @@ class PromptsPart(StylePart):
     def _budget_fits(self) -> Self:
         if self.exemplar_tokens is not None and self.exemplar_tokens > self.max_input_tokens:
             raise ValueError(f"exemplar_tokens is {self.exemplar_tokens}, over max_input_tokens")
+        if self.styles and self.option_order != "class":
+            raise ValueError("option_order is of tuning prompts: with styles, say it in each of them")
         return self
 
     @property
@@ -338,6 +345,9 @@ class EvaluationPart(Part):
     none, and there are never more than test rows."""
     options: Annotated[Literal["as_tuned", "shown", "hidden"], ANSWERS] = "as_tuned"
     """Whether prompts list the answer options; `as_tuned` does as `prompts.options`."""
+    option_order: Annotated[Literal["class", "rotated", "drawn"], ANSWERS] = "class"
+    """In which order questions list the options: in class order; in class order and rotated, up to four ways, of which
+    the score is the mean; or in an order drawn for each question."""
     baseline: Annotated[bool, ANSWERS] = False
     """Whether the untuned model is asked the baseline of each held-out task too, a text to continue; the better of the
     two counts."""
@@ -366,6 +376,8 @@ class EvaluationPart(Part):
 
     @model_validator(mode="after")
     def _no_dead_evaluation(self) -> Self:
+        if self.options == "hidden" and self.option_order != "class":
+            raise ValueError(f"option_order: {self.option_order} needs options that are shown")
         if self.engine == "vllm" and self.beams > 1:
             raise ValueError("engine: vllm is greedy; leave out beams")
         return self

@@ -156,6 +156,6 @@ def _examples(material: ComparisonMaterial) -> list[ClusterExamples]:
 
 
 def _alike(first: Sequence[Answered], second: Sequence[Answered]) -> tuple[list[Answered], list[Answered]]:
-    asked = {(a.task, a.row, a.template): (a.prompt, a.options, a.kind) for a in first}
-    kept = [b for b in second if asked.get((b.task, b.row, b.template)) == (b.prompt, b.options, b.kind)]
+    asked = {(a.task, a.row, a.template, a.turn): (a.prompt, a.options, a.kind) for a in first}
+    kept = [b for b in second if asked.get((b.task, b.row, b.template, b.turn)) == (b.prompt, b.options, b.kind)]
     return list(first), kept

@@ -109,15 +109,20 @@ def choose_examples(
         first: clusters that come first, in this order; the others follow by name.
         words: what the kinds are called.
     """
-    after = {(answer.task, answer.row, answer.template): answer for answer in tuned}
+    after = {_prompt(answer): answer for answer in tuned}
     clusters: dict[str, dict[str, list[tuple[Answered, Answered]]]] = {}
     for before in untuned:
-        answer = after.get((before.task, before.row, before.template))
+        answer = after.get(_prompt(before))
         if answer is not None:
             kinds = clusters.setdefault(before.cluster, {})
             kinds.setdefault(_kind(before, answer, words), []).append((before, answer))
     order = sorted(clusters, key=lambda name: (first.index(name) if name in first else len(first), name))
     return [_cluster(name, clusters[name], score, words) for name in order]
+
+
+def _prompt(answer: Answered) -> tuple[object, ...]:
+    """What tells a prompt from all others."""
+    return (answer.task, answer.split, answer.row, answer.template, answer.turn)
 
 
 def _cluster(
@@ -160,4 +165,4 @@ def _kind(before: Answered, after: Answered, words: KindWords) -> str:
 
 def _lot(answer: Answered) -> str:
     """What decides between prompts of one kind; ties go to the lowest row and template."""
-    return f"{fingerprint_of([answer.task, answer.prompt])} {answer.row:09d} {answer.template:09d}"
+    return f"{fingerprint_of([answer.task, answer.prompt])} {answer.row:09d} {answer.template:09d} {answer.turn}"

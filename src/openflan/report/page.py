@@ -54,7 +54,8 @@ class ReportMaterial:
     metrics: dict[int, list[StepReport]]
     """Steps of tuning by seed."""
     examples: dict[str, list[Answered]]
-    """Answers by model (`untuned`, `seed-0`, …); the page shows the untuned one beside the first tuned one."""
+    """Answers by model (`untuned`, `seed-0`, …) to test rows under the tasks' templates; the page shows the untuned
+    one beside the first tuned one."""
     leakage: LeakCertificate | None = None
     """The leak certificate."""
 

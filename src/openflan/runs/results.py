@@ -18,7 +18,17 @@ from openflan.records import Record
 from openflan.runs.stages import RunPlaces
 from openflan.stage import write_atomically
 
-__all__ = ["SCHEMA", "ClusterVerdict", "Results", "SeedVerdict", "StageCost", "Verdict", "left_out_words"]
+__all__ = [
+    "SCHEMA",
+    "ClusterVerdict",
+    "MeasureVerdict",
+    "Results",
+    "SeedMeasure",
+    "SeedVerdict",
+    "StageCost",
+    "Verdict",
+    "left_out_words",
+]
 
 SCHEMA = 4
 """Version of the results schema; raised when a key changes its meaning or goes."""
@@ -36,6 +46,36 @@ class SeedVerdict(Record):
     """Two-sided p-value that the gain is zero, adjusted by Holm's method over the clusters it was reported with."""
     chance_p: float
     """The same that the tuned model's score is chance."""
+
+
+class SeedMeasure(Record):
+    """One tuned model on one cluster, by one of the measures that accuracy is made of."""
+
+    seed: int
+    tuned: float
+    gain: float
+    tuned_ci95: Pair
+    gain_ci95: Pair
+    gain_p: float
+    """Two-sided p-value that the gain is zero, adjusted by Holm's method over the clusters it was reported with."""
+
+
+class MeasureVerdict(Record):
+    """One of those measures on one cluster: the untuned model against the tuned ones, both under the templates."""
+
+    tasks: list[str]
+    """Those of the cluster's tasks that have it."""
+    untuned: float
+    untuned_baseline: float | None
+    """The untuned model under the tasks' texts to continue; None where not all of them were asked so."""
+    tuned: float
+    """Mean over seeds."""
+    gain: float
+    untuned_ci95: Pair
+    tuned_ci95: Pair
+    gain_ci95: Pair
+    """Paired, as for accuracy."""
+    by_seed: list[SeedMeasure]
 
 
 class ClusterVerdict(Record):
@@ -64,6 +104,10 @@ class ClusterVerdict(Record):
     n_rows: int
     n_templates: int
     by_seed: list[SeedVerdict]
+    measures: dict[str, MeasureVerdict] = {}
+    """By name: answers in the asked form, telling right from wrong, and going by the place of an option."""
+    first_right: float | None = None
+    """Share of the questions of which the right option is listed first; None where none is listed."""
 
 
 class Verdict(Record):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.statistics import bootstrap_p, holm, resample_tasks
 from openflan.evaluation.task_results import chance, groups_of, interval_of, majority
+from openflan.runs.measure_verdicts import adjusted_measures, first_right, measure_verdicts
 from openflan.runs.results import ClusterVerdict, SeedVerdict
 
 __all__ = ["adjusted", "at_its_best", "cluster_verdicts", "verdict_sentence"]
@@ -62,7 +63,14 @@ def cluster_verdicts(
 
 
 def adjusted(verdicts: Sequence[ClusterVerdict]) -> list[ClusterVerdict]:
-    """The verdicts with every seed's p-values adjusted over these clusters (Holm 1979); give plain ones, once."""
+    """The verdicts with every seed's p-values adjusted over these clusters (Holm 1979); give plain ones, once.
+
+    Each measure is adjusted by itself, over the clusters that have it.
+    """
+    verdicts = [
+        verdict.model_copy(update={"measures": measures})
+        for verdict, measures in zip(verdicts, adjusted_measures([v.measures for v in verdicts]), strict=True)
+    ]
     columns: dict[tuple[int, str], list[float]] = {}
     for seed in range(len(verdicts[0].by_seed) if verdicts else 0):
         for name in ("gain_p", "chance_p"):
@@ -124,6 +132,8 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
         n_rows=sum(len(matrix.values) for matrix in cluster.base),
         n_templates=sum(len(matrix.templates) for matrix in cluster.base),
         by_seed=by_seed,
+        measures=measure_verdicts(cluster.base, cluster.tuned, samples=samples),
+        first_right=first_right(cluster.base),
     )
 
 
