@@ -2,11 +2,12 @@
 
     python benchmarks/promptsource_parity.py --promptsource CHECKOUT --schemas DIR [--data DIR]
 
-Rows are real ones where DIR has the dataset (`<task>/<split>.jsonl.gz`), else made up in the schema that the dataset's
-own record names (`<dataset>.json`: features by config, as in `dataset_infos.json`), with texts that the templates
-compare with among their values. promptsource's side is plain Jinja with its filters, its shielded pipes and its
-splitting, without the cut at 2,048 characters, in Jinja's sandbox; where a template picks by chance, it is given the
-numbers that ours draws, so that both must come to the same one of its possible outputs.
+Rows are real ones where DIR has the dataset (`<task>/<split>.jsonl.gz`), then made-up ones in the schema that the
+dataset's own record names (`<dataset>.json`: features by config, as in `dataset_infos.json`), in the form that
+`promptsource_rows.yaml` says of it. They are held to the task's contract as rows of a source are. promptsource's side
+is plain Jinja with its filters, its underscores for hyphens in column names, its shielded pipes and its splitting,
+without the cut at 2,048 characters, in Jinja's sandbox; where a template picks by chance, it is given the numbers that
+ours draws, so that both must come to the same one of its possible outputs.
 
 Invariant: a template counts as equal when prompt, target and choices are equal on every row that both sides render, and
 there is at least one such row; a row that lacks a field or whose label is none of the choices is an error here by
@@ -23,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ from openflan.importers.promptsource import import_promptsource
 from openflan.prompts.render import TaskRenderer
 from openflan.prompts.whole import draws
 from openflan.tasks.catalog import Entry, open_catalog
+from openflan.tasks.cleaning import clean_row
 from openflan.tasks.sources import SourceRow
 
 ROWS = 80
@@ -108,6 +111,7 @@ class Promptsource:
     ) -> tuple[list[str], list[str] | None]:
         """Prompt and target, and the choices."""
         self._draw = draw
+        row = {key.replace("-", "_"): value for key, value in row.items()}
         said = template.get("answer_choices")
         choices = list(map(str.strip, said)) if isinstance(said, list) else self._parts(said, row) if said else None
         return self._parts(template["jinja"], {**row, "answer_choices": choices}), choices
@@ -165,28 +169,49 @@ def compared_texts(templates: Mapping[str, Any]) -> list[str]:
     return sorted({text.strip() for text in quoted if any(map(str.isalnum, text))}) + list("012345ABCDE")
 
 
-def rows_of(path: Path, data: Any, schemas: Path, real: Mapping[tuple[Any, Any], Path]) -> tuple[str, list[Any]]:
-    """Rows of a dataset and where they are from; none where neither rows nor a schema are at hand."""
+def rows_of(path: Path, data: Any, schemas: Path, real: Mapping[tuple[Any, Any], Path]) -> tuple[list[str], list[Any]]:
+    """Rows of a dataset and where they are from: real ones first, then made-up ones in its schema."""
     source = hub_source(data["dataset"], data.get("subset"))
     folder = real.get((source.get("hub"), source.get("config")))
+    rows: list[Any] = []
     for name in ("train.jsonl.gz", "validation.jsonl.gz", "test.jsonl.gz"):
-        if folder is not None and (folder / name).is_file():
+        if folder is not None and not rows and (folder / name).is_file():
             with gzip.open(folder / name, "rt", encoding="utf-8") as file:
-                return "real", [json.loads(line) for _, line in zip(range(ROWS), file, strict=False)]
+                rows = [json.loads(line) for _, line in zip(range(ROWS), file, strict=False)]
+    made = list(made_rows(path, data, schemas))
+    return ["real"] * bool(rows) + ["made"] * bool(made), rows + made
+
+
+def made_rows(path: Path, data: Any, schemas: Path) -> Iterator[dict[str, Any]]:
+    """Rows made up in a dataset's schema, with what is said of their form laid over."""
+    whole = "/".join(part for part in (data["dataset"], data.get("subset")) if part)
+    said = next((one for pattern, one in said_of_rows().items() if fnmatch(whole, pattern)), {})
     record = schemas / f"{data['dataset'].partition('/')[0]}.json"
-    if not record.is_file():
-        return "none", []
-    infos = json.loads(record.read_text(encoding="utf-8"))
-    features = infos.get(data.get("subset") or "", next(iter(infos.values())))
+    features = said.get("features")
+    if features is None and record.is_file():
+        infos = json.loads(record.read_text(encoding="utf-8"))
+        named = infos.get(data.get("subset") or data["dataset"].rpartition("/")[2])
+        features = named or next(iter(infos.values()))
+    if features is None:
+        return
     rng = random.Random(str(path))
     texts = compared_texts(data["templates"])
-    rows = [{k: made_up(one, rng, texts) for k, one in features.items()} for _ in range(ROWS)]
-    for row in rows[::2]:  # in real rows, an answer is one of the options that the row has
-        leaves = [value for value in _leaves(row) if isinstance(value, str)]
-        for key, value in row.items():
-            if isinstance(value, str) and rng.random() < 0.4:
-                row[key] = rng.choice(leaves)
-    return "made", rows
+    for number in range(ROWS):
+        row = {k: made_up(one, rng, texts) for k, one in features.items()}
+        if number % 2 == 0:  # in real rows, an answer is one of the options that the row has
+            leaves = [value for value in _leaves(row) if isinstance(value, str)]
+            for key, value in row.items():
+                if isinstance(value, str) and rng.random() < 0.4:
+                    row[key] = rng.choice(leaves)
+        parts = said.get("rows", [{}])
+        yield {**row, **parts[number % len(parts)]}
+
+
+@cache
+def said_of_rows() -> dict[str, Any]:
+    """What is said of the form of datasets' rows, by the pattern of their names."""
+    text = Path(__file__).with_name("promptsource_rows.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -203,6 +228,8 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
+    equal_rows: Counter[int] = field(default_factory=Counter)
+    """How many templates have so many equal rows."""
     examples: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: str, what: str) -> None:
@@ -213,8 +240,13 @@ class Tally:
 
 @cache
 def _fits(renderer: TaskRenderer, index: int, text: str) -> tuple[SourceRow, list[int]] | UserError:
-    row = SourceRow(index=index, fields=json.loads(text))
     try:
+        cleaned = clean_row(
+            Entry(spec=renderer.spec, path=Path("promptsource"), collection="mine"),
+            json.loads(text),
+            where=f"row {index + 1}",
+        )
+        row = SourceRow(index=index, fields=cleaned or {})
         return row, renderer.applicable(row)
     except UserError as error:
         return error
@@ -296,7 +328,7 @@ def main() -> None:
         data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         outcome = import_promptsource(path, cluster=None)
         source, rows = rows_of(path.relative_to(asked.promptsource), data, asked.schemas, real)
-        sources[source] += 1
+        sources[" and ".join(source) or "none"] += 1
         by_name: dict[str, list[Any]] = {}
         for one in data["templates"].values():
             by_name.setdefault(" ".join(str(one["name"]).split()), []).append(one)
@@ -309,17 +341,21 @@ def main() -> None:
                 tally.counts["imported"] += 1
                 what = f"{path.parent.relative_to(asked.promptsource)}: {name}"
                 seen = compare(reference, template, renderer, number, rows)
+                tally.equal_rows[seen["equal"]] += 1
                 tally.rows.update({k: n for k, n in seen.items() if not k.startswith("!")})
                 wrong = seen["different"] + seen["theirs alone"] + seen["changes from call to call"]
                 kind = "unlike on a row" if wrong else "equal on every row" if seen["equal"] else "no row to compare"
                 notes = [key for key in seen if key.startswith("!")]
-                tally.add(kind, f"{what} {notes[:1]}" if notes else what)
+                told = f"{what} {notes[:1]}" if notes else what
+                tally.add(kind, f"{told} {dict(seen)}" if kind == "no row to compare" else told)
         print(path.parent.relative_to(asked.promptsource), file=sys.stderr)
     record = {
         "files": len(files),
         "rows_from": dict(sources),
         "templates": dict(tally.counts),
         "rows": dict(tally.rows),
+        "templates_by_equal_rows": dict(sorted(tally.equal_rows.items())),
+        "no_row": tally.examples.get("no row to compare", []),
         "unlike": tally.examples.get("unlike on a row", []),
         "openflan": openflan.__version__,
         "jinja2": jinja2.__version__,

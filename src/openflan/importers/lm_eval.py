@@ -21,6 +21,7 @@ from openflan.importers.asking import AnswerRule, OptionsRule, path_of, trimmed,
 from openflan.importers.dialect import expression, template_text
 from openflan.importers.foreign import Data, Print, Tree, UntranslatableError, read_template, used_names
 from openflan.importers.hub_names import hub_source
+from openflan.importers.named import lineage_of
 from openflan.importers.outcome import ImportOutcome, Refused, imported, task_name
 from openflan.importers.safety import why_unfit
 from openflan.importers.splitting import as_expression, stripped
@@ -126,6 +127,7 @@ def _content(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], lis
         "answer": dict(asking.answer),
         "metrics": ["accuracy"] if asking.ranked else _metrics(config.get("metric_list")),
         **({} if "train" in splits else {"evaluation_only": True}),
+        "lineage": lineage_of([config["dataset_path"].rpartition("/")[2], str(config.get("dataset_name") or "")]),
         "few_shot": {"before_target": delimiters[0], "between": delimiters[1]},
         "templates": [dict(asking.template)],
     }

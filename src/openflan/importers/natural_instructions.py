@@ -8,6 +8,7 @@ JSON's own. Rejected: definition and examples as fields of every row, a thousand
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +19,9 @@ from jinja2 import nodes
 from openflan.errors import UserError
 from openflan.importers.dialect import as_option, template_text
 from openflan.importers.foreign import Data, Print, Tree
+from openflan.importers.named import lineage_of
+from openflan.importers.natural_instructions_clusters import cluster_of_categories
 from openflan.importers.outcome import ImportOutcome, Refused, imported, task_name
-from openflan.tasks.lineage import known_corpora
 from openflan.tasks.normal_forms import fitting_metrics
 
 __all__ = ["OfficialPart", "import_natural_instructions", "official_parts"]
@@ -33,35 +35,6 @@ _OFTEN = 5
 """Times that an option must occur on average."""
 _EXAMPLES = 2
 _LANGUAGES = ("Input_language", "Output_language", "Instruction_language")
-
-_CLUSTERS = {
-    "cause effect classification": "commonsense",
-    "commonsense classification": "commonsense",
-    "commonsense concept classification": "commonsense",
-    "coreference resolution": "coreference",
-    "data to text": "struct_to_text",
-    "paraphrasing": "paraphrase",
-    "reading comprehension": "reading_comprehension",
-    "sentiment analysis": "sentiment",
-    "story composition": "commonsense",
-    "summarization": "summarization",
-    "text completion": "commonsense",
-    "text simplification": "paraphrase",
-    "textual entailment": "natural_language_inference",
-    "title generation": "summarization",
-    "translation": "translation",
-}
-"""Their categories that are one of our clusters; the others are `misc`."""
-_SUBCLUSTERS = {
-    "grammar error correction": "linguistic_acceptability",
-    "grammar error detection": "linguistic_acceptability",
-    "linguistic probing": "linguistic_acceptability",
-    "mathematics": "math",
-    "punctuation error detection": "formatting",
-    "spelling error detection": "formatting",
-    "fact verification": "fact_verification",
-}
-
 
 OfficialPart = Literal["train", "test", "excluded"]
 """What the benchmark uses a task for."""
@@ -124,7 +97,9 @@ def import_natural_instructions(
     if options:
         answer["options"] = [as_option(nodes.Const(option)) for option in options]
     test = _tested(len(rows))
-    named, sub = _cluster(data, cluster)
+    categories = _texts(data.get("Categories"))
+    known = (cluster, None) if cluster is not None else cluster_of_categories(categories, _texts(data.get("Source")))
+    named, sub = known or ("misc", None)
     licence = ", ".join(_texts(data.get("Instance License")))
     content: dict[str, Any] = {
         "name": name,
@@ -139,7 +114,7 @@ def import_natural_instructions(
         "metrics": metrics,
         **({"evaluation_only": True} if part == "test" else {}),
         **({"licence": licence} if licence else {}),
-        "lineage": [one for one in map(task_name, _texts(data.get("Source"))) if one in known_corpora()],
+        "lineage": lineage_of(_texts(data.get("Source"))),
         "templates": _templates(definitions, data.get("Positive Examples")),
     }
     notes = [f"{skipped} instances without input or output left out"] if skipped else []
@@ -149,8 +124,9 @@ def import_natural_instructions(
     foreign = sorted({one for one in _told(data, *_LANGUAGES) if one.lower() != "english"})
     notes += [f"languages: {', '.join(foreign)}"] if foreign else []
     notes += [f"from {url}" for url in _texts(data.get("URL"))]
-    if cluster is None and named == "misc" and not sub:
-        notes.append("cluster: misc; say another with --cluster")
+    if known is None:
+        unknown = f"no cluster for {', '.join(categories)}" if categories else "the file names no category"
+        notes.append(f"cluster: misc ({unknown}); say another with --cluster")
     names = [f"definition {number}{more}" for number in range(1, len(definitions) + 1) for more in ("", ", examples")]
     kept = tuple(names) if len(content["templates"]) == len(names) else tuple(names[::2])
     return ImportOutcome(tasks=(imported(content, where=str(path), templates=kept, notes=tuple(notes), rows=rows),))
@@ -173,9 +149,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    """A text, or the texts of a list; numbers are read as texts."""
+    """A text, or the texts of a list; numbers are read as texts, and no number (`NaN`) is nothing."""
     listed = value if isinstance(value, list) else [value]
-    return [str(one) for one in listed if isinstance(one, str | int | float) and not isinstance(one, bool)]
+    known = (one for one in listed if not isinstance(one, float) or math.isfinite(one))
+    return [str(one) for one in known if isinstance(one, str | int | float) and not isinstance(one, bool)]
 
 
 def _told(data: Mapping[str, Any], *keys: str) -> list[str]:
@@ -213,19 +190,6 @@ def _options(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     counts = Counter(row["output"][0] for row in rows)
     few = 2 <= len(counts) <= _MOST_OPTIONS and len(rows) >= _OFTEN * len(counts)
     return sorted(counts) if few and all(len(text) <= _LONGEST_OPTION for text in counts) else []
-
-
-def _cluster(data: Mapping[str, Any], named: str | None) -> tuple[str, str | None]:
-    """The cluster, and within `misc` the subcluster, by the first category that is clear."""
-    if named is not None:
-        return named, None
-    words = [part.strip().lower() for text in _texts(data.get("Categories")) for part in text.split("->")]
-    for word in words:
-        if word in _CLUSTERS:
-            return _CLUSTERS[word], None
-        if word in _SUBCLUSTERS:
-            return "misc", _SUBCLUSTERS[word]
-    return "misc", None
 
 
 def _templates(definitions: Sequence[str], examples: Any) -> list[dict[str, str]]:

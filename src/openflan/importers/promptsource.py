@@ -33,6 +33,7 @@ from openflan.importers.foreign import (
     used_names,
 )
 from openflan.importers.hub_names import hub_source
+from openflan.importers.named import lineage_of
 from openflan.importers.outcome import Imported, ImportOutcome, Refused, imported, task_name
 from openflan.importers.promptsource_clusters import cluster_of
 from openflan.importers.safety import why_unfit
@@ -117,7 +118,8 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
     contents += [_whole_content(group) for group in sorted(alike.values(), key=len, reverse=True)]
     base = prefix + task_name(dataset, subset)
     known, subcluster = (cluster, None) if cluster is not None else cluster_of(dataset, subset)
-    about = {"cluster": known, **({"subcluster": subcluster} if subcluster else {}), "dataset": base}
+    about: dict[str, Any] = {"cluster": known, **({"subcluster": subcluster} if subcluster else {}), "dataset": base}
+    about["lineage"] = lineage_of([dataset.rpartition("/")[2], subset or ""])
     source = hub_source(dataset, subset)
     tasks = [
         _task(base if number == 1 else f"{base}_{number}", content, about=about, source=source, where=str(path))
@@ -266,8 +268,9 @@ def _content(group: Sequence[_Read]) -> _Content:
         answer |= {"options": list(own)} if own is not None else {"options_field": first.choices.field}
         answer |= {"keys": list(first.keys)} if first.keys else {}
         answer |= {"keys_field": first.keys_field} if first.keys_field else {}
-    if own is not None and not first.keys and not first.keys_field and _could_be_labels(group):
-        answer["keys"] = list(range(len(own)))  # places, said outright
+    by_place = first.choices is not None and not (first.keys or first.keys_field or first.by_text)
+    if by_place and (own is None or _could_be_labels(group)):
+        answer["keys"] = "places"
     templates = []
     for one in group:
         texts = one.asked.choices.texts if one.asked is not None and one.asked.choices is not None else own

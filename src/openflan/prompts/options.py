@@ -139,17 +139,21 @@ def find_answer(
     options = tuple(text for text in listed if text is not None)
     if len(options) < 2 or not all(options):
         raise UserError(f"options are {list(options)}", where=where, how="a row needs two or more, none empty")
-    keys: Sequence[Any] | None = answer.keys
+    keys: Sequence[Any] | None = None if answer.keys == "places" else answer.keys
     if answer.keys_field is not None:
         keys = _list_at(fields, answer.keys_field, where)
     if keys is None and is_class_number(columns, answer.field):
         keys = range(len(listed))
     right = []
     for one, place in labels:
-        index = _position(one, keys, listed, f"{where}, column '{place}'")
+        if answer.keys == "places":
+            index = _place(one, len(listed))
+        else:
+            index = _position(one, keys, listed, f"{where}, column '{place}'")
         if index is None or index not in kept:
             known = keys if keys is not None else range(len(listed))
-            allowed = ", ".join(repr(known[n]) for n in kept if n < len(known)) + " or one of: " + ", ".join(options)
+            allowed = ", ".join(repr(known[n]) for n in kept if n < len(known))
+            allowed += "" if answer.keys == "places" else " or one of: " + ", ".join(options)
             gone = "an option that is null in this row" if index is not None else "not an option"
             raise UserError(f"label {one!r} in '{answer.field}' is {gone}", where=where, how=f"expected {allowed}")
         right.append(kept.index(index))
@@ -185,6 +189,13 @@ def _text(value: Any, place: str, where: str) -> str:
     except UnfitValueError as fault:
         how = "name the text itself in 'answer', or mend or drop such rows"
         raise UserError(f"column '{place}' {fault}", where=where, how=how) from None
+
+
+def _place(label: Any, count: int) -> int | None:
+    """The place that a label names, counted from 0: a whole number, also as a text."""
+    if isinstance(label, str):
+        label = int(label) if label.strip().isdecimal() else -1
+    return int(label) if isinstance(label, int | float) and label in range(count) else None
 
 
 def _position(label: Any, keys: Sequence[Any] | None, options: Sequence[str | None], where: str) -> int | None:

@@ -283,7 +283,7 @@ class TaskRenderer:
         fields = {**row.fields}
         if "." not in field:
             keys = self.spec.answer.keys
-            fields[field] = keys[others[0]] if keys is not None else others[0]
+            fields[field] = keys[others[0]] if isinstance(keys, tuple) else others[0]
         changed = {**context, **fields, "row": fields, "answer": answer.options[others[0]]}
         text, where = self.template(number).input, self.where(number)
         return render_text(text, context, where) != render_text(text, changed | {"options": context["options"]}, where)

@@ -8,6 +8,7 @@ Invariant: rendering is a pure function of template and row (no `random`, no sta
 Rejected: a list of what is forbidden, which each new Jinja version lengthens; a process a prompt, 1,000 times slower.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -34,6 +35,7 @@ FILTERS = [
     "d",
     "first",
     "float",
+    "format",
     "int",
     "items",
     "join",
@@ -92,6 +94,9 @@ _COUNTED, _GATED = "counted turns", "gated text"
 
 _OF_A_TEXT = ("capitalize", "lower", "title", "trim", "truncate", "upper", "wordcount")
 """Filters that make a text of what they are given, of nothing and of objects too."""
+
+_PLACE = re.compile(r"%(%|[-+ #0]*\d{0,2}(\.\d{0,2})?[sdifeEgG])")
+"""A place in a format, at most 99 wide."""
 
 _LOOP = ("first", "index", "index0", "last", "length", "revindex", "revindex0")
 
@@ -216,6 +221,15 @@ def _replace(value: Any, old: str, new: str, count: int = -1) -> str:
     return _bounded(text.count(old) * max(0, len(new) - len(old)), lambda: text.replace(old, new, count))
 
 
+def _format(value: Any, *args: Any) -> str:
+    """Jinja's format (`"%.1f" | format(score)`) of texts and numbers, with no width that makes a text grow."""
+    text = as_text(value)
+    if "%" in _PLACE.sub("", text):
+        raise TemplateError("format allows %s, %d, %i, %f, %e and %g, at most 99 wide")
+    as_texts = [as_text(arg) for arg in args]
+    return text % tuple(arg if isinstance(arg, int | float) else said for arg, said in zip(args, as_texts, strict=True))
+
+
 def _bounded(added: int, make: Any) -> str:
     """A text to which a filter adds so many characters."""
     if added > LONGEST:
@@ -241,7 +255,8 @@ def _of_a_text(name: str) -> Callable[..., Any]:
 
 
 SANDBOX = _Gated(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=as_text)
-SANDBOX.filters = {name: SANDBOX.filters[name] for name in FILTERS} | {
+_OWN: dict[str, Callable[..., Any]] = {
+    "format": _format,
     "join": _join,
     "replace": _replace,
     "string": _string,
@@ -249,6 +264,7 @@ SANDBOX.filters = {name: SANDBOX.filters[name] for name in FILTERS} | {
     _COUNTED: _count_turns,
     _GATED: as_text,
 }
+SANDBOX.filters = {name: SANDBOX.filters[name] for name in FILTERS} | _OWN
 SANDBOX.globals = {"range": _range}
 
 CONDITIONS = SANDBOX.overlay(finalize=None)

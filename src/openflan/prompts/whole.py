@@ -21,8 +21,8 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+from jinja2 import Environment, TemplateError, Undefined, meta, nodes, pass_context
 from jinja2 import Template as Compiled
-from jinja2 import TemplateError, Undefined, meta, nodes, pass_context
 from jinja2.runtime import Context, LoopContext
 from jinja2.utils import Namespace
 
@@ -217,6 +217,7 @@ WHOLE.filters = {name: WHOLE.filters[name] for name in (*FILTERS, "round")} | {
 }
 WHOLE.filters |= {
     "choice": _choice,
+    "format": SANDBOX.filters["format"],
     "join": _join,
     "most_frequent": _most_frequent,
     "random": _choice,
@@ -297,7 +298,15 @@ def read_pipes(text: str) -> int:
 
 def used_fields(text: str) -> list[str]:
     """Names that a template reads from the row, sorted."""
-    return sorted(meta.find_undeclared_variables(WHOLE.parse(text)) - set(WHOLE.globals) - {"answer_choices"})
+    tree = WHOLE.parse(text)
+    spaces = {  # which Jinja takes for undeclared where a branch makes them and a loop in it stores there
+        assign.target.name
+        for assign in Environment().parse(text).find_all(nodes.Assign)
+        if isinstance(assign.target, nodes.Name)
+        and isinstance(assign.node, nodes.Call)
+        and assign.node.node == nodes.Name("namespace", "load")
+    }
+    return sorted(meta.find_undeclared_variables(tree) - set(WHOLE.globals) - spaces - {"answer_choices"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

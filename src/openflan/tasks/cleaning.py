@@ -42,7 +42,8 @@ def unrolled(entry: Entry, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str,
 def clean_row(entry: Entry, row: dict[str, Any], *, where: str) -> dict[str, Any] | None:
     """A source row held to the contract, cleaned and with the spec's constants; None where a step drops it.
 
-    A row whose label is empty is dropped where the contract lets the label be null.
+    A row whose label is empty is dropped where the contract lets the label be null. A column `question-X`, which no
+    template can name, is the field `question_X` where the spec names such a one.
 
     Raises:
         UserError: a column or field is missing or of another type, or the spec names no known step.
@@ -70,6 +71,8 @@ def clean_row(entry: Entry, row: dict[str, Any], *, where: str) -> dict[str, Any
         label is None or (isinstance(label, str) and not label.strip())
     ):
         return None
+    if any(name not in cleaned for name in spec.fields):
+        cleaned = {**{name.replace("-", "_"): value for name, value in cleaned.items()}, **cleaned}
     for name in spec.fields:
         if cleaned.get(name) is None and not may_be_null(spec.columns, name):
             raise _missing_field(entry, name, row, where)

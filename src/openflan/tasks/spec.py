@@ -143,8 +143,9 @@ class Answer(Record):
     """Dotted path to a list of options in the row."""
     group: str | None = None
     """Dotted path to what rows of one question share (MultiRC: `idx.question`)."""
-    keys: tuple[int | float | str | bool, ...] | None = None
-    """Label values in the order of `options`, where they are not 0, 1, 2, … (sentiment140: 0 and 4)."""
+    keys: tuple[int | float | str | bool, ...] | Literal["places"] | None = None
+    """Label values in the order of `options`, where they are not 0, 1, 2, … (sentiment140: 0 and 4). `places` says that
+    they are those, whatever the options' texts: a 1 is the second option, though another reads "1"."""
     keys_field: str | None = None
     """Dotted path to a list of label values in the row, in the order of the options (ARC: `choices.label`)."""
     by_template: Literal["ranked", "generated"] | None = None
@@ -163,7 +164,7 @@ class Answer(Record):
         if self.options is not None and len(set(self.options)) < len(self.options):
             twice = next(option for option in self.options if self.options.count(option) > 1)
             raise ValueError(f"options has {twice!r} twice")
-        if self.keys is not None and self.options is not None and len(self.keys) != len(self.options):
+        if isinstance(self.keys, tuple) and self.options is not None and len(self.keys) != len(self.options):
             raise ValueError(f"keys has {len(self.keys)} entries for {len(self.options)} options")
         if (self.keys is not None or self.keys_field is not None) and not self.is_classification:
             raise ValueError("keys need options")
