@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from openflan.evaluation.standalone import EvaluationResults as EvaluationResults
     from openflan.evaluation.task_results import BestOnValidation as BestOnValidation
     from openflan.evaluation.task_results import CleanSplit as CleanSplit
+    from openflan.evaluation.task_results import MeasureSpread as MeasureSpread
     from openflan.evaluation.task_results import TaskGain as TaskGain
     from openflan.evaluation.task_results import TaskResult as TaskResult
     from openflan.evaluation.task_results import TemplateSpread as TemplateSpread
@@ -104,7 +105,9 @@ if TYPE_CHECKING:
     from openflan.runs.preview import MixturePreview as MixturePreview
     from openflan.runs.publish import Published as Published
     from openflan.runs.results import ClusterVerdict as ClusterVerdict
+    from openflan.runs.results import MeasureVerdict as MeasureVerdict
     from openflan.runs.results import Results as Results
+    from openflan.runs.results import SeedMeasure as SeedMeasure
     from openflan.runs.results import SeedVerdict as SeedVerdict
     from openflan.runs.results import StageCost as StageCost
     from openflan.runs.results import Verdict as Verdict
@@ -148,7 +151,7 @@ _ROOMS = {
     "evaluation.model": "Model RankedOptions",
     "evaluation.scores": "as_ends as_score",
     "evaluation.standalone": "EvaluationResults",
-    "evaluation.task_results": "BestOnValidation CleanSplit TaskGain TaskResult TemplateSpread",
+    "evaluation.task_results": "BestOnValidation CleanSplit MeasureSpread TaskGain TaskResult TemplateSpread",
     "importers.importing": "TaskImport import_tasks",
     "importers.outcome": "Imported Refused",
     "mixture.certificate": "Compared Hits ItemCounts LeakCertificate LeakEdge LeakPair",
@@ -181,7 +184,7 @@ _ROOMS = {
     "runs.pipeline": "Event Outcome",
     "runs.preview": "MissingRows MixturePreview",
     "runs.publish": "Published",
-    "runs.results": "ClusterVerdict Results SeedVerdict StageCost Verdict",
+    "runs.results": "ClusterVerdict MeasureVerdict Results SeedMeasure SeedVerdict StageCost Verdict",
     "run": "Run",
     "runs.stages": "RunPlaces Stage StageKind",
     "study.forecast": "CellForecast Forecast PACE",
