@@ -80,7 +80,12 @@ def test_answers_are_those_that_the_results_are_made_of(run):
 def test_gains_are_the_verdict(run):
     gains = run.gains()
     assert gains["gain"].tolist() == pytest.approx((gains["tuned"] - gains["untuned"]).tolist())
-    assert list(gains.index) == [one.cluster for one in run.results.verdict.held_out]
+    verdict = run.results.verdict
+    assert list(gains.index) == [one.cluster for one in (*verdict.held_out, *verdict.seen)]
+    own = run.gains("task")
+    assert list(own.index) == ["cafe_review", "card_sentence", "colour_of", "does_it_follow", "same_meaning"]
+    assert own.loc["same_meaning", "role"] == "held out"
+    assert own["gain"].tolist() == pytest.approx([one.gain for one in verdict.own])
 
 
 def test_a_model_ranks_as_its_evaluation_did(run):

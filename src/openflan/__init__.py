@@ -110,7 +110,9 @@ if TYPE_CHECKING:
     from openflan.runs.results import SeedMeasure as SeedMeasure
     from openflan.runs.results import SeedVerdict as SeedVerdict
     from openflan.runs.results import StageCost as StageCost
+    from openflan.runs.results import TaskVerdict as TaskVerdict
     from openflan.runs.results import Verdict as Verdict
+    from openflan.runs.results import VerdictScores as VerdictScores
     from openflan.runs.stages import RunPlaces as RunPlaces
     from openflan.runs.stages import Stage as Stage
     from openflan.runs.stages import StageKind as StageKind
@@ -184,7 +186,9 @@ _ROOMS = {
     "runs.pipeline": "Event Outcome",
     "runs.preview": "MissingRows MixturePreview",
     "runs.publish": "Published",
-    "runs.results": "ClusterVerdict MeasureVerdict Results SeedMeasure SeedVerdict StageCost Verdict",
+    "runs.results": (
+        "ClusterVerdict MeasureVerdict Results SeedMeasure SeedVerdict StageCost TaskVerdict Verdict VerdictScores"
+    ),
     "run": "Run",
     "runs.stages": "RunPlaces Stage StageKind",
     "study.forecast": "CellForecast Forecast PACE",

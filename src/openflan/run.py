@@ -10,7 +10,7 @@ Invariant: the folder's name is a hash of the recipe, so the same recipe is the 
 never done again. Cost: making one reads the recipe; nothing imports torch before it works.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,7 +25,7 @@ from openflan.recipes.settings import Settings, set_key, setting_lines, setting_
 from openflan.runs.pipeline import Event, Outcome, Until, Watch, report_again, work
 from openflan.runs.preview import MixturePreview, preview_mixture
 from openflan.runs.publish import Published, export_model, publish_run
-from openflan.runs.results import Results
+from openflan.runs.results import ClusterVerdict, Results, TaskVerdict
 from openflan.runs.stages import UNTUNED, RunPlaces, StageKind, tuned_name
 from openflan.runs.stored import StoredRun
 
@@ -211,8 +211,11 @@ class Run:
         """
         return self._stored.results
 
-    def gains(self) -> "pd.DataFrame":
+    def gains(self, by: Literal["cluster", "task"] = "cluster") -> "pd.DataFrame":
         """The verdict: a line a cluster: untuned and tuned score (0 to 1), gain and its 95 % interval, chance.
+
+        Args:
+            by: `task` for a line a task of your own, the untuned model at its best prompt.
 
         Raises:
             UserError: as `results`.
@@ -220,10 +223,15 @@ class Run:
         import pandas as pd
 
         verdict = self.results.verdict
+        told: Sequence[tuple[str, ClusterVerdict | TaskVerdict]] = (
+            [(one.role, one) for one in verdict.own]
+            if by == "task"
+            else [*(("held_out", one) for one in verdict.held_out), *(("seen", one) for one in verdict.seen)]
+        )
         records = [
             {
-                "cluster": one.cluster,
-                "role": role,
+                by: one.label,
+                "role": role.replace("_", " "),
                 "untuned": one.base,
                 "tuned": one.tuned,
                 "gain": one.gain,
@@ -232,10 +240,10 @@ class Run:
                 "chance": one.chance,
                 "rows": one.n_rows,
             }
-            for role, clusters in (("held out", verdict.held_out), ("seen", verdict.seen))
-            for one in clusters
+            for role, one in told
         ]
-        return pd.DataFrame(records).set_index("cluster")
+        columns = [by, "role", "untuned", "tuned", "gain", "low", "high", "chance", "rows"]
+        return pd.DataFrame(records, columns=columns).set_index(by)
 
     def model(self, seed: int | None = None) -> Model:
         """A tuned model, to be asked.

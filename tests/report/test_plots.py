@@ -7,14 +7,14 @@ import pytest
 from synthetic_run import step_report
 
 from openflan.report.numbers import duration, outcome_words, signed
-from openflan.report.plots import cluster_plot, template_strip
+from openflan.report.plots import score_plot, template_strip
 from openflan.report.training_plots import loss_drawing
 
 
 def test_a_figure_takes_its_colours_and_typeface_from_the_page(material):
     groups = {"Held out": material.results.verdict.held_out}
     for drawn in (
-        cluster_plot(groups, narrow=False),
+        score_plot(groups, name="clusters", narrow=False),
         loss_drawing({0: [step_report(loss=3.0), step_report(loss=1.0)]}).narrow,
     ):
         assert "var(--tuned" in drawn
@@ -36,7 +36,7 @@ def test_settings_of_the_user_do_not_reach_the_figure():
 
 def test_dollar_signs_and_markup_in_a_cluster_name_are_plain_text(material):
     verdict = material.results.verdict.held_out[0].model_copy(update={"cluster": "a$b$<i>"})
-    drawn = cluster_plot({"Held out": [verdict]}, narrow=True)
+    drawn = score_plot({"Held out": [verdict]}, name="clusters", narrow=True)
     assert "a$b$&lt;i&gt;</text>" in drawn
     assert "<i>" not in drawn
 

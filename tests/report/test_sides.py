@@ -7,6 +7,7 @@ import pytest
 
 from openflan.errors import UserError
 from openflan.evaluation.matrix import write_answers
+from openflan.runs.results import SCHEMA
 from openflan.runs.sides import read_side
 
 
@@ -48,5 +49,5 @@ def test_of_a_model_without_a_run_nothing_is_claimed(run_folder):
 def test_an_account_of_another_version_is_refused_by_name(run_folder):
     told = json.loads((run_folder / "results.json").read_text(encoding="utf-8"))
     (run_folder / "results.json").write_text(json.dumps({**told, "schema_version": 2}), encoding="utf-8")
-    with pytest.raises(UserError, match="no account of schema version 4; make it again: `openflan report"):
+    with pytest.raises(UserError, match=f"no account of schema version {SCHEMA}; make it again: `openflan report"):
         read_side(run_folder, "sum")

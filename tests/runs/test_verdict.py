@@ -1,11 +1,13 @@
 """The verdict's arithmetic on matrices small enough to do by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.task_results import task_results
-from openflan.runs.verdicts import cluster_verdicts, verdict_sentence
+from openflan.runs.verdicts import cluster_verdicts, own_sentence, task_verdicts, verdict_sentence
 
 
 def matrix(task, values, *, cluster="sentiment", kind="ranked", expected=None, options=2, metric="accuracy"):
@@ -49,8 +51,6 @@ def test_one_task_by_hand():
 
 
 def test_the_untuned_model_counts_with_its_text_to_continue_where_that_is_better():
-    from dataclasses import replace
-
     asked = replace(BASE, baseline=np.array([1.0, 1.0, 0.0, 1.0]))
     (found,) = verdicts([asked], {0: [BETTER]})
     assert (found.base, found.base_templates, found.base_baseline) == (0.75, 0.25, 0.75)
@@ -170,3 +170,49 @@ def test_scores_on_leaked_items_are_told_apart():
     assert told.leakage["untuned"].dirty == 0
     (clean,) = task_results(tuned, {"a": "held_out"}, {"a": []})
     assert clean.leakage == {}
+
+
+def of_own(*pairs, roles=None):
+    """Verdicts of own tasks from pairs of an untuned and a tuned matrix."""
+    untuned, tuned = ({pair[side].task: pair[side] for pair in pairs} for side in (0, 1))
+    return task_verdicts(untuned, {0: tuned}, roles or dict.fromkeys(untuned, "seen"), samples=400)
+
+
+def test_an_own_task_is_held_against_the_one_prompt_that_the_untuned_model_does_best_with():
+    wordy = matrix("a", [[1, 0], [1, 0], [0, 1], [1, 0]])  # 3/4 under the first template, 1/4 under the second
+    (found,) = of_own((wordy, BETTER), roles={"a": "held_out"})
+    assert (found.base, found.best_prompt, found.base_templates) == (0.75, 0, 0.5)
+    assert (found.tuned, found.gain, found.role) == (0.75, 0, "held_out")
+    asked = replace(wordy, baseline=np.ones(4))
+    (found,) = of_own((asked, BETTER))
+    assert (found.base, found.best_prompt, found.base_baseline) == (1.0, -1, 1.0)
+    assert found.gain == pytest.approx(-0.25)
+
+
+def test_a_prompt_that_does_not_fit_every_row_is_not_taken_for_the_best():
+    holed = matrix("a", [[1, np.nan], [0, 1], [0, 1], [0, 1]])
+    (found,) = of_own((holed, BETTER))
+    assert (found.base, found.best_prompt) == (pytest.approx(1 / 7), 0)  # of the answers under all templates
+
+
+@pytest.mark.parametrize(
+    ("levels", "says"),
+    [
+        ([(0.5, 0.8)], "Tuning helped on your own task (misc) over the untuned model at its best prompt."),
+        (
+            [(0.3, 0.9), (0.8, 0.8)],
+            "Tuning helped on 1 of your 2 own tasks over the untuned model at its best prompt: misc.",
+        ),
+        (
+            [(0.8, 0.4)],
+            "On your own task (misc) no gain over the untuned model at its best prompt is shown. It made misc worse."
+            " Not shown to beat the most frequent answer: misc.",
+        ),
+    ],
+)
+def test_the_sentence_on_own_tasks_says_what_the_intervals_show_and_no_more(levels, says):
+    half = ["yes", "no"] * 100
+    pairs = [strong(name, *level) for name, level in zip(("misc", "translation"), levels, strict=False)]
+    found = of_own(*(tuple(replace(one, expected=tuple(half)) for one in pair) for pair in pairs))
+    assert own_sentence(found) == says
+    assert own_sentence([]) == ""

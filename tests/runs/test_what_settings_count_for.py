@@ -82,6 +82,7 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "evaluation.tasks": (["does_it_follow"], {}),
     "evaluation.rows": (3, {}),
     "evaluation.seen_rows": (1, {}),
+    "evaluation.own_rows": (1, {}),
     "evaluation.templates": (1, {}),
     "evaluation.validation_rows": (0, {}),
     "evaluation.options": ("hidden", {}),

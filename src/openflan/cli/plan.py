@@ -63,6 +63,7 @@ def _record(preview: "openflan.MixturePreview") -> dict[str, Any]:
         "clusters": {cluster.pop("cluster"): cluster for cluster in record["clusters"]},
         "totals": record["totals"],
         "speed": asdict(preview.speed),
+        "scope": preview.scope,
         "leaks": preview.leaks,
         "freshness": preview.freshness,
         "warnings": [
@@ -97,6 +98,8 @@ def _print(preview: "openflan.MixturePreview") -> None:
         out.write(f"leak check: {preview.leaks}\n")
     if preview.freshness is not None:
         out.write(f"own test rows: {preview.freshness}\n")
+    if preview.scope:
+        out.write(f"what it will show: {preview.scope}\n")
     warnings = [*(one.text for one in mixture.concerns), *map(_sentence, preview.missing)]
     if warnings:
         out.write("\n" + "".join(f"warning: {text}\n" for text in warnings))

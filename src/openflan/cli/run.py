@@ -80,28 +80,39 @@ def print_verdict(results: dict[str, Any], folder: Path) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 110)
+    verdict = results["verdict"]
     seen = f"Seen: {'fresh' if results['fresh'] else 'test'} rows of tuned clusters"
-    for role, title in (("held_out", "Held out: never tuned on"), ("seen", seen)):
-        records = results["verdict"][role]
-        if not records:
+    titles = {"own": "Your own tasks, on test rows of their own", "held_out": "Held out: never tuned on", "seen": seen}
+    for role, title in titles.items():
+        own = role == "own"
+        if not verdict[role] or (role == "seen" and _is_told(verdict)):
             continue
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for name in ("cluster", "untuned", "tuned", "gain", "95 % interval", "chance", "majority", "rows"):
-            table.add_column(name, justify="left" if name == "cluster" else "right")
-        for record in records:
+        first = ("task", "untuned at best") if own else ("cluster", "untuned")
+        for name in (*first, "tuned", "gain", "95 % interval", "chance", "majority", "rows"):
+            table.add_column(name, justify="left" if name == first[0] else "right")
+        for record in verdict[role]:
             low, high = record["gain_ci95"]
+            unseen = " (held out)" if own and record["role"] == "held_out" else ""
             table.add_row(
-                record["cluster"].replace("_", " "),
+                record["task"] + unseen if own else record["cluster"].replace("_", " "),
                 *(f"{record[key]:.3f}" for key in ("base", "tuned")),
                 f"{record['gain']:+.3f}",
                 f"{low:+.3f} to {high:+.3f}",
-                *(f"{record[key]:.3f}" for key in ("chance", "majority")),
+                *(f"{record[key]:.3f}" if record["chance"] else "–" for key in ("chance", "majority")),
                 str(record["n_rows"]),
             )
         console.print(table)
         console.print()
-    console.print(results["verdict"]["sentence"], style="bold", highlight=False)
-    for finding in filter(None, (results["left_out"], results["certificate"], results["freshness"])):
+    for sentence in filter(None, (verdict["own_sentence"], verdict["sentence"])):
+        console.print(sentence, style="bold", highlight=False)
+    for finding in filter(None, (verdict["scope"], results["left_out"], results["certificate"], results["freshness"])):
         console.print(finding, highlight=False, soft_wrap=True)
     console.print(f"results  {folder / 'results.json'}", highlight=False, soft_wrap=True)
     console.print(f"report   {folder / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _is_told(verdict: dict[str, Any]) -> bool:
+    """Whether the tuned clusters were measured by own tasks alone, each of which has a line already."""
+    own = {record["task"] for record in verdict["own"]}
+    return all(set(record["tasks"]) <= own for record in verdict["seen"])

@@ -338,6 +338,8 @@ class EvaluationPart(Part):
     """Rows of each held-out task, drawn by content hash: the same for every model."""
     seen_rows: Annotated[int, SEEN] = Field(default=0, ge=0)
     """Fresh rows of each tuned task; 0 leaves the tuned clusters out."""
+    own_rows: Annotated[int | None, SEEN] = Field(default=None, ge=0)
+    """The same of each tuned task of your own; as many as `rows` if None. 0 leaves them out."""
     templates: Annotated[int | None, ANSWERS] = Field(default=None, ge=1)
     """At most this many templates a task, the first ones; by default all that ask for the answer."""
     validation_rows: Annotated[int, ANSWERS] = Field(default=200, ge=0)
@@ -373,6 +375,16 @@ class EvaluationPart(Part):
     """What generates; options are ranked by transformers either way."""
     bootstrap: Annotated[int, RESULTS] = Field(default=1_000, ge=100)
     """Resamples behind each 95 % interval."""
+
+    def rows_of_tuned(self, *, own: bool) -> int:
+        """Test rows that a task which is tuned on is measured by.
+
+        Args:
+            own: whether it is a task of the user's own.
+        """
+        if not own:
+            return self.seen_rows
+        return self.rows if self.own_rows is None else self.own_rows
 
     @model_validator(mode="after")
     def _no_dead_evaluation(self) -> Self:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from openflan.mixture.certificate import LeakCertificate
 from openflan.report.numbers import GainShown, listed, outcome, outcome_words, plain_name, points, signed, span
-from openflan.runs.results import ClusterVerdict
+from openflan.runs.results import ClusterVerdict, TaskVerdict, VerdictScores
 
-__all__ = ["leak_clause", "run_headline"]
+__all__ = ["leak_clause", "own_headline", "run_headline"]
 
 _FEW = 3
 
@@ -24,19 +24,23 @@ def run_headline(held_out: Sequence[ClusterVerdict], leakage: LeakCertificate | 
     if not held_out:
         return f"No held-out cluster was measured, so nothing here is zero-shot; {leak_clause(leakage)}."
     if len(held_out) <= _FEW:
-        clusters = listed([_cluster(verdict, first=not place) for place, verdict in enumerate(held_out)])
+        clusters = listed([_scores(verdict, first=not place) for place, verdict in enumerate(held_out)])
         return f"Held out of tuning, {clusters}; {leak_clause(leakage)}."
-    words: dict[GainShown, str] = {"gain": "better on", "loss": "worse on", "none": "not shown to be better on"}
-    parts = []
-    for kind, text in words.items():
-        names = [plain_name(v.cluster) + _dissent(v) for v in held_out if outcome(v.gain_ci95) == kind]
-        if names:
-            parts.append(f"{text} {listed(names)}")
     gains = [verdict.gain for verdict in held_out]
     return (
-        f"Of {len(held_out)} clusters held out of tuning, the tuned model is {listed(parts)} "
+        f"Of {len(held_out)} clusters held out of tuning, the tuned model is {listed(_by_outcome(held_out))} "
         f"(gains from {signed(min(gains))} to {signed(max(gains))} points, intervals below); {leak_clause(leakage)}."
     )
+
+
+def own_headline(own: Sequence[TaskVerdict]) -> str:
+    """The sentence on the user's own tasks that comes before it; empty where there are none."""
+    if not own:
+        return ""
+    if len(own) <= _FEW:
+        tasks = listed([_scores(verdict, first=not place) for place, verdict in enumerate(own)])
+        return f"On test rows of its own, {tasks}." if len(own) == 1 else f"On test rows of their own, {tasks}."
+    return f"Of your {len(own)} tasks, on test rows of their own, the tuned model is {listed(_by_outcome(own))}."
 
 
 def leak_clause(leakage: LeakCertificate | None) -> str:
@@ -55,15 +59,26 @@ def leak_clause(leakage: LeakCertificate | None) -> str:
     return f"the tuning set is leaking ({dirty:,} of {leakage.total:,} held-out items stand in it)"
 
 
-def _cluster(verdict: ClusterVerdict, *, first: bool) -> str:
-    name = plain_name(verdict.cluster)
+def _by_outcome(verdicts: Sequence[ClusterVerdict | TaskVerdict]) -> list[str]:
+    """On which of them it is better, on which worse, on which neither is shown."""
+    words: dict[GainShown, str] = {"gain": "better on", "loss": "worse on", "none": "not shown to be better on"}
+    parts = []
+    for kind, text in words.items():
+        names = [plain_name(v.label) + _dissent(v) for v in verdicts if outcome(v.gain_ci95) == kind]
+        if names:
+            parts.append(f"{text} {listed(names)}")
+    return parts
+
+
+def _scores(verdict: ClusterVerdict | TaskVerdict, *, first: bool) -> str:
+    name = plain_name(verdict.label)
     scores = f"{points(verdict.tuned)}{' tuned' if first else ''} against {points(verdict.base)}"
     sure = f"{'95 % interval ' if first else ''}{span(verdict.gain_ci95, sign=True)}"
     shown = outcome_words(verdict.gain_ci95) + _dissent(verdict)
     return f"{name} scores {scores}{' untuned' if first else ''} ({signed(verdict.gain)}, {sure}: {shown})"
 
 
-def _dissent(verdict: ClusterVerdict) -> str:
+def _dissent(verdict: VerdictScores) -> str:
     """What is said where not every seed alone shows what their mean shows."""
     kind = outcome(verdict.gain_ci95)
     if kind == "none":

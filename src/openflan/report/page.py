@@ -16,10 +16,10 @@ from openflan.evaluation.scores import Score
 from openflan.mixture.certificate import LeakCertificate
 from openflan.mixture.ledger import Ledger
 from openflan.report.examples import choose_examples
-from openflan.report.headline import run_headline
+from openflan.report.headline import own_headline, run_headline
 from openflan.report.html import render
 from openflan.report.plot_data import Drawing, PlotData
-from openflan.report.plots import cluster_drawing
+from openflan.report.plots import score_drawing
 from openflan.report.reliability import ReliabilityGroup, reliability_drawing, reliability_groups
 from openflan.report.reproduce import reproduction_of
 from openflan.report.sections import (
@@ -30,6 +30,7 @@ from openflan.report.sections import (
     loss_lines,
     mean_mfu,
     mixture_clusters,
+    seen_beside,
     stale_lines,
     task_lines,
     tasks_by_origin,
@@ -43,6 +44,7 @@ from openflan.training.metrics import StepReport
 __all__ = ["ReportMaterial", "RunFigures", "render_page"]
 
 HELD_OUT = "Held out: never tuned on"
+OWN = "Your own tasks, on test rows of their own"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +80,17 @@ class RunFigures:
         self._material = material
 
     @cached_property
+    def own(self) -> Drawing | None:
+        """Scores on the user's own tasks; None where there are none."""
+        own = self._material.results.verdict.own
+        return score_drawing({OWN: own}, name="own", of="task") if own else None
+
+    @cached_property
     def clusters(self) -> Drawing | None:
         """Scores by cluster; None where none was measured."""
         verdict = self._material.results.verdict
-        groups = {HELD_OUT: verdict.held_out, self._material.seen: verdict.seen}
-        return cluster_drawing(groups) if any(groups.values()) else None
+        groups = {HELD_OUT: verdict.held_out, self._material.seen: seen_beside(verdict)}
+        return score_drawing(groups) if any(groups.values()) else None
 
     @cached_property
     def templates(self) -> PlotData:
@@ -124,7 +132,7 @@ class RunFigures:
     @property
     def data(self) -> list[PlotData]:
         """The numbers behind every figure."""
-        drawn = (self.clusters, self.loss, self.task_loss, self.reliability)
+        drawn = (self.own, self.clusters, self.loss, self.task_loss, self.reliability)
         return [self.templates, *(drawing.data for drawing in drawn if drawing is not None)]
 
 
@@ -143,8 +151,11 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         recipe=results.recipe,
         verdict=verdict,
         headline=run_headline(verdict.held_out, material.leakage),
+        own_headline=own_headline(verdict.own),
+        own_title=OWN,
+        seeds_named="one seed" if len(results.seeds) == 1 else f"mean over {len(results.seeds)} seeds",
         figures=figures or RunFigures(material),
-        tables=[("held-out", HELD_OUT, verdict.held_out), ("seen", material.seen, verdict.seen)],
+        tables=[("held-out", HELD_OUT, verdict.held_out), ("seen", material.seen, seen_beside(verdict))],
         tasks=[
             ("held-out", HELD_OUT, [line for line in lines if line.result.role == "held_out"]),
             ("seen", material.seen, [line for line in lines if line.result.role == "seen"]),

@@ -19,19 +19,27 @@ from matplotlib.ticker import MultipleLocator
 from openflan.report.numbers import GainShown, outcome, outcome_words, plain_name, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg, write_label
-from openflan.runs.results import ClusterVerdict
+from openflan.runs.results import ClusterVerdict, TaskVerdict, VerdictScores
 
-__all__ = ["cluster_drawing", "cluster_plot", "template_strip"]
+__all__ = ["score_drawing", "score_plot", "template_strip"]
+
+Groups = Mapping[str, Sequence[ClusterVerdict] | Sequence[TaskVerdict]]
+"""Clusters or tasks under the titles that they are drawn under."""
 
 _TONE: dict[GainShown, str] = {"gain": Ink.TUNED, "none": Ink.MUTED, "loss": Ink.LOSS}
 
 
-def cluster_drawing(groups: Mapping[str, Sequence[ClusterVerdict]]) -> Drawing:
-    """`cluster_plot` in both layouts, with its numbers."""
-    columns = ("group", "cluster", "untuned", "untuned_low", "untuned_high", "tuned", "tuned_low", "tuned_high", "gain")
+def score_drawing(groups: Groups, *, name: str = "clusters", of: str = "cluster") -> Drawing:
+    """`score_plot` in both layouts, with its numbers.
+
+    Args:
+        name: of the figure and its file of numbers.
+        of: what a row is.
+    """
+    columns = ("group", of, "untuned", "untuned_low", "untuned_high", "tuned", "tuned_low", "tuned_high", "gain")
     rows = [
         (
-            *(title, v.cluster, v.base, *v.base_ci95, v.tuned, *v.tuned_ci95, v.gain, *v.gain_ci95),
+            *(title, v.label, v.base, *v.base_ci95, v.tuned, *v.tuned_ci95, v.gain, *v.gain_ci95),
             *(v.chance or None, v.majority if v.chance else None, v.n_rows, v.n_templates),
         )
         for title, verdicts in groups.items()
@@ -39,14 +47,14 @@ def cluster_drawing(groups: Mapping[str, Sequence[ClusterVerdict]]) -> Drawing:
     ]
     more = ("gain_low", "gain_high", "chance", "majority", "rows", "templates")
     return Drawing(
-        wide=cluster_plot(groups, narrow=False),
-        narrow=cluster_plot(groups, narrow=True),
-        data=PlotData(name="clusters", columns=(*columns, *more), rows=rows),
+        wide=score_plot(groups, name=name, narrow=False),
+        narrow=score_plot(groups, name=name, narrow=True),
+        data=PlotData(name=name, columns=(*columns, *more), rows=rows),
     )
 
 
-def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool) -> Markup:
-    """Scores of every cluster, untuned and tuned, with 95 % intervals; groups under their titles, in order."""
+def score_plot(groups: Groups, *, name: str, narrow: bool) -> Markup:
+    """Scores of clusters or tasks, untuned and tuned, with 95 % intervals; groups under their titles, in order."""
     left, right, row, title, foot = (8, 8, 72, 40, 44) if narrow else (232, 218, 46, 40, 44)
     width = NARROW if narrow else WIDE
     shown = {name: verdicts for name, verdicts in groups.items() if verdicts}
@@ -64,8 +72,8 @@ def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool
         beside = axes.get_yaxis_transform()
         edge, text_edge = -left / area + 0.002, 1 + (right - 2) / area
         y = 0.0
-        for name, verdicts in shown.items():
-            axes.text(edge, y + 22, name, transform=beside, weight="bold", va="center")
+        for heading, verdicts in shown.items():
+            axes.text(edge, y + 22, heading, transform=beside, weight="bold", va="center")
             axes.plot([edge, text_edge], [y + 36] * 2, transform=beside, color=Ink.RULE, lw=1, clip_on=False)
             axes.vlines(axes.get_xticks(), y + 36, y + title + row * len(verdicts), color=Ink.RULE, lw=0.6, zorder=0)
             y += title
@@ -75,7 +83,7 @@ def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool
                 words = outcome_words(verdict.gain_ci95)
                 numbers = f"{signed(verdict.gain)}  [{span(verdict.gain_ci95, sign=True)}]"
                 tone: dict[str, Any] = {"color": _TONE[outcome(verdict.gain_ci95)], "transform": beside, "va": "center"}
-                label = plain_name(verdict.cluster)
+                label = plain_name(verdict.label)
                 if narrow:
                     write_label(axes, edge, y + 16, label, transform=beside)
                     axes.text(text_edge, y + 16, words, ha="right", size=12.5, **tone)
@@ -84,10 +92,10 @@ def cluster_plot(groups: Mapping[str, Sequence[ClusterVerdict]], *, narrow: bool
                     axes.text(1 + 24 / area, middle - 8, numbers, **tone)
                     axes.text(1 + 24 / area, middle + 9, words, size=11.5, **tone)
                 y += row
-        return to_svg(figure, name=f"clusters-{'narrow' if narrow else 'wide'}", described=_clusters_told(shown))
+        return to_svg(figure, name=f"{name}-{'narrow' if narrow else 'wide'}", described=_told(name, shown))
 
 
-def _dumbbell(axes: Any, verdict: ClusterVerdict, y: float) -> None:
+def _dumbbell(axes: Any, verdict: VerdictScores, y: float) -> None:
     """Untuned above, tuned below the middle, so that overlapping intervals stay apart."""
     above, below = y - 5.5, y + 5.5
     axes.plot([verdict.base, verdict.tuned], [above, below], color=Ink.RULE, lw=5, solid_capstyle="round", zorder=1)
@@ -119,7 +127,7 @@ def template_strip(number: int, untuned: Sequence[float], tuned: Sequence[float]
         return to_svg(figure, name=f"strip-{number}", described=words)
 
 
-def _range(verdicts: Sequence[ClusterVerdict]) -> tuple[float, float]:
+def _range(verdicts: Sequence[VerdictScores]) -> tuple[float, float]:
     """Whole tens around everything drawn, at least 30 points."""
     ends = [end for v in verdicts for end in (*v.base_ci95, *v.tuned_ci95, v.base, v.tuned, v.chance or v.base)]
     low, high = math.floor(10 * min(ends) - 0.2) / 10, math.ceil(10 * max(ends) + 0.2) / 10
@@ -128,16 +136,16 @@ def _range(verdicts: Sequence[ClusterVerdict]) -> tuple[float, float]:
     return low, min(1.0, max(high, low + 0.3))
 
 
-def _clusters_told(groups: Mapping[str, Sequence[ClusterVerdict]]) -> str:
+def _told(name: str, groups: Groups) -> str:
     parts = [
-        f"{name}: "
+        f"{heading}: "
         + "; ".join(
-            f"{plain_name(v.cluster)} {points(v.base)} untuned, {points(v.tuned)} tuned, {outcome_words(v.gain_ci95)}"
+            f"{plain_name(v.label)} {points(v.base)} untuned, {points(v.tuned)} tuned, {outcome_words(v.gain_ci95)}"
             for v in verdicts
         )
-        for name, verdicts in groups.items()
+        for heading, verdicts in groups.items()
     ]
-    return ". ".join(["Scores by cluster", *parts]) + "."
+    return ". ".join([f"Scores: {name}", *parts]) + "."
 
 
 def _extent(scores: Sequence[float]) -> str:

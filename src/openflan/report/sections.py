@@ -16,7 +16,7 @@ from openflan.mixture.certificate import ItemCounts, LeakCertificate
 from openflan.mixture.ledger import Ledger
 from openflan.report.plot_data import PlotData
 from openflan.report.plots import template_strip
-from openflan.runs.results import Results
+from openflan.runs.results import ClusterVerdict, Results, Verdict
 from openflan.runs.stages import UNTUNED
 from openflan.training.metrics import StepReport
 
@@ -35,6 +35,7 @@ __all__ = [
     "loss_lines",
     "mean_mfu",
     "mixture_clusters",
+    "seen_beside",
     "stale_lines",
     "task_lines",
     "tasks_by_origin",
@@ -164,6 +165,12 @@ class CostLine:
     def rate(self) -> float | None:
         """Work a second."""
         return self.work / self.seconds if self.work and self.seconds else None
+
+
+def seen_beside(verdict: Verdict) -> list[ClusterVerdict]:
+    """The tuned clusters that are measured by more than own tasks, each of which has a line of its own."""
+    own = {one.task for one in verdict.own}
+    return [cluster for cluster in verdict.seen if not set(cluster.tasks) <= own]
 
 
 def task_lines(results: Results) -> list[TaskLine]:

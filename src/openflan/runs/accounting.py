@@ -15,9 +15,10 @@ from openflan.machine import machine_facts, version_facts
 from openflan.mixture.certificate import LeakCertificate
 from openflan.mixture.ledger import Ledger
 from openflan.runs.results import SCHEMA, Results, StageCost, Verdict, left_out_words
+from openflan.runs.scope import scope_of
 from openflan.runs.stages import UNTUNED, Stage, StageKind, tuned_name
 from openflan.runs.stored import StoredRun
-from openflan.runs.verdicts import cluster_verdicts, verdict_sentence
+from openflan.runs.verdicts import cluster_verdicts, own_sentence, task_verdicts, verdict_sentence
 from openflan.training.metrics import StepReport
 
 __all__ = ["Accounted", "account_for"]
@@ -55,6 +56,13 @@ def account_for(run: StoredRun) -> Accounted:
         cluster_verdicts(matrices[UNTUNED], tuned, [t for t, r in roles.items() if r == role], samples=part.bootstrap)
         for role in ("held_out", "seen")
     )
+    mine = sorted(entry.spec.name for entry in (*plan.measured_held_out, *plan.measured_seen) if entry.own)
+    own = task_verdicts(
+        matrices[UNTUNED],
+        tuned,
+        {task: roles[task] for task in mine if task in matrices[UNTUNED]},
+        samples=part.bootstrap,
+    )
     certificate, ledger = run.certificate, run.ledger
     metrics = {seed: run.metrics(seed) for seed in run.recipe.seeds}
     manifests = {stage: run.manifest(stage) or {} for stage in stages}
@@ -68,7 +76,14 @@ def account_for(run: StoredRun) -> Accounted:
         run=run.folder.name,
         recipe=run.recipe.model_dump(mode="json"),
         seeds=list(run.recipe.seeds),
-        verdict=Verdict(held_out=held_out, seen=seen, sentence=verdict_sentence(held_out)),
+        verdict=Verdict(
+            own=own,
+            held_out=held_out,
+            seen=seen,
+            sentence=verdict_sentence(held_out),
+            own_sentence=own_sentence(own),
+            scope=scope_of(plan.division.tuned, plan.measured_held_out),
+        ),
         tasks=[task.model_copy(update={"rows_left_out": left_out.get(task.task, 0)}) for task in tasks],
         held_out_clusters=list(plan.division.clusters),
         tuned_tasks=[entry.spec.name for entry in plan.division.tuned],

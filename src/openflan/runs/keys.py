@@ -40,6 +40,8 @@ class Contents:
     """Measured tasks that are tuned on, by test rows."""
     choosing: TaskHashes
     """Tasks whose validation rows choose a template, by those."""
+    own: Sequence[str]
+    """Those of the seen that are the user's own, which are asked their baselines too."""
     errata: Sequence[str]
 
 
@@ -56,7 +58,15 @@ def keyed_stages(recipe: Recipe, contents: Contents, until: StageKind = StageKin
         list(contents.errata),
     ]
     weights = [mixture, settings["weights"], contents.model]
-    answers = [version, MATRIX_SCHEMA, settings["answers"], contents.held_out, contents.seen, contents.choosing]
+    answers = [
+        version,
+        MATRIX_SCHEMA,
+        settings["answers"],
+        contents.held_out,
+        contents.seen,
+        contents.choosing,
+        list(contents.own),
+    ]
     keys: dict[tuple[StageKind, str], str] = {
         (StageKind.MIXTURE, ""): fingerprint_of([mixture, settings["orders"], contents.seen]),
         (StageKind.EVALUATION, UNTUNED): fingerprint_of([answers, contents.model]),

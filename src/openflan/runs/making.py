@@ -72,9 +72,10 @@ class Materials:
         from openflan.evaluation.protocol import ask_task
 
         part = self._plan.recipe.evaluation
-        fresh = part.model_copy(update={"validation_rows": 0, "baseline": False})
         chosen = [(entry, part, part.rows) for entry in self._plan.measured_held_out]
-        chosen += [(entry, fresh, part.seen_rows) for entry in self._plan.measured_seen]
+        for entry in self._plan.measured_seen:
+            fresh = part.model_copy(update={"validation_rows": 0, "baseline": part.baseline and entry.own})
+            chosen.append((entry, fresh, part.rows_of_tuned(own=entry.own)))
         return [
             ask_task(entry, self.encoder, asks, limit=limit, data=self._plan.data, skip_faulty=self._skips)
             for entry, asks, limit in chosen

@@ -138,7 +138,8 @@ def resolve(recipe: Recipe) -> Resolved:
         raise UserError("an adapter can't be tuned further", where=f"model.path: {recipe.model.path}", how=how)
     _check_lengths(recipe, model)
     held_out = _measured(recipe, division)
-    seen = tuple(e for e in division.tuned if "test" in e.spec.splits) if recipe.evaluation.seen_rows else ()
+    asked = recipe.evaluation.rows_of_tuned
+    seen = tuple(e for e in division.tuned if "test" in e.spec.splits and asked(own=e.own))
     return Resolved(
         model=model, data=data, errata=errata, division=division, measured_held_out=held_out, measured_seen=seen
     )
@@ -173,6 +174,7 @@ def make_plan(recipe: Recipe) -> Plan:
         held_out=_content(held_out, "test", data),
         seen=_content(seen, "test", data),
         choosing=_content(chooses, "validation", data),
+        own=sorted(entry.spec.name for entry in seen if entry.own),
         errata=sorted(errata),
     )
     return Plan(

@@ -13,6 +13,7 @@ from openflan.mixture.survey import Survey, survey
 from openflan.mixture.workers import default_workers
 from openflan.recipes.recipe import Recipe
 from openflan.runs.plan import Resolved, resolve
+from openflan.runs.scope import scope_of
 from openflan.tasks.sources import must_be_fetched
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class MixturePreview:
     """The leak check's verdict on the rows at hand; None where there are none."""
     freshness: str | None
     """Whether tuned tasks' test rows stand in their own training rows; None where that can't be told."""
+    scope: str
+    """What the held-out clusters will say of the user's own tasks, and what not; empty where there are none."""
     missing: tuple[MissingRows, ...]
     speed: Speed
     """What the time is reckoned by."""
@@ -109,6 +112,7 @@ def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | No
         kin=tuple(one.entry.spec.name for one in division.condemned),
         leaks=known.leaks,
         freshness=known.freshness,
+        scope=scope_of(division.tuned, names.measured_held_out),
         missing=(*_missing(known), *_by_hand(names)),
         speed=SPEED,
     )

@@ -1,14 +1,15 @@
 """`results.json`: a typed, versioned account of one run.
 
 The verdict compares the untuned model with the tuned ones (mean over seeds, and seed by seed) on whole clusters:
-`held_out`, which tuning never saw, and `seen`, test rows of the clusters it was tuned on.
+`held_out`, which tuning never saw, and `seen`, test rows of the clusters it was tuned on; and before them on each task
+of the user's own (`own`).
 
 Invariant: written whole, and read by whoever needs it, by the two functions here.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
@@ -26,11 +27,13 @@ __all__ = [
     "SeedMeasure",
     "SeedVerdict",
     "StageCost",
+    "TaskVerdict",
     "Verdict",
+    "VerdictScores",
     "left_out_words",
 ]
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the results schema; raised when a key changes its meaning or goes."""
 
 
@@ -78,19 +81,17 @@ class MeasureVerdict(Record):
     by_seed: list[SeedMeasure]
 
 
-class ClusterVerdict(Record):
-    """One cluster: untuned against tuned; scores from 0 to 1."""
+class VerdictScores(Record):
+    """Untuned against tuned; scores from 0 to 1."""
 
-    cluster: str
-    tasks: list[str]
     metric: str
-    """`accuracy` where the cluster has tasks with options; else the metric of its generated answers."""
+    """`accuracy` where answers are options; else the metric of generated answers."""
     base: float
-    """The untuned model, on each task under its templates or under its baseline, whichever is larger."""
+    """The untuned model at its best."""
     base_templates: float
     """The untuned model under the templates."""
     base_baseline: float | None
-    """The untuned model under the baselines; None where they were not asked of every task."""
+    """The untuned model under the baseline (of a cluster: of all its tasks); None where it was not asked."""
     tuned: float
     """Mean over seeds, under the templates."""
     gain: float
@@ -110,13 +111,47 @@ class ClusterVerdict(Record):
     """Share of the questions of which the right option is listed first; None where none is listed."""
 
 
+class ClusterVerdict(VerdictScores):
+    """One cluster. The untuned model at its best: on each task under its templates or its baseline, the larger mean."""
+
+    cluster: str
+    tasks: list[str]
+
+    @property
+    def label(self) -> str:
+        """What it is called in a table."""
+        return self.cluster
+
+
+class TaskVerdict(VerdictScores):
+    """One task of the user's own, on test rows of its own. The untuned model at its best: under the one prompt, of all
+    templates and the baseline, that it does best with on these very rows, so the gain is rather too small."""
+
+    task: str
+    cluster: str
+    role: Literal["held_out", "seen"]
+    best_prompt: int
+    """Number of that template, -1 for the baseline."""
+
+    @property
+    def label(self) -> str:
+        """What it is called in a table."""
+        return self.task
+
+
 class Verdict(Record):
     """What the run shows."""
 
+    own: list[TaskVerdict] = []
+    """Tasks of the user's own, held out or tuned on."""
     held_out: list[ClusterVerdict]
     seen: list[ClusterVerdict]
     sentence: str
     """The verdict on the held-out clusters in words."""
+    own_sentence: str = ""
+    """The verdict on the user's own tasks in words; empty where there are none."""
+    scope: str = ""
+    """What the held-out clusters say of the user's own data, and what not; empty where there are no own tasks."""
 
 
 class StageCost(Record):

@@ -1,4 +1,4 @@
-"""Verdicts: the untuned model against the tuned ones, cluster by cluster, from stored matrices.
+"""Verdicts: the untuned model against the tuned ones, by cluster and by own task, from stored matrices.
 
 A cluster's score is the mean over its tasks of the mean over rows and templates. An untuned model that was asked a
 task's baseline too, a text to continue without options, counts with that where it does better (section 3 of Wei et al.
@@ -8,7 +8,8 @@ Invariant: numbers depend on the matrices alone. Cost: a second or two for 25 ta
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +18,21 @@ from openflan.evaluation.matrix import TaskMatrix
 from openflan.evaluation.statistics import bootstrap_p, holm, resample_tasks
 from openflan.evaluation.task_results import chance, groups_of, interval_of, majority
 from openflan.runs.measure_verdicts import adjusted_measures, first_right, measure_verdicts
-from openflan.runs.results import ClusterVerdict, SeedVerdict
+from openflan.runs.results import ClusterVerdict, SeedVerdict, TaskVerdict, VerdictScores
 
-__all__ = ["adjusted", "at_its_best", "cluster_verdicts", "verdict_sentence"]
+__all__ = [
+    "adjusted",
+    "at_its_best",
+    "cluster_verdicts",
+    "own_sentence",
+    "scores_of",
+    "task_verdicts",
+    "verdict_sentence",
+]
 
 _LEVEL = 0.05
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Cluster:
-    """Matrices of one cluster: the untuned model's and each seed's, by task."""
-
-    base: list[TaskMatrix]
-    tuned: dict[int, list[TaskMatrix]]
+AnyVerdict = TypeVar("AnyVerdict", bound=VerdictScores)
 
 
 def cluster_verdicts(
@@ -55,17 +58,45 @@ def cluster_verdicts(
     for name, members in clusters.items():
         ranked = [matrix for matrix in members if matrix.kind == "ranked"]
         base = ranked or members
-        cluster = _Cluster(
-            base=base, tuned={seed: [matrices[m.task] for m in base] for seed, matrices in tuned.items()}
+        scores = scores_of(
+            [at_its_best(matrix).values for matrix in base],
+            base,
+            {seed: [matrices[m.task] for m in base] for seed, matrices in tuned.items()},
+            samples,
         )
-        verdicts.append(_verdict(name, cluster, samples))
+        verdicts.append(ClusterVerdict(cluster=name, tasks=[matrix.task for matrix in base], **dict(scores)))
     return adjusted(sorted(verdicts, key=lambda verdict: verdict.cluster))
 
 
-def adjusted(verdicts: Sequence[ClusterVerdict]) -> list[ClusterVerdict]:
-    """The verdicts with every seed's p-values adjusted over these clusters (Holm 1979); give plain ones, once.
+def task_verdicts(
+    untuned: Mapping[str, TaskMatrix],
+    tuned: Mapping[int, Mapping[str, TaskMatrix]],
+    roles: Mapping[str, Literal["held_out", "seen"]],
+    *,
+    samples: int,
+) -> list[TaskVerdict]:
+    """Compare untuned and tuned models on single tasks, the untuned one under the prompt that it does best with.
 
-    Each measure is adjusted by itself, over the clusters that have it.
+    Args:
+        untuned: matrices by task.
+        tuned: matrices by seed and task.
+        roles: the tasks that count, in order, and whether tuning saw them.
+        samples: bootstrap resamples.
+    """
+    verdicts = []
+    for task, role in roles.items():
+        matrix = untuned[task]
+        prompt, values = _best_prompt(matrix)
+        seeds = {seed: [matrices[task]] for seed, matrices in tuned.items()}
+        scores = scores_of([values], [matrix], seeds, samples)
+        verdicts.append(TaskVerdict(task=task, cluster=matrix.cluster, role=role, best_prompt=prompt, **dict(scores)))
+    return adjusted(verdicts)
+
+
+def adjusted(verdicts: Sequence[AnyVerdict]) -> list[AnyVerdict]:
+    """The verdicts with every seed's p-values adjusted over these (Holm 1979); give plain ones, once.
+
+    Each measure is adjusted by itself, over those that have it.
     """
     verdicts = [
         verdict.model_copy(update={"measures": measures})
@@ -88,21 +119,31 @@ def adjusted(verdicts: Sequence[ClusterVerdict]) -> list[ClusterVerdict]:
     ]
 
 
-def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
-    seeds = list(cluster.tuned)
-    best = [at_its_best(matrix).values for matrix in cluster.base]
-    per_task = [
-        [best[number], *(cluster.tuned[seed][number].values for seed in seeds)] for number in range(len(cluster.base))
-    ]
-    groups = [groups_of(matrix) for matrix in cluster.base]
+def scores_of(
+    best: Sequence[NDArray[np.float64]],
+    untuned: Sequence[TaskMatrix],
+    tuned: Mapping[int, Sequence[TaskMatrix]],
+    samples: int,
+) -> VerdictScores:
+    """Scores of some tasks together, and what tuning gained on them.
+
+    Args:
+        best: the untuned model's values at its best, task by task.
+        untuned: its matrices.
+        tuned: matrices by seed, in the same order.
+        samples: bootstrap resamples.
+    """
+    seeds = list(tuned)
+    per_task = [[values, *(tuned[seed][number].values for seed in seeds)] for number, values in enumerate(best)]
+    groups = [groups_of(matrix) for matrix in untuned]
     means = resample_tasks(per_task, samples=samples, groups=groups).means
     base_means, seed_means = means[0], means[1:]
     base = _mean(best)
-    guess = float(np.mean([chance(matrix) for matrix in cluster.base]))
-    baselines = [matrix.baseline for matrix in cluster.base if matrix.baseline is not None]
+    guess = float(np.mean([chance(matrix) for matrix in untuned]))
+    baselines = [matrix.baseline for matrix in untuned if matrix.baseline is not None]
     by_seed = []
     for place, seed in enumerate(seeds):
-        score = _mean([matrix.values for matrix in cluster.tuned[seed]])
+        score = _mean([matrix.values for matrix in tuned[seed]])
         by_seed.append(
             SeedVerdict(
                 seed=seed,
@@ -114,39 +155,59 @@ def _verdict(name: str, cluster: _Cluster, samples: int) -> ClusterVerdict:
                 chance_p=bootstrap_p(seed_means[place] - guess),
             )
         )
-    tuned = float(np.mean([verdict.tuned for verdict in by_seed]))
-    return ClusterVerdict(
-        cluster=name,
-        tasks=[matrix.task for matrix in cluster.base],
-        metric=" + ".join(sorted({matrix.metric for matrix in cluster.base})),
+    after = float(np.mean([verdict.tuned for verdict in by_seed]))
+    return VerdictScores(
+        metric=" + ".join(sorted({matrix.metric for matrix in untuned})),
         base=base,
-        base_templates=_mean([matrix.values for matrix in cluster.base]),
-        base_baseline=_mean(baselines) if len(baselines) == len(cluster.base) else None,
-        tuned=tuned,
-        gain=tuned - base,
+        base_templates=_mean([matrix.values for matrix in untuned]),
+        base_baseline=_mean(baselines) if len(baselines) == len(untuned) else None,
+        tuned=after,
+        gain=after - base,
         base_ci95=interval_of(base_means),
         tuned_ci95=interval_of(seed_means.mean(axis=0)),
         gain_ci95=interval_of(seed_means.mean(axis=0) - base_means),
         chance=guess,
-        majority=float(np.mean([majority(matrix) for matrix in cluster.base])),
-        n_rows=sum(len(matrix.values) for matrix in cluster.base),
-        n_templates=sum(len(matrix.templates) for matrix in cluster.base),
+        majority=float(np.mean([majority(matrix) for matrix in untuned])),
+        n_rows=sum(len(matrix.values) for matrix in untuned),
+        n_templates=sum(len(matrix.templates) for matrix in untuned),
         by_seed=by_seed,
-        measures=measure_verdicts(cluster.base, cluster.tuned, samples=samples),
-        first_right=first_right(cluster.base),
+        measures=measure_verdicts(untuned, tuned, samples=samples),
+        first_right=first_right(untuned),
     )
 
 
 def at_its_best(matrix: TaskMatrix) -> TaskMatrix:
     """An untuned model's scores under the templates; or with the ends of answers, which it is not known to write, or
     under its baseline in each column, where that is better."""
-    candidates = [matrix.values]
-    if matrix.with_end is not None and matrix.rule == "option":
-        candidates.append(matrix.with_end)
+    candidates = _decided(matrix)
     if matrix.baseline is not None:
         candidates.append(np.where(np.isnan(matrix.values), np.nan, matrix.baseline[:, None]))
     best = max(candidates, key=np.nanmean)
     return matrix if best is matrix.values else replace(matrix, values=best)
+
+
+def _best_prompt(matrix: TaskMatrix) -> tuple[int, NDArray[np.float64]]:
+    """The prompt that a model does best with, of those that fit every row, and its values beside each template's.
+
+    -1 stands for the baseline. Where no prompt fits all rows, that is the first template, and the values are at best.
+    """
+    columns = [(n, values[:, at]) for values in _decided(matrix) for at, n in enumerate(matrix.templates)]
+    if matrix.baseline is not None:
+        columns.append((-1, matrix.baseline))
+    whole = [
+        (number, np.where(np.isnan(matrix.values), np.nan, column[:, None]))
+        for number, column in columns
+        if not np.isnan(column).any()
+    ]
+    if not whole:
+        return matrix.templates[0], at_its_best(matrix).values
+    return max(whole, key=lambda pair: float(np.nanmean(pair[1])))
+
+
+def _decided(matrix: TaskMatrix) -> list[NDArray[np.float64]]:
+    """An untuned model's values under the templates; also with ends of answers where it's not known to write them."""
+    ends = matrix.with_end if matrix.rule == "option" else None
+    return [matrix.values] if ends is None else [matrix.values, ends]
 
 
 def verdict_sentence(held_out: Sequence[ClusterVerdict]) -> str:
@@ -168,6 +229,31 @@ def verdict_sentence(held_out: Sequence[ClusterVerdict]) -> str:
             f"On the held-out {many} ({_words([v.cluster for v in held_out])}) no gain over the untuned model is shown."
         )
     return text + (f" Tuning made {_words(lost)} worse." if lost else "")
+
+
+def own_sentence(own: Sequence[TaskVerdict]) -> str:
+    """What the user's own tasks show on test rows of their own, in words, by the rule of `verdict_sentence`.
+
+    A task that is not shown to beat the most frequent answer says so.
+    """
+    if not own:
+        return ""
+    gained = [v.task for v in own if all(s.gain_ci95[0] > 0 and s.gain_p < _LEVEL for s in v.by_seed)]
+    lost = [v.task for v in own if all(seed.gain_ci95[1] < 0 for seed in v.by_seed)]
+    level = [v.task for v in own if v.chance and v.tuned_ci95[0] <= max(v.majority, v.chance)]
+    over = "over the untuned model at its best prompt"
+    if len(gained) == len(own):
+        text = f"Tuning helped on {'each of ' if len(own) > 1 else ''}your own {_tasks(gained)} {over}."
+    elif gained:
+        text = f"Tuning helped on {len(gained)} of your {len(own)} own tasks {over}: {', '.join(gained)}."
+    else:
+        text = f"On your own {_tasks([v.task for v in own])} no gain {over} is shown."
+    text += f" It made {', '.join(lost)} worse." if lost else ""
+    return text + (f" Not shown to beat the most frequent answer: {', '.join(level)}." if level else "")
+
+
+def _tasks(names: Sequence[str]) -> str:
+    return f"{'task' if len(names) == 1 else 'tasks'} ({', '.join(names)})"
 
 
 def _words(clusters: Sequence[str]) -> str:

@@ -154,6 +154,7 @@ def _stages(cell: Cell, recipe: Recipe, resolved: Resolved) -> tuple[Stage, ...]
         held_out=rows(held_out, "test"),
         seen=rows(resolved.measured_seen, "test"),
         choosing=rows(chooses, "validation"),
+        own=sorted(entry.spec.name for entry in resolved.measured_seen if entry.own),
         errata=sorted(resolved.errata),
     )
     return keyed_stages(recipe, contents, min(cell.until, StageKind.EVALUATION, key=lambda kind: kind.order))
@@ -164,7 +165,7 @@ def _questions(recipe: Recipe, resolved: Resolved) -> int:
     part = recipe.evaluation
     held_out, seen = resolved.measured_held_out, resolved.measured_seen
     asked = [(entry, part.rows, min(part.validation_rows, part.rows)) for entry in held_out]
-    asked += [(entry, part.seen_rows, 0) for entry in seen]
+    asked += [(entry, part.rows_of_tuned(own=entry.own), 0) for entry in seen]
     total = 0
     for entry, rows, chooses in asked:
         if entry.spec.is_classification or part.generate:

@@ -48,6 +48,11 @@ class Entry:
     """Name of the user's folder that it was read from."""
 
     @property
+    def own(self) -> bool:
+        """Whether it is a task on the user's own rows: from a folder of theirs, and of files, not of the hub."""
+        return self.collection == "mine" and self.spec.source.hub is None
+
+    @property
     def called(self) -> tuple[str, ...]:
         """What a recipe may call the task by: what its spec is called by, its collection, its folder."""
         return tuple(word for word in (*self.spec.called, self.collection, self.folder) if word)
