@@ -230,7 +230,7 @@ class Run:
         )
         records = [
             {
-                by: one.label,
+                by: getattr(one, by),
                 "role": role.replace("_", " "),
                 "untuned": one.base,
                 "tuned": one.tuned,

@@ -60,7 +60,7 @@ class Reader(HTMLParser):
                 self.rows[-1] += data
 
     def row(self, start: str) -> str:
-        return next(" ".join(row.split()) for row in self.rows if row.strip().startswith(start))
+        return next(row for row in (" ".join(row.split()) for row in self.rows) if row.startswith(start))
 
 
 def figures_of(page: str) -> list[dict[str, str | None]]:
@@ -84,6 +84,36 @@ def test_it_opens_with_the_verdict_and_what_was_tuned_and_held_out(page, materia
 def test_held_out_clusters_come_before_the_tuned_ones(page):
     text = Reader(page).text
     assert text.index("Held out: never tuned on") < text.index("Seen: fresh rows of tuned clusters")
+
+
+OWN = [
+    replace(SUITE[3], name="ticket_mood", own=True),
+    replace(SUITE[7], name="gist_of_call", cluster="summarization", own=True),
+]
+
+
+def test_own_tasks_come_first_by_name_against_the_untuned_models_best_prompt():
+    material = make_material([*SUITE, *OWN], rows=40)
+    mood = next(one for one in material.results.verdict.own if one.task == "ticket_mood")
+    reader = Reader(render_page(material))
+    text = " ".join(reader.text.split())
+    scores = f"ticket_mood scores {100 * mood.tuned:.1f} tuned against {100 * mood.base:.1f} untuned"
+    assert text.index("On test rows of their own, " + scores) < text.index("Held out of tuning, natural") < 1_000
+    assert text.index("Held out is no kind of task of your own.") < text.index("Your own tasks, on test rows")
+    row, gist = reader.row("ticket_mood sentiment"), reader.row("gist_of_call summarization")
+    assert f"template {mood.best_prompt}; mean {100 * mood.base_templates:.1f}" in row
+    assert mood.base > mood.base_templates
+    assert "tuned on" in row
+    assert "gain – – 40 6" in gist
+
+
+def test_a_page_without_own_tasks_does_not_speak_of_them(page):
+    assert "own tasks" not in Reader(page).text
+
+
+def test_tuned_clusters_that_own_tasks_alone_measure_are_not_told_twice():
+    text = Reader(render_page(make_material([*SUITE[:3], *OWN], rows=40))).text
+    assert "Seen: " not in text[text.index("cluster by cluster") : text.index("Task by task, over")]
 
 
 def test_a_cluster_without_gain_says_so_and_is_not_coloured_as_a_win(page):

@@ -153,7 +153,14 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
     folder = finished[2]
     before = numbers(folder)
     tables = {path.name: path.read_bytes() for path in (folder / "report").iterdir()}
-    assert set(tables) == {"own.csv", "clusters.csv", "loss.csv", "loss-by-task.csv", "reliability.csv", "templates.csv"}
+    assert set(tables) == {
+        "own.csv",
+        "clusters.csv",
+        "loss.csv",
+        "loss-by-task.csv",
+        "reliability.csv",
+        "templates.csv",
+    }
     page = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
     (folder / "report" / "loss.csv").unlink()

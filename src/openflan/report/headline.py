@@ -11,7 +11,7 @@ Rejected: the mean over clusters alone, behind which one cluster's loss disappea
 from collections.abc import Sequence
 
 from openflan.mixture.certificate import LeakCertificate
-from openflan.report.numbers import GainShown, listed, outcome, outcome_words, plain_name, points, signed, span
+from openflan.report.numbers import GainShown, listed, outcome, outcome_words, points, signed, span
 from openflan.runs.results import ClusterVerdict, TaskVerdict, VerdictScores
 
 __all__ = ["leak_clause", "own_headline", "run_headline"]
@@ -64,18 +64,17 @@ def _by_outcome(verdicts: Sequence[ClusterVerdict | TaskVerdict]) -> list[str]:
     words: dict[GainShown, str] = {"gain": "better on", "loss": "worse on", "none": "not shown to be better on"}
     parts = []
     for kind, text in words.items():
-        names = [plain_name(v.label) + _dissent(v) for v in verdicts if outcome(v.gain_ci95) == kind]
+        names = [v.label + _dissent(v) for v in verdicts if outcome(v.gain_ci95) == kind]
         if names:
             parts.append(f"{text} {listed(names)}")
     return parts
 
 
 def _scores(verdict: ClusterVerdict | TaskVerdict, *, first: bool) -> str:
-    name = plain_name(verdict.label)
     scores = f"{points(verdict.tuned)}{' tuned' if first else ''} against {points(verdict.base)}"
     sure = f"{'95 % interval ' if first else ''}{span(verdict.gain_ci95, sign=True)}"
     shown = outcome_words(verdict.gain_ci95) + _dissent(verdict)
-    return f"{name} scores {scores}{' untuned' if first else ''} ({signed(verdict.gain)}, {sure}: {shown})"
+    return f"{verdict.label} scores {scores}{' untuned' if first else ''} ({signed(verdict.gain)}, {sure}: {shown})"
 
 
 def _dissent(verdict: VerdictScores) -> str:

@@ -45,6 +45,8 @@ __all__ = ["ReportMaterial", "RunFigures", "render_page"]
 
 HELD_OUT = "Held out: never tuned on"
 OWN = "Your own tasks, on test rows of their own"
+_MOST_DRAWN = 40
+"""Own tasks in a figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +83,9 @@ class RunFigures:
 
     @cached_property
     def own(self) -> Drawing | None:
-        """Scores on the user's own tasks; None where there are none."""
+        """Scores on the user's own tasks; None where there are none, or more than one can look at."""
         own = self._material.results.verdict.own
-        return score_drawing({OWN: own}, name="own", of="task") if own else None
+        return score_drawing({OWN: own}, name="own", of="task") if 0 < len(own) <= _MOST_DRAWN else None
 
     @cached_property
     def clusters(self) -> Drawing | None:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from openflan.report.numbers import GainShown, outcome, outcome_words, plain_name, points, signed, span
+from openflan.report.numbers import GainShown, outcome, outcome_words, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg, write_label
 from openflan.runs.results import ClusterVerdict, TaskVerdict, VerdictScores
@@ -39,7 +39,7 @@ def score_drawing(groups: Groups, *, name: str = "clusters", of: str = "cluster"
     columns = ("group", of, "untuned", "untuned_low", "untuned_high", "tuned", "tuned_low", "tuned_high", "gain")
     rows = [
         (
-            *(title, v.label, v.base, *v.base_ci95, v.tuned, *v.tuned_ci95, v.gain, *v.gain_ci95),
+            *(title, getattr(v, of), v.base, *v.base_ci95, v.tuned, *v.tuned_ci95, v.gain, *v.gain_ci95),
             *(v.chance or None, v.majority if v.chance else None, v.n_rows, v.n_templates),
         )
         for title, verdicts in groups.items()
@@ -83,7 +83,7 @@ def score_plot(groups: Groups, *, name: str, narrow: bool) -> Markup:
                 words = outcome_words(verdict.gain_ci95)
                 numbers = f"{signed(verdict.gain)}  [{span(verdict.gain_ci95, sign=True)}]"
                 tone: dict[str, Any] = {"color": _TONE[outcome(verdict.gain_ci95)], "transform": beside, "va": "center"}
-                label = plain_name(verdict.label)
+                label = verdict.label
                 if narrow:
                     write_label(axes, edge, y + 16, label, transform=beside)
                     axes.text(text_edge, y + 16, words, ha="right", size=12.5, **tone)
@@ -140,7 +140,7 @@ def _told(name: str, groups: Groups) -> str:
     parts = [
         f"{heading}: "
         + "; ".join(
-            f"{plain_name(v.label)} {points(v.base)} untuned, {points(v.tuned)} tuned, {outcome_words(v.gain_ci95)}"
+            f"{v.label} {points(v.base)} untuned, {points(v.tuned)} tuned, {outcome_words(v.gain_ci95)}"
             for v in verdicts
         )
         for heading, verdicts in groups.items()

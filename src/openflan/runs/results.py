@@ -119,8 +119,8 @@ class ClusterVerdict(VerdictScores):
 
     @property
     def label(self) -> str:
-        """What it is called in a table."""
-        return self.cluster
+        """What it is called where people read."""
+        return self.cluster.replace("_", " ")
 
 
 class TaskVerdict(VerdictScores):
@@ -135,7 +135,7 @@ class TaskVerdict(VerdictScores):
 
     @property
     def label(self) -> str:
-        """What it is called in a table."""
+        """What it is called where people read."""
         return self.task
 
 
