@@ -33,13 +33,11 @@ templates of a task cost beside one and how much they share (`template_cost.py`)
 256,000 over 64 rows of 512 tokens.
 """
 
-import importlib
 import json
-import logging
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +51,7 @@ from openflan.prompts.render import Prompt
 from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.sources import TWINS
+from ranking_sides import Asked, open_harness, records, requests, score_ours, score_theirs
 from side_by_side import Clock, Facts, Settings, Turn, alternate, main, say, summary, turn
 from template_cost import measure_templates, passages_first, reached
 from whole_commands import whole_commands
@@ -87,9 +86,6 @@ _GOALS: dict[str, tuple[float, tuple[str, ...]]] = {
     "one_token": (2.0, ("rte", "wnli")),
     "all": (3.0, _TASKS),
 }
-
-Asked = list[dict[str, Any]]
-"""Prompts as the work folder holds them: prompt, options, texts, text (the prompt with its separator)."""
 
 
 def compare(work: Path, settings: Settings) -> Facts:
@@ -154,7 +150,7 @@ def prepare(this: Turn) -> Facts:
     inputs = encoder.inputs([prompt.input for prompt in prompts])
     options = encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False)
     seconds = time.perf_counter() - began
-    asked = _records(prompts, inputs, options, encoder)
+    asked = records(prompts, inputs, options, encoder)
     (this.work / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
     rows = settings.size if settings.precision == "bfloat16" else max(settings.size, _TEMPLATE_ROWS)
     compared = [own for e in entries for own in _both_ways(ask_prompts(e, encoder, limit=rows, data=data), encoder)]
@@ -172,28 +168,10 @@ def prepare(this: Turn) -> Facts:
     }
 
 
-def _records(
-    prompts: Sequence[Prompt], inputs: Sequence[list[int]], options: Sequence[list[int]], encoder: "TextEncoder"
-) -> Asked:
-    """Prompts as the work folder holds them."""
-    left = iter(options)
-    return [
-        {
-            "prompt": ids,
-            "options": [next(left) for _ in prompt.answer.options],
-            "texts": list(prompt.answer.options),
-            "text": prompt.input + encoder.separator,
-            "task": prompt.task,
-            "template": prompt.template,
-        }
-        for ids, prompt in zip(inputs, prompts, strict=True)
-    ]
-
-
 def _both_ways(prompts: Sequence[Prompt], encoder: "TextEncoder") -> Asked:
     """A task's prompts as they are and, where they hold a passage, with the passage first."""
     options = encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False)
-    found = _records(prompts, encoder.inputs(prompts), options, encoder)
+    found = records(prompts, encoder.inputs(prompts), options, encoder)
     turned = passages_first(prompts)
     if turned is None:
         return found
@@ -204,30 +182,10 @@ def _both_ways(prompts: Sequence[Prompt], encoder: "TextEncoder") -> Asked:
 
 def ours(this: Turn) -> Facts:
     """One scoring of everything by openflan."""
-    import torch
-
-    from openflan.evaluation.ranking import Question, rank_options
-
-    asked = _asked(this)
-    questions = [Question(prompt=one["prompt"], options=one["options"], texts=one["texts"]) for one in asked]
     model = load_model(_source(this), device=pick_device())
-    batch_tokens = scoring_tokens(model.device.type)
-    reduced = this.settings.precision == "bfloat16"
-    rank_options(model, questions[:8], batch_tokens=batch_tokens, autocast=reduced)
-    scores: list[tuple[float, ...]] = [()] * len(asked)
-    clock = Clock()
-    rates = {}
-    for task, numbers in _by_task(asked).items():
-        began = time.perf_counter()
-        ranked = rank_options(model, [questions[n] for n in numbers], batch_tokens=batch_tokens, autocast=reduced)
-        rates[task] = round(len(numbers) / (time.perf_counter() - began), 2)
-        for number, found in zip(numbers, ranked, strict=True):
-            scores[number] = found.logprob
-    facts = clock.read()
-    dtypes = _dtypes(model, lambda: rank_options(model, questions[:1], batch_tokens=batch_tokens, autocast=reduced))
-    _keep(this, [value for found in scores for value in found])
-    more = {"device": model.device.type, "threads": torch.get_num_threads(), "dtypes": dtypes}
-    return _facts(asked, rates, facts, **more)
+    facts, scores = score_ours(model, _asked(this), reduced=this.settings.precision == "bfloat16")
+    _keep(this, scores)
+    return facts
 
 
 def templates(this: Turn) -> Facts:
@@ -243,41 +201,25 @@ def templates(this: Turn) -> Facts:
 
 def lm_eval(this: Turn) -> Facts:
     """One scoring of everything by the harness, as the probe set it."""
-    import torch
-
-    asked = _asked(this)
     chosen = json.loads((this.work / "probe.json").read_text(encoding="utf-8"))
     harness = _harness(this, batch_size=chosen["batch_size"], attention=chosen["attention"])
-    harness._loglikelihood_tokens(_requests(asked[:8]), disable_tqdm=True)
-    scores: list[list[float]] = [[]] * len(asked)
-    clock = Clock()
-    rates = {}
-    for task, numbers in _by_task(asked).items():
-        requests = _requests([asked[n] for n in numbers])
-        began = time.perf_counter()
-        answers = iter(harness._loglikelihood_tokens(requests, disable_tqdm=True))
-        rates[task] = round(len(numbers) / (time.perf_counter() - began), 2)
-        for number in numbers:
-            scores[number] = [float(next(answers)[0]) for _ in asked[number]["options"]]
-    facts = clock.read()
-    first = _requests(asked[:1])
-    dtypes = _dtypes(harness.model, lambda: harness._loglikelihood_tokens(first, disable_tqdm=True))
-    _keep(this, [value for found in scores for value in found])
-    return _facts(asked, rates, facts, device=harness.device.type, threads=torch.get_num_threads(), dtypes=dtypes)
+    facts, scores = score_theirs(harness, _asked(this))
+    _keep(this, scores)
+    return facts
 
 
 def probe_lm_eval(this: Turn) -> Facts:
     """Find the harness's fastest setting here, and time its own tokenising."""
     asked = _asked(this)
     sample = asked[:: max(1, len(asked) // _PROBE_PROMPTS)]
-    requests = _requests(sample)
+    requested = requests(sample)
     speeds: dict[tuple[int, str], float] = {}
 
     def measure(size: int, attention: str) -> None:
         harness = _harness(this, batch_size=size, attention=attention)
-        harness._loglikelihood_tokens(requests[:8], disable_tqdm=True)
+        harness._loglikelihood_tokens(requested[:8], disable_tqdm=True)
         clock = Clock()
-        harness._loglikelihood_tokens(requests, disable_tqdm=True)
+        harness._loglikelihood_tokens(requested, disable_tqdm=True)
         facts = clock.read()
         seconds = facts["cpu_seconds" if harness.device.type == "cpu" else "seconds"]
         speeds[size, attention] = round(len(sample) / seconds, 2)
@@ -314,43 +256,13 @@ def _harness_tokenising(this: Turn, sample: Asked) -> Facts:
 
 def _harness(this: Turn, *, batch_size: int, attention: str) -> Any:
     source = _source(this)
-    device = pick_device()
-    model = load_model(source, device=device)
-    model.set_attn_implementation(attention)
-    if this.settings.precision == "bfloat16":
-        model.to(importlib.import_module("torch").bfloat16)
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    back_end = importlib.import_module("lm_eval.models.huggingface")
-    return back_end.HFLM(
-        pretrained=model,
-        tokenizer=load_tokenizer(source),
+    return open_harness(
+        load_model(source, device=pick_device()),
+        load_tokenizer(source),
         batch_size=batch_size,
-        device=str(device),
-        dtype=this.settings.precision,
+        attention=attention,
+        precision=this.settings.precision,
     )
-
-
-def _dtypes(model: Any, score: Callable[[], object]) -> dict[str, str]:
-    """What weights are held in and what comes out of products, as seen at the first block's first matrix."""
-    import torch
-
-    matrix = next(
-        part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear) and "layers" in name
-    )
-    seen: list[str] = []
-    handle = matrix.register_forward_hook(lambda _m, _a, out: seen.append(str(out.dtype)))
-    score()
-    handle.remove()
-    return {"weights": str(matrix.weight.dtype).removeprefix("torch."), "products": seen[0].removeprefix("torch.")}
-
-
-def _requests(asked: Asked) -> list[tuple[tuple[str, str], list[int], list[int]]]:
-    """The harness's own form: (strings, context tokens, continuation tokens), an option each."""
-    return [
-        ((one["text"], text), one["prompt"], option)
-        for one in asked
-        for text, option in zip(one["texts"], one["options"], strict=True)
-    ]
 
 
 def memory(this: Turn) -> Facts:
@@ -401,14 +313,6 @@ def _reached(by_task: Mapping[str, float]) -> Facts:
     return found
 
 
-def _by_task(asked: Asked) -> dict[str, list[int]]:
-    """Numbers of each task's prompts."""
-    numbers: dict[str, list[int]] = {}
-    for number, one in enumerate(asked):
-        numbers.setdefault(one["task"], []).append(number)
-    return numbers
-
-
 def _asked(this: Turn) -> Asked:
     asked: Asked = json.loads((this.work / "asked.json").read_text(encoding="utf-8"))
     return asked
@@ -416,11 +320,6 @@ def _asked(this: Turn) -> Asked:
 
 def _keep(this: Turn, scores: list[float]) -> None:
     np.save(this.work / f"{this.name}.npy", np.array(scores))
-
-
-def _facts(asked: Asked, rates: dict[str, float], clock: Facts, **more: Any) -> Facts:
-    rate = round(len(asked) / clock["seconds"], 2)
-    return {"prompts_per_second": rate, "prompts_per_second_by_task": rates, **clock, **more}
 
 
 def _agreement(work: Path) -> Facts:

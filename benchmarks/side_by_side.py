@@ -88,22 +88,30 @@ Facts = dict[str, Any]
 
 
 class Clock:
-    """Wall and processor time since its making, and memory before and after."""
+    """Wall and processor time since its making, and memory before and after; a GPU's work is waited for."""
 
     def __init__(self) -> None:
+        self._gpu = _gpu()
+        if self._gpu is not None:
+            self._gpu.synchronize()
+            self._gpu.reset_peak_memory_stats()
         self._memory = _memory("VmRSS")
         self._wall = time.perf_counter()
         self._cpu = time.process_time()
 
     def read(self) -> Facts:
         """Seconds so far, and the process's peak memory with the part above what was there at the start."""
+        if self._gpu is not None:
+            self._gpu.synchronize()
         wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
         peak = _memory("VmHWM")
+        held = {} if self._gpu is None else {"peak_gpu_memory_mb": round(self._gpu.max_memory_allocated() / 2**20, 1)}
         return {
             "seconds": round(wall, 4),
             "cpu_seconds": round(cpu, 4),
             "peak_memory_mb": round(peak, 1),
             "memory_above_start_mb": round(peak - self._memory, 1),
+            **held,
         }
 
 
@@ -306,6 +314,12 @@ def _machine() -> dict[str, Any]:
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"system": platform.system(), "processor": model, "cores": os.cpu_count(), "usable_cores": usable}
+
+
+def _gpu() -> Any:
+    """torch's view of the GPU, where this process works on one."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
 
 
 def _memory(name: str) -> float:

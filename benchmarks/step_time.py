@@ -16,40 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from made_store import write_store
 
 RESULTS = Path(__file__).parent / "results"
-PIECE, CAPACITY, WORDS = 16_384, 4_096, 4_000
-
-
-def write_store(folder: Path, examples: int) -> None:
-    """A token store of random tokens: pieces, lengths and one seed's order."""
-    import pyarrow as pa
-
-    random = np.random.default_rng(0)
-    (folder / "order").mkdir(parents=True)
-    lengths = np.clip(random.lognormal(4.2, 0.6, size=examples), 8, 190).astype(np.int32)
-    names = []
-    for start in range(0, examples, PIECE):
-        held = lengths[start : start + PIECE]
-        ends = np.concatenate([[0], np.cumsum(held)]).astype(np.int32)
-        ids = pa.ListArray.from_arrays(pa.array(ends), pa.array(random.integers(2, WORDS, ends[-1], dtype=np.int32)))
-        targets = pa.array((held - np.minimum(held - 1, 6)).astype(np.int32))
-        table = pa.table({"input_ids": ids, "target_start": targets, "task": pa.array(["made"] * len(held))})
-        names.append(f"piece-{start // PIECE:05d}.arrow")
-        with pa.OSFile(str(folder / names[-1]), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
-            writer.write_table(table)
-    np.save(folder / "lengths.npy", lengths)
-    order = random.permutation(examples)
-    filled = np.cumsum(lengths[order])
-    first = [0]
-    while first[-1] < examples:  # whole examples until a step is full
-        done = filled[first[-1] - 1] if first[-1] else 0
-        first.append(int(np.searchsorted(filled, done + CAPACITY, side="right")))
-        if first[-1] == first[-2]:
-            first[-1] += 1
-    np.savez(folder / "order" / "seed-0.npz", prompt=order, first=np.array([*first[:-1], examples]))
-    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
+CAPACITY, WORDS = 4_096, 4_000
 
 
 def stepper_of(folder: Path) -> tuple[Any, Any]:
@@ -95,7 +65,7 @@ def main() -> int:
     waited: dict[str, list[float]] = {name: [] for name in seconds}
     with tempfile.TemporaryDirectory() as work:
         for name, examples in (("small", 1_000), ("large", many)):
-            write_store(Path(work) / name, examples)
+            write_store(Path(work) / name, examples, capacity=CAPACITY, words=WORDS)
         small, few = stepper_of(Path(work) / "small")
         large, steps = stepper_of(Path(work) / "large")
         last = len(steps) - turns * at_once - 2

@@ -33,7 +33,6 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +44,11 @@ from openflan.recipes.parts import MixturePart, OptimizerPart, PromptsPart, Task
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import load_rows
-from side_by_side import Clock, Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
+from side_by_side import Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
+from tuning_sides import Variant, mean_loss, tune_ours, tune_trl
 
 _LEARNING_RATE = 1e-3
 _PROBE_STEPS = 2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Variant:
-    """One way to set TRL up."""
-
-    kind: str
-    """`padded` or `packed`."""
-    attention: str
-    tokens: int
-    """Tokens of a micro-batch, about."""
-
-    @property
-    def name(self) -> str:
-        """How the record calls it."""
-        return f"{self.kind}-{self.attention}-{self.tokens}"
 
 
 _VARIANTS = (
@@ -168,43 +152,14 @@ def probe_trl(this: Turn) -> Facts:
 
 def ours(this: Turn) -> Facts:
     """One run of openflan's training loop."""
-    import torch
-
     from openflan.mixture.store import TokenStore
-    from openflan.training.loop import StepReport, tune
 
     source = _source(this)
-    recipe = _recipe(this.settings, source)
     store = TokenStore.open(_store(this))
     model = load_model(source, device=pick_device())
-    before = _mean_loss(model, store)
-    lines: list[StepReport] = []
-    clocks: list[Clock] = []
-    ends: list[Facts] = []
-
-    def report(line: StepReport) -> None:
-        lines.append(line)
-        if len(lines) == 1:
-            clocks.append(Clock())
-        if len(lines) == recipe.training.steps:
-            ends.append(clocks[0].read())
-
-    folder = this.work / f"ours-{time.monotonic_ns()}"
-    folder.mkdir()
-    tune(model, store, recipe.training, folder, seed=0, report=report)
-    tokens = sum(line.tokens for line in lines[1:])
-    return {
-        "tokens_per_second": round(tokens / ends[0]["seconds"], 1),
-        "tokens": tokens,
-        "steps": len(lines),
-        "precision": pick_precision(recipe.training.precision, model.device),
-        "device": model.device.type,
-        "threads": torch.get_num_threads(),
-        "step_losses": [round(line.loss, 4) for line in lines],
-        "loss_before": before,
-        "loss_after": _mean_loss(model, store),
-        **ends[0],
-    }
+    before = mean_loss(model, store)
+    facts = tune_ours(model, store, _recipe(this.settings, source).training, this.work)
+    return {**facts, "loss_before": before, "loss_after": mean_loss(model, store)}
 
 
 def trl(this: Turn) -> Facts:
@@ -216,102 +171,14 @@ def trl(this: Turn) -> Facts:
 
 def _tune_trl(this: Turn, variant: Variant, *, steps: int | None) -> Facts:
     """Train with TRL, for fewer steps than the work holds where `steps` is given."""
-    import torch
-    import transformers
-    from datasets import Dataset
-
     from openflan.mixture.store import TokenStore
 
-    sft: Any = importlib.import_module("trl")
     source = _source(this)
-    recipe = _recipe(this.settings, source)
     store = TokenStore.open(_store(this))
-    numbers = [int(number) for step in store.steps(0)[:steps] for number in step]
-    steps = steps or recipe.training.steps
-    device = pick_device()
-    precision = pick_precision(recipe.training.precision, device)
-    model = load_model(source, device=device)
-    model.set_attn_implementation(variant.attention)
-    ids = [store.tokens(number).tolist() for number in numbers]
-    starts = [store.target_start(number) for number in numbers]
-    masks = [[0] * start + [1] * (len(held) - start) for held, start in zip(ids, starts, strict=True)]
-    transformers.logging.disable_progress_bar()
-    importlib.import_module("datasets").disable_progress_bars()
-    part = recipe.training.optimizer
-    common: dict[str, Any] = {
-        "output_dir": str(this.work / "trl"),
-        "max_steps": steps,
-        "optim": "adamw_torch_fused",
-        "learning_rate": part.learning_rate,
-        "adam_beta1": 0.9,
-        "adam_beta2": 0.95,
-        "weight_decay": part.weight_decay,
-        "max_grad_norm": part.clip_norm,
-        "lr_scheduler_type": "constant",
-        "bf16": precision == "bfloat16",
-        "use_cpu": device.type == "cpu",
-        "completion_only_loss": True,
-        "gradient_checkpointing": False,
-        "save_strategy": "no",
-        "logging_steps": 1,
-        "disable_tqdm": True,
-        "report_to": "none",
-        "seed": 0,
-    }
-    longest = max(map(len, ids))
-    if variant.kind == "packed":
-        # Rows of the longest example or a little more: dense attention costs the square of a row's length.
-        length = max(longest, variant.tokens)
-        rows = sum(map(len, ids)) / length / 0.97 / steps
-        sizes = {"packing": True, "packing_strategy": "bfd", "max_length": length}
-        batch, accumulated = 1, max(1, round(rows))
-    else:
-        examples = len(numbers) // steps
-        at_once = max(1, variant.tokens * len(ids) // sum(map(len, ids)))
-        accumulated = max(1, -(-examples // at_once))
-        batch = examples // accumulated
-        sizes = {"max_length": longest, "train_sampling_strategy": "group_by_length"}
-    trainer = sft.SFTTrainer(
-        model=model,
-        args=sft.SFTConfig(
-            **common, **sizes, per_device_train_batch_size=batch, gradient_accumulation_steps=accumulated
-        ),
-        train_dataset=Dataset.from_dict({"input_ids": ids, "completion_mask": masks}),
-        processing_class=load_tokenizer(source),
-    )
-    clocks: list[Clock] = []
-    ends: list[Facts] = []
-
-    class Watch(transformers.TrainerCallback):  # type: ignore[misc]
-        """Starts the clock after the first step and reads it after the last."""
-
-        def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-            if state.global_step == 1:
-                clocks.append(Clock())
-            if state.global_step == state.max_steps:
-                ends.append(clocks[0].read())
-
-    trainer.remove_callback(transformers.PrinterCallback)
-    trainer.add_callback(Watch())
-    trainer.train()
-    log = [line for line in trainer.state.log_history if "num_tokens" in line]
-    tokens = int(log[-1]["num_tokens"] - log[0]["num_tokens"])
-    model.eval()
-    return {
-        "tokens_per_second": round(tokens / ends[0]["seconds"], 1),
-        "tokens": tokens,
-        "steps": len(log),
-        "setting": variant.name,
-        "micro_batch": batch,
-        "accumulated": accumulated,
-        "max_length": sizes["max_length"],
-        "precision": precision,
-        "device": device.type,
-        "threads": torch.get_num_threads(),
-        "step_losses": [round(line["loss"], 4) for line in log],
-        "loss_after": _mean_loss(model, store),
-        **ends[0],
-    }
+    model = load_model(source, device=pick_device())
+    part = _recipe(this.settings, source).training
+    facts = tune_trl(model, load_tokenizer(source), store, part, variant, this.work, steps=steps)
+    return facts if steps else {**facts, "loss_after": mean_loss(model, store)}
 
 
 def _trl_tokenising(this: Turn) -> Facts:
@@ -345,23 +212,6 @@ def _trl_tokenising(this: Turn) -> Facts:
         "same_tokens_as_ours": round(agree / len(numbers), 4),
         "what": "making the trainer from text pairs: tokenising and building labels",
     }
-
-
-def _mean_loss(model: Any, store: Any) -> float:
-    """Mean loss a target token over the first 200 prompts of the store, in float32."""
-    import torch
-
-    from openflan.models.batching import group_by_length
-    from openflan.training.loss import collate, target_loss
-
-    examples = [(store.tokens(n), store.target_start(n)) for n in range(min(200, len(store.lengths)))]
-    total, count = 0.0, 0
-    with torch.inference_mode():
-        for group in group_by_length([len(ids) for ids, _ in examples], padded_tokens=8_192):
-            _, losses = target_loss(model, collate([examples[n] for n in group], model.device))
-            total += float(losses.double().sum())
-            count += len(losses)
-    return round(total / count, 4)
 
 
 def _source(this: Turn) -> ModelSource:

@@ -10,6 +10,8 @@ import torch
 from openflan.errors import UserError
 from openflan.evaluation.answering import evaluate
 from openflan.evaluation.generation import generate
+from openflan.models.flat import flat_row
+from openflan.models.head import logits_at
 from openflan.models.load import find_model, load_model, load_rules, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart
@@ -33,6 +35,16 @@ def loaded(folder, louder=6):
     with torch.no_grad():  # so that some answers end early
         model.get_output_embeddings().weight[encoder.eos] *= louder
     return model, encoder
+
+
+def test_answers_do_not_depend_on_what_the_model_did_before(tiny_llama):
+    model, encoder = loaded(tiny_llama)
+    settings = {"max_new_tokens": LONGEST, "batch_tokens": 400}
+    before = generate(model, encoder, PROMPTS, **settings)
+    with torch.no_grad(), flat_row(model, [0, 3]):  # as a training step on a GPU leaves it
+        where = (torch.zeros(3, dtype=torch.long), torch.arange(3))
+        logits_at(model, where, input_ids=torch.tensor([[5, 6, 7]]), position_ids=torch.tensor([[0, 1, 2]]))
+    assert generate(model, encoder, PROMPTS, **settings) == before
 
 
 def greedy(model, eos, prompt):

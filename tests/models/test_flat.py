@@ -5,6 +5,7 @@ import torch
 
 from little_models import FAMILIES, make_tokenizer
 from openflan.errors import UserError
+from openflan.models import flat
 from openflan.models.family import family_of
 from openflan.models.flat import can_be_flat, flat_row
 from openflan.models.head import logits_at
@@ -70,8 +71,32 @@ def test_a_flat_row_has_the_gradients_of_padded_batches(any_model, checkpointing
 
 
 def test_every_family_at_hand_can_be_flat_and_halves_are_not(model_folder):
-    assert [can_be_flat(loaded(model_folder(family))) for family in FAMILIES] == [True] * len(FAMILIES)
+    assert [can_be_flat(loaded(model_folder(family)), reduced=True) for family in FAMILIES] == [True] * len(FAMILIES)
     assert not can_be_flat(loaded(model_folder("t5")))
+
+
+def test_in_bfloat16_rotated_queries_reach_the_kernel_in_bfloat16(tiny_llama, monkeypatch):
+    seen = []
+    one = flat._one
+    monkeypatch.setattr(flat, "_one", lambda *sides: seen.append({side.dtype for side in sides[:3]}) or one(*sides))
+    with torch.autocast("cpu", torch.bfloat16):
+        flat_logits(loaded(tiny_llama), examples())
+    assert seen
+    assert all(kinds == {torch.bfloat16} for kinds in seen)
+
+
+def test_a_kernel_that_fails_in_bfloat16_is_found_out_before_training(tiny_llama, monkeypatch):
+    one = flat._one
+
+    def without_bfloat16(query, *rest):
+        if query.dtype == torch.bfloat16:
+            raise RuntimeError("FlashAttention forward only supports head dimension at most 256")
+        return one(query, *rest)
+
+    assert can_be_flat(loaded(tiny_llama), reduced=True)
+    monkeypatch.setattr(flat, "_one", without_bfloat16)
+    assert not can_be_flat(loaded(tiny_llama), reduced=True)
+    assert can_be_flat(loaded(tiny_llama))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

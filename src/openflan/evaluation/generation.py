@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from openflan.models.adapters import soft_prompt
+from openflan.models.attention import set_attention
 from openflan.models.batching import group_by_length
 from openflan.prompts.encoding import TextEncoder
 
@@ -56,6 +57,7 @@ def generate(
             pads = [([padding] * (longest - len(prompts[number])), prompts[number]) for number in group]
             ids = [[token for part in (gap, own)[:: -1 if halves else 1] for token in part] for gap, own in pads]
             mask = [([1] * len(own) + [0] * len(gap))[side] for gap, own in pads]
+            set_attention(model, longest)  # training may have left the one for flat rows
             with (
                 torch.inference_mode(),
                 torch.autocast(model.device.type, torch.bfloat16, enabled=autocast),

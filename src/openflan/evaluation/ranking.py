@@ -27,7 +27,7 @@ from openflan.evaluation.encoder_decoder import score_by_decoder
 from openflan.evaluation.option_logits import Scored, scored_options
 from openflan.evaluation.scores import OptionScores
 from openflan.models.adapters import soft_prompt
-from openflan.models.attention import obeys_mask
+from openflan.models.attention import additive_mask, obeys_mask
 from openflan.models.batching import Batching, group_by_length
 from openflan.models.family import family_of
 from openflan.models.head import logits_at
@@ -36,8 +36,8 @@ __all__ = ["Question", "rank_options"]
 
 _LONGEST_BUNDLE = 768
 """Tokens of a sequence that holds several prompts: beyond it attention costs more than sharing saves."""
-_LOGITS = 256 << 20
-"""Bytes of float32 logits at once."""
+_LOGITS = {"cpu": 256 << 20, "cuda": 4 << 30}
+"""Bytes of float32 logits at once: a GPU's forward of a vocabulary of 152 thousand would hold few prompts with less."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +171,7 @@ def _in_batches(
     batching: Batching,
 ) -> None:
     """Do everything in batches of like lengths; where memory runs out, in halves of them from then on."""
-    budget, limit = batch_tokens, _LOGITS
+    budget, limit = batch_tokens, _LOGITS.get(device.type, 256 << 20)
     left = list(range(len(lengths)))
     while left:
         again: list[int] = []
@@ -246,12 +246,12 @@ def _inputs(bundles: Sequence[Bundle], device: torch.device) -> dict[str, Tensor
     if not any(bundle.forks for bundle in bundles):
         return inputs
     places = np.tile(np.arange(longest), (len(bundles), 1))
-    mask = np.empty((len(bundles), longest, longest), dtype=np.float32)
+    sees = np.empty((len(bundles), longest, longest), dtype=np.bool_)
     for number, bundle in enumerate(bundles):
         places[number, : len(bundle.tokens)] = bundle.positions()
-        mask[number] = np.where(bundle.allowed(longest), np.float32(0), np.finfo(np.float32).min)
+        sees[number] = bundle.allowed(longest)
     return {
         **inputs,
         "position_ids": torch.from_numpy(places).to(device),
-        "attention_mask": torch.from_numpy(mask).unsqueeze(1).to(device),
+        "attention_mask": additive_mask(torch.from_numpy(sees).to(device)),
     }

@@ -9,9 +9,12 @@ ran before. Rejected: one kernel for all, which costs a factor of two or more at
 """
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["BORDERS", "FLAT", "obeys_mask", "set_attention"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["BORDERS", "FLAT", "additive_mask", "obeys_mask", "set_attention"]
 
 FLAT = "openflan_flat"
 """Name of the kernel for rows of examples end to end."""
@@ -32,6 +35,14 @@ def set_attention(model: Any, longest: int) -> None:
     wanted = FLAT if BORDERS in vars(model) else wanted
     if model.config._attn_implementation != wanted:
         model.set_attn_implementation(wanted)
+
+
+def additive_mask(sees: "Tensor") -> "Tensor":
+    """(B, T, T) What a token sees as (B, 1, T, T) float32 numbers to add to its scores, made where `sees` is."""
+    import torch
+
+    mask = torch.zeros(sees.shape, device=sees.device).masked_fill_(~sees, torch.finfo(torch.float32).min)
+    return mask.unsqueeze(1)
 
 
 def obeys_mask(model: Any, longest: int) -> bool:

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from openflan.errors import UserError
-from openflan.models.attention import set_attention
+from openflan.models.attention import additive_mask, set_attention
 from openflan.models.batching import Batching
 from openflan.models.head import WHOLE_LOGITS, logits_at, uncached, unwrapped
 from openflan.models.limits import positions_of
@@ -266,7 +266,7 @@ class _Decoder(_Trial):
             [list(range(size)), list(range(_SHORT))],
             input_ids=self.tensor([row, self.short]),
             position_ids=torch.tensor([places, list(range(size))], device=self.model.device),
-            attention_mask=_additive(sees),
+            attention_mask=additive_mask(sees),
         )
         first, own, others, last = torch.split(whole, [_SHARED, _LONG - _SHARED, len(other), _SHORT])
         return [torch.cat([first, own]), torch.cat([first, others]), last, padded]
@@ -320,7 +320,7 @@ class _Halves(_Trial):
             [list(range(size)), list(range(len(third)))],
             **encoded(self.model, [self.long, self.short]),
             decoder_input_ids=self.tensor([row, third]),
-            decoder_attention_mask=_additive(sees),
+            decoder_attention_mask=additive_mask(sees),
         )
         return [logprobs[0][: len(first)], logprobs[0][len(first) :], logprobs[1]]
 
@@ -332,11 +332,6 @@ def _at(model: Any, places: Sequence[Sequence[int]], **inputs: Any) -> list[Tens
     where = (torch.tensor(sequences, device=model.device), torch.tensor(tokens, device=model.device))
     logits = logits_at(model, where, **inputs)
     return list(torch.split(logits.log_softmax(-1), [len(own) for own in places]))
-
-
-def _additive(sees: Tensor) -> Tensor:
-    """(B, T, T) What a token sees as (B, 1, T, T) numbers to add to its scores."""
-    return torch.zeros(sees.shape, device=sees.device).masked_fill(~sees, torch.finfo(torch.float32).min).unsqueeze(1)
 
 
 def _near(one: Tensor, two: Tensor, nats: float = _NATS) -> bool:

@@ -3,9 +3,9 @@
     ids        a a a b b c c c c        borders 0 3 5 9
     positions  0 1 2 0 1 0 1 2 3        attention within [0,3) [3,5) [5,9)
 
-On CUDA torch's variable-length kernel does a row at once; elsewhere, and where a family bends its scores (Gemma 2),
-each example goes through on its own. The kernel is registered with transformers, so every family that lets its
-attention be chosen can take it; `can_be_flat` tries, and others are trained in padded batches.
+On CUDA torch's variable-length kernel does a row at once in bfloat16; elsewhere, and where a family bends its scores
+(Gemma 2), each example goes through on its own. The kernel is registered with transformers, so every family that lets
+its attention be chosen can take it; `can_be_flat` tries, and others are trained in padded batches.
 
 Invariant: equal to each example alone. Cost on CPU: a call an example and layer, which padded batches of like lengths
 save (training/stepping.py chooses). Rejected: a block mask over the row, quadratic in its length.
@@ -13,6 +13,8 @@ save (training/stepping.py chooses). Rejected: a block mask over the row, quadra
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +27,23 @@ from openflan.models.head import logits_at, unwrapped
 __all__ = ["can_be_flat", "flat_row"]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Borders:
+    """Where the examples of a row begin and end; made once a row, for every layer that asks would wait for the copy."""
+
+    places: tuple[int, ...]
+    on_device: Tensor
+    longest: int
+
+    @classmethod
+    def of(cls, places: Sequence[int], device: torch.device) -> "_Borders":
+        return cls(
+            places=tuple(places),
+            on_device=torch.tensor(places, dtype=torch.int32).to(device),
+            longest=max(b - a for a, b in pairwise(places)),
+        )
+
+
 @contextmanager
 def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
     """While a row goes forward and back.
@@ -35,8 +54,9 @@ def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
     """
     _register()
     modules = list(unwrapped(model).modules())
+    known = _Borders.of(borders, model.device)
     for module in modules:
-        vars(module)[BORDERS] = list(borders)
+        vars(module)[BORDERS] = known
     try:
         yield
     finally:
@@ -44,11 +64,12 @@ def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
             vars(module).pop(BORDERS)
 
 
-def can_be_flat(model: Any) -> bool:
+def can_be_flat(model: Any, *, reduced: bool = False) -> bool:
     """Whether a model computes examples end to end as it does each alone, and its gradients; tried on a few tokens.
 
     Args:
         model: a transformers model, which is left as it was.
+        reduced: it is to be trained in bfloat16, by another kernel, which is tried too.
     """
     if model.config.is_encoder_decoder or not getattr(model, "_supports_attention_backend", False):
         return False
@@ -69,7 +90,9 @@ def can_be_flat(model: Any) -> bool:
                 row = logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0), position_ids=places)
             if not torch.allclose(row, alone, rtol=1e-3, atol=1e-3):
                 return False
-            return not trained or _same_slopes(model, trained, alone, row, borders)
+            if trained and not _same_slopes(model, trained, alone, row, borders):
+                return False
+            return not reduced or _nearly(model, trained, ids, places, borders, alone.detach())
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
@@ -95,6 +118,20 @@ def _same_slopes(model: Any, trained: Sequence[Tensor], alone: Tensor, row: Tens
     )
 
 
+def _nearly(
+    model: Any, trained: Sequence[Tensor], ids: Tensor, places: Tensor, borders: Sequence[int], alone: Tensor
+) -> bool:
+    """Whether the row goes through in bfloat16, forward and back, and comes near what it is in float32.
+
+    A kernel that can't take the model's heads says so here, not at the first step; how near is a matter of rounding.
+    """
+    with torch.autocast(model.device.type, torch.bfloat16), flat_row(model, borders):
+        row = logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0), position_ids=places)
+        if trained:
+            torch.autograd.backward(row.log_softmax(-1).mean())
+    return bool(row.isfinite().all()) and bool((row - alone).norm() <= 0.1 * alone.norm())
+
+
 def _all_of(ids: Tensor) -> tuple[Tensor, Tensor]:
     return torch.zeros_like(ids), torch.arange(len(ids), device=ids.device)
 
@@ -113,28 +150,33 @@ def _attend(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one row, (1, heads, T, size) to (1, T, heads, size)."""
-    borders = vars(module)[BORDERS]
+    borders: _Borders = vars(module)[BORDERS]
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):  # rotated queries and keys come in float32
+        query, key, value = (side.to(torch.get_autocast_dtype(kind)) for side in (query, key, value))
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     window = sliding_window if sliding_window is not None else getattr(module, "sliding_window", None)
     plain = softcap is None and dropout == 0 and query.dtype in (torch.bfloat16, torch.float16)
-    if query.device.type == "cuda" and plain:
+    if kind == "cuda" and plain:
         return _at_once(query, key, value, borders, scale, window), None
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (side.repeat_interleave(groups, dim=1) for side in (key, value))
     parts = [
         _one(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, window, softcap, dropout)
-        for a, b in pairwise(borders)
+        for a, b in pairwise(borders.places)
     ]
     return torch.cat(parts, dim=2).transpose(1, 2), None
 
 
-def _at_once(query: Tensor, key: Tensor, value: Tensor, borders: list[int], scale: float, window: int | None) -> Tensor:
+def _at_once(query: Tensor, key: Tensor, value: Tensor, borders: _Borders, scale: float, window: int | None) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    ends = torch.tensor(borders, device=query.device, dtype=torch.int32)
-    longest = max(b - a for a, b in pairwise(borders))
+    ends, longest = borders.on_device, borders.longest
     query, key, value = (side.squeeze(0).transpose(0, 1).contiguous() for side in (query, key, value))
+    # before torch 2.12 the kernel takes fewer heads of keys without being told
+    named = "enable_gqa" in signature(varlen_attn).parameters
+    grouped: dict[str, Any] = {"enable_gqa": query.shape[1] != key.shape[1]} if named else {}
     mixed: Any = varlen_attn(
         query,
         key,
@@ -145,7 +187,7 @@ def _at_once(query: Tensor, key: Tensor, value: Tensor, borders: list[int], scal
         longest,
         scale=scale,
         window_size=(-1 if window is None else window - 1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
+        **grouped,
     )
     done: Tensor = mixed.unsqueeze(0)
     return done

@@ -72,7 +72,7 @@ def tune(
     inner = unwrapped(model)
     if note := family_of(inner).note:
         say(note)
-    shape = Shape.of(inner)
+    shape = Shape.of(inner, reduced=autocast)
     _prepare(inner, part)
     work = Work.of(inner)
     whole = spread(model, accelerator, part.sharding)

@@ -51,10 +51,14 @@ class Shape:
     """What may share a micro-batch; anything where it is None."""
 
     @classmethod
-    def of(cls, model: Any) -> "Shape":
-        """What suits a model on its device."""
+    def of(cls, model: Any, *, reduced: bool = False) -> "Shape":
+        """What suits a model on its device.
+
+        Args:
+            reduced: matrix products run in bfloat16.
+        """
         family = family_of(model)
-        flat = model.device.type == "cuda" and can_be_flat(model)
+        flat = model.device.type == "cuda" and can_be_flat(model, reduced=reduced)
         return cls(
             layout="flat" if flat else "padded",
             head=Head.of(model),
