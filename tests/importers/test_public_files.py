@@ -6,15 +6,17 @@ import pytest
 import yaml
 
 from openflan.errors import UserError
+from openflan.importers.importing import import_tasks
 from openflan.importers.natural_instructions import import_natural_instructions
 from openflan.importers.natural_instructions_clusters import CATEGORIES, cluster_of_categories
 from openflan.importers.promptsource import import_promptsource
+from openflan.prompts.examples import fitting_rows
 from openflan.prompts.render import TaskRenderer
 from openflan.prompts.whole import used_fields
-from openflan.tasks.catalog import Entry
+from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.cleaning import clean_row
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
-from openflan.tasks.sources import SourceRow
+from openflan.tasks.sources import SourceRow, load_rows
 
 
 def promptsource_entry(tmp_path, dataset="sea", **template):
@@ -58,6 +60,28 @@ def test_a_number_is_formatted_and_no_format_makes_a_text_grow(tmp_path, start):
         entry = promptsource_entry(tmp_path, jinja=start + "{{text}} ||| {{ '" + wide + "' | format(score) }}")
         with pytest.raises(UserError, match="format allows"):
             prompt(entry, text="Snow.", score=1)
+
+
+@pytest.mark.parametrize("start", ["", "{% set unused = [].append(1) %}"], ids=["translated", "whole"])
+def test_rows_that_no_template_fits_are_left_out(tmp_path, start):
+    entry = promptsource_entry(tmp_path, jinja=start + "{% if label == 1 %}{{a}} ||| {{b}}{% endif %}")
+    rows = [SourceRow(index=n, fields={"a": "Snow.", "b": "Ice.", "label": n % 2}) for n in range(6)]
+    assert [row.index for row in fitting_rows(entry, rows)] == [1, 3, 5]
+    with pytest.raises(UserError, match="no template of 'sea' fits any of its rows"):
+        fitting_rows(entry, rows[::2])
+
+
+def test_a_split_shorter_than_validation_still_trains(tmp_path):
+    path = tmp_path / "templates.yaml"
+    path.write_text(yaml.safe_dump({"dataset": "sea", "templates": {"1": {"name": "n", "jinja": "{{a}} ||| {{b}}"}}}))
+    import_tasks("promptsource", [path], tmp_path / "out")
+    (entry,) = open_catalog([tmp_path / "out"], collections=()).select(["out"], where="test")
+    (tmp_path / "rows" / "sea").mkdir(parents=True)
+    (tmp_path / "rows" / "sea" / "train.jsonl").write_text('{"a": "Snow.", "b": "Ice."}\n' * 50)
+    places = {
+        role: [row.index for row in load_rows(entry, role, data=tmp_path / "rows")] for role in ("train", "validation")
+    }
+    assert places == {"train": list(range(45)), "validation": list(range(45, 50))}
 
 
 def test_a_name_space_that_a_branch_makes_is_no_field():

@@ -1,9 +1,9 @@
 """promptsource: a file of templates for one dataset becomes one task, or several.
 
 A template's target tells what it asks for. Templates that ask for the same field among as many options stand in one
-task, each with its own words for them; the largest such group is `<dataset>`, the next `<dataset>_2`. A template
-whose target is more than one field (`It {{answer_choices[label]}}.`) joins the largest as `inverted`: trained on,
-never evaluated.
+task, each with its own words for them; the largest such group is `<dataset>`, the next `<dataset>__2`, a name that no
+dataset's own task has. A template whose target is more than one field (`It {{answer_choices[label]}}.`) joins the
+largest as `inverted`: trained on, never evaluated.
 
 Invariant: input, target and choices are what promptsource renders, without its cut at 2,048 characters; an undefined
 or empty field, which it renders as nothing, is an error of that row here. Cost: 1 ms a template.
@@ -122,7 +122,7 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
     about["lineage"] = lineage_of([dataset.rpartition("/")[2], subset or ""])
     source = hub_source(dataset, subset)
     tasks = [
-        _task(base if number == 1 else f"{base}_{number}", content, about=about, source=source, where=str(path))
+        _task(base if number == 1 else f"{base}__{number}", content, about=about, source=source, where=str(path))
         for number, content in enumerate(contents, start=1)
     ]
     return ImportOutcome(tasks=tuple(tasks), refused=tuple(refused))
@@ -280,7 +280,7 @@ def _content(group: Sequence[_Read]) -> _Content:
         template |= {"options": list(texts)} if texts is not None and texts != own else {}
         templates.append(template)
     metrics = tuple(dict.fromkeys(metric for one in group for metric in one.metrics))
-    some = "templates: each fits some rows only (when); a row that none fits stops a mixture"
+    some = "templates: each fits some rows only (when); a row that none fits is left out"
     return _Content(
         answer=answer,
         templates=tuple(templates),

@@ -22,7 +22,7 @@ from typing import Protocol
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
-from openflan.prompts.examples import Count, ExampleMaker, ExampleRules
+from openflan.prompts.examples import Count, ExampleMaker, ExampleRules, fitting_rows
 from openflan.recipes.parts import MixturePart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
@@ -88,7 +88,7 @@ class SomeRows(Sequence[SourceRow]):
 
 
 def usable_rows(work: MixWork, task: str, faulty: set[int] | None = None) -> list[SourceRow]:
-    """A task's training rows, without those that the leak check dropped.
+    """A task's training rows that a template fits, without those that the leak check dropped.
 
     Args:
         faulty: under `mixture.faulty_rows: skip`, places of rows that break the task's contract are put here.
@@ -99,7 +99,8 @@ def usable_rows(work: MixWork, task: str, faulty: set[int] | None = None) -> lis
     rows = load_rows(entry, "train", data=work.data, limit=most, faulty=faulty)
     rows = rows[: rows_to_draw(len(rows), entry.spec, most=most, errata=work.errata)]
     dropped = work.dropped.get(task, frozenset())
-    return [row for row in rows if row.index not in dropped] if dropped else rows
+    rows = [row for row in rows if row.index not in dropped] if dropped else rows
+    return list(fitting_rows(entry, rows, templates=work.examples.templates))
 
 
 class PieceMaker:

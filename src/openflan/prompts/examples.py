@@ -4,7 +4,7 @@ Invariant: an example is a pure function of (task, rows, settings, draw, the oth
 order of calls matters. Cost: 20 µs an example without solved ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from openflan.recipes.parts import PromptsPart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow
 
-__all__ = ["Count", "ExampleMaker", "ExampleRules", "TrainingExample"]
+__all__ = ["Count", "ExampleMaker", "ExampleRules", "TrainingExample", "fitting_rows"]
 
 Count = Callable[[Sequence[str]], list[int]]
 """Tokens of texts, each on its own."""
@@ -50,6 +50,38 @@ class ExampleRules:
     """So many templates of a task are used, the first that fit a row; all if None."""
 
 
+def fitting_rows(entry: Entry, rows: Sequence[SourceRow], *, templates: int | None = None) -> Sequence[SourceRow]:
+    """Those of a task's rows that some template fits: where each has a condition, it is they who choose the rows.
+
+    Args:
+        templates: so many templates are used; all if None.
+
+    Raises:
+        UserError: none fits any row.
+    """
+    if not _conditional(entry, all):
+        return rows
+    renderer = TaskRenderer(entry, templates=templates)
+    kept = [row for row in rows if _fits(renderer, row)]
+    if not kept:
+        how = "add a template without 'when', or leave the task out"
+        raise UserError(f"no template of '{entry.spec.name}' fits any of its rows", where=str(entry.path), how=how)
+    return kept
+
+
+def _conditional(entry: Entry, quantity: Callable[[Iterable[bool]], bool]) -> bool:
+    """Whether any, or all, of a task's templates fit some rows only."""
+    whole = entry.spec.answer.by_template is not None
+    return whole or quantity(template.when is not None for template in entry.spec.templates)
+
+
+def _fits(renderer: TaskRenderer, row: SourceRow) -> bool:
+    try:
+        return bool(renderer.applicable(row))
+    except UserError:
+        return True  # a fault, which is raised or skipped where the row is drawn
+
+
 class ExampleMaker:
     """Makes a task's examples.
 
@@ -76,7 +108,7 @@ class ExampleMaker:
         self._rules = rules
         self._count = count
         self._budget = part.exemplar_budget - start
-        self._conditional = any(template.when is not None for template in entry.spec.templates)
+        self._conditional = _conditional(entry, any)
         self._everything = list(range(len(entry.spec.templates)))[: rules.templates]
 
     def examples(

@@ -265,6 +265,7 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
         kept = places[slice(*bounds)]
         if 2 * len(kept) > len(places):
             kept = kept[-max(1, len(places) // 10) :]
+            chosen = places[start : stop if (stop or 0) >= 0 else None]  # the end that validation leaves
         taken = set(kept)
         chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
     if isinstance(table, ParquetRows):
