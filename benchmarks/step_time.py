@@ -24,28 +24,29 @@ CAPACITY, WORDS = 4_096, 4_000
 
 def stepper_of(folder: Path) -> tuple[Any, Any]:
     """What takes steps from a store, and the store's steps."""
-    import torch
-    from accelerate import Accelerator
 
     from openflan.mixture.store import TokenStore
     from openflan.models.load import find_model, load_model, pick_device, pick_precision
     from openflan.recipes.parts import ModelPart, TrainingPart
+    from openflan.training.gradients import InOrder
     from openflan.training.optimizer import make_optimizer
     from openflan.training.peak import Work
-    from openflan.training.stepping import Shape, Stepper
+    from openflan.training.shape import Shape
+    from openflan.training.stepping import Stepper
 
     store = TokenStore.open(folder)
     part = TrainingPart(tokens_per_batch=CAPACITY)
     model = load_model(find_model(ModelPart(), Path("starter")), device=pick_device()).train()
+    shape, reduced = Shape.of(model), pick_precision("auto", model.device) == "bfloat16"
     stepper = Stepper(
         model,
-        Accelerator(cpu=not torch.cuda.is_available()),
+        model.device,
         make_optimizer(model, part.optimizer),
         store,
         part,
-        shape=Shape.of(model),
+        shape=shape,
+        gradients=InOrder(model, shape, autocast=reduced),
         seed=0,
-        autocast=pick_precision("auto", model.device) == "bfloat16",
         micro_batch_tokens=part.micro_batch_tokens,
         work=Work.of(model),
         peak=1.0,

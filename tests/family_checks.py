@@ -14,7 +14,7 @@ from openflan.models.family import decoder_start, family_of
 from openflan.models.flat import can_be_flat
 from openflan.models.head import uncached
 from openflan.training.loss import Example, laid_out, target_loss
-from openflan.training.stepping import Shape
+from openflan.training.shape import Shape
 from tiny_families import VOCABULARY
 
 __all__ = ["Checked", "check"]

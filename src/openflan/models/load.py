@@ -63,6 +63,11 @@ class ModelSource:
         return own if self.adapter is None else fingerprint_of([own, _hash_of(self.adapter)])
 
     @property
+    def size(self) -> int | None:
+        """Bytes of the weights of a local model."""
+        return None if self.folder is None else sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
+
+    @property
     def tokenizer_fingerprint(self) -> str:
         """Hash of what decides token ids, chat templates and where a text ends included."""
         if self.folder is None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from openflan.cores import Threads
 from openflan.errors import strict_error
 from openflan.recipes.counting import NOTHING, ORDERS
 from openflan.recipes.parts import EvaluationPart, MixturePart, ModelPart, Part, PromptsPart, TasksPart, TrainingPart
@@ -37,11 +38,15 @@ class Recipe(Part):
     evaluation: EvaluationPart = EvaluationPart()
     seeds: Annotated[tuple[int, ...], ORDERS] = Field(default=(0,), min_length=1)
     """One tuning run a seed; results are reported over all of them."""
+    threads: Annotated[Threads, NOTHING] = "auto"
+    """Threads that compute at once: so many, or one on each usable core (or what OMP_NUM_THREADS says)."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.threads != "auto" and self.threads < 1:
+            raise ValueError(f"threads is {self.threads}; it must be auto or at least 1")
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError("seeds must be different and not negative")
         longest = self.prompts.max_input_tokens + self.prompts.max_target_tokens
@@ -60,8 +65,8 @@ class Recipe(Part):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of every setting but the name."""
-        return fingerprint_of(self.model_dump(mode="json", exclude={"name"}))
+        """Hash of every setting but the name and the threads, which are the machine's."""
+        return fingerprint_of(self.model_dump(mode="json", exclude={"name", "threads"}))
 
     @property
     def folder(self) -> Path:

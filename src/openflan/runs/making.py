@@ -1,130 +1,30 @@
 """How each stage is made: tasks and model in, a stage's folder filled.
 
 `MAKERS` has one function a kind of stage; the pipeline says which are called, in what order, and makes folders whole.
-What several stages need (the encoder, every rendered question) is in `Materials`, made once when it is first needed.
+What several stages need is in `Materials`; how models are asked: runs/asking.py.
 
 Invariant: a maker writes into the place it is given and nowhere else, goes on from what an interrupted call left
 there, and returns what the stage's manifest should tell.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openflan import ranks
+from openflan.cores import CorePool
+from openflan.recipes.recipe import Recipe
+from openflan.runs.asking import Asking, ask
+from openflan.runs.materials import Materials, materials_here
 from openflan.runs.stages import Stage, StageKind
 from openflan.runs.stored import StoredRun
 
 if TYPE_CHECKING:
-    from openflan.evaluation.protocol import Asked
-    from openflan.prompts.encoding import TextEncoder
     from openflan.training.metrics import StepReport
 
-__all__ = ["MAKERS", "Making", "Materials"]
-
-
-class Materials:
-    """What stages need of a plan's tasks and model; a fault in them is found when they are made."""
-
-    def __init__(self, run: StoredRun) -> None:
-        self._run = run
-        self._plan = run.plan
-        self._checked = False
-        self._skips = self._plan.recipe.mixture.faulty_rows == "skip"
-
-    def current(self) -> "Materials":
-        """These, or others where the mixture that is there by now is in another text format: it is what counts."""
-        kept = self._run.text_format if "encoder" in self.__dict__ else None
-        return self if kept is None or kept.encoder == self.encoder.fingerprint else Materials(self._run)
-
-    @cached_property
-    def encoder(self) -> "TextEncoder":
-        """What turns text into the model's tokens, as the mixture had it where there is one."""
-        from openflan.models.load import load_rules
-        from openflan.prompts.encoding import TextEncoder
-
-        return TextEncoder(load_rules(self._plan.model, self._plan.recipe.prompts, kept=self._run.text_format))
-
-    @cached_property
-    def tuned_encoder(self) -> "TextEncoder":
-        """The same for a model that was tuned to end its answers so."""
-        from openflan.prompts.encoding import TextEncoder
-
-        return TextEncoder(replace(self.encoder.rules, ends=True))
-
-    @cached_property
-    def looks(self) -> "list[Asked]":
-        """What `training.evaluate_tasks` ask."""
-        from openflan.evaluation.protocol import Asked, ask_prompts
-
-        rows, looks = self._plan.recipe.training.evaluate_rows, []
-        for entry, role in self._plan.looked_at:
-            faulty: set[int] | None = set() if self._skips else None
-            test = ask_prompts(entry, self.encoder, limit=rows, data=self._plan.data, role=role, faulty=faulty)
-            looks.append(Asked(entry=entry, test=test, left_out=len(faulty or ())))
-        return looks
-
-    @cached_property
-    def questions(self) -> "list[Asked]":
-        """What the evaluation asks."""
-        from openflan.evaluation.protocol import ask_task
-
-        part = self._plan.recipe.evaluation
-        chosen = [(entry, part, part.rows) for entry in self._plan.measured_held_out]
-        for entry in self._plan.measured_seen:
-            fresh = part.model_copy(update={"validation_rows": 0, "baseline": part.baseline and entry.own})
-            chosen.append((entry, fresh, part.rows_of_tuned(own=entry.own)))
-        return [
-            ask_task(entry, self.encoder, asks, limit=limit, data=self._plan.data, skip_faulty=self._skips)
-            for entry, asks, limit in chosen
-        ]
-
-    @cached_property
-    def questions_to_tuned(self) -> "list[Asked]":
-        """What the evaluation asks tuned models: the same but for baselines."""
-        return [replace(asked, baseline=()) for asked in self.questions]
-
-    def check(self) -> None:
-        """Read and render everything, so that bad rows are found before hours of work.
-
-        Raises:
-            UserError: a row, a template, the tokenizer or a tracker is at fault, or a prompt is too long and must not
-                be cut.
-        """
-        if not self._checked:
-            from openflan.training.trackers import check_trackers
-
-            check_trackers(self._plan.recipe.training)
-            every, part = [*self.looks, *self.questions], self._plan.recipe.evaluation
-            if part.too_long == "refuse":
-                self._refuse_cut([asked for asked in every if part.generate or asked.entry.spec.is_classification])
-            self._checked = True
-
-    def check_model(self) -> None:
-        """Load the model and put its adapter on it, so that what is refused is refused first.
-
-        Raises:
-            UserError: the model can't be loaded, its family can't be asked rightly, or the adapter does not fit it.
-        """
-        import torch
-
-        from openflan.models.load import load_model
-        from openflan.training.handover import make_trainable
-
-        source, recipe = self._plan.model, self._plan.recipe
-        model = load_model(source, device=torch.device("cpu"))
-        make_trainable(model, source, recipe, self.encoder, seed=recipe.seeds[0])
-
-    def _refuse_cut(self, every: "Sequence[Asked]") -> None:
-        """Refuse prompts that would be cut, also where whole answers to them lie in this run or another."""
-        from openflan.evaluation.answering import refuse_cut
-
-        for asked in every:
-            prompts = [prompt for prompt, _ in asked.everything]
-            cut = [encoded.cut for encoded in self.encoder.encode_inputs(prompts)]
-            refuse_cut(asked.entry, prompts, cut, self.encoder.part.max_input_tokens)
+__all__ = ["MAKERS", "Making"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +39,10 @@ class Making:
     """Processes that make the token store."""
     engine: str
     """`local` or `ray`."""
+    pool: CorePool | None
+    """Processes that share the work, where that pays."""
+    asking: Asking | None
+    """The evaluations that they are at."""
 
 
 def _make_mixture(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
@@ -171,6 +75,7 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
     from openflan.mixture.store import TokenStore
     from openflan.models.load import load_model, pick_device
     from openflan.runs.results import left_out_words
+    from openflan.training.gradients import Sharers
     from openflan.training.handover import Provenance, make_trainable, save_model
     from openflan.training.loop import tune
 
@@ -191,6 +96,9 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
 
     if note := left_out_words({asked.entry.spec.name: asked.left_out for asked in making.materials.looks}):
         making.tell("note", note=note)
+    sharers = None
+    if making.pool is not None:
+        sharers = Sharers(pool=making.pool, again=partial(_again, run.folder, run.recipe, seed))
     progress = tune(
         tuned.model,
         store,
@@ -201,6 +109,7 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
         identity=plan.identity,
         evaluate=(lambda model: _look(making, model)) if part.evaluate_every else None,
         say=lambda text: making.tell("note", note=text),
+        sharers=sharers,
     )
     weights = ranks.whole_state(tuned.model)
     if ranks.is_first():
@@ -209,6 +118,17 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
         )
         save_model(place / "model", tuned, encoder, provenance, weights=weights)
     return {"seconds": progress.seconds}
+
+
+def _again(folder: Path, recipe: Recipe, seed: int) -> Any:
+    """In another process, the model that a training began with."""
+    from openflan.models.load import load_model, pick_device
+    from openflan.training.handover import make_trainable
+
+    materials = materials_here(folder, recipe)
+    source = materials.run.plan.model
+    model = load_model(source, device=pick_device())
+    return make_trainable(model, source, recipe, materials.encoder, seed=seed).model
 
 
 def _look(making: Making, model: Any) -> dict[str, float]:
@@ -224,40 +144,30 @@ def _look(making: Making, model: Any) -> dict[str, float]:
 
 
 def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
-    from openflan.evaluation.answered import undecided_share
-    from openflan.evaluation.answering import Keep, evaluate
-    from openflan.evaluation.identity import hash_of_model
-    from openflan.models.family import family_of
-    from openflan.models.load import load_model, pick_device
-    from openflan.prompts.text_format import hold_to, read_text_format
-
-    run, seed = making.run, stage.seed
     making.materials.check()
-    encoder = making.materials.encoder
-    if seed is not None:
-        hold_to(read_text_format(run.tuned_model(seed)), encoder.format, where=run.tuned_model(seed))
-        encoder = making.materials.tuned_encoder
-    model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
-    if note := family_of(model).note:
-        making.tell("note", note=note)
-    keep = Keep(
-        folder=place, model=hash_of_model(model), dirty=None if seed is None else run.certificate.measured_in_tuning
-    )
-    answers = evaluate(
-        model,
-        encoder,
-        making.materials.questions if seed is None else making.materials.questions_to_tuned,
-        run.recipe.evaluation,
-        report=lambda done, total: making.tell("progress", done=done, total=total, unit="prompts"),
-        keep=keep,
-        team=ranks.Team.gathered(),
-    )
-    if share := undecided_share(answers):
-        doubt = f"{share:.0%} of the ranked answers are to options of which one begins another; it is unknown how this"
-        making.tell("note", note=f"{doubt} model ends an answer, so they are told apart without their ends")
-    left_out = {asked.entry.spec.name: asked.left_out for asked in making.materials.questions if asked.left_out}
-    facts = {"prompts": len(answers), "format": encoder.fingerprint, "model": keep.model}
-    return facts | ({"family": note} if note else {}) | ({"left_out": left_out} if left_out else {})
+    seconds = None
+    if making.asking is None:
+        found = ask(
+            making.materials,
+            stage,
+            place,
+            tasks=[entry.spec.name for entry in making.run.plan.measured],
+            report=lambda done, total: making.tell("progress", done=done, total=total, unit="prompts"),
+            team=ranks.Team.gathered(),
+        )
+    else:
+        making.asking.begin(making.materials, stage, place)
+        found, seconds = making.asking.finish(stage)
+    if found.note:
+        making.tell("note", note=found.note)
+    if found.undecided:
+        doubt = f"{found.undecided / found.ranked:.0%} of the ranked answers are to options of which one begins another"
+        doubt += "; it is unknown how this model ends an answer, so they are told apart without their ends"
+        making.tell("note", note=doubt)
+    facts: dict[str, Any] = {"prompts": found.prompts, "format": found.format, "model": found.model}
+    facts |= {"family": found.note} if found.note else {}
+    facts |= {"seconds": seconds} if seconds is not None else {}
+    return facts | ({"left_out": found.left_out} if found.left_out else {})
 
 
 MAKERS: Mapping[StageKind, Callable[[Making, Stage, Path], dict[str, Any]]] = {

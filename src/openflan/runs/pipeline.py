@@ -10,19 +10,23 @@ in a line need none.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from openflan import ranks
+from openflan.cores import CorePool, thread_count, torch_threads
 from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.mixture.workers import default_workers
+from openflan.runs.asking import Asking
 from openflan.runs.head import RunHead
-from openflan.runs.making import MAKERS, Making, Materials
-from openflan.runs.stages import Stage, StageKind
+from openflan.runs.making import MAKERS, Making
+from openflan.runs.materials import Materials
+from openflan.runs.stages import UNTUNED, Stage, StageKind
 from openflan.runs.stored import StoredRun
 from openflan.stage import (
     adopt_twin,
@@ -59,6 +63,11 @@ class Event:
 
 Watch = Callable[[Event], None]
 
+_SMALL = 32 << 20
+"""Bytes of weights up to which a model is trained and asked by processes of one thread."""
+_WORTH_PROCESSES = 2e11
+"""Tokens of tuning times bytes of weights from which on starting processes pays: ten seconds of one core."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
@@ -91,7 +100,7 @@ def work(
         UserError: the recipe, its data, its model or the disk is at fault; a run folder that this call began and
             got nowhere in is removed again.
     """
-    until, plan, folder = StageKind(until), run.plan, run.folder
+    until, folder = StageKind(until), run.folder
     with user_file_errors(folder):
         _ = run.head  # a folder of another version is refused
         if run.finished(until):
@@ -103,32 +112,17 @@ def work(
         _check_space(run)
         began = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        materials = Materials(run)
         try:
-            begun = run.head is not None
-            if ranks.is_first() and (not begun or run.recipe.evaluation.too_long == "refuse"):
-                materials.check()  # prompts of changed rows may be too long, whoever has answers to them
-            if ranks.is_first() and not begun:
-                if until is not StageKind.MIXTURE:
-                    materials.check_model()
-                _write_head(run)
-            for stage in plan.stages(until):
-                materials = materials.current()
-                tell = partial(_tell, watch, stage)
-                if stage.kind in MAKERS:
-                    making = Making(
-                        run=run,
-                        materials=materials,
-                        tell=tell,
-                        workers=workers or default_workers(run.recipe),
-                        engine=engine,
-                    )
-                    _do(making, stage, watch)
-                elif ranks.is_first():
-                    tell("started")
-                    report(run)
-                    _write_head(run, results=stage.key)
-                    tell("done")
+            with _sharing(run, until, thread_count(run.recipe.threads)) as pool:
+                _work(
+                    run,
+                    report,
+                    until,
+                    workers=workers or default_workers(run.recipe),
+                    engine=engine,
+                    watch=watch,
+                    pool=pool,
+                )
         except UserError:
             if began and not any(read_manifest(path.parent) for path in folder.rglob("manifest.json")):
                 shutil.rmtree(folder)
@@ -138,6 +132,102 @@ def work(
                 shutil.rmtree(folder)
             raise
     return Outcome(folder=folder, worked=True)
+
+
+def _work(
+    run: StoredRun,
+    report: Callable[[StoredRun], "Results"],
+    until: StageKind,
+    *,
+    workers: int,
+    engine: str,
+    watch: Watch,
+    pool: CorePool | None,
+) -> None:
+    """Check everything, then do the stages."""
+    materials = Materials(run)
+    begun = run.head is not None
+    if ranks.is_first() and (not begun or run.recipe.evaluation.too_long == "refuse"):
+        materials.check()  # prompts of changed rows may be too long, whoever has answers to them
+    if ranks.is_first() and not begun:
+        if until is not StageKind.MIXTURE:
+            materials.check_model()
+        _write_head(run)
+    asking = None
+    if pool is not None:
+
+        def answered(stage: Stage, done: int, total: int) -> None:
+            _tell(watch, stage, "progress", done=done, total=total, unit="prompts")
+
+        asking = Asking(pool, answered)
+        _ask_untuned_first(run, materials, until, asking, watch)
+    for stage in run.plan.stages(until):
+        materials = materials.current()
+        tell = partial(_tell, watch, stage)
+        if stage.kind in MAKERS:
+            making = Making(
+                run=run,
+                materials=materials,
+                tell=tell if asking is None else partial(_tell_all, tell, asking),
+                workers=workers,
+                engine=engine,
+                pool=pool,
+                asking=asking,
+            )
+            _do(making, stage, watch)
+        elif ranks.is_first():
+            tell("started")
+            report(run)
+            _write_head(run, results=stage.key)
+            tell("done")
+
+
+def _ask_untuned_first(run: StoredRun, materials: Materials, until: StageKind, asking: Asking, watch: Watch) -> None:
+    """Ask the untuned model while the mixture is made: one process makes that, so there is room.
+
+    Where the text format may be another by then (a chat template that says the date), it waits for the mixture.
+    """
+    mixture, *others = run.plan.stages(until)
+    untuned = [stage for stage in others if stage.kind is StageKind.EVALUATION and stage.model == UNTUNED]
+    if run.done(mixture) or run.recipe.prompts.chat:
+        return
+    for stage in untuned:
+        if _begin(run, stage) is None:
+            _tell(watch, stage, "started")
+            asking.begin(materials, stage, partial_of(run.places.stage(stage)))
+
+
+def _tell_all(tell: Callable[..., None], asking: Asking, kind: EventKind, **about: Any) -> None:
+    """Tell of a stage, and of what is done beside it."""
+    asking.listen()
+    tell(kind, **about)
+
+
+@contextmanager
+def _sharing(run: StoredRun, until: StageKind, threads: int) -> Iterator[CorePool | None]:
+    """Processes of one thread that share the work, where that pays: a small model, on CPU, and a minute of work."""
+    if until is StageKind.MIXTURE:
+        yield None
+        return
+    size = run.plan.model.size
+    small = ranks.world() == 1 and size is not None and size <= _SMALL
+    with torch_threads(1 if small else threads):
+        from openflan.models.load import pick_device
+
+        todo = [stage for stage in run.plan.stages(until) if stage.kind in MAKERS and not run.done(stage)]
+        tokens = run.recipe.training.steps * run.recipe.training.tokens_per_batch * len(run.recipe.seeds)
+        pays = small and threads > 1 and tokens * (size or 0) > _WORTH_PROCESSES
+        if pays and todo and pick_device().type == "cpu":
+            with CorePool(threads, ready=_libraries) as pool:
+                yield pool
+        else:
+            yield None
+
+
+def _libraries() -> None:
+    """What processes that share the work need, loaded while there is none."""
+    import openflan.evaluation.answering
+    import openflan.training.loop  # noqa: F401
 
 
 def report_again(run: StoredRun, *, report: Callable[[StoredRun], "Results"]) -> "Results":
@@ -171,7 +261,8 @@ def _do(making: Making, stage: Stage, watch: Watch) -> None:
     if there is not None:
         watch(there)
         return
-    making.tell("started")
+    if making.asking is None or not making.asking.has_begun(stage):
+        making.tell("started")
     meter = Meter(device=stage.kind is not StageKind.MIXTURE, alone=ranks.world() == 1)
     place = partial_of(folder)
     try:
@@ -217,7 +308,7 @@ def _check_mixed(run: StoredRun) -> None:
 def _check_space(run: StoredRun) -> None:
     """Refuse to begin what the disk can't hold: weights, optimizer state and a checkpoint a seed, the token store."""
     model, part = run.plan.model, run.recipe.training
-    weights = sum(path.stat().st_size for path in model.folder.glob("*.safetensors")) if model.folder else 0
+    weights = model.size or 0
     needed = (2 * len(run.recipe.seeds) + 8) * weights + 8 * part.steps * part.tokens_per_batch + (16 << 20)
     free = free_bytes(run.folder.parent)
     if free < needed:

@@ -64,6 +64,11 @@ class Plan:
     keyed: tuple[Stage, ...]
     """All stages, with their keys."""
 
+    @property
+    def measured(self) -> tuple[Entry, ...]:
+        """Tasks that every model is asked."""
+        return (*self.measured_held_out, *self.measured_seen)
+
     def stages(self, until: StageKind = StageKind.REPORT) -> tuple[Stage, ...]:
         """All stages as far as those of a kind, in the order in which they are done."""
         return tuple(stage for stage in self.keyed if stage.kind.order <= until.order)

@@ -11,7 +11,8 @@ Rejected: one padded batch a step, which is mostly padding, and a packed row wit
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ from openflan.mixture.store import TokenStore
 from openflan.models.family import family_of
 from openflan.models.head import unwrapped
 from openflan.models.load import pick_precision
-from openflan.ranks import is_first, spread, wait
+from openflan.ranks import is_first, spread, wait, world
 from openflan.recipes.parts import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
+from openflan.training.gradients import Gradients, InOrder, OnCores, Sharers, Together, few_weights
 from openflan.training.metrics import MetricsLog, StepReport
 from openflan.training.optimizer import learning_rate, make_optimizer
 from openflan.training.peak import Work, device_peak
-from openflan.training.stepping import Shape, Stepper
+from openflan.training.shape import Shape
+from openflan.training.stepping import Stepper
 from openflan.training.trackers import check_trackers, open_trackers
 
 __all__ = ["Evaluate", "StepReport", "tune"]
@@ -49,6 +52,7 @@ def tune(
     identity: Mapping[str, str] | None = None,
     evaluate: Evaluate | None = None,
     say: Callable[[str], None] = lambda _text: None,
+    sharers: Sharers | None = None,
 ) -> Progress:
     """Tune a model on a mixture, going on from the newest checkpoint in `folder`.
 
@@ -59,6 +63,7 @@ def tune(
         identity: hashes of what the result depends on, by name; a checkpoint made from others is refused.
         evaluate: scores the model every `part.evaluate_every` steps.
         say: told what the user should know.
+        sharers: processes that share the work, where the model is small and on CPU.
 
     Raises:
         UserError: the model sees what it must not, the loss is not finite, a checkpoint is another run's, the disk is
@@ -79,27 +84,28 @@ def tune(
     optimizer = make_optimizer(whole, part.optimizer, reduced=autocast)
     known = identity or {}
     progress = restore_newest(folder / "checkpoints", whole, optimizer, identity=known, say=say)
-    stepper = Stepper(
-        whole,
-        accelerator,
-        optimizer,
-        store,
-        part,
-        shape=shape,
-        seed=seed,
-        autocast=autocast,
-        micro_batch_tokens=progress.micro_batch_tokens or part.micro_batch_tokens,
-        work=work,
-        peak=device_peak(accelerator.device, reduced=autocast),
-        say=say,
-    )
     steps = store.steps(seed)
     model.train()
     began = time.perf_counter() - progress.seconds
     with (
         open_trackers(accelerator, part, folder),
         MetricsLog(folder / "metrics.jsonl", keep=progress.step, writes=is_first()) as log,
+        _gradients(whole, accelerator, store, shape, autocast=autocast, sharers=sharers, alone=part.compile) as made,
     ):
+        stepper = Stepper(
+            whole,
+            accelerator.device,
+            optimizer,
+            store,
+            part,
+            shape=shape,
+            gradients=made,
+            seed=seed,
+            micro_batch_tokens=progress.micro_batch_tokens or part.micro_batch_tokens,
+            work=work,
+            peak=device_peak(accelerator.device, reduced=autocast) * (sharers.pool.size if sharers else 1),
+            say=say,
+        )
         for step in range(progress.step, part.steps):
             line = stepper.step(step, steps[step], learning_rate(part.optimizer, step, part.steps))
             if evaluate is not None and part.evaluate_every and (step + 1) % part.evaluate_every == 0:
@@ -128,6 +134,27 @@ def tune(
     if is_first():
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return progress
+
+
+@contextmanager
+def _gradients(
+    model: Any,
+    accelerator: Accelerator,
+    store: TokenStore,
+    shape: Shape,
+    *,
+    autocast: bool,
+    sharers: Sharers | None,
+    alone: bool,
+) -> Iterator[Gradients]:
+    """What makes a step's gradients: one way for a model, a recipe and its ranks, however many cores there are."""
+    if world() > 1 or alone or not few_weights(model):
+        yield Together(model, shape, accelerator, autocast=autocast)
+    elif sharers is None:
+        yield InOrder(model, shape, autocast=autocast)
+    else:
+        with closing(OnCores(model, sharers, store=store.folder, autocast=autocast)) as made:
+            yield made
 
 
 def _prepare(model: Any, part: TrainingPart) -> None:

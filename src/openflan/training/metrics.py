@@ -33,7 +33,7 @@ class StepReport(Record):
     """Share of `tokens_per_batch` that the step's examples use."""
     seconds: float
     waited: float
-    """Of these, seconds spent fetching and padding examples."""
+    """Of these, seconds spent fetching examples."""
     mfu: float = 0.0
     """Share of the device's peak that the step's arithmetic needed (training/peak.py); 0 where no peak is known."""
     task_loss: dict[str, float]

@@ -1,0 +1,222 @@
+"""How a model of a run is asked: all tasks here, or task by task by processes that share them (cores.py).
+
+A task's questions are asked by one process of one thread, and its answers written by it, so they are the same whoever
+does it. The tasks that take longest go first. The untuned model is asked while the mixture is still made.
+
+Invariant: the answers do not depend on the number of processes. Cost: each process renders the questions that it asks
+(0.2 ms each). Rejected: one task's questions dealt out, whose writing and deciding one process would then do for all.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openflan import ranks
+from openflan.cores import CorePool, tell
+from openflan.recipes.recipe import Recipe
+from openflan.runs.materials import Materials, materials_here
+from openflan.runs.stages import Stage
+
+if TYPE_CHECKING:
+    from openflan.evaluation.protocol import Asked
+
+__all__ = ["Asking", "Found", "ask"]
+
+_WRITING = 6
+"""How much longer a written answer takes than options that are ranked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What came of asking a model some tasks, besides the answers on disk."""
+
+    format: str
+    """Hash of the text format."""
+    model: str
+    """Hash of the model's content."""
+    note: str
+    """What is special about its family; empty where nothing is."""
+    prompts: int
+    ranked: int
+    undecided: int
+    """Of these, to options of which one begins another, told apart without their ends."""
+    left_out: dict[str, int]
+    """By task, rows that break its contract."""
+
+    @classmethod
+    def all_of(cls, parts: "Sequence[Found]") -> "Found":
+        """What came of several processes' work."""
+        first = parts[0]
+        return cls(
+            format=first.format,
+            model=first.model,
+            note=first.note,
+            prompts=sum(part.prompts for part in parts),
+            ranked=sum(part.ranked for part in parts),
+            undecided=sum(part.undecided for part in parts),
+            left_out={task: count for part in parts for task, count in part.left_out.items()},
+        )
+
+
+def ask(
+    materials: Materials,
+    stage: Stage,
+    place: Path,
+    *,
+    tasks: Sequence[str],
+    report: Callable[[int, int], None],
+    team: ranks.Team = ranks.ALONE,
+    keep_model: bool = False,
+) -> Found:
+    """Ask a model some tasks and write its answers.
+
+    Args:
+        place: where answers are written, and kept ones lie.
+        report: told how many of how many prompts are answered.
+        keep_model: for the next call of the kind.
+
+    Raises:
+        UserError: the model, a task's questions or a kept file is at fault.
+    """
+    from openflan.evaluation.answered import undecided_share
+    from openflan.evaluation.answering import Keep, evaluate
+    from openflan.evaluation.identity import hash_of_model
+    from openflan.models.family import family_of
+    from openflan.models.load import load_model, pick_device
+    from openflan.prompts.text_format import hold_to, read_text_format
+
+    run, seed = materials.run, stage.seed
+    encoder = materials.encoder
+    if seed is not None:
+        hold_to(read_text_format(run.tuned_model(seed)), encoder.format, where=run.tuned_model(seed))
+        encoder = materials.tuned_encoder
+    key = (str(place), stage.key)
+    if key not in _loaded:
+        _loaded.clear()
+        model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
+        _loaded[key] = (model, hash_of_model(model))
+    model, content = _loaded[key] if keep_model else _loaded.pop(key)
+    asked = [materials.question(task, tuned=seed is not None) for task in tasks]
+    dirty = None if seed is None else run.certificate.measured_in_tuning
+    answers = evaluate(
+        model,
+        encoder,
+        asked,
+        run.recipe.evaluation,
+        report=report,
+        keep=Keep(folder=place, model=content, dirty=dirty),
+        team=team,
+    )
+    ranked = sum(answer.kind == "ranked" for answer in answers)
+    return Found(
+        format=encoder.fingerprint,
+        model=content,
+        note=family_of(model).note,
+        prompts=len(answers),
+        ranked=ranked,
+        undecided=round(undecided_share(answers) * ranked),
+        left_out={one.entry.spec.name: one.left_out for one in asked if one.left_out},
+    )
+
+
+_loaded: dict[tuple[str, str], tuple[Any, str]] = {}
+"""The model that was asked last, in a process that is asked again."""
+
+
+class Asking:
+    """Evaluations that the processes of a pool are at.
+
+    Args:
+        report: told of a stage how many of how many prompts are answered.
+    """
+
+    def __init__(self, pool: CorePool, report: Callable[[Stage, int, int], None]) -> None:
+        self._pool = pool
+        self._report = report
+        self._begun: dict[Stage, _Begun] = {}
+
+    def begin(self, materials: Materials, stage: Stage, place: Path) -> None:
+        """Let a model be asked everything; nothing where that has begun.
+
+        Raises:
+            UserError: rows or templates of a task are at fault.
+        """
+        if stage in self._begun:
+            return
+        generate = materials.run.recipe.evaluation.generate
+        wanted = [one.entry.spec for one in materials.questions]
+        asked = [
+            materials.question(spec.name, tuned=stage.seed is not None)
+            for spec in wanted
+            if generate or spec.is_classification
+        ]
+        asked.sort(key=_cost, reverse=True)
+        begun = _Begun(sizes={one.entry.spec.name: len(one.everything) for one in asked})
+        self._begun[stage] = begun
+        for task in begun.sizes:
+            job = self._pool.do(_ask_task, materials.run.folder, materials.run.recipe, stage, place, task)
+            job.add_done_callback(begun.end)
+            begun.jobs.append(job)
+
+    def has_begun(self, stage: Stage) -> bool:
+        """Whether processes are at an evaluation."""
+        return stage in self._begun
+
+    def listen(self) -> None:
+        """Pass on how far the processes are."""
+        news = self._pool.heard()
+        for stage, begun in self._begun.items():
+            if own := [value for topic, value in news if topic == str(stage)]:
+                begun.done.update(own)
+                answered = sum(min(done, begun.sizes[task]) for task, done in begun.done.items())
+                self._report(stage, answered, sum(begun.sizes.values()))
+
+    def finish(self, stage: Stage) -> tuple[Found, float]:
+        """What came of an evaluation that was begun, and the seconds that it took.
+
+        Raises:
+            UserError: what asking raised, or a process was killed.
+        """
+        begun = self._begun[stage]
+        found = Found.all_of(self._pool.results(begun.jobs, meanwhile=self.listen))
+        del self._begun[stage]
+        return found, begun.ended - begun.began
+
+
+@dataclass(kw_only=True, slots=True)
+class _Begun:
+    """An evaluation that processes are at."""
+
+    sizes: dict[str, int]
+    """Prompts of each task."""
+    jobs: "list[Future[Found]]" = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+    ended: float = 0.0
+    done: dict[str, int] = field(default_factory=dict)
+    """Prompts of each task that are answered."""
+
+    def end(self, _job: "Future[Found]") -> None:
+        """One more job is done."""
+        self.ended = time.perf_counter()
+
+
+def _cost(asked: "Asked") -> int:
+    """About how long a task takes: characters to read, written answers more."""
+    size = sum(len(prompt.input) for prompt, _ in asked.everything)
+    return size if asked.entry.spec.is_classification else _WRITING * size
+
+
+def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str) -> Found:
+    """In a process of the pool: ask a model one task."""
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > 0.5:
+            tell(str(stage), (task, done))
+            last = time.monotonic()
+
+    return ask(materials_here(folder, recipe), stage, place, tasks=[task], report=report, keep_model=True)
