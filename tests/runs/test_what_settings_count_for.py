@@ -100,6 +100,7 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "evaluation.ends": ("never", {}),
     "evaluation.bootstrap": (200, {}),
     "seeds": ([0, 1], {}),
+    "threads": (1, {}),
 }
 """Another value for every setting, and what must be set on both sides for it to mean anything."""
 

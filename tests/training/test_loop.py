@@ -1,12 +1,14 @@
 """Tuning: the loss falls, every step is logged, and a killed run goes on as if nothing had happened."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
 
 from little_mixtures import write_mixture
 from little_models import write_model
+from openflan.cores import CorePool
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
 from openflan.mixture.store import TokenStore
@@ -16,6 +18,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import LoraPart, ModelPart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
+from openflan.training.gradients import Sharers
 from openflan.training.loop import tune
 
 RECIPE = Recipe.model_validate(
@@ -63,7 +66,7 @@ def training(**change):
     return RECIPE.training.model_copy(update={**change, "optimizer": optimizer})
 
 
-def tuned(folder, model_at, store, part, *, stop_after=None, seed=0):
+def tuned(folder, model_at, store, part, *, stop_after=None, seed=0, sharers=None):
     """Tune, killed where asked; returns weights, or None if killed."""
 
     def report(line):
@@ -73,7 +76,7 @@ def tuned(folder, model_at, store, part, *, stop_after=None, seed=0):
     folder.mkdir(exist_ok=True)
     model = loaded(model_at)
     try:
-        tune(model, store, part, folder, seed=seed, report=report)
+        tune(model, store, part, folder, seed=seed, report=report, sharers=sharers)
     except KilledError:
         return None
     return {name: value.clone() for name, value in model.state_dict().items()}
@@ -99,6 +102,19 @@ def test_killed_and_resumed_is_straight_bit_for_bit(tmp_path, gpt2_with_dropout,
     resumed = tuned(tmp_path / "resumed", gpt2_with_dropout, store, part)
     assert same(straight, resumed)
     assert numbers(tmp_path / "resumed") == numbers(tmp_path / "straight")
+
+
+def test_however_many_processes_share_a_step_the_weights_are_the_same_bit_for_bit(tmp_path, gpt2_with_dropout, store):
+    """Two processes import torch and transformers first, which is nearly all of this test's time."""
+    alone = tuned(tmp_path / "alone", gpt2_with_dropout, store, training())
+    source = find_model(ModelPart(path=str(gpt2_with_dropout)), gpt2_with_dropout)
+    with CorePool(2, ready=int) as pool:
+        again = partial(load_model, source, device=torch.device("cpu"))
+        together = {"sharers": Sharers(pool=pool, again=again)}
+        assert tuned(tmp_path / "shared", gpt2_with_dropout, store, training(), stop_after=5, **together) is None
+        shared = tuned(tmp_path / "shared", gpt2_with_dropout, store, training(), **together)
+    assert same(alone, shared)
+    assert numbers(tmp_path / "alone") == numbers(tmp_path / "shared")
 
 
 def test_a_resumed_run_does_not_repeat_what_was_saved(tmp_path, tiny_llama, store):
