@@ -15,7 +15,7 @@ from torch import Tensor
 from openflan.models import flat
 from openflan.models.head import logits_at
 from openflan.training.loss import Example, collate, laid_out
-from openflan.training.stepping import Shape
+from openflan.training.shape import Shape
 from side_by_side import Facts
 
 __all__ = ["FAMILIES", "compare_layouts"]
