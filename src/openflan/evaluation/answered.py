@@ -135,7 +135,8 @@ def of_test(answers: Sequence[Answered]) -> list[Answered]:
 def _decided(answer: Answered, score: Score, noise: float, ends: Ends) -> Answered:
     known = answer.rule == "option_and_end"
     rule = rule_of(nested=answer.rule is not None, scored=answer.ends != (), known=known, ends=ends)
-    answer = replace(answer, rule=rule, score=score)
+    if (rule, score) != (answer.rule, answer.score):
+        answer = replace(answer, rule=rule, score=score)
     ranking = answer.option_scores.rank(score)
     ended = replace(answer, rule="option_and_end").option_scores.rank(score) if answer.ends else None
     return replace(

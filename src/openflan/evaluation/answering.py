@@ -55,6 +55,12 @@ class _Ranked:
     noise: float
     """How many nats a log-likelihood may be off."""
 
+    def decided(self, part: EvaluationPart) -> list[Answered]:
+        """The answers as an evaluation counts the ends of them; they are stored as they were decided."""
+        if part.ends == "as_tuned":
+            return self.answers
+        return rescored(self.answers, part.score, noise=self.noise, ends=part.ends)
+
 
 def evaluate(
     model: Any,
@@ -94,8 +100,7 @@ def evaluate(
         ends += len(asked.everything)
         dirty = None if keep is None else keep.dirty
         if keep is None:
-            asked_now = _ask(model, encoder, asked, part, count, dirty, team)
-            answers += rescored(asked_now.answers, part.score, noise=asked_now.noise, ends=part.ends)
+            answers += _ask(model, encoder, asked, part, count, dirty, team).decided(part)
         else:
             answers += _kept(model, encoder, asked, part, count, keep, team)
         if done < ends:
@@ -123,7 +128,7 @@ def _kept(
     found = _ask(model, encoder, asked, part, count, keep.dirty, team)
     if team.leads:
         write_answers(path, found.answers, key=key, facts={"noise": found.noise, "model": keep.model})
-    return rescored(found.answers, part.score, noise=found.noise, ends=part.ends)
+    return found.decided(part)
 
 
 def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -> str:

@@ -9,6 +9,7 @@ ran before. Rejected: one kernel for all, which costs a factor of two or more at
 """
 
 import inspect
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,4 +59,10 @@ def obeys_mask(model: Any, longest: int) -> bool:
     window = getattr(config, "sliding_window", None) or getattr(config, "window_size", None)
     if kinds != {"full_attention"} and window is not None and window < longest:
         return False
-    return "position_ids" in inspect.signature(model.forward).parameters
+    return "position_ids" in _parameters(type(model))
+
+
+@cache
+def _parameters(family: Any) -> frozenset[str]:
+    """Names of what a family's forward takes; looking takes a quarter of a millisecond."""
+    return frozenset(inspect.signature(family.forward).parameters)

@@ -23,14 +23,14 @@ from openflan.runs.stages import Stage
 if TYPE_CHECKING:
     from openflan.evaluation.protocol import Asked
 
-__all__ = ["Asking", "Found", "ask"]
+__all__ = ["Asking", "AskedTasks", "ask"]
 
 _WRITING = 6
 """How much longer a written answer takes than options that are ranked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class AskedTasks:
     """What came of asking a model some tasks, besides the answers on disk."""
 
     format: str
@@ -47,7 +47,7 @@ class Found:
     """By task, rows that break its contract."""
 
     @classmethod
-    def all_of(cls, parts: "Sequence[Found]") -> "Found":
+    def all_of(cls, parts: "Sequence[AskedTasks]") -> "AskedTasks":
         """What came of several processes' work."""
         first = parts[0]
         return cls(
@@ -70,7 +70,7 @@ def ask(
     report: Callable[[int, int], None],
     team: ranks.Team = ranks.ALONE,
     keep_model: bool = False,
-) -> Found:
+) -> AskedTasks:
     """Ask a model some tasks and write its answers.
 
     Args:
@@ -111,7 +111,7 @@ def ask(
         team=team,
     )
     ranked = sum(answer.kind == "ranked" for answer in answers)
-    return Found(
+    return AskedTasks(
         format=encoder.fingerprint,
         model=content,
         note=family_of(model).note,
@@ -174,14 +174,14 @@ class Asking:
                 answered = sum(min(done, begun.sizes[task]) for task, done in begun.done.items())
                 self._report(stage, answered, sum(begun.sizes.values()))
 
-    def finish(self, stage: Stage) -> tuple[Found, float]:
+    def finish(self, stage: Stage) -> tuple[AskedTasks, float]:
         """What came of an evaluation that was begun, and the seconds that it took.
 
         Raises:
             UserError: what asking raised, or a process was killed.
         """
         begun = self._begun[stage]
-        found = Found.all_of(self._pool.results(begun.jobs, meanwhile=self.listen))
+        found = AskedTasks.all_of(self._pool.results(begun.jobs, meanwhile=self.listen))
         del self._begun[stage]
         return found, begun.ended - begun.began
 
@@ -192,13 +192,13 @@ class _Begun:
 
     sizes: dict[str, int]
     """Prompts of each task."""
-    jobs: "list[Future[Found]]" = field(default_factory=list)
+    jobs: "list[Future[AskedTasks]]" = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
     ended: float = 0.0
     done: dict[str, int] = field(default_factory=dict)
     """Prompts of each task that are answered."""
 
-    def end(self, _job: "Future[Found]") -> None:
+    def end(self, _job: "Future[AskedTasks]") -> None:
         """One more job is done."""
         self.ended = time.perf_counter()
 
@@ -209,7 +209,7 @@ def _cost(asked: "Asked") -> int:
     return size if asked.entry.spec.is_classification else _WRITING * size
 
 
-def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str) -> Found:
+def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str) -> AskedTasks:
     """In a process of the pool: ask a model one task."""
     last = 0.0
 
