@@ -23,7 +23,7 @@ from openflan.runs.stages import Stage
 if TYPE_CHECKING:
     from openflan.evaluation.protocol import Asked
 
-__all__ = ["Asking", "AskedTasks", "ask"]
+__all__ = ["AskedTasks", "Asking", "ask"]
 
 _WRITING = 6
 """How much longer a written answer takes than options that are ranked."""
