@@ -59,7 +59,7 @@ def obeys_mask(model: Any, longest: int) -> bool:
     window = getattr(config, "sliding_window", None) or getattr(config, "window_size", None)
     if kinds != {"full_attention"} and window is not None and window < longest:
         return False
-    return "position_ids" in _parameters(type(model))
+    return "position_ids" in _parameters(type(model))  # type: ignore[arg-type]
 
 
 @cache
