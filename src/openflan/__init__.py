@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from openflan.mixture.tracing import Seen as Seen
     from openflan.own.initialising import Initialised as Initialised
     from openflan.own.initialising import OwnTask as OwnTask
+    from openflan.own.initialising import holds_tables as holds_tables
     from openflan.own.initialising import init_folder as init_folder
     from openflan.own.questions import TableGuess as TableGuess
     from openflan.prompts.drafting import Draft as Draft
@@ -165,7 +166,7 @@ _ROOMS = {
     "mixture.own_rows": "OwnRows own_rows",
     "mixture.planning": "ClusterPlan Concern MixPlan Speed TaskPlan Totals",
     "mixture.tracing": "Replayed Seen",
-    "own.initialising": "Initialised OwnTask init_folder",
+    "own.initialising": "Initialised OwnTask holds_tables init_folder",
     "own.questions": "TableGuess",
     "prompts.drafting": "Draft draft_task",
     "prompts.lint": "Fault TaskCheck",

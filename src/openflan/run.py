@@ -55,7 +55,7 @@ class Run:
     """One experiment: mixture, tuned models, answers and results of one recipe.
 
     Args:
-        recipe: a recipe, a recipe file, or the name of a ready one (`starter`, `flan` …).
+        recipe: a recipe, a recipe file, a folder with one, a run's folder, or the name of a ready one (`starter` …).
         settings: changes to it by dotted key: `{"training.steps": 20}`, or lines as after `--set`.
         data: a folder with `<task>/<split>.*` files that stand in for the hub, or `twins`.
         runs: folder that holds the run folders.
@@ -73,6 +73,8 @@ class Run:
         runs: str | Path = "runs",
     ) -> None:
         lines = setting_lines(settings, data)
+        if not isinstance(recipe, Recipe) and RunPlaces(Path(recipe)).is_run:
+            recipe = StoredRun.open(Path(recipe)).recipe
         if isinstance(recipe, Recipe):
             fields = recipe.model_dump(mode="json")
             for key, value in setting_pairs(lines):

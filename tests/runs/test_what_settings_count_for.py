@@ -59,6 +59,7 @@ CHANGES: dict[str, tuple[object, dict[str, object]]] = {
     "mixture.weights": ({"cafe_review": 0.5}, {}),
     "mixture.groups": ({"reviews": {"use": ["cafe_review"], "share": 0.5}}, {}),
     "mixture.rows_per_task": (20, {}),
+    "mixture.rows_of": ({"cafe_review": 20}, {}),
     "mixture.templates_per_task": (1, {}),
     "mixture.tasks_per_cluster": (1, {}),
     "mixture.leakage": ("warn", {}),

@@ -23,7 +23,10 @@ __all__ = [
 ]
 
 RecipeArgument = Annotated[
-    Path, typer.Argument(help="A recipe file, or the name of a ready one.", show_default="the embedded starter")
+    Path,
+    typer.Argument(
+        help="A recipe file, a folder with one, or the name of a ready one.", show_default="the embedded starter"
+    ),
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: a.b=value.")]
 DataOption = Annotated[

@@ -3,10 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import typer
 
 import openflan
 from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption
+from openflan.cli.own import print_initialised
 from openflan.cli.progress import watcher
 
 __all__ = ["print_verdict", "run", "run_until", "train"]
@@ -14,14 +17,25 @@ __all__ = ["print_verdict", "run", "run_until", "train"]
 
 def run(
     recipe: RecipeArgument = Path("starter"),
+    model: Annotated[str | None, typer.Option("--model", help="Hub id or folder of the model to tune.")] = None,
     set_: SetOption = None,
     data: DataOption = None,
     out: OutOption = Path("runs"),
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Mix, tune, evaluate untuned and tuned, and report; what is already done is kept."""
-    work = openflan.Run(recipe, settings=set_ or (), data=data, runs=out)
+    """Mix, tune, evaluate untuned and tuned, and report; what is already done is kept.
+
+    A folder of your tables without a recipe gets one first, as by `openflan init`.
+    """
+    settings = set_ or []
+    if openflan.holds_tables(recipe):
+        made = openflan.init_folder(recipe, model=model, data=data)
+        if not (quiet or json_):
+            print_initialised(made, sys.stderr)
+    elif model is not None:
+        settings = [*settings, f"model.path={json.dumps(model)}"]
+    work = openflan.Run(recipe, settings=settings, data=data, runs=out)
     with watcher(quiet=quiet or json_ or not openflan.is_first()) as watch:
         outcome = work.work(watch=watch)
     if not openflan.is_first():

@@ -169,7 +169,8 @@ def plan_mixture(facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Rec
         what = "no row can be rendered" if facts else "every training row stands in a held-out task"
         raise UserError(what, where="tasks", how="mend the templates or rows" if facts else "hold out fewer clusters")
     # a task of unknown size is most likely a large one
-    rows = {task.entry.spec.name: recipe.mixture.rows_per_task if task.rows is None else task.rows for task in facts}
+    most = recipe.mixture.most_rows
+    rows = {t.entry.spec.name: most(t.entry.called) if t.rows is None else t.rows for t in facts}
     draws = draws_per_round(rows, known, recipe.mixture)
     each = sum(draws[task.entry.spec.name] * task.lengths.total for task in facts) / sum(draws.values())
     examples = recipe.training.steps * recipe.training.tokens_per_batch * _FILL / each

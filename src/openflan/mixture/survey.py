@@ -114,7 +114,7 @@ def _expected(
     facts = []
     for entry in away:
         known = lengths[entry.spec.name]
-        rows = official_rows(entry.spec, "train", most=recipe.mixture.rows_per_task, errata=errata)
+        rows = official_rows(entry.spec, "train", most=recipe.mixture.most_rows(entry.called), errata=errata)
         facts.append(
             TaskFacts(
                 entry=entry,

@@ -95,7 +95,8 @@ def usable_rows(work: MixWork, task: str, faulty: set[int] | None = None) -> lis
     """
     skips = work.mixture.faulty_rows == "skip"
     faulty = None if not skips else set() if faulty is None else faulty
-    entry, most = work.entries[task], work.mixture.rows_per_task
+    entry = work.entries[task]
+    most = work.mixture.most_rows(entry.called)
     rows = load_rows(entry, "train", data=work.data, limit=most, faulty=faulty)
     rows = rows[: rows_to_draw(len(rows), entry.spec, most=most, errata=work.errata)]
     dropped = work.dropped.get(task, frozenset())

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import UserError
-from openflan.own.proposal import propose_recipe
+from openflan.own.proposal import propose
 from openflan.own.questions import Ask, TableGuess
 from openflan.prompts.drafting import draft_task
-from openflan.recipes.safe_yaml import as_yaml
+from openflan.recipes.ready import RECIPE
 from openflan.stage import write_atomically
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.readers import ENDINGS, KINDS
 
-__all__ = ["Initialised", "OwnTask", "init_folder"]
+__all__ = ["Initialised", "OwnTask", "holds_tables", "init_folder"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +49,10 @@ class Initialised:
     tasks: tuple[OwnTask, ...]
     warnings: tuple[str, ...] = ()
     """Tables of which no task was made, and what else concerns the whole folder, a line each."""
+    why: tuple[str, ...] = ()
+    """What the recipe holds out and mixes in, and what that will prove, a sentence each; none where it was there."""
+    study: Path | None = None
+    """The study file that holds out each own kind in turn; None where they are too few."""
 
     @property
     def added(self) -> bool:
@@ -56,12 +60,28 @@ class Initialised:
         return any(task.new for task in self.tasks)
 
 
-def init_folder(folder: str | Path, *, model: str | None = None, ask: Ask | None = None) -> Initialised:
+def holds_tables(folder: Path) -> bool:
+    """Whether a folder has tables and no recipe, so that `init_folder` would make one.
+
+    Args:
+        folder: a path, to a folder or to anything else.
+    """
+    return folder.is_dir() and not (folder / RECIPE).exists() and bool(_tables(folder))
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name.endswith(ENDINGS[:-1]))
+
+
+def init_folder(
+    folder: str | Path, *, model: str | None = None, data: str | Path | None = None, ask: Ask | None = None
+) -> Initialised:
     """Make tasks of the tables in a folder, and a recipe that tunes a model on them.
 
     Args:
         folder: holds the tables; `tasks/*.yaml`, `recipe.yaml` and `README.md` are written into it.
         model: hub id or folder of the model to tune; the embedded base where it is None.
+        data: a folder with `<task>/<split>.*` files of others' tasks, to mix in where the own kinds are few.
         ask: answers what is unsure; without it guesses are taken and listed.
 
     Raises:
@@ -70,7 +90,7 @@ def init_folder(folder: str | Path, *, model: str | None = None, ask: Ask | None
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError("no such folder", where=str(folder), how="give a folder with your tables")
-    tables = sorted(path for path in folder.iterdir() if path.is_file() and path.name.endswith(ENDINGS[:-1]))
+    tables = _tables(folder)
     if not tables:
         raise UserError("holds no tables", where=str(folder), how=f"put some there: {KINDS}")
     tasks: list[OwnTask] = []
@@ -92,7 +112,21 @@ def init_folder(folder: str | Path, *, model: str | None = None, ask: Ask | None
         )
     if not tasks:
         raise UserError(warnings[0], where=str(folder), how="write the tasks by hand: docs/tasks.md shows one")
-    recipe, readme = folder / "recipe.yaml", folder / "README.md"
+    recipe, readme = folder / RECIPE, folder / "README.md"
+    why: tuple[str, ...] = ()
+    study = folder / "holdout.yaml"
     if not recipe.exists():
-        write_atomically(recipe, as_yaml(propose_recipe(folder, [task.entry for task in tasks], model=model)))
-    return Initialised(folder=folder, recipe=recipe, readme=readme, tasks=tuple(tasks), warnings=tuple(warnings))
+        proposal = propose(folder, [task.entry for task in tasks], model=model, data=data)
+        write_atomically(recipe, proposal.recipe_text)
+        why = proposal.why
+        if proposal.study_text is not None and not study.exists():
+            write_atomically(study, proposal.study_text)
+    return Initialised(
+        folder=folder,
+        recipe=recipe,
+        readme=readme,
+        tasks=tuple(tasks),
+        warnings=tuple(warnings),
+        why=why,
+        study=study if study.exists() else None,
+    )

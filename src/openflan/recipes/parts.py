@@ -7,6 +7,7 @@ Invariant: parts are frozen, strict data and import nothing of the stages that r
 Rejected: each part beside its stage; `openflan plan` reads a recipe without importing torch, in half a second.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -262,6 +263,9 @@ class MixturePart(MixingRule):
     """Named groups of tasks; what they leave goes to the tasks of no group, by the rule above."""
     rows_per_task: Annotated[int, MIXTURE] = Field(default=30_000, ge=1)
     """At most this many training rows a task are used."""
+    rows_of: Annotated[dict[str, Annotated[int, Field(ge=1)]], MIXTURE] = {}
+    """Other limits than `rows_per_task`, by task, dataset, cluster, collection or folder (`{mine: 100}`); the first rows
+    count, so that fewer are a part of more."""
     templates_per_task: Annotated[int | None, MIXTURE] = Field(default=None, ge=1)
     """Tuning prompts take so many of a task's templates, the first that fit a row, so that fewer are a part of more;
     all if None. Questions are asked under all of theirs (`evaluation.templates`)."""
@@ -278,6 +282,14 @@ class MixturePart(MixingRule):
     faulty_rows: Annotated[Literal["fail", "skip"], PROMPTS] = "fail"
     """What happens where a row, tuned or measured on, breaks its task's contract or can't be rendered: stop and name
     it, or leave it out and count it."""
+
+    def most_rows(self, called: Sequence[str]) -> int:
+        """So many training rows of a task are used at most.
+
+        Args:
+            called: what a recipe may call the task by, its own name first.
+        """
+        return next((self.rows_of[word] for word in called if word in self.rows_of), self.rows_per_task)
 
 
 class OptimizerPart(Part):

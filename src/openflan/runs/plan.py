@@ -126,9 +126,10 @@ def resolve(recipe: Recipe) -> Resolved:
     catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
     entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.spelt_out(wanted.use), where="tasks.use")]
     names = {name for entry in entries for name in entry.called}
-    if unknown := sorted(set(wanted.splits) - names):
-        how = did_you_mean(unknown[0], sorted(names)) or "name a task, cluster or collection that tasks.use names"
-        raise UserError(f"no task '{unknown[0]}'", where="tasks.splits", how=how)
+    for where, said in (("tasks.splits", wanted.splits), ("mixture.rows_of", recipe.mixture.rows_of)):
+        if unknown := sorted(set(said) - names):
+            how = did_you_mean(unknown[0], sorted(names)) or "name a task, cluster or collection that tasks.use names"
+            raise UserError(f"no task '{unknown[0]}'", where=where, how=how)
     if not entries:
         raise UserError("no tasks at all", where="tasks.use", how="`openflan tasks list` shows what there is")
     missing = tuple(entry for entry in entries if wanted.missing == "leave_out" and must_be_fetched(entry, data=data))

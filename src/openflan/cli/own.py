@@ -1,0 +1,23 @@
+"""What was made of a folder of tables, as people read it."""
+
+from typing import TextIO
+
+import openflan
+
+__all__ = ["print_initialised"]
+
+
+def print_initialised(made: "openflan.Initialised", out: TextIO) -> None:
+    """Tasks with their kind and rows, what was guessed, what concerns the tables, and what is held out and why."""
+    for task in made.tasks:
+        if not task.new:
+            out.write(f"{task.entry.path}: was there already\n")
+            continue
+        kind = task.kind.replace("_", " ")
+        cluster = task.entry.spec.cluster.replace("_", " ")
+        out.write(f"{task.entry.path}: {kind} ({cluster}), {task.rows:,} rows\n")
+        out.writelines(f"  guessed: {guess.question} {guess.answer} ({guess.why})\n" for guess in task.guesses)
+        out.writelines(f"  {warning}\n" for warning in task.warnings)
+    out.writelines(f"{line}\n" for line in made.warnings)
+    out.write(f"{made.recipe}\n")
+    out.writelines(f"  {sentence}\n" for sentence in made.why)
