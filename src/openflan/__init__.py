@@ -82,11 +82,11 @@ if TYPE_CHECKING:
     from openflan.prompts.text_format import TextFormat as TextFormat
     from openflan.prompts.text_format import TextFrame as TextFrame
     from openflan.ranks import is_first as is_first
+    from openflan.recipes.mixture_part import MixtureGroup as MixtureGroup
+    from openflan.recipes.mixture_part import MixturePart as MixturePart
     from openflan.recipes.parts import EvaluationPart as EvaluationPart
     from openflan.recipes.parts import LoraPart as LoraPart
     from openflan.recipes.parts import MixedStyle as MixedStyle
-    from openflan.recipes.parts import MixtureGroup as MixtureGroup
-    from openflan.recipes.parts import MixturePart as MixturePart
     from openflan.recipes.parts import ModelPart as ModelPart
     from openflan.recipes.parts import OptimizerPart as OptimizerPart
     from openflan.recipes.parts import PromptsPart as PromptsPart
@@ -176,8 +176,9 @@ _ROOMS = {
     "prompts.task": "Task Tasks",
     "prompts.text_format": "TextFormat TextFrame",
     "ranks": "is_first",
+    "recipes.mixture_part": "MixtureGroup MixturePart",
     "recipes.parts": (
-        "EvaluationPart LoraPart MixedStyle MixtureGroup MixturePart ModelPart OptimizerPart PromptsPart "
+        "EvaluationPart LoraPart MixedStyle ModelPart OptimizerPart PromptsPart "
         "SoftPromptPart StylePart TasksPart TrainingPart"
     ),
     "recipes.recipe": "Recipe",

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from openflan.errors import UserError
 from openflan.mixture.rates import LONGEST_ROUND, draws_per_round, mixing_shares
-from openflan.recipes.parts import MixturePart
+from openflan.recipes.mixture_part import MixturePart
 from openflan.tasks.catalog import open_catalog
 
 CATALOG = list(open_catalog(collections=["catalog"]).entries.values())

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from openflan.mixture.rates import draws_per_round, mixing_shares
-from openflan.recipes.parts import MixturePart
+from openflan.recipes.mixture_part import MixturePart
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.clusters import CODE_CLUSTERS
 from openflan.tasks.splits import official_rows

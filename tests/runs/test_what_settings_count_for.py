@@ -9,7 +9,7 @@ import pytest
 
 from openflan.errors import UserError
 from openflan.recipes.counting import purposes_of
-from openflan.recipes.parts import Part
+from openflan.recipes.part import Part
 from openflan.recipes.recipe import Recipe, make_recipe
 from openflan.recipes.settings import set_key
 from openflan.run import Run

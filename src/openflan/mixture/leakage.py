@@ -39,7 +39,7 @@ from openflan.mixture.certificate import (
 )
 from openflan.mixture.holdout import Condemned
 from openflan.mixture.ngrams import GramIndex, Overlap, Text, grams_of
-from openflan.recipes.parts import MixturePart
+from openflan.recipes.mixture_part import MixturePart
 from openflan.tasks.catalog import Entry
 from openflan.tasks.columns import strings_in
 from openflan.tasks.sources import SourceRow, load_rows

@@ -19,7 +19,7 @@ from openflan.mixture.lengths import TokenLengths
 from openflan.mixture.packing import OPEN_BINS, SPARE
 from openflan.mixture.pieces import bounds, pieces_covering
 from openflan.mixture.rates import draws_per_round
-from openflan.recipes.parts import MixturePart
+from openflan.recipes.mixture_part import MixturePart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 

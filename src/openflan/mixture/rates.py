@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
 from openflan.errors import UserError, did_you_mean
-from openflan.recipes.parts import MixingRule, MixturePart
+from openflan.recipes.mixture_part import MixingRule, MixturePart
 from openflan.tasks.catalog import Entry
 
 __all__ = ["LONGEST_ROUND", "draws_per_round", "mixing_shares"]

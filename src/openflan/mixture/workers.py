@@ -23,7 +23,7 @@ from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
 from openflan.prompts.examples import Count, ExampleMaker, ExampleRules, fitting_rows
-from openflan.recipes.parts import MixturePart
+from openflan.recipes.mixture_part import MixturePart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows

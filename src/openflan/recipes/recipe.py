@@ -18,7 +18,9 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from openflan.cores import Threads
 from openflan.errors import strict_error
 from openflan.recipes.counting import NOTHING, ORDERS
-from openflan.recipes.parts import EvaluationPart, MixturePart, ModelPart, Part, PromptsPart, TasksPart, TrainingPart
+from openflan.recipes.mixture_part import MixturePart
+from openflan.recipes.part import Part
+from openflan.recipes.parts import EvaluationPart, ModelPart, PromptsPart, TasksPart, TrainingPart
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.recipes.settings import parse_setting, set_key
 from openflan.stage import fingerprint_of
