@@ -1,6 +1,6 @@
 """The part of a recipe that says what is tuned on, and how often each task is drawn (section 2.1 of the paper).
 
-Invariant: as for the other parts (recipes/parts.py). Rejected: a rate a task, which says nothing of a task that is added.
+Invariant: as for the other parts (recipes/parts.py). Rejected: a rate a task, which tells nothing of one that is added.
 """
 
 from collections.abc import Sequence
@@ -49,8 +49,8 @@ class MixturePart(MixingRule):
     rows_per_task: Annotated[int, MIXTURE] = Field(default=30_000, ge=1)
     """At most this many training rows a task are used."""
     rows_of: Annotated[dict[str, Annotated[int, Field(ge=1)]], MIXTURE] = {}
-    """Other limits than `rows_per_task`, by task, dataset, cluster, collection or folder (`{mine: 100}`). The first rows
-    count, so that fewer are a part of more."""
+    """Other limits than `rows_per_task`, by task, dataset, cluster, collection or folder (`{mine: 100}`): the first
+    rows, so that fewer are a part of more."""
     templates_per_task: Annotated[int | None, MIXTURE] = Field(default=None, ge=1)
     """Tuning prompts take so many of a task's templates, the first that fit a row, so that fewer are a part of more;
     all if None. Questions are asked under all of theirs (`evaluation.templates`)."""
