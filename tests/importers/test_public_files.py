@@ -134,4 +134,6 @@ def test_sources_and_remarks_of_a_task_file_are_read_as_they_stand(tmp_path):
 
 def test_imported_templates_share_the_lineage_of_the_catalogs_dataset(tmp_path):
     assert promptsource_entry(tmp_path, dataset="squad", jinja="{{a}} ||| {{b}}").spec.lineage == ("squad",)
-    assert promptsource_entry(tmp_path, dataset="made_up_for_it", jinja="{{a}} ||| {{b}}").spec.lineage == ()
+    assert promptsource_entry(tmp_path, dataset="made_up_for_it", jinja="{{a}} ||| {{b}}").spec.lineage == (
+        "made_up_for_it",
+    )

@@ -117,6 +117,7 @@ def _content(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], lis
     if not all(isinstance(one, str) for one in delimiters):
         raise UntranslatableError("has a delimiter that is no text")
     source = _source(config)
+    dataset, config_name = config["dataset_path"].rpartition("/")[2], str(config.get("dataset_name") or "")
     content = {
         "name": task_name(name),
         "cluster": "misc",
@@ -127,7 +128,8 @@ def _content(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], lis
         "answer": dict(asking.answer),
         "metrics": ["accuracy"] if asking.ranked else _metrics(config.get("metric_list")),
         **({} if "train" in splits else {"evaluation_only": True}),
-        "lineage": lineage_of([config["dataset_path"].rpartition("/")[2], str(config.get("dataset_name") or "")]),
+        "lineage": lineage_of([dataset, config_name], own=task_name(dataset, config_name)),
+        "licence": "unknown",
         "few_shot": {"before_target": delimiters[0], "between": delimiters[1]},
         "templates": [dict(asking.template)],
     }

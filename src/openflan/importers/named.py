@@ -1,7 +1,8 @@
 """What the catalog knows of a dataset by the name that another's templates give it: its cluster and its lineage.
 
 Invariant: a name finds the dataset or corpus that is called so whatever its separators (`cosmosqa`, `cosmos_qa`), or
-nothing. Rejected: the dataset as a corpus of its own, which meets no other task's.
+nothing; a dataset that nothing is known of is a corpus of its own. Rejected: such a corpus for every dataset, which
+meets no other task's.
 """
 
 import re
@@ -14,15 +15,16 @@ from openflan.tasks.lineage import known_corpora
 __all__ = ["cluster_in_catalog", "lineage_of", "squashed"]
 
 
-def lineage_of(names: Iterable[str]) -> list[str]:
+def lineage_of(names: Iterable[str], *, own: str) -> list[str]:
     """The corpora that datasets are made from, each once.
 
     Args:
         names: what their templates call them; a remark in brackets is none of the name, `;` and `,` part several.
+        own: what to call their text where none is known.
     """
     known = _datasets()
     found = [known[name][1] for name in map(squashed, _parted(names)) if name in known]
-    return list(dict.fromkeys(corpus for corpora in found for corpus in corpora))
+    return list(dict.fromkeys(corpus for corpora in found for corpus in corpora)) or [own]
 
 
 def cluster_in_catalog(names: Iterable[str]) -> tuple[str, str | None] | None:

@@ -98,7 +98,8 @@ def import_natural_instructions(
         answer["options"] = [as_option(nodes.Const(option)) for option in options]
     test = _tested(len(rows))
     categories = _texts(data.get("Categories"))
-    known = (cluster, None) if cluster is not None else cluster_of_categories(categories, _texts(data.get("Source")))
+    sources = _texts(data.get("Source"))
+    known = (cluster, None) if cluster is not None else cluster_of_categories(categories, sources)
     named, sub = known or ("misc", None)
     licence = ", ".join(_texts(data.get("Instance License")))
     content: dict[str, Any] = {
@@ -113,8 +114,8 @@ def import_natural_instructions(
         "answer": answer,
         "metrics": metrics,
         **({"evaluation_only": True} if part == "test" else {}),
-        **({"licence": licence} if licence else {}),
-        "lineage": lineage_of(_texts(data.get("Source"))),
+        "licence": licence or "unknown",
+        "lineage": lineage_of(sources, own=task_name(next(iter(sources), name).partition("(")[0])),
         "templates": _templates(definitions, data.get("Positive Examples")),
     }
     notes = [f"{skipped} instances without input or output left out"] if skipped else []

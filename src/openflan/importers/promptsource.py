@@ -119,7 +119,7 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
     base = prefix + task_name(dataset, subset)
     known, subcluster = (cluster, None) if cluster is not None else cluster_of(dataset, subset)
     about: dict[str, Any] = {"cluster": known, **({"subcluster": subcluster} if subcluster else {}), "dataset": base}
-    about["lineage"] = lineage_of([dataset.rpartition("/")[2], subset or ""])
+    about["lineage"] = lineage_of([dataset.rpartition("/")[2], subset or ""], own=task_name(dataset, subset))
     source = hub_source(dataset, subset)
     tasks = [
         _task(base if number == 1 else f"{base}__{number}", content, about=about, source=source, where=str(path))
@@ -362,6 +362,7 @@ def _task(name: str, content: _Content, *, about: Mapping[str, Any], source: Map
         "fields": list(content.fields),
         "answer": dict(content.answer),
         "metrics": list(content.metrics),
+        "licence": "unknown",  # theirs is that of the templates
         "templates": [dict(template) for template in content.templates],
     }
     notes = ["splits: promptsource names none; FLAN's custom is written", *content.notes]
