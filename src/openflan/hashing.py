@@ -15,6 +15,8 @@ __all__ = ["Integers", "hash_integer", "hash_integers", "permute"]
 Integers = NDArray[np.uint64]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_FEW = 24
+"""Indices up to which a permutation is quicker without arrays (some 10 times where there are five)."""
 _ROUNDS = 8
 """Four would do for large tasks; for a dozen rows they leave pairs of neighbours 10 % too frequent or too rare."""
 
@@ -51,8 +53,10 @@ def permute(index: NDArray[np.int64], size: int, key: Integers) -> NDArray[np.in
     Args:
         key: one key, or one an index.
     """
-    half = np.uint64(max(1, (max(size - 1, 1).bit_length() + 1) // 2))
-    mask = np.uint64((1 << int(half)) - 1)
+    bits = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
+    if index.size <= _FEW and np.ndim(key) == 0:
+        return np.array([_permuted(place, size, bits, int(key)) for place in index.tolist()], dtype=np.int64)
+    half, mask = np.uint64(bits), np.uint64((1 << bits) - 1)
     keys = np.broadcast_to(key, index.shape)
     result = index.astype(np.uint64)
     active = np.ones(index.shape, dtype=bool)
@@ -63,3 +67,15 @@ def permute(index: NDArray[np.int64], size: int, key: Integers) -> NDArray[np.in
         result[active] = (left << half) | right
         active &= result >= np.uint64(size)
     return result.astype(np.int64)
+
+
+def _permuted(place: int, size: int, bits: int, key: int) -> int:
+    """`permute` of one index."""
+    mask = (1 << bits) - 1
+    while True:
+        left, right = place >> bits, place & mask
+        for number in range(_ROUNDS):
+            left, right = right, left ^ (hash_integer(key, number, right) & mask)
+        place = left << bits | right
+        if place < size:
+            return place

@@ -30,11 +30,11 @@ from openflan.stage import write_atomically
 from openflan_starter.pretraining import Pretraining, new_model, pretrain
 from openflan_starter.probes import measure_probes, probe_items
 from openflan_starter.prose import document
-from openflan_starter.shards import shard_rows, write_shards
+from openflan_starter.shards import shard_rows, write_prose
 from openflan_starter.vocabulary import build_tokenizer
 from openflan_starter.world import all_words, world
 
-__all__ = ["Sizes", "learn_tokenizer", "make_base", "old_model", "write_prose"]
+__all__ = ["Sizes", "learn_tokenizer", "make_base", "old_model"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,18 +55,6 @@ def learn_tokenizer(folder: Path, *, seed: int, documents: int = 40_000) -> int:
     """Learn the tokenizer from the prose; returns its number of tokens."""
     texts = (document(seed, index) for index in range(documents))
     return build_tokenizer(texts, folder, always=all_words(world()))
-
-
-def write_prose(folder: Path, *, tokenizer: Path, seed: int, tokens: int, length: int, first: int = 0) -> int:
-    """Write the prose as shards until there are at least so many tokens; returns how many there are.
-
-    Args:
-        tokenizer: its folder.
-        length: tokens of a row.
-        first: index of the first document.
-    """
-    known = AutoTokenizer.from_pretrained(tokenizer)
-    return write_shards(folder, seed=seed, tokenizer=known, tokens=tokens, length=length, first=first)
 
 
 def old_model(folder: Path) -> Any:

@@ -68,7 +68,7 @@ def shards(
     seed: Annotated[int, typer.Option(help="Seed of the prose.")] = 0,
 ) -> None:
     """Write the prose as token shards (what `pretrain` reads)."""
-    from openflan_starter.base_model import write_prose
+    from openflan_starter.shards import write_prose
 
     written = write_prose(out, tokenizer=tokenizer_folder, seed=seed, tokens=tokens, length=length)
     _echo(f"{written} tokens in {out}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from openflan.stage import whole_file
 from openflan_starter.prose import document
 
-__all__ = ["DOCUMENTS_PER_SHARD", "shard_rows", "write_shards"]
+__all__ = ["DOCUMENTS_PER_SHARD", "shard_rows", "write_prose", "write_shards"]
 
 DOCUMENTS_PER_SHARD = 40_000
 
@@ -64,6 +64,23 @@ def write_shards(
         total += int(np.load(path, mmap_mode="r").size)
         shard += 1
     return total
+
+
+def write_prose(folder: Path, *, tokenizer: Path, seed: int, tokens: int, length: int, first: int = 0) -> int:
+    """Write the prose as shards until there are at least so many tokens; returns how many there are.
+
+    Args:
+        tokenizer: its folder.
+        length: tokens of a row.
+        first: index of the first document.
+    """
+    there = sum(int(np.load(path, mmap_mode="r").size) for path in folder.glob("*.npy"))
+    if there >= tokens:
+        return there
+    from transformers import AutoTokenizer  # takes seconds
+
+    known = AutoTokenizer.from_pretrained(tokenizer)
+    return write_shards(folder, seed=seed, tokenizer=known, tokens=tokens, length=length, first=first)
 
 
 def shard_rows(folder: Path, *, wait: float = 0.0) -> Callable[[int], NDArray[np.uint16]]:

@@ -191,10 +191,9 @@ def test_prompts_with_solved_examples_are_made_again_and_traced(few_shot):
     assert [one.step for one in seen] == sorted(one.step for one in seen)
 
 
-@pytest.mark.parametrize("workers", [2, 3])
-def test_solved_examples_are_the_same_however_many_processes_choose_them(few_shot, division, tmp_path, workers):
+def test_solved_examples_are_the_same_however_many_processes_choose_them(few_shot, division, tmp_path):
     recipe, encoder, _, store = few_shot
-    other = write_mixture(tmp_path / "other", recipe, division, encoder, workers=workers)
+    other = write_mixture(tmp_path / "other", recipe, division, encoder, workers=2)
     pieces = sorted(path.name for path in store.folder.glob("*.arrow"))
     assert pieces == sorted(path.name for path in other.glob("*.arrow"))
     assert all((other / name).read_bytes() == (store.folder / name).read_bytes() for name in pieces)

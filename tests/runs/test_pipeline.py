@@ -226,6 +226,7 @@ def test_real_rows_a_foreign_checkpoint_and_its_tokenizer_go_through(shared, tmp
             f"tasks.data={shared / 'data'}",
             f"model.path={shared / 'models' / 'stories260K'}",
             "training.steps=3",
+            "training.tokens_per_batch=1024",
             "mixture.rows_per_task=40",
             "evaluation.rows=2",
             "evaluation.bootstrap=100",

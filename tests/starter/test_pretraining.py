@@ -159,6 +159,11 @@ def test_a_shipped_model_can_be_gone_on_from():
 
 def test_a_base_that_went_on_has_the_record_of_both_parts(openflan, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
+    for work, first in (("w1", 0), ("w2", 90)):  # small shards; the command's own hold 40,000 documents
+        known = AutoTokenizer.from_pretrained(_BASE)
+        write_shards(
+            tmp_path / work / "shards", seed=0, tokenizer=known, tokens=800, length=64, documents=90, first=first
+        )
     small = ("--hidden", 32, "--layers", 1, "--heads", 1, "--length", 64, "--rows", 4, "--tokens", 600)
     new = ("--tokenizer", _BASE, "--out", one, "--work", tmp_path / "w1")
     code, _, said = openflan("starter", "pretrain", *new, *small)

@@ -92,8 +92,22 @@ def same(one, two):
     return all(torch.equal(one[name], two[name]) for name in one | two)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "muon"])
-@pytest.mark.parametrize("kills", [[5], [1], [4, 7], [8]])
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory, tiny_llama, store):
+    """The weights after `training()`, straight."""
+    return tuned(tmp_path_factory.mktemp("plain"), tiny_llama, store, training())
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory, gpt2_with_dropout, store):
+    """The weights after `training()`, straight, of a model with dropout."""
+    return tuned(tmp_path_factory.mktemp("dropped"), gpt2_with_dropout, store, training())
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kills"),
+    [("adamw", [1]), ("adamw", [5]), ("adamw", [4, 7]), ("adamw", [8]), ("adafactor", [4, 7]), ("muon", [4, 7])],
+)
 def test_killed_and_resumed_is_straight_bit_for_bit(tmp_path, gpt2_with_dropout, store, optimizer, kills):
     part = training(optimizer={"name": optimizer, "schedule": "cosine", "warmup_steps": 2, "weight_decay": 0.1})
     straight = tuned(tmp_path / "straight", gpt2_with_dropout, store, part)
@@ -126,31 +140,27 @@ def test_a_resumed_run_does_not_repeat_what_was_saved(tmp_path, tiny_llama, stor
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_a_half_written_checkpoint_is_passed_over(tmp_path, tiny_llama, store):
-    straight = tuned(tmp_path / "straight", tiny_llama, store, training())
+def test_a_half_written_checkpoint_is_passed_over(tmp_path, tiny_llama, store, plain):
     tuned(tmp_path / "run", tiny_llama, store, training(), stop_after=7)
     checkpoints = tmp_path / "run" / "checkpoints"
     (checkpoints / "step-00000007").mkdir()
     (checkpoints / "step-00000007" / "model.safetensors").write_bytes(b"half")
     (checkpoints / ".step-00000009.partial").mkdir()
-    assert same(tuned(tmp_path / "run", tiny_llama, store, training()), straight)
+    assert same(tuned(tmp_path / "run", tiny_llama, store, training()), plain)
 
 
 @pytest.mark.parametrize("change", [{"micro_batch_tokens": 64}, {"micro_batch_tokens": 4_096}, {"checkpoint_every": 1}])
-def test_memory_settings_do_not_change_the_result(tmp_path, tiny_llama, store, change):
-    plain = tuned(tmp_path / "plain", tiny_llama, store, training())
+def test_memory_settings_do_not_change_the_result(tmp_path, tiny_llama, store, plain, change):
     other = tuned(tmp_path / "other", tiny_llama, store, training(**change))
     for name in plain:
         torch.testing.assert_close(plain[name], other[name], rtol=0, atol=1e-5)
 
 
-def test_seeds_give_different_weights(tmp_path, gpt2_with_dropout, store):
+def test_seeds_give_different_weights(tmp_path, gpt2_with_dropout, store, dropped):
     """Seed 0 has an order file only; dropout alone tells the two apart where the order is shared."""
     order = store.folder / "order"
     (order / "seed-5.npz").write_bytes((order / "seed-0.npz").read_bytes())
-    one = tuned(tmp_path / "one", gpt2_with_dropout, store, training(), seed=0)
-    two = tuned(tmp_path / "two", gpt2_with_dropout, store, training(), seed=5)
-    assert not same(one, two)
+    assert not same(dropped, tuned(tmp_path / "two", gpt2_with_dropout, store, training(), seed=5))
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
@@ -218,8 +228,7 @@ class Crowded(torch.nn.Module):
         return self.module(input_ids=input_ids, **inputs)
 
 
-def test_out_of_memory_the_step_is_done_again_in_smaller_parts_and_the_size_is_kept(tmp_path, tiny_llama, store):
-    plain = tuned(tmp_path / "plain", tiny_llama, store, training(micro_batch_tokens=4_096))
+def test_out_of_memory_the_step_is_done_again_in_smaller_parts_and_the_size_is_kept(tmp_path, tiny_llama, store, plain):
     said = []
     (tmp_path / "run").mkdir()
     model = loaded(tiny_llama)
@@ -258,8 +267,7 @@ def stopped(folder, model_at, store, **change):
     return sorted((folder / "checkpoints").glob("step-*"))
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, tiny_llama, store):
-    straight = tuned(tmp_path / "straight", tiny_llama, store, training())
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, tiny_llama, store, plain):
     before, newest = stopped(tmp_path / "run", tiny_llama, store)
     weights = newest / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9] + b"different")
@@ -270,7 +278,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, tiny_l
     )
     assert said == [f"{weights} is damaged: going on from the checkpoint before"]
     assert steps == [4, 5, 6, 7, 8]
-    assert same(straight, dict(model.state_dict()))
+    assert same(plain, dict(model.state_dict()))
     assert before.name == "step-00000003"
 
 
@@ -292,8 +300,7 @@ def test_no_pickle_is_in_a_checkpoint(tmp_path, tiny_llama, store):
     assert {path.suffix for path in newest.iterdir()} == {".safetensors", ".json"}
 
 
-def test_tasks_are_looked_at_while_training_and_nothing_else_changes(tmp_path, gpt2_with_dropout, store):
-    plain = tuned(tmp_path / "plain", gpt2_with_dropout, store, training())
+def test_tasks_are_looked_at_while_training_and_nothing_else_changes(tmp_path, gpt2_with_dropout, store, dropped):
     looks = []
 
     def evaluate(model):
@@ -306,7 +313,7 @@ def test_tasks_are_looked_at_while_training_and_nothing_else_changes(tmp_path, g
     model = loaded(gpt2_with_dropout)
     tune(model, store, part, tmp_path / "run", seed=0, report=lambda _line: None, evaluate=evaluate)
     assert looks == [False, False]
-    assert same(plain, dict(model.state_dict()))
+    assert same(dropped, dict(model.state_dict()))
     assert [line.get("evaluation") for line in numbers(tmp_path / "run")] == [
         {"some_task": 0.5} if step in (3, 6) else None for step in range(1, 9)
     ]
@@ -317,16 +324,14 @@ def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_pat
         tune(loaded(tiny_llama), store, training(trackers=("mlflow",)), tmp_path, seed=0, report=lambda _line: None)
 
 
-def test_activations_computed_again_give_the_same_weights(tmp_path, gpt2_with_dropout, store):
-    plain = tuned(tmp_path / "plain", gpt2_with_dropout, store, training())
+def test_activations_computed_again_give_the_same_weights(tmp_path, gpt2_with_dropout, store, dropped):
     again = tuned(tmp_path / "again", gpt2_with_dropout, store, training(gradient_checkpointing=True))
     for name, value in again.items():
-        torch.testing.assert_close(value, plain[name], rtol=0, atol=1e-6)
+        torch.testing.assert_close(value, dropped[name], rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow
-def test_compiled_blocks_give_the_same_weights(tmp_path, tiny_llama, store):
-    plain = tuned(tmp_path / "plain", tiny_llama, store, training())
+def test_compiled_blocks_give_the_same_weights(tmp_path, tiny_llama, store, plain):
     made = tuned(tmp_path / "made", tiny_llama, store, training(compile=True))
     for name, value in made.items():
         torch.testing.assert_close(value, plain[name], rtol=0, atol=1e-4)
