@@ -105,6 +105,7 @@ def work(
         _ = run.head  # a folder of another version is refused
         if run.finished(until):
             return Outcome(folder=folder, worked=False)
+        run.plan.check_templates()
         if ranks.world() > 1:
             _check_mixed(run)
             ranks.begin()

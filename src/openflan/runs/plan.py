@@ -78,6 +78,21 @@ class Plan:
         """Key of the token store."""
         return self.keyed[0].key
 
+    @property
+    def used(self) -> tuple[Entry, ...]:
+        """Every task that is tuned on or measured."""
+        every = (*self.division.tuned, *self.measured_held_out, *self.measured_seen)
+        return tuple({entry.spec.name: entry for entry in every}.values())
+
+    def check_templates(self) -> None:
+        """See to it that every template can be run; what a whole stage was made from was looked at before it was made.
+
+        Raises:
+            UserError: one is no Jinja, does what none may, or reads what the task has not.
+        """
+        for entry in self.used:
+            TaskRenderer(entry)
+
     def work(self, encoder: EncoderRules, *, mixture: Path | None = None) -> MixWork:
         """What any process needs to make a piece of the token store.
 
@@ -152,10 +167,10 @@ def resolve(recipe: Recipe) -> Resolved:
 
 
 def make_plan(recipe: Recipe) -> Plan:
-    """Resolve and check a recipe.
+    """Resolve and check a recipe; templates are looked at where there is something to do (`Plan.check_templates`).
 
     Raises:
-        UserError: a task, cluster, file, model or template is at fault.
+        UserError: a task, cluster, file or model is at fault.
     """
     resolved = resolve(recipe)
     data, errata, division, model = resolved.data, resolved.errata, resolved.division, resolved.model
@@ -166,10 +181,7 @@ def make_plan(recipe: Recipe) -> Plan:
             where="tasks.hold_out",
             how="hold out a cluster, e.g. --set tasks.hold_out=[natural_language_inference]",
         )
-    used = {e.spec.name: e for e in (*division.tuned, *held_out, *seen)}
-    _refuse_missing([entry for entry in used.values() if must_be_fetched(entry, data=data)])
-    for entry in used.values():
-        TaskRenderer(entry)
+    _refuse_missing([e for e in (*division.tuned, *held_out, *seen) if must_be_fetched(e, data=data)])
     chooses = [
         entry for entry in held_out if recipe.evaluation.validation_rows and has_rows(entry, "validation", data=data)
     ]
@@ -199,7 +211,7 @@ def make_plan(recipe: Recipe) -> Plan:
 def _refuse_missing(missing: Sequence[Entry]) -> None:
     """Stop before anything is downloaded where rows must be fetched by hand."""
     if missing:
-        names = ", ".join(entry.spec.name for entry in missing)
+        names = ", ".join(dict.fromkeys(entry.spec.name for entry in missing))
         how = (
             "`openflan plan` says how; give their folder with --data, or leave them out: --set tasks.missing=leave_out"
         )

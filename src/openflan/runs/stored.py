@@ -62,7 +62,7 @@ class StoredRun:
         """The recipe resolved.
 
         Raises:
-            UserError: a task, file, model or template is at fault.
+            UserError: a task, file or model is at fault.
         """
         return make_plan(self.recipe)
 
