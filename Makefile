@@ -7,13 +7,20 @@ STAMP := $(VENV)/.installed
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test check bench docs clean
+export PYTHONDONTWRITEBYTECODE :=  # else each of many processes compiles everything anew
+
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist worksteal
+
+.PHONY: run test test-slow check bench docs clean
 
 run: $(STAMP)  ## install, then tune and measure the embedded default
 	$(BIN)/openflan run
 
 test: $(STAMP)  ## the default test suite, a process a core
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadfile
+	$(TESTS)
+
+test-slow: $(STAMP)  ## what the default suite leaves out (CONTRIBUTING.md names it)
+	$(TESTS) -m "slow and not gpu"
 
 check: $(STAMP)  ## style, types, one-way imports, spelling
 	$(BIN)/ruff format --check .

@@ -66,6 +66,12 @@ def test_help_takes_less_than_four_tenths_of_a_second():
     assert min(took) < 0.4  # processor time: a busy machine must not fail it
 
 
+def test_the_version_is_told(openflan):
+    import openflan as face
+
+    assert openflan("--version")[:2] == (0, f"openflan {face.__version__}\n")
+
+
 def test_no_verb_imports_torch_before_it_works():
     code = (
         "import sys, openflan.cli.main; print([m for m in ('torch', 'transformers', 'datasets') if m in sys.modules])"

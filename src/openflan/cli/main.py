@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+import openflan
 from openflan.cli import (
     ask,
     compare,
@@ -55,8 +56,17 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(starter.app, name="starter")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"openflan {openflan.__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
-def _options(debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors.")) -> None:
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+    version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
+) -> None:
     if debug:
         os.environ["OPENFLAN_DEBUG"] = "1"
 
