@@ -1,0 +1,381 @@
+"""Tables whose answer is one of several candidates that stand in the row: a column each, or a list in a cell.
+
+Two things tell candidates: the answer is the text of one of them, row by row; or it says a place (0, 1, …; 1, 2, …; A, B, …;
+the columns' own names), and as many columns as there are places are peers: texts of one form, so that none could be told
+from another by its length, its beginning or its end. What is left over asks.
+
+Invariant: names count for little; peers are told from a question by form. Cost: milliseconds. Rejected: columns by name alone
+(`choice1`), which an export calls `col_c`.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from openflan.own.profile import Column
+from openflan.own.reading import Options, Reading, View, asks, capped, in_order, name_stem, named_as
+
+__all__ = ["choosing", "least_options", "places", "word_in_both"]
+
+_MOST = 12
+_PEERS = {2: 0.3}
+"""How unlike two candidates may be, by how many there are."""
+_PEERS_OF_MORE = 0.45
+_PLACE = re.compile(r"[(\[]?(?:(?P<stem>[A-Za-zÀ-ÿ]{2,}|)[\s_#.-]*)(?P<place>\d{1,2}|[A-Za-z])[)\].:]?")
+
+
+def choosing(view: View) -> list[Reading]:
+    """Readings in which a row's own candidates are chosen from."""
+    found = [*_texts_of_lists(view), *_places_in_lists(view), *_texts_of_columns(view), *_places_of_columns(view)]
+    return sorted(found, key=lambda reading: -reading.score)[:3]
+
+
+def _texts_of_lists(view: View) -> Iterator[Reading]:
+    """The answer is a text that stands in the row's list."""
+    for options in _option_lists(view):
+        for answer in view.columns:
+            if answer is options or answer.kind not in ("text", "int", "float"):
+                continue
+            pairs = [(str(a).strip(), [str(o).strip() for o in o_s]) for a, o_s in zip(answer.values, options.values, strict=True)
+                     if a is not None and o_s]  # fmt: skip
+            inside = sum(text in items for text, items in pairs) / max(1, len(pairs))
+            if len(pairs) > 0.9 * view.rows and inside > 0.99 and answer.stored == "text":
+                yield _reading(view, answer, Options(form="list", columns=(options,)), 0.97, "the answer stands in the list")
+
+
+def _places_in_lists(view: View) -> Iterator[Reading]:
+    """The answer says a place in the row's list."""
+    for options in _option_lists(view):
+        lengths = [len(value) for value in options.values if value]
+        if max(lengths) > _MOST:
+            continue
+        labels = _labels_beside(view, options)
+        for answer in view.columns:
+            if answer in (options, labels) or not answer.classes:
+                continue
+            if labels is not None:
+                pairs = zip(answer.values, labels.values, strict=True)
+                if all(a is None or (ls and str(a) in map(str, ls)) for a, ls in pairs):
+                    yield _reading(view, answer, Options(form="list", columns=(options,), labels=labels), 0.97,
+                                   f"the answer stands in '{labels.path}'")  # fmt: skip
+                    continue
+            keys = places(answer.classes, max(lengths))
+            if keys is None or not _all_there(answer, options, keys):
+                continue
+            score = 0.95 if len(answer.classes) >= min(max(lengths), 3) else 0.85
+            why = f"'{answer.path}' counts the items of '{options.path}' from {keys[0]}"
+            yield _reading(view, answer, Options(form="list", columns=(options,), keys=keys), score, why)
+
+
+def _all_there(answer: Column, options: Column, keys: Sequence[Any]) -> bool:
+    """Whether every row's answer is a place that its list has."""
+    place = {key: number for number, key in enumerate(keys)}
+    pairs = [(place.get(a), len(o)) for a, o in zip(answer.values, options.values, strict=True) if a is not None and o]
+    return all(number is not None and number < length for number, length in pairs)
+
+
+def _option_lists(view: View) -> list[Column]:
+    """Columns of lists with two items or more that differ."""
+    found = []
+    for column in view.lists:
+        lists = [value for value in column.sample if value]
+        plain = column.kind == "texts" and all(len(value) >= 2 for value in lists)
+        if plain and lists and len({str(value) for value in lists}) > 1 and len(lists) > 0.9 * len(column.sample):
+            found.append(column)
+    return found
+
+
+def _labels_beside(view: View, options: Column) -> Column | None:
+    """A list of marks for the options: A, B, C, D in every row, as long as the list of options."""
+    for column in view.lists:
+        if column is not options and column.kind == "texts":
+            pairs = [(len(a), len(b)) for a, b in zip(column.sample, options.sample, strict=True) if a and b]
+            short = all(len(str(item)) <= 3 for value in column.sample[:50] if value for item in value)
+            if short and pairs and all(a == b for a, b in pairs):
+                return column
+    return None
+
+
+def _texts_of_columns(view: View) -> Iterator[Reading]:
+    """The answer is the text of one of several columns."""
+    pool = [column for column in view.columns if column.kind in ("text", "int", "float")]
+    if len(pool) < 3:
+        return
+    for answer in pool:
+        if len(answer.classes) in range(2, 4) and answer.kind != "text":
+            continue
+        shares = {one.path: view.relations.equal(answer, one) for one in pool if one is not answer}
+        peers = [one for one in pool if 0.02 < shares.get(one.path, 0) < 0.98 and one.distinct > 3]
+        total = sum(shares[one.path] for one in peers)
+        if len(peers) < 2 or not 0.95 < total < 1.2 or answer.stored != "text":
+            continue
+        if max(view.relations.equal(a, b) for a, b in itertools.combinations(peers, 2)) > 0.2:
+            continue
+        texts = [{str(one.values[n]).strip() for one in peers} for n in range(view.rows)]
+        exact = [str(a).strip() in texts[n] for n, a in enumerate(answer.values) if a is not None]
+        if sum(exact) > 0.99 * len(exact):
+            options = Options(form="columns", columns=tuple(in_order(peers, view.all)))
+            yield _reading(view, answer, options, 0.97, "the answer is the text of one of the candidates")
+
+
+def _places_of_columns(view: View) -> Iterator[Reading]:
+    """The answer says which of several columns is right."""
+    for answer in view.classes:
+        pool = [
+            column
+            for column in view.columns
+            if column is not answer and column.kind in ("text", "int", "float") and (column.kind == "text" or column.distinct > 12)
+            and not (column.classes and column.distinct <= 12)
+        ]  # fmt: skip
+        by_name = _named_by(answer, pool)
+        if by_name:
+            options = Options(form="columns", columns=tuple(column for _, column in by_name), keys=tuple(key for key, _ in by_name))
+            yield _reading(view, answer, options, 0.97, f"'{answer.path}' names the right column")
+            continue
+        least = least_options(answer.classes)
+        if least is None or least > _MOST or len(pool) < least:
+            continue
+        peers, unlike = _peers(view, [column for column in pool if column.kind == "text"], least)
+        if not peers and any(asks(column) > 0.4 for column in view.texts):
+            peers, unlike = _peers(view, [column for column in pool if column.kind != "text"], least)
+        if not peers:
+            continue
+        peers = _more_peers(view, peers, pool)
+        keys = places(answer.classes, len(peers))
+        if keys is None:
+            continue
+        peers = _by_end(peers, view)
+        why = f"'{answer.path}' says a place, and {', '.join(one.path for one in peers)} are texts of one form"
+        options = Options(form="columns", columns=tuple(peers), keys=keys)
+        yield _reading(view, answer, options, _score_of_peers(view, answer, peers, pool, unlike), why)
+
+
+def _named_by(answer: Column, pool: Sequence[Column]) -> list[tuple[Any, Column]]:
+    """Columns that the answer calls by their names, with what it calls them."""
+    if answer.kind != "text":
+        return []
+    called = {column.path.lower(): column for column in pool}
+    found = [(value, called[str(value).lower()]) for value in answer.classes if str(value).lower() in called]
+    return found if len(found) == len(answer.classes) else []
+
+
+def least_options(classes: Sequence[Any], most: int = _MOST) -> int | None:
+    """How many options there must be at least for these to be their places; None where they are no places."""
+    for count in range(max(2, len(classes)), most + 1):
+        if places(classes, count) is not None:
+            return count
+    return None
+
+
+def places(classes: Sequence[Any], count: int) -> tuple[Any, ...] | None:
+    """What stands for each of so many places, in the way these values are written; None where they are no places."""
+    if all(isinstance(value, bool) for value in classes):
+        return (False, True) if count == 2 else None
+    if all(isinstance(value, int | float) and float(value).is_integer() for value in classes):
+        kind = type(classes[0])
+        start = 0 if 0 in classes else 1 if count in classes or (1 in classes and len(classes) == count) else None
+        if start is None or not all(start <= value < start + count for value in classes):
+            return None
+        return tuple(kind(start + place) for place in range(count))
+    if not all(isinstance(value, str) for value in classes):
+        return None
+    matches = [_PLACE.fullmatch(value.strip()) for value in classes]
+    if not all(matches):
+        return None
+    stems = {match["stem"] for match in matches if match}
+    marks = [match["place"] for match in matches if match]
+    if len(stems) > 1:
+        return None
+    if all(mark.isdigit() for mark in marks):
+        numbers = places([int(mark) for mark in marks], count)
+        ordered = None if numbers is None else [str(number) for number in numbers]
+    else:
+        upper = all(mark.isupper() for mark in marks)
+        if not upper and not all(mark.islower() for mark in marks):
+            return None
+        first = ord("A" if upper else "a")
+        ordered = [chr(first + place) for place in range(count)]
+    if ordered is None or not set(marks) <= set(ordered) or len(set(marks)) < 2:
+        return None
+    frame, mark = classes[0], marks[0]
+    at = matches[0].start("place") if matches[0] else 0
+    return tuple(f"{frame[:at]}{one}{frame[at + len(mark) :]}" for one in ordered)
+
+
+def _peers(view: View, pool: Sequence[Column], count: int) -> tuple[list[Column], float]:
+    """The columns that are likest each other in form, and how unlike the two are that are least alike."""
+    short = sorted(pool, key=lambda column: -column.present)[:_MOST]
+    full = [column for column in short if column.present > 0.3 * view.rows]
+    stems = [name_stem(column.path) for column in short]
+    shared = {stem for stem, end in stems if end and sum(other == stem for other, _ in stems) < len(pool)}
+
+    def unlike(one: Column, other: Column) -> float:
+        (a, end_a), (b, end_b) = name_stem(one.path), name_stem(other.path)
+        bonus = 0.25 if a == b and end_a and end_b and a in shared else 0.0
+        if min(one.present, other.present) < 0.3 * view.rows:
+            bonus += 1.0
+        return max(0.0, view.relations.distance(one, other) - bonus)
+
+    best: tuple[float, list[Column]] = (9.0, [])
+    for columns in (full, short):
+        for group in itertools.combinations(columns, count):
+            worst = max(unlike(a, b) for a, b in itertools.combinations(group, 2))
+            best = min(best, (worst, list(group)), key=lambda found: found[0])
+        if best[0] <= _PEERS.get(count, _PEERS_OF_MORE):
+            return best[1], best[0]
+    return [], best[0]
+
+
+def _more_peers(view: View, peers: list[Column], pool: Sequence[Column]) -> list[Column]:
+    """The peers, and a column that is mostly empty and called like them: a fifth option that few rows have."""
+    stems = {name_stem(column.path)[0] for column in peers}
+    if len(stems) > 1 or all(name_stem(column.path)[0] in stems for column in pool):
+        more = [one for one in pool if one not in peers and one.present < 0.3 * view.rows
+                and max(view.relations.distance(one, peer) for peer in peers) < 1.5 and len(peers) > 2]  # fmt: skip
+    else:
+        more = [one for one in pool if one not in peers and name_stem(one.path)[0] in stems]
+    return [*peers, *more]
+
+
+def _by_end(peers: Sequence[Column], view: View) -> list[Column]:
+    """Candidates in the order of the figures or letters that end their names, else of the table."""
+    ends = [name_stem(column.path) for column in peers]
+    if len({stem for stem, _ in ends}) == 1 and all(end for _, end in ends):
+        return sorted(peers, key=lambda one: (len(name_stem(one.path)[1]), name_stem(one.path)[1]))
+    if all(len(column.path) == 1 for column in peers):
+        return sorted(peers, key=lambda column: column.path)
+    return in_order(peers, view.all)
+
+
+def _score_of_peers(view: View, answer: Column, peers: Sequence[Column], pool: Sequence[Column], unlike: float) -> float:
+    """How surely the columns are candidates."""
+    rest = [column for column in pool if column not in peers and column.kind == "text"]
+    called = sum(named_as(column, "choices") for column in peers) == len(peers) or _numbered(peers, pool)
+    score = 0.8 + 0.1 * called - 0.3 * unlike
+    if len(peers) > 2:
+        score += 0.1
+    nearest = min((view.relations.distance(one, peer) for one in rest for peer in peers), default=0.0)
+    score += min(0.1, 0.2 * max(0.0, nearest - unlike))
+    if not rest:
+        odd = answer.kind == "text" or 0 not in answer.classes
+        score -= 0.15 if called or len(peers) > 2 else 0.3 if odd else 0.5
+    inside = _in_question(view, peers, rest)
+    if inside:
+        score += 0.1
+    if len(peers) == 2 and any(word_in_both(one, *peers) > 0.6 for one in rest):
+        score -= 0.4
+    return capped(score)
+
+
+def _numbered(peers: Sequence[Column], pool: Sequence[Column]) -> bool:
+    """Whether the candidates are numbered or lettered, and what asks is not."""
+    ends = [name_stem(column.path) for column in peers]
+    same = len({stem for stem, _ in ends}) == 1 and all(end for _, end in ends)
+    return same and not all(name_stem(column.path)[0] == ends[0][0] for column in pool)
+
+
+def word_in_both(word: Column, one: Column, other: Column) -> float:
+    """Share of the rows in which a short text stands in two others, in whatever form of the word."""
+    if word.mean_words > 2.5:
+        return 0.0
+    rows = [(w.lower(), a.lower(), b.lower()) for w, a, b in zip(word.texts, one.texts, other.texts, strict=True) if w and a and b]
+    found = 0
+    for text, left, right in rows:
+        stem = re.escape(text[: max(3, len(text) - 2)])
+        found += all(re.search(rf"(?<!\w){stem}", side) is not None for side in (left, right))
+    return found / max(1, len(rows))
+
+
+def _in_question(view: View, candidates: Sequence[Column], rest: Sequence[Column]) -> Column | None:
+    """The text in which every candidate stands word for word: a sentence and whom its pronoun may mean."""
+    for text in rest:
+        if all(view.relations.inside(one, text) > 0.75 for one in candidates) and all(one.mean_words < 6 for one in candidates):
+            return text
+    return None
+
+
+def _reading(view: View, answer: Column, options: Options, score: float, why: str) -> Reading:
+    """A reading once answer and options are known: what is left asks."""
+    used = {answer.path, *(column.path for column in options.columns), *([options.labels.path] if options.labels else [])}
+    aside = dict(view.aside)
+    for column in view.columns:
+        if column.path not in used and view.relations.equal(answer, column) > 0.98:
+            aside[column.path] = f"says the same as '{answer.path}'"
+        elif column.path not in used and _tells_the_option(view, column, answer, options):
+            aside[column.path] = "is the right candidate's text, so it would give the answer away"
+    rest = [column for column in view.texts if column.path not in used and column.path not in aside]
+    explained = [column for column in rest if named_as(column, "explanation")]
+    aside.update({column.path: "reads like an explanation of the answer" for column in explained if len(rest) > 1})
+    rest = [column for column in rest if column.path not in aside]
+    extras = [one for one in view.classes if one.kind == "text" and one.path not in used and one.path not in aside]
+    parts, kind, cluster = _kind(view, options, rest, extras)
+    placed = {column.path for column in parts.values()}
+    more = [column for column in (*rest, *extras) if column.path not in placed]
+    for column in (*view.numbers, *view.classes, *view.lists):
+        if column.path not in used | placed and column not in more:
+            aside.setdefault(column.path, "numbers that say nothing of the question" if column.kind != "texts" else "a list beside it")
+    doubts = {}
+    if not rest and kind != "pronoun":
+        doubts["kind"] = ("nothing but candidates stands there", 0.5)
+    return Reading(
+        kind=kind, answer=answer, parts=parts, options=options, cluster=cluster, score=score, why=(why,), doubts=doubts,
+        aside=aside, extras=tuple(in_order(more, view.all)),
+    )  # fmt: skip
+
+
+def _tells_the_option(view: View, column: Column, answer: Column, options: Options) -> bool:
+    """Whether a column repeats the right candidate's text beside the place that says which it is."""
+    if options.form != "columns" or not options.keys or column.kind != "text":
+        return False
+    place = {key: one for key, one in zip(options.keys, options.columns, strict=True)}
+    rows = [(column.values[n], place[key].values[n]) for n, key in enumerate(answer.values) if key in place]
+    return bool(rows) and sum(a == b for a, b in rows) > 0.9 * len(rows)
+
+
+def _kind(
+    view: View, options: Options, rest: Sequence[Column], extras: Sequence[Column]
+) -> tuple[dict[str, Column], str, str]:
+    """What stands where, the kind and the cluster."""
+    sentence = _in_question(view, options.columns, rest) if options.form == "columns" else _list_in_question(options, rest)
+    pronoun = next((one for one in (*extras, *rest) if _is_pronoun(view, one, rest)), None)
+    if sentence is not None and (sentence.blanks > 0.5 or pronoun is not None or len(options.columns) == 2):
+        return {"text": sentence, **({"pronoun": pronoun} if pronoun else {})}, "pronoun", "coreference"
+    if not rest:
+        parts: dict[str, Column] = {}
+        return parts, "multiple_choice", "commonsense"
+    question = max(rest, key=lambda column: (asks(column) > 0.4, asks(column) + (0.3 if named_as(column, "question") else 0)))
+    longer = [one for one in rest if one is not question and one.mean_words > 1.5 * question.mean_words]
+    if len(rest) > 1 and longer and asks(question) > 0.3:
+        passage = longer[0]
+        spans = [view.relations.inside(one, passage) for one in options.columns] if options.form == "columns" else [0.0]
+        found = "reading_comprehension" if sum(spans) / len(spans) > 0.15 else "reading_comprehension_with_commonsense"
+        return {"passage": passage, "question": question}, "passage_multiple_choice", found
+    words = _option_words(options)
+    if asks(question) < 0.4 and question.blanks < 0.4 and (words >= 3 or question.stops < 0.3):
+        return {"text": rest[0]}, "continuation", "commonsense"
+    return {"question": question}, "multiple_choice", "closed_book_qa"
+
+
+def _option_words(options: Options) -> float:
+    if options.form == "list":
+        items = [str(item) for value in options.columns[0].sample if value for item in value]
+        return sum(len(item.split()) for item in items) / max(1, len(items))
+    return sum(column.mean_words for column in options.columns) / len(options.columns)
+
+
+def _list_in_question(options: Options, rest: Sequence[Column]) -> Column | None:
+    """The text in which all items of the row's list stand."""
+    for text in rest:
+        pairs = [(value, t.lower()) for value, t in zip(options.columns[0].sample, text.texts, strict=True) if value and t]
+        found = sum(all(str(item).lower().removeprefix("the ") in t for item in value) for value, t in pairs)
+        if pairs and found > 0.75 * len(pairs) and _option_words(options) < 6:
+            return text
+    return None
+
+
+def _is_pronoun(view: View, column: Column, rest: Sequence[Column]) -> bool:
+    """Whether a column holds a word of the sentence that several rows share, as pronouns are."""
+    if column.kind != "text" or column.mean_words > 1.3 or column.distinct > 40 or column.mean_length > 8:
+        return False
+    return any(view.relations.inside(column, text) > 0.9 for text in rest if text is not column)
