@@ -1,7 +1,8 @@
 """Published datasets as an engineer would have them: plain tables, other names, shuffled columns, no schema.
 
-Each `Dataset` says how its rows become flat, and what is true of it: which column answers, which ask, what kind of task it
-is. `Disguise` draws how a table looks: names, order of columns and rows, labels as words or numbers, file format.
+Each `Dataset` says how its rows become flat, and what is true of it: which column answers, which ask, what kind of
+task it is. `Disguise` draws how a table looks: names, order of columns and rows, labels as words or numbers, file
+format.
 """
 
 import csv
@@ -142,15 +143,35 @@ CONTRADICTION = ("contradiction", "contradicts", "no", "false")
 ENC = {0: ENTAILMENT, 1: NEUTRAL, 2: CONTRADICTION}
 NOT_ENTAILED = ("not_entailment", "does not follow", "no", "false")
 POLAR = {0: ("negative", "bad", "no"), 1: ("positive", "good", "yes")}
-BBH_CHOICE = (
-    "date_understanding disambiguation_qa geometric_shapes hyperbaton logical_deduction_five_objects "
-    "logical_deduction_seven_objects logical_deduction_three_objects movie_recommendation penguins_in_a_table "
-    "reasoning_about_colored_objects ruin_names salient_translation_error_detection snarks temporal_sequences "
-    "tracking_shuffled_objects_five_objects tracking_shuffled_objects_seven_objects "
-    "tracking_shuffled_objects_three_objects"
-).split()
-BBH_YES_NO = "boolean_expressions causal_judgement formal_fallacies navigate sports_understanding web_of_lies".split()
-BBH_TEXT = "dyck_languages multistep_arithmetic_two object_counting word_sorting".split()
+BBH_CHOICE = [
+    "date_understanding",
+    "disambiguation_qa",
+    "geometric_shapes",
+    "hyperbaton",
+    "logical_deduction_five_objects",
+    "logical_deduction_seven_objects",
+    "logical_deduction_three_objects",
+    "movie_recommendation",
+    "penguins_in_a_table",
+    "reasoning_about_colored_objects",
+    "ruin_names",
+    "salient_translation_error_detection",
+    "snarks",
+    "temporal_sequences",
+    "tracking_shuffled_objects_five_objects",
+    "tracking_shuffled_objects_seven_objects",
+    "tracking_shuffled_objects_three_objects",
+]
+FLORES = ("cs", "de", "es", "fi", "fr", "ro", "ru", "tr")
+BBH_YES_NO = [
+    "boolean_expressions",
+    "causal_judgement",
+    "formal_fallacies",
+    "navigate",
+    "sports_understanding",
+    "web_of_lies",
+]
+BBH_TEXT = ["dyck_languages", "multistep_arithmetic_two", "object_counting", "word_sorting"]
 
 DATASETS: dict[str, Dataset] = {
     "rte": _nli({0: ENTAILMENT, 1: NOT_ENTAILED}),
@@ -266,7 +287,7 @@ DATASETS: dict[str, Dataset] = {
     "flan_cot_qasc": _cot_task(("multiple_choice", "classification", "question_answer")),
     "flan_cot_sensemaking": _cot_task(("classification", "multiple_choice", "question_answer")),
     "flan_cot_strategyqa": _cot_task(("question_yes_no", "classification")),
-    **{f"flores_{code}_en": _translation(code, "en", _pair(code, "en")) for code in "cs de es fi fr ro ru tr".split()},
+    **{f"flores_{one}_en": _translation(one, "en", _pair(one, "en")) for one in FLORES},
     "glue_qqp": Dataset(
         kinds=("paraphrase",), clusters=PARAPHRASE, answer=("label",), asks=("question1", "question2"),
         words={0: ("not_duplicate", "no", "different"), 1: ("duplicate", "yes", "the same")},
@@ -295,7 +316,8 @@ DATASETS: dict[str, Dataset] = {
         names={"question": "searched", "answer": "accepted"},
     ),
     "openbookqa": Dataset(
-        kinds=("multiple_choice", "continuation"), clusters=(*QA, *READING), flat=_openbook, answer=("answerKey",), asks=("question",),
+        kinds=("multiple_choice", "continuation"), clusters=(*QA, *READING), flat=_openbook,
+        answer=("answerKey",), asks=("question",),
         candidates=("choices",), names={"question": "stem", "choices": "alternatives", "answerKey": "key"},
     ),
     "paws_wiki": Dataset(
@@ -354,10 +376,28 @@ DATASETS: dict[str, Dataset] = {
 
 SIXTEEN = tuple(DATASETS)[:16]
 
-MISLEADING = (
-    "label text answer question id target summary context notes score choice premise hypothesis title input output "
-    "comment option language entity"
-).split()
+MISLEADING = [
+    "label",
+    "text",
+    "answer",
+    "question",
+    "id",
+    "target",
+    "summary",
+    "context",
+    "notes",
+    "score",
+    "choice",
+    "premise",
+    "hypothesis",
+    "title",
+    "input",
+    "output",
+    "comment",
+    "option",
+    "language",
+    "entity",
+]
 
 ROLES = ("train", "validation", "test")
 

@@ -43,7 +43,7 @@ def test_the_worked_example_of_a_task_works(run, tmp_path, monkeypatch):
     (tmp_path / "desk" / "tickets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     first, second = blocks("tasks.md", "console")
     said = [run(line.removeprefix("$ ")) for line in first.splitlines()]
-    assert "text classification" in said[0]
+    assert "tickets.yaml: classification" in said[0]
     assert "0 faults" in said[1]
     (task,) = blocks("tasks.md", "yaml")
     (tmp_path / "desk" / "ticket_team.yaml").write_text(task, encoding="utf-8")

@@ -66,12 +66,11 @@ if TYPE_CHECKING:
     from openflan.mixture.tracing import Replayed as Replayed
     from openflan.mixture.tracing import Seen as Seen
     from openflan.own.initialising import Initialised as Initialised
-    from openflan.own.initialising import OwnTask as OwnTask
     from openflan.own.initialising import holds_tables as holds_tables
     from openflan.own.initialising import init_folder as init_folder
+    from openflan.own.making import OwnTask as OwnTask
+    from openflan.own.making import draft_task as draft_task
     from openflan.own.questions import TableGuess as TableGuess
-    from openflan.prompts.drafting import Draft as Draft
-    from openflan.prompts.drafting import draft_task as draft_task
     from openflan.prompts.lint import Fault as Fault
     from openflan.prompts.lint import TaskCheck as TaskCheck
     from openflan.prompts.options import RowAnswer as RowAnswer
@@ -131,14 +130,15 @@ if TYPE_CHECKING:
     from openflan.study.page import write_study_page as write_study_page
     from openflan.study.running import CellEvent as CellEvent
     from openflan.study.study import Study as Study
+    from openflan.tasks.apart import Apart as Apart
     from openflan.tasks.catalog import Entry as Entry
     from openflan.tasks.delimited import TableForm as TableForm
     from openflan.tasks.errata import as_fidelity as as_fidelity
     from openflan.tasks.lineage import Descent as Descent
+    from openflan.tasks.source_spec import Source as Source
     from openflan.tasks.sources import SourceRow as SourceRow
     from openflan.tasks.spec import Answer as Answer
     from openflan.tasks.spec import FewShot as FewShot
-    from openflan.tasks.spec import Source as Source
     from openflan.tasks.spec import TaskSpec as TaskSpec
     from openflan.tasks.spec import Template as Template
     from openflan.tasks.splits import official_rows as official_rows
@@ -166,9 +166,9 @@ _ROOMS = {
     "mixture.own_rows": "OwnRows own_rows",
     "mixture.planning": "ClusterPlan Concern MixPlan Speed TaskPlan Totals",
     "mixture.tracing": "Replayed Seen",
-    "own.initialising": "Initialised OwnTask holds_tables init_folder",
+    "own.initialising": "Initialised holds_tables init_folder",
+    "own.making": "OwnTask draft_task",
     "own.questions": "TableGuess",
-    "prompts.drafting": "Draft draft_task",
     "prompts.lint": "Fault TaskCheck",
     "prompts.options": "RowAnswer",
     "prompts.render": "Prompt",
@@ -197,12 +197,14 @@ _ROOMS = {
     "study.outcome": "AxisRecord CellRecord Finding PlotRecord Point SeedPoint StudyOutcome ValueRecord",
     "study.running": "CellEvent",
     "study.study": "Study",
+    "tasks.apart": "Apart",
     "tasks.catalog": "Entry",
     "tasks.delimited": "TableForm",
     "tasks.errata": "as_fidelity",
     "tasks.lineage": "Descent",
     "tasks.sources": "SourceRow",
-    "tasks.spec": "Answer FewShot Source TaskSpec Template",
+    "tasks.source_spec": "Source",
+    "tasks.spec": "Answer FewShot TaskSpec Template",
     "tasks.splits": "official_rows",
 }
 """Where the names of the face stand."""

@@ -34,11 +34,11 @@ REPORTS = [
     for n in range(12)
 ]
 TABLES = {
-    "notes": (NOTES, "text classification", "misc"),
-    "pairs": (PAIRS, "pair classification", "natural_language_inference"),
-    "quiz": (QUIZ, "multiple choice", "misc"),
+    "notes": (NOTES, "classification", "sentiment"),
+    "pairs": (PAIRS, "inference", "natural_language_inference"),
+    "quiz": (QUIZ, "multiple choice", "closed_book_qa"),
     "passages": (PASSAGES, "passage question", "reading_comprehension"),
-    "reports": (REPORTS, "text to text", "summarization"),
+    "reports": (REPORTS, "summary", "summarization"),
 }
 
 
@@ -66,7 +66,7 @@ def test_a_csv_keeps_its_texts_and_says_what_it_could_not_guess(openflan, tmp_pa
         writer.writerows(PAIRS)
     code, out, _ = openflan("tasks", "new", tmp_path / "My Pairs.csv", "--out", tmp_path / "tasks")
     assert code == 0
-    assert "say in words what 0, 1 in 'label' mean" in out
+    assert "What does 0 in 'label' mean?" in out
     code, out, _ = openflan("tasks", "show", "my_pairs", "--folder", tmp_path / "tasks")
     assert code == 0
     assert "Ada has" in out
@@ -122,8 +122,8 @@ def test_rows_without_a_label_are_counted_and_left_out(openflan, tmp_path, name,
     rows = [{**row, "label": empty} if n in (4, 20) else row for n, row in enumerate(MOODS)]
     code, out, err = openflan("tasks", "new", table(tmp_path / name, rows))
     assert (code, err) == (0, "")
-    assert "text classification" in out
-    assert "label: 2 of 30 rows have no label and are left out, the first row 5" in out
+    assert "moods.yaml: classification" in out
+    assert "label: 2 of 30 rows have no answer and are left out, the first row 5" in out
     code, out, _ = openflan("tasks", "check", "--folder", tmp_path)
     assert (code, "2 left out by cleaning, 2 of them without a label): 0 faults" in out) == (0, True)
     entry = open_catalog([tmp_path], collections=()).entries["moods"]
@@ -134,12 +134,11 @@ def test_rows_without_a_label_are_counted_and_left_out(openflan, tmp_path, name,
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda row, n: {**row, "text": None} if n == 28 else row, "column 'text' is empty in 1 of 30 rows"),
-        (lambda row, n: {**row, "text": f"half {n} \ud83d"} if n == 28 else row, "row 29: no task could be guessed"),
-        (lambda row, n: {**row, "label": None} if n > 3 else row, "4 rows with a label"),
+        (lambda row, n: {**row, "text": f"half {n} \ud83d"} if n == 28 else row, "row 29: no task could be made"),
+        (lambda row, n: {**row, "label": None} if n > 3 else row, "moods.jsonl has text, label: no column to ask with"),
         (lambda row, n: {"text": {"deep": 1}, "label": n}, "no column to ask with"),
     ],
-    ids=["no text", "half a character", "few labels", "objects"],
+    ids=["half a character", "few labels", "objects"],
 )
 def test_a_table_that_makes_no_sound_task_leaves_nothing_behind(openflan, tmp_path, change, says):
     rows = [change(row, n) for n, row in enumerate(MOODS)]
@@ -183,7 +182,16 @@ def test_places_of_choices_are_counted_from_where_they_begin(openflan, tmp_path,
     assert entry.spec.answer.keys == tuple(range(first, first + 3))
 
 
-def test_places_that_may_count_from_0_or_1_are_refused(openflan, tmp_path):
+def test_places_that_may_count_from_0_or_1_are_said(openflan, tmp_path):
     rows = [{"question": f"What is {n}?", "choices": ["a", f"b{n}", "c", "d"], "answer": 1 + n % 2} for n in range(15)]
-    code, _, err = openflan("tasks", "new", table(tmp_path / "sums.jsonl", rows))
-    assert (code, "may count the choices from 0 or from 1" in err) == (2, True)
+    code, out, _ = openflan("tasks", "new", table(tmp_path / "sums.jsonl", rows))
+    assert (code, "What does 1 in 'answer' stand for? the second candidate (40% sure" in out) == (0, True)
+
+
+def test_rows_without_a_text_are_counted_and_left_out(openflan, tmp_path):
+    rows = [{**row, "text": None} if n == 28 else row for n, row in enumerate(MOODS)]
+    code, out, _ = openflan("tasks", "new", table(tmp_path / "moods.jsonl", rows))
+    assert (code, "text: empty in 1 of 30 rows, the first row 29; they are left out" in out) == (0, True)
+    entry = open_catalog([tmp_path], collections=()).entries["moods"]
+    assert sum(len(load_rows(entry, role)) for role in ("train", "validation", "test")) == 29
+    assert openflan("tasks", "check", "--folder", tmp_path)[0] == 0

@@ -1,5 +1,6 @@
 """Clusters are held out whole, and their close kin with them."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,3 +97,15 @@ def test_holding_out_the_only_tuned_cluster_and_its_kin_is_an_error(my_tasks):
 def test_an_unknown_cluster_is_named_with_its_place_and_the_nearest():
     with pytest.raises(UserError, match=r"tasks\.hold_out\[1\]: no cluster 'coreferense'; did you mean 'coreference'"):
         hold_out(tasks(), ["misc", "coreferense"], kin="paper")
+
+
+def test_a_cluster_of_the_users_own_is_held_out_like_one_of_the_twelve(my_tasks):
+    entries = [
+        replace(entry, spec=entry.spec.model_copy(update={"cluster": "routing"})) if number == 0 else entry
+        for number, entry in enumerate(
+            open_catalog([Path(my_tasks)], collections=()).select(["mine"], where="tasks.use")
+        )
+    ]
+    division = hold_out(entries, ["routing"], kin="paper")
+    assert division.clusters == ("routing",)
+    assert division.held_out == (entries[0],)

@@ -172,9 +172,9 @@ def test_a_missing_file_is_named_with_the_key_to_mend(tmp_path, name):
 
 
 def test_an_unknown_kind_of_file_is_told_what_is_known(tmp_path):
-    (tmp_path / "rows.xlsx").touch()
+    (tmp_path / "rows.xls").touch()
     with pytest.raises(UserError, match=r"use \.jsonl, \.ndjson, \.json, \.csv, \.tsv, \.parquet, \.arrow"):
-        load_rows(entry(tmp_path, source=files("rows.xlsx")), "train")
+        load_rows(entry(tmp_path, source=files("rows.xls")), "train")
 
 
 def test_a_missing_field_is_named_with_its_row_and_its_likely_spelling(tmp_path):

@@ -48,7 +48,8 @@ def test_a_task_needs_no_python(tmp_path):
     ("change", "says"),
     [
         ({"cluster": "sentimant"}, "no cluster 'sentimant'; did you mean 'sentiment'"),
-        ({"cluster": "qqq"}, "no cluster 'qqq'; known: natural_language_inference"),
+        ({"cluster": "Q 1"}, "no cluster 'Q 1'; one of your own is a word of a-z"),
+        ({"cluster": "math"}, "'math' is a subcluster; write cluster: misc"),
         ({"feilds": ["text"]}, "unknown key 'feilds'; did you mean 'fields'"),
         ({"answer.optons": ["a", "b"]}, r"unknown key 'answer\.optons'; did you mean 'options'"),
         ({"templates.0.inptu": "a"}, r"unknown key 'templates\.0\.inptu'; did you mean 'input'"),

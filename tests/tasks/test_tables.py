@@ -5,14 +5,15 @@ import json
 import lzma
 from decimal import Decimal
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
 from openflan.errors import UserError
+from openflan.tasks.cells import parse_nested
 from openflan.tasks.delimited import form_of
-from openflan.tasks.profile import profile_rows
 from openflan.tasks.readers import read_rows
 
 ROWS = [{"text": f"the niño ate {n} crêpes – good, really", "label": "ja" if n % 2 else "nein"} for n in range(12)]
@@ -160,10 +161,40 @@ def test_two_columns_of_one_name_are_refused_in_parquet_too(tmp_path):
     assert "two columns 'text'" in refused(tmp_path / "rows.parquet")
 
 
-def test_a_profile_counts_the_last_row_as_much_as_the_first():
-    rows = [{"text": "a" * n, "label": n % 2, "odd": None} for n in range(1, 3_000)]
-    table = profile_rows([*rows, {"text": "  ", "label": "two"}])
-    assert table.rows == 3_000
-    assert (table.columns["text"].blanks, table.columns["text"].first_empty) == (1, 3_000)
-    assert table.columns["label"].kind == ""
-    assert table.columns["odd"].empty == 3_000
+def test_a_workbooks_first_sheet_is_read_below_its_first_row(tmp_path):
+    book = openpyxl.Workbook()
+    for cells in (["text", "stars", None], ["good bread", 4], [None, None], ["stale, said Ada", 1, None]):
+        book.active.append(cells)
+    book.save(tmp_path / "rows.xlsx")
+    assert rows_of(tmp_path / "rows.xlsx") == [
+        {"text": "good bread", "stars": 4},
+        {"text": "stale, said Ada", "stars": 1},
+    ]
+    (tmp_path / "torn.xlsx").write_bytes(b"PK no workbook")
+    assert "a damaged xlsx file" in refused(tmp_path / "torn.xlsx")
+
+
+def test_faulty_lines_are_passed_over_where_that_is_asked_for_and_told(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\nfine,a\nbread, butter,b\nstale,b\n", encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text('{"text": "fine"}\n{"text": \n7\n', encoding="utf-8")
+    for name, lines in (("rows.csv", ["line 3"]), ("rows.jsonl", ["line 2", "line 3"])):
+        faults = []
+        rows = rows_of(tmp_path / name, faults=faults)
+        assert [row["text"] for row in rows] == (["fine", "stale"] if name == "rows.csv" else ["fine"])
+        assert [str(fault.where).rpartition(", ")[2] for fault in faults] == lines
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ('["a, b", "c"]', ["a, b", "c"]),
+        ("['a, b', \"c's\"]", ["a, b", "c's"]),
+        ("['a' 'b']", ["a", "b"]),
+        ("{'text': array(['a', 'b'], dtype=object)}", {"text": ["a", "b"]}),
+        ("[header] Knitting", None),
+        ("a text", None),
+        ("[1, 2", None),
+    ],
+)
+def test_a_cell_holds_a_list_or_an_object_as_programs_write_them(cell, value):
+    assert parse_nested(cell) == value

@@ -15,6 +15,7 @@ from openflan.cli import (
     compare,
     evaluate,
     export,
+    init,
     mix,
     plan,
     replay,
@@ -39,6 +40,7 @@ app = typer.Typer(
     help="Labelled datasets in, an instruction-following model out, and proof on task clusters it never saw.",
 )
 app.command("run")(run.run)
+app.command("init")(init.init)
 app.command("plan")(plan.plan)
 app.command("study")(study.study)
 app.command("train")(run.train)

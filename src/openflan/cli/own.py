@@ -8,16 +8,18 @@ __all__ = ["print_initialised"]
 
 
 def print_initialised(made: "openflan.Initialised", out: TextIO) -> None:
-    """Tasks with their kind and rows, what was guessed, what concerns the tables, and what is held out and why."""
+    """Tasks with kind and rows, what nobody was sure of, what concerns the tables, and what is held out and why."""
     for task in made.tasks:
         if not task.new:
             out.write(f"{task.entry.path}: was there already\n")
             continue
         kind = task.kind.replace("_", " ")
         cluster = task.entry.spec.cluster.replace("_", " ")
-        out.write(f"{task.entry.path}: {kind} ({cluster}), {task.rows:,} rows\n")
-        out.writelines(f"  guessed: {guess.question} {guess.answer} ({guess.why})\n" for guess in task.guesses)
+        out.write(f"{task.entry.path}: {kind} ({cluster}), {task.confidence:.0%} sure, {task.rows:,} rows\n")
+        out.writelines(f"  guessed: {guess}\n" for guess in task.unsure)
         out.writelines(f"  {warning}\n" for warning in task.warnings)
     out.writelines(f"{line}\n" for line in made.warnings)
+    if made.added:
+        out.write(f"{made.readme}: all that was guessed\n")
     out.write(f"{made.recipe}\n")
     out.writelines(f"  {sentence}\n" for sentence in made.why)

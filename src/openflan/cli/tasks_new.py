@@ -13,7 +13,7 @@ __all__ = ["new"]
 
 
 def new(
-    file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl, .json, .parquet or .arrow file, packed or not.")],
+    file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl, .json, .parquet, .arrow or .xlsx file.")],
     name: Annotated[str | None, typer.Option("--name", help="The task's name; the file's by default.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the task file; the table's by default.")] = None,
     cluster: Annotated[str | None, typer.Option("--cluster", help="Its cluster, where the guess is wrong.")] = None,
@@ -29,5 +29,5 @@ def new(
     spec, path, kind = draft.entry.spec, draft.entry.path, draft.kind.replace("_", " ")
     form = f" ({draft.form})" if draft.form else ""
     sys.stdout.write(f"{path}: {kind}, {draft.rows:,} rows{form}, {len(spec.templates)} templates\n")
-    sys.stdout.writelines(f"  look at {doubt}\n" for doubt in draft.doubts)
+    sys.stdout.writelines(f"  look at: {line}\n" for line in (*map(str, draft.unsure), *draft.warnings))
     sys.stdout.write(f"  openflan tasks show {spec.name} --folder {path.parent}\n")

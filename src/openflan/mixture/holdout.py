@@ -64,19 +64,20 @@ def hold_out(
 
     Args:
         entries: the tasks to divide.
-        clusters: names of the paper's view or, within `misc`, of the code's.
+        clusters: names of the paper's view or, within `misc`, of the code's, or of the user's own.
         kin: whether clusters that are close kin of a held-out one leave tuning with it (`paper`).
         lineage: whether tasks that share text with a held-out one leave tuning too (`drop`).
 
     Raises:
         UserError: a cluster is unknown, or nothing is left to tune on.
     """
+    known = dict.fromkeys((*CLUSTERS, *SUBCLUSTERS, *(entry.spec.cluster for entry in entries)))
     for position, name in enumerate(clusters):
-        if name not in CLUSTERS and name not in SUBCLUSTERS:
+        if name not in known:
             raise UserError(
                 f"no cluster '{name}'",
                 where=f"tasks.hold_out[{position}]",
-                how=did_you_mean(name, [*CLUSTERS, *SUBCLUSTERS]) or "`openflan tasks list --clusters` shows them all",
+                how=did_you_mean(name, known) or "`openflan tasks list --clusters` shows them all",
             )
     out = set(clusters)
     if kin == "paper":
@@ -93,7 +94,7 @@ def hold_out(
             how="hold out fewer clusters or name more tasks in tasks.use",
         )
     return HoldOut(
-        clusters=tuple(name for name in (*CLUSTERS, *SUBCLUSTERS) if name in out),
+        clusters=tuple(name for name in known if name in out),
         tuned=tuned,
         held_out=held_out,
         condemned=condemned,

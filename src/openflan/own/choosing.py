@@ -1,28 +1,28 @@
 """Tables whose answer is one of several candidates that stand in the row: a column each, or a list in a cell.
 
-Two things tell candidates: the answer is the text of one of them, row by row; or it says a place (0, 1, …; 1, 2, …; A, B, …;
-the columns' own names), and as many columns as there are places are peers: texts of one form, so that none could be told
-from another by its length, its beginning or its end. What is left over asks.
+Two things tell candidates: the answer is the text of one of them, row by row; or it says a place (0, 1, …; 1, 2, …; A,
+B, …; the columns' own names), and as many columns as there are places are peers: texts of one form, so that none could
+be told from another by its length, its beginning or its end. What is left over asks.
 
-Invariant: names count for little; peers are told from a question by form. Cost: milliseconds. Rejected: columns by name alone
-(`choice1`), which an export calls `col_c`.
+Invariant: names count for little; peers are told from a question by form. Cost: milliseconds. Rejected: columns by
+name alone (`choice1`), which an export calls `col_c`.
 """
 
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from openflan.own.places import MOST_PLACES, in_said_order, least_options, places, unsure_places
 from openflan.own.profile import Column
 from openflan.own.reading import Options, Reading, View, asks, capped, in_order, name_stem, named_as
 
-__all__ = ["choosing", "least_options", "places", "word_in_both"]
+__all__ = ["choosing", "word_in_both"]
 
-_MOST = 12
 _PEERS = {2: 0.3}
 """How unlike two candidates may be, by how many there are."""
 _PEERS_OF_MORE = 0.45
-_PLACE = re.compile(r"[(\[]?(?:(?P<stem>[A-Za-zÀ-ÿ]{2,}|)[\s_#.-]*)(?P<place>\d{1,2}|[A-Za-z])[)\].:]?")
 
 
 def choosing(view: View) -> list[Reading]:
@@ -37,18 +37,22 @@ def _texts_of_lists(view: View) -> Iterator[Reading]:
         for answer in view.columns:
             if answer is options or answer.kind not in ("text", "int", "float"):
                 continue
-            pairs = [(str(a).strip(), [str(o).strip() for o in o_s]) for a, o_s in zip(answer.values, options.values, strict=True)
-                     if a is not None and o_s]  # fmt: skip
+            both = zip(answer.values, options.values, strict=True)
+            pairs = [
+                (str(a).strip(), [str(one).strip() for one in those]) for a, those in both if a is not None and those
+            ]
             inside = sum(text in items for text, items in pairs) / max(1, len(pairs))
             if len(pairs) > 0.9 * view.rows and inside > 0.99 and answer.stored == "text":
-                yield _reading(view, answer, Options(form="list", columns=(options,)), 0.97, "the answer stands in the list")
+                yield _reading(
+                    view, answer, Options(form="list", columns=(options,)), 0.97, "the answer stands in the list"
+                )
 
 
 def _places_in_lists(view: View) -> Iterator[Reading]:
     """The answer says a place in the row's list."""
     for options in _option_lists(view):
         lengths = [len(value) for value in options.values if value]
-        if max(lengths) > _MOST:
+        if max(lengths) > MOST_PLACES:
             continue
         labels = _labels_beside(view, options)
         for answer in view.columns:
@@ -61,11 +65,20 @@ def _places_in_lists(view: View) -> Iterator[Reading]:
                                    f"the answer stands in '{labels.path}'")  # fmt: skip
                     continue
             keys = places(answer.classes, max(lengths))
+            if keys is None and (keys := unsure_places(answer.classes, min(lengths))) is not None:
+                unsure = Options(form="list", columns=(options,), keys=keys)
+                why = f"'{answer.path}' counts the items of '{options.path}'"
+                yield _unsure_start(_reading(view, answer, unsure, 0.85, why))
+                continue
             if keys is None or not _all_there(answer, options, keys):
                 continue
             score = 0.95 if len(answer.classes) >= min(max(lengths), 3) else 0.85
             why = f"'{answer.path}' counts the items of '{options.path}' from {keys[0]}"
             yield _reading(view, answer, Options(form="list", columns=(options,), keys=keys), score, why)
+
+
+def _unsure_start(reading: Reading) -> Reading:
+    return replace(reading, doubts={**reading.doubts, "start": ("neither the first nor the last number occurs", 0.4)})
 
 
 def _all_there(answer: Column, options: Column, keys: Sequence[Any]) -> bool:
@@ -78,7 +91,9 @@ def _all_there(answer: Column, options: Column, keys: Sequence[Any]) -> bool:
 def _option_lists(view: View) -> list[Column]:
     """Columns of lists with two items or more that differ."""
     found = []
-    for column in view.lists:
+    asking = {column.path for column in view.texts if column.questions > 0.3}
+    splits = [one for one in view.split_lists if one.path not in asking and len(view.texts) > 1]
+    for column in (*view.lists, *splits):
         lists = [value for value in column.sample if value]
         plain = column.kind == "texts" and all(len(value) >= 2 for value in lists)
         if plain and lists and len({str(value) for value in lists}) > 1 and len(lists) > 0.9 * len(column.sample):
@@ -122,19 +137,16 @@ def _texts_of_columns(view: View) -> Iterator[Reading]:
 def _places_of_columns(view: View) -> Iterator[Reading]:
     """The answer says which of several columns is right."""
     for answer in view.classes:
-        pool = [
-            column
-            for column in view.columns
-            if column is not answer and column.kind in ("text", "int", "float") and (column.kind == "text" or column.distinct > 12)
-            and not (column.classes and column.distinct <= 12)
-        ]  # fmt: skip
+        pool = [column for column in view.columns if column is not answer and _may_be_option(column)]
         by_name = _named_by(answer, pool)
         if by_name:
-            options = Options(form="columns", columns=tuple(column for _, column in by_name), keys=tuple(key for key, _ in by_name))
+            options = Options(
+                form="columns", columns=tuple(column for _, column in by_name), keys=tuple(key for key, _ in by_name)
+            )
             yield _reading(view, answer, options, 0.97, f"'{answer.path}' names the right column")
             continue
         least = least_options(answer.classes)
-        if least is None or least > _MOST or len(pool) < least:
+        if least is None or least > MOST_PLACES or len(pool) < least:
             continue
         peers, unlike = _peers(view, [column for column in pool if column.kind == "text"], least)
         if not peers and any(asks(column) > 0.4 for column in view.texts):
@@ -143,12 +155,25 @@ def _places_of_columns(view: View) -> Iterator[Reading]:
             continue
         peers = _more_peers(view, peers, pool)
         keys = places(answer.classes, len(peers))
+        unsure = keys is None
+        keys = unsure_places(answer.classes, len(peers)) if keys is None else keys
         if keys is None:
             continue
-        peers = _by_end(peers, view)
+        peers, ordered = in_said_order(peers, view.all)
         why = f"'{answer.path}' says a place, and {', '.join(one.path for one in peers)} are texts of one form"
         options = Options(form="columns", columns=tuple(peers), keys=keys)
-        yield _reading(view, answer, options, _score_of_peers(view, answer, peers, pool, unlike), why)
+        reading = _reading(view, answer, options, _score_of_peers(view, answer, peers, pool, unlike), why)
+        if not ordered:
+            doubt = ("their names do not say in which order the answer counts them", 0.4)
+            reading = replace(reading, doubts={**reading.doubts, "order": doubt})
+        yield _unsure_start(reading) if unsure else reading
+
+
+def _may_be_option(column: Column) -> bool:
+    """Whether a column may hold candidates: texts or numbers, and not just a few different ones."""
+    return column.kind in ("text", "int", "float") and (
+        column.distinct > 12 or (column.kind == "text" and not column.classes)
+    )
 
 
 def _named_by(answer: Column, pool: Sequence[Column]) -> list[tuple[Any, Column]]:
@@ -160,52 +185,9 @@ def _named_by(answer: Column, pool: Sequence[Column]) -> list[tuple[Any, Column]
     return found if len(found) == len(answer.classes) else []
 
 
-def least_options(classes: Sequence[Any], most: int = _MOST) -> int | None:
-    """How many options there must be at least for these to be their places; None where they are no places."""
-    for count in range(max(2, len(classes)), most + 1):
-        if places(classes, count) is not None:
-            return count
-    return None
-
-
-def places(classes: Sequence[Any], count: int) -> tuple[Any, ...] | None:
-    """What stands for each of so many places, in the way these values are written; None where they are no places."""
-    if all(isinstance(value, bool) for value in classes):
-        return (False, True) if count == 2 else None
-    if all(isinstance(value, int | float) and float(value).is_integer() for value in classes):
-        kind = type(classes[0])
-        start = 0 if 0 in classes else 1 if count in classes or (1 in classes and len(classes) == count) else None
-        if start is None or not all(start <= value < start + count for value in classes):
-            return None
-        return tuple(kind(start + place) for place in range(count))
-    if not all(isinstance(value, str) for value in classes):
-        return None
-    matches = [_PLACE.fullmatch(value.strip()) for value in classes]
-    if not all(matches):
-        return None
-    stems = {match["stem"] for match in matches if match}
-    marks = [match["place"] for match in matches if match]
-    if len(stems) > 1:
-        return None
-    if all(mark.isdigit() for mark in marks):
-        numbers = places([int(mark) for mark in marks], count)
-        ordered = None if numbers is None else [str(number) for number in numbers]
-    else:
-        upper = all(mark.isupper() for mark in marks)
-        if not upper and not all(mark.islower() for mark in marks):
-            return None
-        first = ord("A" if upper else "a")
-        ordered = [chr(first + place) for place in range(count)]
-    if ordered is None or not set(marks) <= set(ordered) or len(set(marks)) < 2:
-        return None
-    frame, mark = classes[0], marks[0]
-    at = matches[0].start("place") if matches[0] else 0
-    return tuple(f"{frame[:at]}{one}{frame[at + len(mark) :]}" for one in ordered)
-
-
 def _peers(view: View, pool: Sequence[Column], count: int) -> tuple[list[Column], float]:
     """The columns that are likest each other in form, and how unlike the two are that are least alike."""
-    short = sorted(pool, key=lambda column: -column.present)[:_MOST]
+    short = sorted(pool, key=lambda column: -column.present)[:MOST_PLACES]
     full = [column for column in short if column.present > 0.3 * view.rows]
     stems = [name_stem(column.path) for column in short]
     shared = {stem for stem, end in stems if end and sum(other == stem for other, _ in stems) < len(pool)}
@@ -238,17 +220,9 @@ def _more_peers(view: View, peers: list[Column], pool: Sequence[Column]) -> list
     return [*peers, *more]
 
 
-def _by_end(peers: Sequence[Column], view: View) -> list[Column]:
-    """Candidates in the order of the figures or letters that end their names, else of the table."""
-    ends = [name_stem(column.path) for column in peers]
-    if len({stem for stem, _ in ends}) == 1 and all(end for _, end in ends):
-        return sorted(peers, key=lambda one: (len(name_stem(one.path)[1]), name_stem(one.path)[1]))
-    if all(len(column.path) == 1 for column in peers):
-        return sorted(peers, key=lambda column: column.path)
-    return in_order(peers, view.all)
-
-
-def _score_of_peers(view: View, answer: Column, peers: Sequence[Column], pool: Sequence[Column], unlike: float) -> float:
+def _score_of_peers(
+    view: View, answer: Column, peers: Sequence[Column], pool: Sequence[Column], unlike: float
+) -> float:
     """How surely the columns are candidates."""
     rest = [column for column in pool if column not in peers and column.kind == "text"]
     called = sum(named_as(column, "choices") for column in peers) == len(peers) or _numbered(peers, pool)
@@ -279,7 +253,11 @@ def word_in_both(word: Column, one: Column, other: Column) -> float:
     """Share of the rows in which a short text stands in two others, in whatever form of the word."""
     if word.mean_words > 2.5:
         return 0.0
-    rows = [(w.lower(), a.lower(), b.lower()) for w, a, b in zip(word.texts, one.texts, other.texts, strict=True) if w and a and b]
+    rows = [
+        (w.lower(), a.lower(), b.lower())
+        for w, a, b in zip(word.texts, one.texts, other.texts, strict=True)
+        if w and a and b
+    ]
     found = 0
     for text, left, right in rows:
         stem = re.escape(text[: max(3, len(text) - 2)])
@@ -290,14 +268,20 @@ def word_in_both(word: Column, one: Column, other: Column) -> float:
 def _in_question(view: View, candidates: Sequence[Column], rest: Sequence[Column]) -> Column | None:
     """The text in which every candidate stands word for word: a sentence and whom its pronoun may mean."""
     for text in rest:
-        if all(view.relations.inside(one, text) > 0.75 for one in candidates) and all(one.mean_words < 6 for one in candidates):
+        if all(view.relations.inside(one, text) > 0.75 for one in candidates) and all(
+            one.mean_words < 6 for one in candidates
+        ):
             return text
     return None
 
 
 def _reading(view: View, answer: Column, options: Options, score: float, why: str) -> Reading:
     """A reading once answer and options are known: what is left asks."""
-    used = {answer.path, *(column.path for column in options.columns), *([options.labels.path] if options.labels else [])}
+    used = {
+        answer.path,
+        *(column.path for column in options.columns),
+        *([options.labels.path] if options.labels else []),
+    }
     aside = dict(view.aside)
     for column in view.columns:
         if column.path not in used and view.relations.equal(answer, column) > 0.98:
@@ -314,7 +298,10 @@ def _reading(view: View, answer: Column, options: Options, score: float, why: st
     more = [column for column in (*rest, *extras) if column.path not in placed]
     for column in (*view.numbers, *view.classes, *view.lists):
         if column.path not in used | placed and column not in more:
-            aside.setdefault(column.path, "numbers that say nothing of the question" if column.kind != "texts" else "a list beside it")
+            aside.setdefault(
+                column.path,
+                "numbers that say nothing of the question" if column.kind != "texts" else "a list beside it",
+            )
     doubts = {}
     if not rest and kind != "pronoun":
         doubts["kind"] = ("nothing but candidates stands there", 0.5)
@@ -328,7 +315,7 @@ def _tells_the_option(view: View, column: Column, answer: Column, options: Optio
     """Whether a column repeats the right candidate's text beside the place that says which it is."""
     if options.form != "columns" or not options.keys or column.kind != "text":
         return False
-    place = {key: one for key, one in zip(options.keys, options.columns, strict=True)}
+    place = dict(zip(options.keys, options.columns, strict=True))
     rows = [(column.values[n], place[key].values[n]) for n, key in enumerate(answer.values) if key in place]
     return bool(rows) and sum(a == b for a, b in rows) > 0.9 * len(rows)
 
@@ -337,14 +324,18 @@ def _kind(
     view: View, options: Options, rest: Sequence[Column], extras: Sequence[Column]
 ) -> tuple[dict[str, Column], str, str]:
     """What stands where, the kind and the cluster."""
-    sentence = _in_question(view, options.columns, rest) if options.form == "columns" else _list_in_question(options, rest)
+    sentence = (
+        _in_question(view, options.columns, rest) if options.form == "columns" else _list_in_question(options, rest)
+    )
     pronoun = next((one for one in (*extras, *rest) if _is_pronoun(view, one, rest)), None)
     if sentence is not None and (sentence.blanks > 0.5 or pronoun is not None or len(options.columns) == 2):
         return {"text": sentence, **({"pronoun": pronoun} if pronoun else {})}, "pronoun", "coreference"
     if not rest:
         parts: dict[str, Column] = {}
         return parts, "multiple_choice", "commonsense"
-    question = max(rest, key=lambda column: (asks(column) > 0.4, asks(column) + (0.3 if named_as(column, "question") else 0)))
+    question = max(
+        rest, key=lambda column: (asks(column) > 0.4, asks(column) + (0.3 if named_as(column, "question") else 0))
+    )
     longer = [one for one in rest if one is not question and one.mean_words > 1.5 * question.mean_words]
     if len(rest) > 1 and longer and asks(question) > 0.3:
         passage = longer[0]
@@ -367,7 +358,9 @@ def _option_words(options: Options) -> float:
 def _list_in_question(options: Options, rest: Sequence[Column]) -> Column | None:
     """The text in which all items of the row's list stand."""
     for text in rest:
-        pairs = [(value, t.lower()) for value, t in zip(options.columns[0].sample, text.texts, strict=True) if value and t]
+        pairs = [
+            (value, t.lower()) for value, t in zip(options.columns[0].sample, text.texts, strict=True) if value and t
+        ]
         found = sum(all(str(item).lower().removeprefix("the ") in t for item in value) for value, t in pairs)
         if pairs and found > 0.75 * len(pairs) and _option_words(options) < 6:
             return text

@@ -1,13 +1,15 @@
 """Tables whose answer is written: a question's answer, a span of a passage, a summary, a translation, a text from data.
 
-Which of two texts is the answer shows in what they are: a question is answered, a short text that the long one covers sums it
-up, a list of words or facts becomes a sentence, two languages are translations. Where both directions make sense it is asked.
+Which of two texts is the answer shows in what they are: a question is answered, a short text that the long one covers
+sums it up, a list of words or facts becomes a sentence, two languages are translations. Where both directions make
+sense it is asked.
 
-Invariant: an answer is never a question part as well. Cost: milliseconds, two seconds once where a language is to be told.
+Invariant: an answer is never a question part as well. Cost: milliseconds, two seconds once where a language is to be
+told.
 Rejected: the longest column as the source, always: a story from its title is the other way round.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 from openflan.own.profile import Column
@@ -15,19 +17,28 @@ from openflan.own.reading import Reading, View, asks, capped, in_order, named_as
 
 __all__ = ["composing"]
 
+Doubts = dict[str, tuple[str, float]]
 _LABELS = 60
 """Different items up to which the items of lists are labels."""
 
 
 def composing(view: View) -> list[Reading]:
     """Readings in which the answer is written."""
-    found = [*_labels_of_lists(view), *_answers(view), *_figures(view), *_translations(view), *_of_data(view), *_shorter_or_alike(view), *_instructions(view)]
+    found = [
+        *_labels_of_lists(view),
+        *_answers(view),
+        *_figures(view),
+        *_translations(view),
+        *_of_data(view),
+        *_shorter_or_alike(view),
+        *_instructions(view),
+    ]
     return sorted(found, key=lambda reading: -reading.score)[:4]
 
 
 def _reading(
     view: View, kind: str, answer: Column, parts: dict[str, Column], cluster: str, score: float, why: str, *,
-    subcluster: str | None = None, doubts: dict[str, tuple[str, float]] | None = None, out: dict[str, str] | None = None,
+    subcluster: str | None = None, doubts: Doubts | None = None, out: dict[str, str] | None = None,
 ) -> Reading:  # fmt: skip
     """A reading; what is left may belong to the question, or is set aside."""
     aside = {**view.aside, **(out or {})}
@@ -60,16 +71,22 @@ def _pool(view: View) -> list[Column]:
 def _labels_of_lists(view: View) -> Iterator[Reading]:
     """A list of a few labels is the answer: several classes of one text."""
     texts = view.texts
-    for labels in view.lists:
+    for labels in (*view.lists, *view.split_lists):
         items = {str(item) for value in labels.values if value for item in value}
         counts = sum(len(value) for value in labels.values if value)
         short = all(len(item) <= 60 for item in items)
-        if labels.kind != "texts" or not texts or not 2 <= len(items) <= _LABELS or not short or counts < 4 * len(items):
+        if (
+            labels.kind != "texts"
+            or not texts
+            or not 2 <= len(items) <= _LABELS
+            or not short
+            or counts < 4 * len(items)
+        ):
             continue
         lengths = {len(value) for value in labels.values if value}
         if len(lengths) > 1 or lengths == {1}:
             why = f"'{labels.path}' holds one or more of {len(items)} labels"
-            yield _reading(view, "tagging", labels, {"text": texts[0]}, "topic_classification", 0.93, why)
+            yield _reading(view, "tagging", labels, {"text": texts[0]}, "text_classification", 0.93, why)
 
 
 def _answers(view: View) -> Iterator[Reading]:
@@ -83,30 +100,62 @@ def _answers(view: View) -> Iterator[Reading]:
             continue
         rest = [column for column in pool if column is not question and asks(column) < 0.5]
         lists = [column for column in view.lists if column.kind == "texts"]
-        if not rest and not lists:
-            continue
-        passages = [one for one in rest if one.mean_words > max(25, 2.5 * question.mean_words)]
         for answer in (*rest, *lists):
             others = [one for one in rest if one is not answer]
-            passage = next((one for one in passages if one is not answer and one.mean_words > 2 * answer.mean_words), None)
             score = 0.72 + 0.15 * asking + 0.05 * named_as(answer, "target", "key")
-            if passage is not None:
-                inside = view.relations.inside(answer, passage) if answer.kind != "texts" else 0.7
-                parts = {"passage": passage, "question": question}
-                repeated = passage.unique < 0.9 or passage.mean_words > 60
-                score += 0.12 * (inside > 0.5) - 0.05 * (not repeated and inside < 0.5)
-                why = f"'{question.path}' asks, {inside:.0%} of the answers stand in '{passage.path}'"
-                yield _reading(view, "passage_question", answer, parts, "reading_comprehension", score, why)
-                continue
-            longer = [one for one in others if one.mean_words > 1.5 * answer.mean_words and view.relations.cover(one, question).lift > 0.02]
-            out = {one.path: "reads like an explanation of the answer" for one in longer}
-            doubts = {"columns": (f"'{longer[0].path}' may explain the answer, or belong to the question", 0.6)} if longer else {}
-            score += 0.08 * (answer.mean_words < 8) - 0.05 * len(longer) - 0.1 * (answer.mean_words > 60)
-            number = answer.kind in ("int", "float") or sum(text.strip("+-.,0123456789 ") == "" for text in answer.filled) > 0.8 * len(answer.filled)
-            cluster, subcluster = ("misc", "math") if number else ("closed_book_qa", None)
-            why = f"'{question.path}' asks, and '{answer.path}' is short" if answer.mean_words < 8 else f"'{question.path}' asks"
-            yield _reading(view, "question_answer", answer, {"question": question}, cluster, score, why, subcluster=subcluster,
-                           doubts=doubts, out=out)  # fmt: skip
+            long = max(25, 2.5 * question.mean_words, 2 * answer.mean_words)
+            passage = next((one for one in others if one.mean_words > long), None)
+            short = None if passage else _short_passage(view, question, answer, others)
+            if passage is not None or short is not None:
+                yield _from_passage(view, question, answer, passage or short or question, score, sure=short is None)
+            else:
+                yield _from_memory(view, question, answer, others, score)
+
+
+def _from_passage(
+    view: View, question: Column, answer: Column, passage: Column, score: float, *, sure: bool
+) -> Reading:
+    """A question that a passage answers."""
+    inside = view.relations.inside(answer, passage) if answer.kind != "texts" else 0.7
+    long = passage.unique < 0.9 or passage.mean_words > 60
+    score += 0.12 * (inside > 0.5) - 0.05 * (not long and inside < 0.5)
+    why = f"'{question.path}' asks, {inside:.0%} of the answers stand in '{passage.path}'"
+    parts = {"passage": passage, "question": question}
+    doubts: Doubts = {} if sure else {"kind": (f"'{passage.path}' is short for a passage", 0.7)}
+    return _reading(view, "passage_question", answer, parts, "reading_comprehension", score, why, doubts=doubts)
+
+
+def _from_memory(view: View, question: Column, answer: Column, others: Sequence[Column], score: float) -> Reading:
+    """A question without a passage; a longer text beside the answer is taken for its explanation."""
+    longer = [one for one in others if one.mean_words > 1.5 * answer.mean_words]
+    longer = [one for one in longer if view.relations.cover(one, question).lift > 0.02]
+    out = {one.path: "reads like an explanation of the answer" for one in longer}
+    doubt = f"'{longer[0].path}' may explain the answer, or belong to the question" if longer else ""
+    doubts: Doubts = {"columns": (doubt, 0.6)} if longer else {}
+    short = answer.mean_words < 8
+    score += 0.08 * short - 0.05 * len(longer) - 0.1 * (answer.mean_words > 60)
+    figures = sum(not text.strip("+-.,0123456789 ") for text in answer.filled)
+    number = answer.kind in ("int", "float") or figures > 0.8 * len(answer.filled)
+    cluster, subcluster = ("misc", "math") if number else ("closed_book_qa", None)
+    why = f"'{question.path}' asks" + (f", and '{answer.path}' is short" if short else "")
+    return _reading(
+        view, "question_answer", answer, {"question": question}, cluster, score, why, subcluster=subcluster,
+        doubts=doubts, out=out,
+    )  # fmt: skip
+
+
+def _short_passage(view: View, question: Column, answer: Column, others: Sequence[Column]) -> Column | None:
+    """A text hardly longer than its question in which the answer stands, and not at its end as in an explanation."""
+    for one in others:
+        if one.mean_words < 1.3 * question.mean_words or named_as(one, "explanation"):
+            continue
+        if one.kind != "text" or answer.kind == "texts" or view.relations.inside(answer, one) < 0.8:
+            continue
+        pairs = [(a.lower(), t.lower()) for a, t in zip(answer.texts, one.texts, strict=True) if a and t]
+        at = [text.find(found) / max(1, len(text) - len(found)) for found, text in pairs if found in text]
+        if sum(at) / max(1, len(at)) < (0.9 if named_as(one, "passage") else 0.7):
+            return one
+    return None
 
 
 def _figures(view: View) -> Iterator[Reading]:
@@ -114,7 +163,9 @@ def _figures(view: View) -> Iterator[Reading]:
     for answer in view.numbers:
         if answer.kind == "int" and view.texts:
             parts = {"question": view.texts[0]}
-            yield _reading(view, "question_answer", answer, parts, "misc", 0.7, "a text and a number", subcluster="math")
+            yield _reading(
+                view, "question_answer", answer, parts, "misc", 0.7, "a text and a number", subcluster="math"
+            )
 
 
 def _translations(view: View) -> Iterator[Reading]:
@@ -156,7 +207,8 @@ def _of_data(view: View) -> Iterator[Reading]:
 
 
 def _like_prose(column: Column) -> float:
-    """Share of a text's words that many texts of the column have: near 0 for keywords and facts, a third for sentences."""
+    """Share of a text's words that many texts of the column have: near 0 for keywords and facts, a third for
+    sentences."""
     return column.common_words if column.kind == "text" else 0.0
 
 
@@ -172,12 +224,18 @@ def _shorter_or_alike(view: View) -> Iterator[Reading]:
     for long, short in permutations(texts, 2):
         ratio = long.mean_words / short.mean_words
         cover = view.relations.cover(short, long)
-        hint = 0.06 * named_as(short, "target") + 0.03 * named_as(long, "source") - 0.06 * (named_as(short, "source") and named_as(long, "target"))
+        hint = (
+            0.06 * named_as(short, "target")
+            + 0.03 * named_as(long, "source")
+            - 0.06 * (named_as(short, "source") and named_as(long, "target"))
+        )
         hint -= 0.15 * (asks(long) > 0.6) + 0.2 * (asks(short) > 0.5) + 0.06 * named_as(short, "explanation")
         hint -= 0.2 * (short.same_start > 0.6)
         if ratio > 1.6 and cover.lift > 0.1:
             score = 0.72 + 0.1 * (ratio > 2.5) + 0.1 * (cover.lift > 0.25) + hint
-            why = f"'{short.path}' is {ratio:.1f} times shorter, and {cover.real:.0%} of its words stand in '{long.path}'"
+            why = (
+                f"'{short.path}' is {ratio:.1f} times shorter, and {cover.real:.0%} of its words stand in '{long.path}'"
+            )
             yield _reading(view, "summary", short, {"text": long}, "summarization", score, why)
         elif 0.6 < ratio <= 1.6 and cover.lift > 0.3 and view.relations.equal(short, long) < 0.95:
             richer = _richer(short, long)
@@ -197,6 +255,7 @@ def _shorter_or_alike(view: View) -> Iterator[Reading]:
 
 def _richer(one: Column, other: Column) -> float:
     """Whether one of two texts of the same words has what the other lacks: capitals, punctuation, blanks."""
+
     def marks(column: Column) -> float:
         characters = sum(map(len, column.filled)) or 1
         return sum(not c.isalnum() or c.isupper() for text in column.filled for c in text) / characters
@@ -216,8 +275,15 @@ def _instructions(view: View) -> Iterator[Reading]:
     if len(full) != 2 or len(partly) > 1 or (not partly and not any(named_as(one, "instruction") for one in full)):
         return
     for instruction, answer in permutations(full, 2):
-        order = instruction.capitals - answer.capitals + instruction.stops - answer.stops + asks(instruction) - asks(answer)
-        score = 0.62 + 0.1 * named_as(instruction, "instruction") + 0.06 * named_as(answer, "target") + 0.1 * min(1.0, max(-1.0, order))
+        order = (
+            instruction.capitals - answer.capitals + instruction.stops - answer.stops + asks(instruction) - asks(answer)
+        )
+        score = (
+            0.62
+            + 0.1 * named_as(instruction, "instruction")
+            + 0.06 * named_as(answer, "target")
+            + 0.1 * min(1.0, max(-1.0, order))
+        )
         score -= 0.1 * named_as(answer, "instruction")
         parts = {"instruction": instruction, **({"text": partly[0]} if partly else {})}
         why = f"'{instruction.path}' tells what to do" + (f", '{partly[0].path}' is often empty" if partly else "")

@@ -5,38 +5,22 @@ reading of each table and one check of each task. Rejected: one task file for th
 mended alone.
 """
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openflan.errors import UserError
+from openflan.own.making import OwnTask, make_task
+from openflan.own.page import page_of, written_page
 from openflan.own.proposal import propose
-from openflan.own.questions import Ask, TableGuess
-from openflan.prompts.drafting import draft_task
+from openflan.own.questions import Ask
+from openflan.own.tables import TableFiles, find_tables
 from openflan.recipes.ready import RECIPE
 from openflan.stage import write_atomically
-from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.readers import ENDINGS, KINDS
+from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
+from openflan.tasks.readers import KINDS
 
-__all__ = ["Initialised", "OwnTask", "holds_tables", "init_folder"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OwnTask:
-    """A task that was made of a table, or was there already."""
-
-    entry: Entry
-    kind: str
-    """What was recognised; empty for a task that was there already."""
-    confidence: float
-    """From 0 to 1, how far the next best reading lies behind."""
-    rows: int
-    guesses: tuple[TableGuess, ...] = ()
-    """What was guessed, the least sure first."""
-    warnings: tuple[str, ...] = ()
-    """What was seen in the rows and what was done about it, a line each."""
-    new: bool = True
-    """Whether this call wrote it."""
+__all__ = ["Initialised", "holds_tables", "init_folder"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,11 +50,7 @@ def holds_tables(folder: Path) -> bool:
     Args:
         folder: a path, to a folder or to anything else.
     """
-    return folder.is_dir() and not (folder / RECIPE).exists() and bool(_tables(folder))
-
-
-def _tables(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.name.endswith(ENDINGS[:-1]))
+    return folder.is_dir() and not (folder / RECIPE).exists() and bool(find_tables(folder))
 
 
 def init_folder(
@@ -90,37 +70,39 @@ def init_folder(
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError("no such folder", where=str(folder), how="give a folder with your tables")
-    tables = _tables(folder)
-    if not tables:
+    place = folder / "tasks"
+    there = open_catalog([place], collections=()).entries if place.is_dir() else {}
+    tables = _renamed(find_tables(folder))
+    if not tables and not there:
         raise UserError("holds no tables", where=str(folder), how=f"put some there: {KINDS}")
     tasks: list[OwnTask] = []
     warnings: list[str] = []
-    place = folder / "tasks"
-    there = open_catalog([place], collections=()).entries if place.is_dir() else {}
     for table in tables:
-        name = re.sub(r"[^a-z0-9]+", "_", table.name.split(".")[0].lower()).strip("_")
-        if name in there:
-            tasks.append(OwnTask(entry=there[name], kind="", confidence=1, rows=0, new=False))
+        if made := _made_of(table, there):
+            tasks.append(OwnTask(entry=made, kind="", confidence=1, rows=sum(made.spec.size.values()), new=False))
             continue
         try:
-            draft = draft_task(table, out=place)
+            tasks.append(make_task(table, out=place, ask=ask))
         except UserError as error:
-            warnings.append(f"{table.name}: no task was made: {error}")
-            continue
-        tasks.append(
-            OwnTask(entry=draft.entry, kind=draft.kind, confidence=0.5, rows=draft.rows, warnings=draft.doubts)
-        )
+            warnings.append(f"{table.shown}: no task was made: {error}")
+    known = {task.entry.spec.name for task in tasks}
+    tasks += [
+        OwnTask(entry=entry, kind="", confidence=1, rows=sum(entry.spec.size.values()), new=False)
+        for name, entry in there.items()
+        if name not in known
+    ]
     if not tasks:
         raise UserError(warnings[0], where=str(folder), how="write the tasks by hand: docs/tasks.md shows one")
-    recipe, readme = folder / RECIPE, folder / "README.md"
+    recipe, readme, study = folder / RECIPE, page_of(folder), folder / "holdout.yaml"
     why: tuple[str, ...] = ()
-    study = folder / "holdout.yaml"
     if not recipe.exists():
         proposal = propose(folder, [task.entry for task in tasks], model=model, data=data)
         write_atomically(recipe, proposal.recipe_text)
         why = proposal.why
         if proposal.study_text is not None and not study.exists():
             write_atomically(study, proposal.study_text)
+    if any(task.new for task in tasks):
+        write_atomically(readme, written_page(readme, tasks, warnings, why))
     return Initialised(
         folder=folder,
         recipe=recipe,
@@ -130,3 +112,29 @@ def init_folder(
         why=why,
         study=study if study.exists() else None,
     )
+
+
+def _renamed(tables: list[TableFiles]) -> list[TableFiles]:
+    """Tables under names that no task of openflan's has and that no two share."""
+    taken = set(open_catalog(collections=COLLECTIONS).entries)
+    named: list[TableFiles] = []
+    for table in tables:
+        name = f"my_{table.name}" if table.name in taken else table.name
+        more = 2
+        while name in taken:
+            name, more = f"{table.name}_{more}", more + 1
+        taken.add(name)
+        named.append(replace(table, name=name))
+    return named
+
+
+def _made_of(table: TableFiles, there: Mapping[str, Entry]) -> Entry | None:
+    """The task that is there already for a table: of its name, or one that reads its files."""
+    if table.name in there:
+        return there[table.name]
+    paths = {path.resolve() for path in table.files.values()}
+    for entry in there.values():
+        files = (entry.spec.source.local_files or {}).values()
+        if paths & {(entry.path.parent / Path(file).expanduser()).resolve() for file in files}:
+            return entry
+    return None

@@ -1,29 +1,26 @@
-"""Tables with a label: one text and a class, two texts and how they relate, a passage and a question of yes or no, ratings.
+"""Tables with a label: one text and a class, two texts and how they relate, a passage and yes or no, ratings.
 
-A label is a column of few values that is no part of the texts. What it is about shows in the texts: one of them covers the
-other's words (does it follow?), both are of one form and share most (the same?), a passage is asked about, a short text stands
-in two others (one sense?), glad and sorry words go with the classes (sentiment).
+A label is a column of few values that is no part of the texts. What it is about shows in the texts: one covers the
+other's words (does it follow?), both are of one form and share most (the same?), a passage is asked about, a short text
+stands in two others (one sense?), glad and sorry words go with the classes (sentiment).
 
-Invariant: words of labels and names of columns tip what the texts leave open. Cost: milliseconds.
-Rejected: training a classifier to see which column can be told from the others, which finds metadata as easily as labels.
+Invariant: words of labels and names of columns tip what the texts leave open. Cost: milliseconds. Rejected: training a
+classifier to see which column can be told from the others, which finds metadata as easily as labels.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from itertools import pairwise
 
-from openflan.own.choosing import least_options, places, word_in_both
+from openflan.own.choosing import word_in_both
+from openflan.own.places import least_options, places
 from openflan.own.polarity import polarity, separation
 from openflan.own.profile import Column, spread
 from openflan.own.reading import Options, Reading, View, asks, capped, in_order, named_as
+from openflan.own.words import words
 
-__all__ = ["INFERENCE_WORDS", "SAME_WORDS", "YES_NO_WORDS", "labelling", "polar_order"]
+__all__ = ["labelling", "polar_order"]
 
-INFERENCE_WORDS = ("entail", "contradict", "follow", "support", "refute", "imply", "implies", "folgt", "widersp")
-SAME_WORDS = ("duplicate", "paraphras", "equivalen", "similar", "same", "identical", "match", "gleich", "ähnlich")
-YES_NO_WORDS = frozenset("yes no true false ja nein oui non si sí y n t f wahr falsch richtig correct incorrect right wrong".split())
-_FEELINGS = ("positiv", "negativ", "pos", "neg", "good", "bad", "anger", "angry", "joy", "sad", "fear", "surprise", "disgust",
-             "love", "optimism", "happy", "upset", "pleased", "gut", "schlecht", "freude", "wut", "trauer", "angst")  # fmt: skip
-_GRAMMAR = ("acceptable", "grammatical", "unacceptable", "ungrammatical")
 _MANY = 20
 _FELT = 6.0
 """Standard errors from which classes are about feelings."""
@@ -53,18 +50,24 @@ def _labels(view: View) -> Iterator[tuple[Column, float, str]]:
 
 def _label_score(view: View, column: Column) -> tuple[float, str]:
     count = column.distinct
-    words = [str(value).lower() for value in column.classes]
+    values = [str(value).lower() for value in column.classes]
     score, why = 0.75, f"'{column.path}' has {count} values that repeat"
     if column.kind == "int" and (count > _MANY or not _from_start(column)):
         score -= 0.35 if count > _MANY else 0.1
-    if column.kind == "text" and any(view.relations.inside(column, text) > 0.85 for text in view.texts) and count > 3 and (
-        not _mostly_places(column)
+    if (
+        column.kind == "text"
+        and any(view.relations.inside(column, text) > 0.85 for text in view.texts)
+        and count > 3
+        and (not _mostly_places(column))
     ):
         return 0.0, "its values stand in the texts"
-    if any(word.startswith((*INFERENCE_WORDS, *SAME_WORDS, *_FEELINGS, *_GRAMMAR)) for word in words) or set(words) <= YES_NO_WORDS:
-        score, why = score + 0.2, f"'{column.path}' has the values {', '.join(words[:4])}"
+    telling = any(_begin(values, kind) for kind in ("inference", "same", "feelings", "grammar"))
+    if telling or set(values) <= words("labels", "yes_no"):
+        score, why = score + 0.2, f"'{column.path}' has the values {', '.join(values[:4])}"
     elif column.kind == "bool" or (column.kind == "int" and _from_start(column)):
         score += 0.1
+    elif column.kind == "text" and least_options(column.classes) is None:
+        score += 0.12
     if named_as(column, "label", "rating", "key"):
         score += 0.08
     elif named_as(column, "about"):
@@ -76,6 +79,11 @@ def _label_score(view: View, column: Column) -> tuple[float, str]:
     return score, why
 
 
+def _begin(values: Sequence[str], kind: str) -> bool:
+    """Whether one of a label's values begins like those of a kind of label."""
+    return any(value.startswith(tuple(words("labels", kind))) for value in values)
+
+
 def _mostly_places(column: Column) -> bool:
     """Whether nearly all rows say a letter or a number: a choice among what the text lists."""
     often = [value for value in column.classes if column.counts[value] > 0.01 * column.present]
@@ -85,14 +93,16 @@ def _mostly_places(column: Column) -> bool:
 def _from_start(column: Column) -> bool:
     """Whether whole numbers are 0, 1, 2, … or 1, 2, 3, …, or few and evenly apart."""
     values = sorted(int(value) for value in column.classes)
-    steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(values)}
     return len(steps) == 1 and (values[0] in (0, 1, -1))
 
 
 def _scale(column: Column) -> bool:
     """Whether numbers lie on a scale that people rate on."""
     values = [float(value) for value in column.counts]
-    return bool(values) and any(min(values) >= low and max(values) <= high for low, high in ((0, 1), (-1, 1), (0, 5), (0, 10), (0, 100)))
+    return bool(values) and any(
+        min(values) >= low and max(values) <= high for low, high in ((0, 1), (-1, 1), (0, 5), (0, 10), (0, 100))
+    )
 
 
 def _structure(view: View, label: Column) -> Reading | None:
@@ -113,13 +123,7 @@ def _structure(view: View, label: Column) -> Reading | None:
     for column in view.columns:
         if column.path not in placed and column not in extras:
             aside.setdefault(column.path, "no text, and not the label")
-    return _with(reading, extras=tuple(in_order(extras, view.all)), aside=aside)
-
-
-def _with(reading: Reading, **changes: Any) -> Reading:
-    from dataclasses import replace
-
-    return replace(reading, **changes)
+    return replace(reading, extras=tuple(in_order(extras, view.all)), aside=aside)
 
 
 def _of_texts(
@@ -127,7 +131,9 @@ def _of_texts(
 ) -> Reading | None:
     if not texts:
         lists = [column for column in view.lists if column is not label]
-        fields = lists or [column for column in (*view.classes, *view.numbers) if column is not label and column.kind != "float"]
+        fields = lists or [
+            column for column in (*view.classes, *view.numbers) if column is not label and column.kind != "float"
+        ]
         if not fields:
             return None
         return _made(view, label, "classification", {"text": fields[0]}, "misc", 0.5, "there is no text beside it")
@@ -142,7 +148,8 @@ def _of_texts(
 
 
 def _two_and_more(view: View, label: Column, texts: Sequence[Column], spans: Sequence[Column]) -> Reading | None:
-    """Three columns of texts: a word and two sentences, a sentence and two spans of it, a passage with question and answer."""
+    """Three columns of texts: a word and two sentences, a sentence and two spans of it, a passage with question and
+    answer."""
     if len(label.classes) not in (2, 3):
         return None
     relations = view.relations
@@ -173,12 +180,12 @@ def _two_and_more(view: View, label: Column, texts: Sequence[Column], spans: Seq
 
 
 def _one_text(view: View, label: Column, text: Column) -> Reading:
-    words = [str(value).lower() for value in label.classes]
+    values = [str(value).lower() for value in label.classes]
     reads_polar, order = polar_order(label, text)
-    feelings = any(word.startswith(_FEELINGS) for word in words)
-    yes_no = set(words) <= YES_NO_WORDS or label.kind == "bool"
+    feelings = _begin(values, "feelings")
+    yes_no = set(values) <= words("labels", "yes_no") or label.kind == "bool"
     rating = _is_rating(label, reads_polar, order)
-    kind, cluster, subcluster, why = "classification", "topic_classification", None, "one text and its class"
+    kind, cluster, subcluster, why = "classification", "text_classification", None, "one text and its class"
     if rating:
         kind, why = "rating", "one text and a number on a scale"
     if feelings or (reads_polar > _FELT and len(label.classes) <= _MANY and not yes_no):
@@ -187,13 +194,11 @@ def _one_text(view: View, label: Column, text: Column) -> Reading:
         kind, cluster, why = "question_yes_no", "closed_book_qa", "a question, and yes or no"
     elif yes_no:
         cluster, subcluster, why = "misc", "fact_verification", "a text, and yes or no"
-    elif any(word.startswith(_GRAMMAR) for word in words):
+    elif _begin(values, "grammar"):
         cluster, subcluster = "misc", "linguistic_acceptability"
     elif asks(text) > 0.75 and len(label.classes) > 2:
         cluster, subcluster, why = "misc", "question_classification", "questions and their class"
     doubts = {}
-    if cluster == "topic_classification" and len(label.classes) == 2:
-        cluster = "text_classification"
     if cluster != "sentiment" or not feelings:
         doubts["cluster"] = ("what the classes are about shows in no words", 0.6)
     return _made(view, label, kind, {"text": text}, cluster, 0.97, why, subcluster=subcluster, doubts=doubts)
@@ -224,36 +229,44 @@ def polar_order(label: Column, text: Column) -> tuple[float, list[object]]:
 
 def _two_texts(view: View, label: Column, one: Column, other: Column) -> Reading:
     """A longer and a shorter text and how they relate."""
-    relations, words = view.relations, [str(value).lower() for value in label.classes]
+    relations, values = view.relations, [str(value).lower() for value in label.classes]
     first, second = in_order((one, other), view.all)
     forward, back = relations.cover(other, one), relations.cover(one, other)
     distance, ratio = relations.distance(one, other), one.mean_words / max(0.5, other.mean_words)
     score = {"inference": 0.0, "paraphrase": 0.0, "passage_yes_no": 0.0, "pair_classification": 0.3}
-    inferring = any(word.startswith(INFERENCE_WORDS) for word in words)
-    same = any(any(part in word for part in SAME_WORDS) for word in words)
+    inferring = _begin(values, "inference")
+    same = any(part in value for part in words("labels", "same") for value in values)
     score["inference"] += 1.0 * inferring
     score["paraphrase"] += 1.0 * (same and not inferring)
     if forward.lift > 0.12 and len(label.classes) in (0, 2, 3):
         peers, alike = distance < 0.35 and ratio < 1.35, min(forward.real, back.real)
-        score["paraphrase"] += 0.5 * peers + 0.3 * (alike > 0.35) - 0.4 * (len(label.classes) == 3) - 0.3 * (ratio > 1.5)
-        score["inference"] += 0.45 * (not peers) + 0.25 * (forward.real > back.real + 0.1) + 0.2 * (len(label.classes) == 3)
+        score["paraphrase"] += (
+            0.5 * peers + 0.3 * (alike > 0.35) - 0.4 * (len(label.classes) == 3) - 0.3 * (ratio > 1.5)
+        )
+        score["inference"] += (
+            0.45 * (not peers) + 0.25 * (forward.real > back.real + 0.1) + 0.2 * (len(label.classes) == 3)
+        )
     scale = label.kind == "float" and (not label.classes or len(label.classes) > 4)
     asking = asks(other)
-    yes_no = set(words) <= YES_NO_WORDS or label.kind == "bool" or set(label.classes) == {0, 1}
+    yes_no = set(values) <= words("labels", "yes_no") or label.kind == "bool" or set(label.classes) == {0, 1}
     if asking > 0.6 and asks(one) < 0.4 and ratio > 2 and yes_no:
         score["passage_yes_no"] += 1.2 if one.mean_words > 45 or one.unique < 0.8 else 0.75
     score["inference"] -= 0.4 * (asks(one) > 0.6)
     if one.mean_words > 4 and other.mean_words < 4 and relations.inside(other, one) > 0.7:
         score["pair_classification"] += 0.8
-    for column, role, sign in ((one, "premise", 0.15), (other, "hypothesis", 0.25)):
-        score["inference"] += sign * named_as(column, role)
+    if not named_as(one, "premise") and named_as(other, "premise") and named_as(one, "hypothesis"):
+        one, other = other, one
+    called = named_as(one, "premise"), named_as(other, "hypothesis")
+    score["inference"] += 0.15 * called[0] + 0.25 * called[1] + 0.6 * all(called)
     kind = max(score, key=lambda key: score[key])
     if scale and kind in ("paraphrase", "inference"):
         return _made(view, label, "similarity", {"first": first, "second": second}, "paraphrase", 0.95,
                      "two texts and a number on a scale")  # fmt: skip
     second_best = sorted(score.values())[-2]
     sure = capped(0.7 + 0.5 * (score[kind] - second_best))
-    why = f"two texts, {forward.real:.0%} of the shorter one's words stand in the other ({forward.chance:.0%} by chance)"
+    why = (
+        f"two texts, {forward.real:.0%} of the shorter one's words stand in the other ({forward.chance:.0%} by chance)"
+    )
     if kind == "inference":
         parts, cluster = {"premise": one, "hypothesis": other}, "natural_language_inference"
     elif kind == "paraphrase":
@@ -274,6 +287,6 @@ def _made(
     keys = label.classes or tuple(places((0, 1), 2) or ())
     options = Options(form=form, keys=keys)  # type: ignore[arg-type]
     return Reading(
-        kind=kind, answer=label, parts=parts, options=options, cluster=cluster, subcluster=subcluster, score=score, why=(why,),
-        doubts=doubts or {},
+        kind=kind, answer=label, parts=parts, options=options, cluster=cluster, subcluster=subcluster, score=score,
+        why=(why,), doubts=doubts or {},
     )  # fmt: skip

@@ -1,12 +1,13 @@
 """What each column of a table holds, by itself: kind, lengths, values, how its texts begin and end.
 
-Numbers, truth values and lists are told from what stands in the cells, for a table of cells has texts alone and a JSON file
-often has "1" where 1 is meant. A column of objects is looked at as the columns below it (`choices.text`).
+Numbers, truth values and lists are told from what stands in the cells, for a table of cells has texts alone and a JSON
+file often has "1" where 1 is meant. A column of objects is looked at as the columns below it (`choices.text`).
 
 Invariant: every row counts for kinds, values and empty cells; texts are looked at in rows spread over the table.
 Cost: 2 µs a cell. Rejected: types of the first rows, after which a number may become a text and a label may be missing.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,15 +52,20 @@ class Column:
         path: its name, with dots where it lies in an object.
         values: what stands in each row, None for nothing.
         cells: whether the file has texts alone, so that numbers are what reads like one.
+        top: name of the column that it lies in, where it lies in one.
     """
 
-    def __init__(self, path: str, values: Sequence[Any], *, cells: bool) -> None:
+    def __init__(self, path: str, values: Sequence[Any], *, cells: bool, top: str | None = None) -> None:
         self.path = path
-        self.top = path.split(".")[0] if not cells else path
+        self.top = top or path
         self.nothing: frozenset[str] = frozenset()
         """Texts that stand for nothing here."""
         self.stored: Kind = "empty"
         """The kind as the file has it, which the contract must say: "1" may be stored as a text."""
+        self.separator = ""
+        """What stands between the items, where a text is read as a list."""
+        self.spelled: dict[Any, str] = {}
+        """How values that are stored as texts stand there: 1 as "1"."""
         self.kind, self.values = self._read(list(values), cells=cells)
 
     def _read(self, values: list[Any], *, cells: bool) -> tuple[Kind, list[Any]]:
@@ -75,6 +81,8 @@ class Column:
             return self.stored, values
         kind, read, self.nothing = _kind_of_texts(values)
         self.stored = kind if cells or kind in ("texts", "lists", "other") else "text"
+        if self.stored == "text" and kind != "text":
+            self.spelled = {new: old.strip() for new, old in zip(read, values, strict=True) if new is not None}
         return kind, read
 
     @cached_property
@@ -231,16 +239,16 @@ def columns_of(rows: Sequence[Mapping[str, Any]], *, cells: bool) -> list[Column
     return found
 
 
-def _column(path: str, values: list[Any], *, cells: bool) -> list[Column]:
+def _column(path: str, values: list[Any], *, cells: bool, top: str | None = None) -> list[Column]:
     if cells:
         values = _objects(values)
     below = list(dict.fromkeys(key for value in values if isinstance(value, dict) for key in value))
     if not below or not all(value is None or isinstance(value, dict) for value in values):
-        return [Column(path, values, cells=cells)]
+        return [Column(path, values, cells=cells, top=top)]
     columns: list[Column] = []
     for key in below:
         inner = [None if value is None else value.get(key) for value in values]
-        columns += _column(f"{path}.{key}", inner, cells=False)
+        columns += _column(f"{path}.{key}", inner, cells=False, top=top or path)
     return columns
 
 
@@ -249,11 +257,17 @@ def _objects(values: list[Any]) -> list[Any]:
     if not any(isinstance(value, str) and value.lstrip()[:1] == "{" for value in values[:50]):
         return values
     read = [parse_nested(value) if isinstance(value, str) and value.strip() else None for value in values]
-    return read if all(isinstance(one, dict) or _is_blank(value) for one, value in zip(read, values, strict=True)) else values
+    return (
+        read
+        if all(isinstance(one, dict) or _is_blank(value) for one, value in zip(read, values, strict=True))
+        else values
+    )
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {}) or value != value
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
 
 
 def _type_of(value: Any) -> Kind:

@@ -7,7 +7,10 @@ can't answer.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Ask", "TableGuess"]
+__all__ = ["UNSURE", "Ask", "TableGuess"]
+
+UNSURE = 0.75
+"""Confidence below which a table's owner is asked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +20,7 @@ class TableGuess:
     table: str
     """Name of the task that the table became."""
     about: str
-    """What the guess is about: `kind`, `options`, `cluster`, `columns`, `direction`."""
+    """What the guess is about: `kind`, `direction`, `start`, `order`, `columns`, `options`, `cluster`."""
     question: str
     """The guess as a question to the table's owner."""
     choices: tuple[str, ...] = ()
@@ -30,6 +33,9 @@ class TableGuess:
     """What the guess rests on."""
     asked: bool = False
     """Whether the table's owner said it."""
+
+    def __str__(self) -> str:
+        return f"{self.question} {self.answer} ({self.confidence:.0%} sure: {self.why})"
 
 
 Ask = Callable[[TableGuess], str | None]

@@ -1,9 +1,11 @@
 """A reading of a table: which column answers, which ask, and what kind of task that is, with what speaks for it.
 
-Recognisers (openflan.own.choosing, labelling, composing) each give the readings that they see; the best is taken. A `View`
-is a table without the columns that can be no part of any task: ids, dates, links, what is the same in every row.
+Recognisers (openflan.own.choosing, labelling, composing) each give the readings that they see; the best is taken. A
+`View` is a table without the columns that can be no part of any task: ids, dates, links, what is the same in every
+row.
 
-Invariant: every column of the table is in a reading's parts, is its answer or candidates, or is set aside with a reason.
+Invariant: every column of the table is in a reading's parts, is its answer or candidates, or is set aside with a
+reason.
 Rejected: one decision tree, in which a new kind of task moves the ones before it.
 """
 
@@ -11,11 +13,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 from openflan.own.names import named, words_of
 from openflan.own.profile import Column
 from openflan.own.relations import Relations, bijective, determines
+from openflan.own.words import words
+from openflan.tasks.cells import LIST_SEPARATORS, split_list
 
 __all__ = ["Options", "Reading", "View", "asks", "capped"]
 
@@ -23,14 +28,7 @@ _SPLITS = {"train", "training", "dev", "devel", "test", "testing", "val", "valid
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ]\d{1,2}:\d\d.*)?|\d{1,2}:\d\d(?::\d\d)?|1[5-9]\d{8,11}")
 _LINK = re.compile(r"(?:https?://|www\.)\S+|[\w./\\-]+\.(?:jpe?g|png|gif|wav|mp3|mp4|pdf|html?)", re.IGNORECASE)
 _CODE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
-_ALMOST_EMPTY = 0.03
 _LONG = 3
-_ASKING = re.compile(
-    r"\s*(?:who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|am|may"
-    r"|wer|wen|wem|was|wann|wo|welche[rsnm]?|warum|wieso|wie|ist|sind|war|waren|hat|haben|kann|können|soll|wird|gibt"
-    r"|qui|que|quoi|quand|où|quel(?:le)?s?|pourquoi|comment|est-ce|combien|quién|qué|cuándo|dónde|cuál|por qué|cómo|¿.*)\b",
-    re.IGNORECASE,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +105,25 @@ class View:
         return [column for column in self.columns if column.kind in ("texts", "lists")]
 
     @cached_property
+    def split_lists(self) -> list[Column]:
+        """Columns of texts that may be lists between separators, read so."""
+        found = (as_list(column) for column in self.columns if column.kind == "text")
+        return [column for column in found if column is not None]
+
+    @cached_property
     def numbers(self) -> list[Column]:
         """Columns of numbers that are no classes."""
         return [column for column in self.columns if column.kind in ("int", "float") and not column.classes]
 
     @cached_property
     def groups(self) -> list[Column]:
-        """Columns that say which rows belong together: codes, or numbers, that stand in several rows and go with a text."""
-        codes = [column for column in self.all if column.kind in ("int", "text") and 1 < column.distinct < 0.95 * column.present]
+        """Columns that say which rows belong together: codes, or numbers, that stand in several rows and go with a
+        text."""
+        codes = [
+            column
+            for column in self.all
+            if column.kind in ("int", "text") and 1 < column.distinct < 0.95 * column.present
+        ]
         longs = [column for column in self.texts if column.mean_words >= _LONG]
         return [
             column
@@ -126,7 +135,8 @@ class View:
 
 def asks(column: Column) -> float:
     """Share of a column's texts that read like questions, with a question mark or without."""
-    begins = sum(_ASKING.match(text) is not None for text in column.filled) / max(1, len(column.filled))
+    starts = [units[0] if units else "" for units in column.units]
+    begins = sum(start in words("asking") for start in starts) / max(1, len(column.filled))
     return max(column.questions, begins if column.mean_words < 60 else 0.0)
 
 
@@ -135,33 +145,55 @@ def capped(score: float) -> float:
     return max(0.0, min(0.99, score))
 
 
+def as_list(column: Column) -> Column | None:
+    """A column of texts as one of lists, where the same separator stands in many of them and the items are short."""
+    for separator in LIST_SEPARATORS:
+        there = [text for text in column.written if separator in text]
+        if len(there) < 0.1 * len(column.written) or len(column.written) < 10:
+            continue
+        items = [split_list(text, separator) for text in column.written]
+        words = sum(len(item.split()) for parts in items for item in parts) / max(1, sum(map(len, items)))
+        if words > {",": 4, "/": 4, "\n": 12}.get(separator, 30):
+            continue
+        values = [None if value is None else split_list(value, separator) for value in column.values]
+        made = Column(column.path, values, cells=False, top=column.top)
+        made.separator = separator
+        return made
+    return None
+
+
 def _no_part(column: Column, rows: int) -> str:
     """Why a column can be no part of any task; empty where it can."""
-    if column.kind == "empty":
-        return "holds nothing"
-    if column.kind == "other":
-        return "holds objects, or values of several kinds"
+    if column.kind in ("empty", "other"):
+        return "holds nothing" if column.kind == "empty" else "holds objects, or values of several kinds"
     if column.distinct == 1 and column.kind not in ("texts", "lists"):
-        share = column.present / max(1, rows)
-        return f"the same in every row: {str(next(iter(column.counts)))[:40]!r}" if share > 0.5 else "almost empty"
-    if column.kind == "text":
-        values = {str(value).lower() for value in column.counts} if column.distinct <= 6 else set()
-        if values and values <= _SPLITS:
-            return "says which split a row is of"
-        for pattern, what in ((_DATE, "dates or times"), (_LINK, "links or file names")):
-            if column.filled and sum(pattern.fullmatch(text) is not None for text in column.filled) > 0.9 * len(column.filled):
-                return what
-        if values and named(column.path, "about") and all(map(_CODE.fullmatch, values)):
-            return "codes of languages"
+        only = f"the same in every row: {str(next(iter(column.counts)))[:40]!r}"
+        return only if column.present > 0.5 * rows else "almost empty"
+    if column.kind == "text" and (what := _about_the_row(column)):
+        return what
     if column.looks_like_an_id:
         return "codes, one a row" if column.unique > 0.9 else "codes"
-    if column.kind == "int" and column.present > 50 and _counts_up(column):
-        return "counts the rows"
+    return "counts the rows" if column.kind == "int" and column.stored != "text" and _counts_up(column) else ""
+
+
+def _about_the_row(column: Column) -> str:
+    """What a column of texts says of its rows, where it is no text of a task."""
+    values = {str(value).lower() for value in column.counts} if column.distinct <= 6 else set()
+    if values and values <= _SPLITS:
+        return "says which split a row is of"
+    if values and named(column.path, "about") and all(map(_CODE.fullmatch, values)):
+        return "codes of languages"
+    for pattern, what in ((_DATE, "dates or times"), (_LINK, "links or file names")):
+        if sum(pattern.fullmatch(text) is not None for text in column.written) > 0.9 * len(column.written):
+            return what
     return ""
 
 
 def _counts_up(column: Column) -> bool:
     """Whether whole numbers are spread evenly over a range, nearly each once: numbers of rows, whatever their order."""
+    if column.present < 50:
+        there = [value for value in column.values if value is not None]
+        return column.unique > 0.98 and (all(b - a == 1 for a, b in pairwise(there)) or named(column.path, "id"))
     values = sorted(value for value in column.values if value is not None)
     low, high = values[0], values[-1]
     quarters = [(values[len(values) * part // 4] - low) / max(1, high - low) for part in (1, 2, 3)]
@@ -170,7 +202,8 @@ def _counts_up(column: Column) -> bool:
 
 
 def _says_less(one: Column, other: Column) -> bool:
-    """Whether the first of two columns of the same classes is the one to leave out: numbers beside words, codes beside names."""
+    """Whether the first of two columns of the same classes is the one to leave out: numbers beside words, codes beside
+    names."""
     if (one.kind == "text") != (other.kind == "text"):
         return one.kind != "text"
     return (one.longest, one.path) < (other.longest, other.path)

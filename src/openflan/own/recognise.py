@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from openflan.own.choosing import choosing
 from openflan.own.composing import composing
 from openflan.own.labelling import labelling
+from openflan.own.places import least_options
 from openflan.own.profile import Column
 from openflan.own.reading import Reading, View, named_as
 
-__all__ = ["Recognised", "recognise"]
+__all__ = ["Recognised", "alike", "recognise"]
 
 _LEFT_OUT = {"text": 0.88, "list": 0.75, "words": 0.92, "label": 0.72, "number": 0.98}
 """What is left of a reading's score for each column that it has no place for."""
@@ -34,7 +35,7 @@ class Recognised:
     def confidence(self) -> float:
         """From 0 to 1, how sure the kind is."""
         best = self.readings[0]
-        behind = max((other.score for other in self.readings[1:] if not _same(best, other)), default=0.0)
+        behind = max((other.score for other in self.readings[1:] if not alike(best, other)), default=0.0)
         sure = best.score * min(1.0, 0.55 + 2.2 * max(0.0, best.score - behind))
         return round(min(sure, *(sure_of for about, (_, sure_of) in best.doubts.items() if about == "kind"), 0.99), 2)
 
@@ -64,11 +65,12 @@ def _role(column: Column) -> str:
     if column.kind in ("texts", "lists"):
         return "list"
     if column.kind == "text":
-        return "words" if column.classes else "text"
+        counted = column.classes and least_options(column.classes) is not None
+        return "label" if counted else "words" if column.classes else "text"
     return "label" if column.classes or (column.kind == "float" and column.unique < 0.5) else "number"
 
 
-def _same(one: Reading, other: Reading) -> bool:
+def alike(one: Reading, other: Reading) -> bool:
     """Whether two readings are of one kind and of the same columns, whichever of them is the answer."""
     ours, theirs = ({r.answer.path, *(c.path for c in r.parts.values())} for r in (one, other))
     return one.kind == other.kind and ours == theirs

@@ -1,7 +1,7 @@
-"""What columns are to each other: the same text, one inside the other, about the same, in the same form, in which language.
+"""What columns are to each other: the same text, one inside the other, about the same, of one form, in which language.
 
-Each measure comes with what chance gives: the same columns with rows shifted against each other. Two texts of one row that
-share no more than two of different rows have nothing to do with each other, whatever their columns are called.
+Each measure comes with what chance gives: the same columns with rows shifted against each other. Two texts of one row
+that share no more than two of different rows have nothing to do with each other, whatever their columns are called.
 
 Invariant: names of columns count for nothing here. Cost: some milliseconds a pair of columns, in the rows looked at.
 Rejected: sentence embeddings, a model more to fetch, and correlations over all rows, which say the same after 400.
@@ -64,7 +64,11 @@ class Relations:
 
     def _inside(self, small: Column, large: Column) -> float:
         """Share of the rows in which one text stands in the other, word for word."""
-        pairs = [(one.strip().lower(), other.lower()) for one, other in zip(small.texts, large.texts, strict=True) if one and other]
+        pairs = [
+            (one.strip().lower(), other.lower())
+            for one, other in zip(small.texts, large.texts, strict=True)
+            if one and other
+        ]
         found = sum(_stands_in(one, other) for one, other in pairs)
         return found / max(1, len(pairs))
 
@@ -97,7 +101,8 @@ class Relations:
         return str(py3langid.classify(text)[0])
 
     def _distance(self, one: Column, other: Column) -> float:
-        """How unlike the texts of two columns are in form: length, its spread, beginnings and ends. Peers are under .3."""
+        """How unlike the texts of two columns are in form: length, its spread, beginnings and ends. Peers are under
+        .3."""
         if not one.written or not other.written:
             return math.inf
         (mean_a, spread_a), (mean_b, spread_b) = _lengths(one), _lengths(other)
@@ -122,7 +127,8 @@ def _stands_in(small: str, large: str) -> bool:
 
 
 def determines(one: Column, other: Column) -> float:
-    """How surely one column's value says the other's: of the rows whose value occurs more than once, those that agree."""
+    """How surely one column's value says the other's: of the rows whose value occurs more than once, those that
+    agree."""
     first: dict[str, Counter[str]] = {}
     for a, b in zip(one.values, other.values, strict=True):
         if a is not None and b is not None:

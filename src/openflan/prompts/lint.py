@@ -81,14 +81,15 @@ class TaskCheck:
     """What may be meant so: references that lose something in the normal form of a metric."""
 
 
-def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -> TaskCheck:
+def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True, first: int | None = None) -> TaskCheck:
     """Check one task on its twin, its own files and, where `data/<task>/` exists, on all rows there.
 
     Args:
         strict: hold it to the catalog's rules: ten templates, a twin, licence, lineage, official sizes.
+        first: look at so many rows of each of its own files, and not at references; at all where it is None.
     """
     checked = TaskCheck(task=entry.spec.name, templates=len(entry.spec.templates))
-    report = _Reporter(entry, checked)
+    report = _Reporter(entry, checked, references=first is None)
     for what, where in _spec_faults(entry, strict=strict):
         report(what, where)
     try:
@@ -96,13 +97,20 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True) -
     except UserError as error:
         report(error.what, error.where or str(entry.path))
     else:
-        _check_sources(renderer, entry, data, report, checked, strict=strict)
+        _check_sources(renderer, entry, data, report, checked, strict=strict, first=first)
     report.close()
     return checked
 
 
 def _check_sources(
-    renderer: TaskRenderer, entry: Entry, data: Path | None, report: "_Reporter", checked: TaskCheck, *, strict: bool
+    renderer: TaskRenderer,
+    entry: Entry,
+    data: Path | None,
+    report: "_Reporter",
+    checked: TaskCheck,
+    *,
+    strict: bool,
+    first: int | None,
 ) -> None:
     """Render every row at hand: the twin's, the task's own files', those of a folder of data."""
     twin = entry.path.with_name(f"{entry.spec.name}.twin.jsonl")
@@ -118,7 +126,7 @@ def _check_sources(
         if not is_rows(path):
             report("no such file of rows", str(path))
             continue
-        _check_rows(renderer, _read(entry, path, report, checked), report, checked)
+        _check_rows(renderer, itertools.islice(_read(entry, path, report, checked), first), report, checked)
     for folder in folders_of(entry, data):
         for path in _files(folder):
             _check_rows(renderer, _read(entry, path, report, checked), report, checked)
@@ -128,11 +136,13 @@ def _check_sources(
 class _Reporter:
     """Collects faults; a fault that many rows share is told a few times, then counted."""
 
-    def __init__(self, entry: Entry, checked: TaskCheck) -> None:
+    def __init__(self, entry: Entry, checked: TaskCheck, *, references: bool) -> None:
         self._task = entry.spec.name
         self._checked = checked
         self._counts: dict[tuple[str, str], int] = {}
-        self.references = ReferenceCheck(metrics=() if entry.spec.is_classification else entry.spec.metrics)
+        self.references = ReferenceCheck(
+            metrics=entry.spec.metrics if references and not entry.spec.is_classification else ()
+        )
         self._firsts: dict[tuple[str, str], str] = {}
 
     def __call__(self, what: str, where: str) -> None:
@@ -218,11 +228,18 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
         if is_table(path):
             form = form_of(path, separator=source.separator, encoding=source.encoding)
             checked.forms.update({} if form == TableForm() else {path: form})
+        without = _left_out(entry, path)
         for index, row in enumerate(unrolled(entry, file_rows(entry, path))):
             checked.rows += 1
+            if index + 1 in without:
+                checked.dropped += 1
+                continue
             try:
                 cleaned = clean_row(entry, row, where=f"{path}, row {index + 1}")
             except UserError as error:
+                if source.faulty == "leave_out":
+                    checked.dropped += 1
+                    continue
                 report(error.what, error.where or str(path))
                 checked.faulty += 1
                 continue
@@ -234,6 +251,14 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
                 yield SourceRow(index=index, fields=cleaned, source=str(path))
     except UserError as error:
         report(error.what, error.where or str(path))
+
+
+def _left_out(entry: Entry, path: Path) -> set[int]:
+    """Numbers of a file's rows that the task leaves out."""
+    source = entry.spec.source
+    files = source.local_files or {}
+    splits = [split for split, name in files.items() if entry.path.parent / Path(name).expanduser() == path]
+    return {number for split in splits for number in source.without.get(split, ())}
 
 
 def _check_rows(

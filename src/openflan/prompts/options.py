@@ -9,6 +9,7 @@ Invariant: a row's options are kept in class order, whatever the order of the li
 the paper keeps class order.
 """
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,6 +127,8 @@ def find_answer(
             missing or empty.
     """
     label = _at(fields, answer.field, where)
+    if answer.joined is not None and isinstance(label, list | tuple) and label:
+        label = answer.joined.join(_text(one, f"{answer.field}[{n}]", where) for n, one in enumerate(label))
     labels = [(label, answer.field)]
     if isinstance(label, list | tuple) and label:
         labels = [(one, f"{answer.field}[{number}]") for number, one in enumerate(label)]
@@ -144,19 +147,10 @@ def find_answer(
         keys = _list_at(fields, answer.keys_field, where)
     if keys is None and is_class_number(columns, answer.field):
         keys = range(len(listed))
-    right = []
-    for one, place in labels:
-        if answer.keys == "places":
-            index = _place(one, len(listed))
-        else:
-            index = _position(one, keys, listed, f"{where}, column '{place}'")
-        if index is None or index not in kept:
-            known = keys if keys is not None else range(len(listed))
-            allowed = ", ".join(repr(known[n]) for n in kept if n < len(known))
-            allowed += "" if answer.keys == "places" else " or one of: " + ", ".join(options)
-            gone = "an option that is null in this row" if index is not None else "not an option"
-            raise UserError(f"label {one!r} in '{answer.field}' is {gone}", where=where, how=f"expected {allowed}")
-        right.append(kept.index(index))
+    right = [_right(answer, one, keys, listed, kept, where, f"{where}, column '{place}'") for one, place in labels]
+    if answer.sample is not None and len(options) > answer.sample:
+        drawn = _drawn(len(options), right, answer.sample, fields, answer.field)
+        options, right = tuple(options[n] for n in drawn), [drawn.index(n) for n in right]
     return RowAnswer(
         text=options[right[0]],
         options=options,
@@ -164,6 +158,44 @@ def find_answer(
         group="" if answer.group is None else str(_at(fields, answer.group, where)),
         references=tuple(dict.fromkeys(options[i] for i in right)),
     )
+
+
+def _right(
+    answer: Answer,
+    label: Any,
+    keys: Sequence[Any] | None,
+    listed: Sequence[str | None],
+    kept: Sequence[int],
+    where: str,
+    place: str,
+) -> int:
+    """Which of the options that are there a label means."""
+    if answer.keys == "places":
+        index = _place(label, len(listed))
+    elif answer.nearest and keys is not None and _is_number(label):
+        index = min(range(len(keys)), key=lambda n: abs(keys[n] - label))
+    else:
+        index = _position(label, keys, listed, place)
+    if index is None or index not in kept:
+        known = keys if keys is not None else range(len(listed))
+        allowed = ", ".join(repr(known[n]) for n in kept if n < len(known))
+        there = ", ".join(text for text in listed if text is not None)
+        allowed += "" if answer.keys == "places" else f" or one of: {there}"
+        gone = "an option that is null in this row" if index is not None else "not an option"
+        raise UserError(f"label {label!r} in '{answer.field}' is {gone}", where=where, how=f"expected {allowed}")
+    return kept.index(index)
+
+
+def _drawn(count: int, right: Sequence[int], most: int, fields: Mapping[str, Any], label: str) -> list[int]:
+    """Places of the options that a row's prompt lists, in their order: the right ones and others, drawn by the row."""
+    content = repr([(name, value) for name, value in fields.items() if name != label])
+    key = zlib.crc32(content.encode("utf-8", "surrogatepass"))
+    others = sorted((n for n in range(count) if n not in right), key=lambda n: hash_integer(key, n))
+    return sorted([*right, *others[: max(1, most - len(right))]])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _options(
@@ -234,7 +266,7 @@ def _position(label: Any, keys: Sequence[Any] | None, options: Sequence[str | No
 def _at(fields: Mapping[str, Any], path: str, where: str) -> Any:
     """The value at a dotted path."""
     value: Any = fields
-    for part in path.split("."):
+    for part in [path] if path in fields else path.split("."):
         if not isinstance(value, Mapping) or part not in value or value[part] is None:
             raise UserError(f"field '{path}' is missing", where=where, how="check 'answer' in the task file")
         value = value[part]

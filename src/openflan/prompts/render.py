@@ -149,15 +149,18 @@ class TaskRenderer:
         """Whether every row has the same options, though each template may have its own words for them."""
         own = [template.options for template in self.spec.templates if template.options is not None]
         lists = [self.spec.answer.options, *own]
-        return self._whole is None and all(
-            options is not None and not any("{" in text for text in options) for options in lists
+        return (
+            self._whole is None
+            and self.spec.answer.sample is None
+            and all(options is not None and not any("{" in text for text in options) for options in lists)
         )
 
     def _fixed(self, own: tuple[str, ...] | None) -> bool:
         """Whether the label alone determines the answer: options that no row changes, and no group."""
         answer = self.spec.answer
         options = own or answer.options
-        return options is not None and not any("{" in text for text in options) and answer.group is None
+        fixed = options is not None and not any("{" in text for text in options)
+        return fixed and answer.group is None and answer.sample is None
 
     def applicable(self, row: SourceRow) -> list[int]:
         """Numbers of the templates whose `when` holds for the row, as far as the limit."""

@@ -181,8 +181,9 @@ class Tasks:
 
     @property
     def clusters(self) -> dict[str, str]:
-        """The paper's twelve clusters (Wei et al. 2022, figure 3): name and what it asks for."""
-        return dict(CLUSTERS)
+        """The paper's twelve clusters (Wei et al. 2022, figure 3), and those of your own: name and what it asks for."""
+        own = {entry.spec.cluster for entry in self._catalog.entries.values()} - set(CLUSTERS)
+        return {**CLUSTERS, **dict.fromkeys(sorted(own), "of your own")}
 
     @property
     def subclusters(self) -> dict[str, str]:

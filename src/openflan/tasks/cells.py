@@ -2,8 +2,8 @@
 
     ["a", "b"]    ['a', 'b']    ['a' 'b']    {'text': array(['a', 'b'], dtype=object)}    a | b    a; b
 
-A table of cells has no lists; what wrote them is another program each time. A column whose contract is a list or a mapping
-reads such a cell, in every kind of file.
+A table of cells has no lists; what wrote them is another program each time. A column whose contract is a list or a
+mapping reads such a cell, in every kind of file.
 
 Invariant: nothing is run; a text that is none of these stays a text. Cost: 3 µs a cell of JSON.
 Rejected: `eval`; and guessing a cell's kind row by row, where one row's text may look like a list.

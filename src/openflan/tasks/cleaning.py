@@ -11,9 +11,10 @@ from typing import Any
 
 from openflan.errors import UserError, did_you_mean
 from openflan.tasks.catalog import Entry
-from openflan.tasks.columns import check_column, may_be_null
+from openflan.tasks.columns import check_column, may_be_null, read_nested
 from openflan.tasks.readers import read_rows
 from openflan.tasks.rows import STEPS, UNROLL
+from openflan.tasks.spec import TaskSpec
 
 __all__ = ["broken_contract", "clean_row", "file_rows", "unrolled"]
 
@@ -25,7 +26,8 @@ def file_rows(entry: Entry, path: Path) -> Iterator[dict[str, Any]]:
         UserError: the file can't be read as it is written (openflan.tasks.readers).
     """
     source = entry.spec.source
-    return read_rows(path, entry.spec.columns, encoding=source.encoding, separator=source.separator)
+    faults: list[UserError] | None = [] if source.faulty == "leave_out" else None
+    return read_rows(path, entry.spec.columns, encoding=source.encoding, separator=source.separator, faults=faults)
 
 
 def unrolled(entry: Entry, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
@@ -49,6 +51,7 @@ def clean_row(entry: Entry, row: dict[str, Any], *, where: str) -> dict[str, Any
         UserError: a column or field is missing or of another type, or the spec names no known step.
     """
     spec = entry.spec
+    row = _as_stated(spec, row)
     for name, column in spec.columns.items():
         if name not in row and not (isinstance(column, str) and column.endswith("?")):
             raise _missing_field(entry, name, row, where)
@@ -77,6 +80,18 @@ def clean_row(entry: Entry, row: dict[str, Any], *, where: str) -> dict[str, Any
         if cleaned.get(name) is None and not may_be_null(spec.columns, name):
             raise _missing_field(entry, name, row, where)
     return {**cleaned, **spec.constants}
+
+
+def _as_stated(spec: TaskSpec, row: dict[str, Any]) -> dict[str, Any]:
+    """A row with nothing where a text stands that stands for it, and with lists where cells hold them."""
+    changed: dict[str, Any] = {}
+    for name, column in spec.columns.items():
+        value = row.get(name)
+        if isinstance(value, str):
+            read = None if spec.source.empty and value.strip() in spec.source.empty else read_nested(column, value)
+            if read is not value:
+                changed[name] = read
+    return {**row, **changed} if changed else row
 
 
 def _missing_field(entry: Entry, name: str, row: Mapping[str, Any], where: str) -> UserError:

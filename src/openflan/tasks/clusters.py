@@ -5,11 +5,16 @@ six unrelated task types; the authors' code counts those apart, seventeen in all
 in `misc`, its `subcluster`; a hold-out may name clusters of either view. Fact verification (FEVER and its like), which
 FLAN does not have, is one more subcluster, and leaves tuning with closed-book QA.
 
+A task of your own may be of a cluster of your own: any name that is not nearly one of these.
+
 Invariant: no name stands in both views for different tasks. Rejected: a cluster table beside the tasks, which a
 task of your own could not join.
 """
 
-__all__ = ["CLUSTERS", "CODE_CLUSTERS", "KIN", "SUBCLUSTERS"]
+import difflib
+import re
+
+__all__ = ["CLUSTERS", "CODE_CLUSTERS", "KIN", "SUBCLUSTERS", "cluster_fault"]
 
 CLUSTERS: dict[str, str] = {
     "natural_language_inference": "does one text follow from another",
@@ -54,3 +59,20 @@ KIN: dict[str, tuple[str, ...]] = {
     "paraphrase": ("natural_language_inference",),
 }
 """Clusters that leave tuning with a held-out one (section 2.2 of the paper)."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{2,}")
+_NEARLY = 0.85
+"""From which likeness on a name is taken for a misspelt one of these."""
+
+
+def cluster_fault(name: str) -> str | None:
+    """What is wrong with the name of a task's cluster, or None: it is one of the twelve, or one of the user's own."""
+    if name in CLUSTERS:
+        return None
+    if name in SUBCLUSTERS:
+        return f"'{name}' is a subcluster; write cluster: misc and subcluster: {name}"
+    if near := difflib.get_close_matches(name, [*CLUSTERS, *SUBCLUSTERS], n=1, cutoff=_NEARLY):
+        return f"no cluster '{name}'; did you mean '{near[0]}'?"
+    if not _NAME.fullmatch(name) or name in ("starter", "catalog", "cot", "mine"):
+        return f"no cluster '{name}'; one of your own is a word of a-z, 0-9 and _, three letters or more"
+    return None

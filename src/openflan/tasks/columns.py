@@ -7,6 +7,7 @@ prompts that are wrong or empty and nobody notices.
     label: {classes: [entailment, not_entailment]}    a class number; -1 stands for no label
     answerKey: {values: [A, B, C, D]}                 one of these
     choices: {text: [string], label: [string]}        a mapping; a list of one type
+    tags: {separated: ";"}                            a list of texts in one cell
 
 Invariant: a row that passes has every column, of its type. Cost: about 1 µs a column.
 Rejected: JSON Schema, ten lines a column and no word for classes.
@@ -15,6 +16,8 @@ Rejected: JSON Schema, ten lines a column and no word for classes.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from openflan.tasks.cells import parse_nested, split_list
 
 __all__ = [
     "Column",
@@ -26,6 +29,7 @@ __all__ = [
     "from_text",
     "is_class_number",
     "may_be_null",
+    "read_nested",
     "strings_in",
 ]
 
@@ -51,6 +55,9 @@ def column_error(column: Any, place: str) -> str | None:
         return column_error(column[0], f"{place}[]") if len(column) == 1 else f"{place}: a list names one type"
     if not isinstance(column, dict) or not column:
         return f"{place} is {column!r}; write a type, a [type] or a mapping"
+    if set(column) == {"separated"}:
+        one = column["separated"]
+        return None if isinstance(one, str) and one else f"{place}.separated: write what stands between the items"
     for word in ("classes", "values"):
         if set(column) == {word}:
             return None if isinstance(column[word], list) and column[word] else f"{place}.{word} must be a list"
@@ -81,13 +88,8 @@ def _check_list(column: list[Any], value: Any, place: str) -> str | None:
 
 
 def _check_mapping(column: dict[str, Any], value: Any, place: str) -> str | None:
-    if "classes" in column and len(column) == 1:
-        names = column["classes"]
-        fits = isinstance(value, int) and not isinstance(value, bool) and -1 <= value < len(names)
-        return None if fits else _mismatch(place, f"a class number 0 to {len(names) - 1} ({', '.join(names)})", value)
-    if "values" in column and len(column) == 1:
-        known = any(value == one and type(value) is type(one) for one in column["values"])
-        return None if known else _mismatch(place, f"one of {', '.join(map(repr, column['values']))}", value)
+    if len(column) == 1 and (check := _WORDS_OF_CONTRACTS.get(next(iter(column)))):
+        return check(column, value, place)
     if not isinstance(value, Mapping):
         return _mismatch(place, "a mapping", value)
     for name, below in column.items():
@@ -97,6 +99,23 @@ def _check_mapping(column: dict[str, Any], value: Any, place: str) -> str | None
             return error
     return None
 
+
+def _check_classes(column: dict[str, Any], value: Any, place: str) -> str | None:
+    names = column["classes"]
+    fits = isinstance(value, int) and not isinstance(value, bool) and -1 <= value < len(names)
+    return None if fits else _mismatch(place, f"a class number 0 to {len(names) - 1} ({', '.join(names)})", value)
+
+
+def _check_values(column: dict[str, Any], value: Any, place: str) -> str | None:
+    known = any(value == one and type(value) is type(one) for one in column["values"])
+    return None if known else _mismatch(place, f"one of {', '.join(map(repr, column['values']))}", value)
+
+
+_WORDS_OF_CONTRACTS: dict[str, Callable[[dict[str, Any], Any, str], str | None]] = {
+    "classes": _check_classes,
+    "values": _check_values,
+    "separated": lambda _, value, place: _check_list(["string"], value, place),
+}
 
 _CHECKS: dict[type, Callable[[Any, Any, str], str | None]] = {
     str: _check_scalar,
@@ -126,6 +145,17 @@ def from_text(column: Column, text: str) -> Any:
         return int(text) if kind == "int" else float(text)
     except ValueError:
         return text
+
+
+def read_nested(column: Column, value: Any) -> Any:
+    """A cell of a text as the list or mapping that its contract states; a text that is none stays one, and is
+    refused."""
+    if isinstance(column, str) or not isinstance(value, str) or set(column) <= {"classes", "values"}:
+        return value
+    if isinstance(column, dict) and set(column) == {"separated"}:
+        return split_list(value, column["separated"])
+    found = parse_nested(value)
+    return value if found is None else found
 
 
 def column_at(columns: Mapping[str, Column], path: str) -> Column | None:

@@ -90,7 +90,9 @@ def _quote(path: Path, form: TableForm) -> str:
     return "'" if all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in cells) else '"'
 
 
-def _lines(path: Path, form: TableForm) -> Generator[tuple[int, list[str]], None, None]:
+def _lines(
+    path: Path, form: TableForm, faults: list[UserError] | None = None
+) -> Generator[tuple[int, list[str]], None, None]:
     """Rows of cells, each with the line on which it begins; lines without anything are passed over."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with open_text(path, form.encoding) as file:
@@ -111,23 +113,32 @@ def _lines(path: Path, form: TableForm) -> Generator[tuple[int, list[str]], None
             except StopIteration:
                 return
             except csv.Error as error:
-                raise UserError(
+                fault = UserError(
                     f"malformed CSV: {error}",
                     where=f"{path}, line {number}",
                     how="mend the quotation marks there (one inside a quoted cell is written twice), or use .jsonl",
-                ) from None
+                )
+                if faults is None:
+                    raise fault from None
+                faults.append(fault)
+                continue
             if cells:
                 yield number, cells
 
 
-def read_cells(path: Path, form: TableForm) -> Iterator[dict[str, str]]:
+def read_cells(path: Path, form: TableForm, faults: list[UserError] | None = None) -> Iterator[dict[str, str]]:
     """The rows of a table: column name to cell.
+
+    Args:
+        faults: lines with more or fewer cells than there are columns, or broken quotation marks, are passed over and
+            what
+            is wrong put here; None: it is raised.
 
     Raises:
         UserError: two columns have one name, a row has more or fewer cells than there are columns, or quotation marks
             don't close; the line is named.
     """
-    rows = _lines(path, form)
+    rows = _lines(path, form, faults)
     _, names = next(rows, (1, []))
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -135,12 +146,16 @@ def read_cells(path: Path, form: TableForm) -> Iterator[dict[str, str]]:
         raise UserError(what, where=f"{path}, line 1", how="give every column a name of its own")
     for number, cells in rows:
         if len(cells) != len(names):
-            raise UserError(
+            fault = UserError(
                 f"holds {_cells(len(cells))} where the first line names {len(names)}, separated by"
                 f" {SEPARATORS.get(form.separator, repr(form.separator))}",
                 where=f"{path}, line {number}",
                 how=f"put a cell that holds '{_shown(form.separator)}' in quotation marks, or fill the row up",
             )
+            if faults is None:
+                raise fault
+            faults.append(fault)
+            continue
         yield dict(zip(names, cells, strict=True))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import openflan_starter
 from openflan.errors import UserError, did_you_mean
 from openflan.stage import fingerprint_of, hash_file
+from openflan.tasks.apart import Apart, part_rows
 from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import clean_row, file_rows, unrolled
 from openflan.tasks.hub import read_hub
@@ -145,11 +146,16 @@ def load_rows(
     spec = entry.spec
     fault: UserError | None = None
     place, numbered = _numbered(entry, role, data)
+    without = {number - 1 for number in spec.source.without.get(_parse_split(entry, role)[0], ())}
     kept: list[SourceRow] = []
     for index, row in numbered:
+        if index in without:
+            continue
         try:
             cleaned = clean_row(entry, row, where=f"{place}, row {index + 1}")
         except UserError as error:
+            if spec.source.faulty == "leave_out":
+                continue
             if faulty is None:
                 raise
             fault = fault or error
@@ -204,6 +210,9 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
     split, start, stop = _parse_split(entry, role)
     if source.starter is not None:
         return fingerprint_of(["starter", source.starter, _starter_version(), split])
+    if source.apart is not None:
+        every = {str(_local_path(entry, role, name, None)) for name in entry.spec.splits.values()}
+        return fingerprint_of([hash_file(Path(file)) for file in sorted(every)])
     path = _local_path(entry, role, split, data)
     if path is not None:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
@@ -242,6 +251,8 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
     """Where a role's rows come from, in words, and the rows with their index in the split."""
     split, start, stop = _parse_split(entry, role)
     source = entry.spec.source
+    if source.apart is not None:
+        return _parted(entry, role, source.apart)
     path = _local_path(entry, role, split, data)
     if path is not None and _is_twin(entry, path):
         every = list(enumerate(unrolled(entry, file_rows(entry, path))))
@@ -271,6 +282,24 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
     if isinstance(table, ParquetRows):
         return place, zip(chosen, table.take(chosen), strict=True)
     return place, ((index, table[index]) for index in chosen)
+
+
+def _parted(entry: Entry, role: Role, rule: Apart) -> tuple[str, list[tuple[int, dict[str, Any]]]]:
+    """A role's rows of own files, kept apart from the other roles'; rows are numbered within their file."""
+    paths = {split: _local_path(entry, role, split, None) for split in dict.fromkeys(entry.spec.splits.values())}
+    there = {split: path for split, path in paths.items() if path is not None}
+    stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in there.values())
+    key = (entry.spec.fingerprint, stamps)
+    split = entry.spec.splits[role]
+    rows = {name: list(file_rows(entry, path)) for name, path in there.items() if key not in _PARTED or name == split}
+    if key not in _PARTED:
+        _PARTED.clear()
+        _PARTED[key] = part_rows(rule, rows, entry.spec.splits)
+    return str(paths[split]), [(place, rows[split][place]) for place in _PARTED[key][role]]
+
+
+_PARTED: dict[tuple[str, object], dict[Role, list[int]]] = {}
+"""Places of the task that was parted last: a task's roles are read one after the other."""
 
 
 def _share_a_split(entry: Entry) -> bool:

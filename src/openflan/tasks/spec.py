@@ -8,7 +8,6 @@ its file lies. Cost: reading the whole starter suite takes about 30 ms. Rejected
 users must trust, import and keep in step with the library (docs/design/0001-architecture.md).
 """
 
-import codecs
 import hashlib
 import json
 import re
@@ -17,15 +16,16 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from openflan.errors import UserError, did_you_mean, strict_error
+from openflan.errors import UserError, strict_error
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.records import Record
-from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
+from openflan.tasks.clusters import SUBCLUSTERS, cluster_fault
 from openflan.tasks.columns import column_error
 from openflan.tasks.normal_forms import NORMAL_FORMS
+from openflan.tasks.source_spec import Source
 from openflan.tasks.splits import Role, parse_slice
 
-__all__ = ["RESERVED", "Answer", "FewShot", "Source", "TaskSpec", "Template", "load_task"]
+__all__ = ["RESERVED", "Answer", "FewShot", "TaskSpec", "Template", "load_task"]
 
 Metric = Literal[
     "accuracy",
@@ -63,72 +63,20 @@ _REMARKS = {
 }
 """What a spec says that no prompt and no answer depends on."""
 
+_LATER: dict[str, dict[str, Any]] = {
+    "source": {"encoding": None, "separator": None, "apart": None, "empty": [], "without": {}, "faulty": "fail"},
+    "answer": {"sample": None, "nearest": False, "joined": None},
+}
+"""Keys that came later, left out of the fingerprint where they say nothing, so that older mixtures keep theirs."""
+
 RESERVED = ("answer", "options", "option_list", "row")
 """Names that stand for something of openflan's in a template; a column of that name is `row.answer` there."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
 
 
-class Source(Record):
-    """Where rows come from: `hub`, `files`, `starter` or, where nobody may pass the data on, only `by_hand`.
-
-    With a recipe's `tasks.data: DIR`, a hub task reads `DIR/<task>/<split>.*` in place of the hub.
-    """
-
-    hub: str | None = None
-    """`owner/name` of a hub dataset that loads without a script."""
-    config: str | None = None
-    revision: str | None = None
-    """Branch, tag or commit; `refs/convert/parquet`, with `files`, where the main branch is a loading script."""
-    stream: bool = False
-    """Read only the rows that are used, for sets of many millions."""
-    shuffle: int | None = None
-    """Seed of a fixed shuffle before slicing, for files that are sorted by label."""
-    unroll: str | None = None
-    """Named step of openflan.tasks.rows that makes several rows of one before slicing (QuAC's dialogues)."""
-    by_hand: str | None = None
-    """What a user must do to have the data, where a form or a licence stands before it."""
-    files: dict[str, str | tuple[str, ...]] | None = None
-    """Split name to a file of rows, relative to the spec's folder. Beside `hub`: split name to Parquet files of the
-    repository (`en/train/*.parquet`), or several such patterns of which the first that is there counts."""
-    encoding: str | None = None
-    """Byte encoding of the text files among them, where it is not UTF-8: `cp1252`."""
-    separator: str | None = None
-    """What stands between the cells of the tables among them, where more than one would fit: `;`."""
-    starter: str | None = None
-    """Name of a row generator of the starter world."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        given = [kind for kind in ("hub", "files", "starter") if getattr(self, kind)]
-        if given == ["hub", "files"]:
-            given = ["hub"]
-            if self.config is not None:
-                raise ValueError("has both config and files; name the files alone")
-        if len(given) > 1 or not (given or self.by_hand):
-            raise ValueError(f"needs exactly one of hub, files or starter, has {', '.join(given) or 'none'}")
-        if self.hub and "/" not in self.hub:
-            raise ValueError(f"hub id '{self.hub}' has no owner; write owner/name")
-        if self.hub is None and not all(isinstance(file, str) for file in (self.files or {}).values()):
-            raise ValueError("files: name one file a split; only a hub's may have alternatives")
-        if self.separator is not None and (len(self.separator) != 1 or self.separator in "\"'\r\n"):
-            raise ValueError(f"separator is {self.separator!r}; write one character")
-        if self.encoding is not None:
-            try:
-                codecs.lookup(self.encoding)
-            except LookupError:
-                raise ValueError(f"no encoding '{self.encoding}'; write one such as utf-8, cp1252 or utf-16") from None
-        return self
-
-    @property
-    def local_files(self) -> dict[str, str] | None:
-        """The user's own files by split; None where rows come from elsewhere."""
-        return None if self.hub or self.files is None else {split: str(file) for split, file in self.files.items()}
-
-    def patterns(self, split: str) -> tuple[str, ...]:
-        """Patterns for a split's files in the hub's repository, the best first."""
-        named = (self.files or {}).get(split, ())
-        return (named,) if isinstance(named, str) else named
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Answer(Record):
@@ -148,6 +96,13 @@ class Answer(Record):
     they are those, whatever the options' texts: a 1 is the second option, though another reads "1"."""
     keys_field: str | None = None
     """Dotted path to a list of label values in the row, in the order of the options (ARC: `choices.label`)."""
+    sample: int | None = Field(default=None, ge=2)
+    """Of more options than these, a row's prompt lists so many: the right one and others, drawn by a hash of the
+    row."""
+    nearest: bool = False
+    """A number stands for the nearest of `keys`: 2.6 for 3."""
+    joined: str | None = None
+    """What stands between the labels of a list that is one answer: `, `."""
     by_template: Literal["ranked", "generated"] | None = None
     """Each template is `whole` and its own target is the answer: `ranked` among its choices, or `generated`."""
 
@@ -168,6 +123,12 @@ class Answer(Record):
             raise ValueError(f"keys has {len(self.keys)} entries for {len(self.options)} options")
         if (self.keys is not None or self.keys_field is not None) and not self.is_classification:
             raise ValueError("keys need options")
+        if self.nearest and not (isinstance(self.keys, tuple) and all(_is_number(key) for key in self.keys)):
+            raise ValueError("nearest needs keys that are numbers")
+        if self.sample is not None and not self.is_classification:
+            raise ValueError("sample needs options")
+        if self.joined is not None and self.is_classification:
+            raise ValueError("joined is for answers that are written; remove it or the options")
         return self
 
     @property
@@ -226,6 +187,7 @@ class TaskSpec(Record):
 
     name: str
     cluster: str
+    """One of the twelve, or one of your own: a word that is not nearly one of them."""
     subcluster: str | None = None
     """Within `misc`: the task type that is held out on its own."""
     dataset: str | None = None
@@ -269,16 +231,17 @@ class TaskSpec(Record):
     def _consistent(self) -> Self:
         if not _NAME.match(self.name):
             raise ValueError(f"name '{self.name}' may hold only a-z, 0-9 and _")
-        if self.cluster not in CLUSTERS:
-            hint = did_you_mean(self.cluster, CLUSTERS) or f"known: {', '.join(CLUSTERS)}"
-            raise ValueError(f"no cluster '{self.cluster}'; {hint}")
+        if fault := cluster_fault(self.cluster):
+            raise ValueError(fault)
         if self.subcluster is not None and (self.cluster != "misc" or self.subcluster not in SUBCLUSTERS):
             raise ValueError(f"subcluster '{self.subcluster}'; of misc there are {', '.join(SUBCLUSTERS)}")
         if self.answer.is_classification != (self.metrics[0] == "accuracy") or "accuracy" in self.metrics[1:]:
             raise ValueError("accuracy is the first metric of tasks with options, and of those alone")
         for role, text in self.splits.items():
             try:
-                parse_slice(text)
+                _, *bounds = parse_slice(text)
+                if self.source.apart is not None and any(bound is not None for bound in bounds):
+                    raise ValueError("with source.apart write the file's name alone")
             except ValueError as error:
                 raise ValueError(f"splits.{role} is '{text}'; {error}") from None
         if not self.evaluation_only and "train" not in self.splits:
@@ -339,9 +302,10 @@ class TaskSpec(Record):
     def fingerprint(self) -> str:
         """Hash of what makes its prompts and answers; part of every mixture and result that used it."""
         content = self.model_dump(mode="json", exclude=_REMARKS)
-        for key in ("encoding", "separator"):
-            if content["source"][key] is None:
-                del content["source"][key]
+        for part, keys in _LATER.items():
+            for key, default in keys.items():
+                if content[part][key] == default:
+                    del content[part][key]
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -60,6 +60,7 @@ def official_rows(
     if role not in spec.splits:
         return None
     split, start, stop = parse_slice(spec.splits[role])
+    split = role if spec.source.apart is not None else split
     if split not in spec.size:
         return None
     count = len(range(spec.size[split])[start:stop])

@@ -1,0 +1,139 @@
+"""The tables of a folder, and their rows: a file each, or a file each for training, validation and test.
+
+    reviews.csv                       one table
+    tickets_train.csv  tickets_test.csv   one table with two roles, and so tickets/train.csv tickets/test.csv
+
+Invariant: a file that can't be read as it stands is one line, and the others are read. Rejected: looking into folders
+below the first, where other people's files lie.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import UserError
+from openflan.own.profile import Column, columns_of
+from openflan.tasks.delimited import TableForm, form_of
+from openflan.tasks.readers import ENDINGS, is_rows, is_table, read_rows
+from openflan.tasks.splits import Role
+
+__all__ = ["OwnTable", "TableFiles", "find_tables", "read_table"]
+
+_ROLES: dict[str, Role] = {
+    "train": "train", "training": "train", "trn": "train", "validation": "validation", "valid": "validation",
+    "val": "validation", "dev": "validation", "devel": "validation", "test": "test", "testing": "test", "eval": "test",
+    "tst": "test",
+}  # fmt: skip
+_PARTS = re.compile(r"(?P<stem>.*?)[\W_]*(?P<role>" + "|".join(_ROLES) + r")", re.IGNORECASE)
+_FEWEST = 10
+_BAD = 0.05
+"""Share of lines that can't be read up to which the others are taken."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableFiles:
+    """The files of one table."""
+
+    name: str
+    """Of the task that it becomes."""
+    files: dict[str, Path]
+    """By role, or one under `all`."""
+
+    @property
+    def shown(self) -> str:
+        """The files' names."""
+        return ", ".join(path.name for path in self.files.values())
+
+
+@dataclass(kw_only=True)
+class OwnTable:
+    """A table that was read."""
+
+    files: TableFiles
+    form: TableForm | None
+    """How it is written, where its files hold cells between separators."""
+    rows: list[dict[str, Any]]
+    """Of all files, one after the other."""
+    counts: dict[str, int]
+    """Rows a file."""
+    columns: list[Column]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def cells(self) -> bool:
+        """Whether its files have texts alone."""
+        return self.form is not None
+
+
+def find_tables(folder: Path) -> list[TableFiles]:
+    """The tables in a folder and in the folders below it that hold a file a role."""
+    found = _grouped(folder, task_name(folder.resolve().name))
+    for below in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))):
+        if is_rows(below):
+            found.append(TableFiles(name=task_name(below.name), files={"all": below}))
+        elif below.name not in ("tasks", "runs", "studies"):
+            found += [table for table in _grouped(below, task_name(below.name)) if "all" not in table.files]
+    return found
+
+
+def task_name(stem: str) -> str:
+    """A file's or folder's name as a task's."""
+    return re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_") or "task"
+
+
+def _grouped(folder: Path, name: str) -> list[TableFiles]:
+    """The files of a folder, those of one table together."""
+    alone: dict[str, Path] = {}
+    roles: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if (
+            not path.is_file()
+            or not path.name.lower().endswith(tuple(filter(None, ENDINGS)))
+            or path.name.startswith(".")
+        ):
+            continue
+        stem = path.name.split(".")[0]
+        match = _PARTS.fullmatch(stem)
+        if match and _ROLES[match["role"].lower()] not in roles.get(match["stem"], {}):
+            roles.setdefault(match["stem"], {})[_ROLES[match["role"].lower()]] = path
+        else:
+            alone[path.name] = path
+    tables = [TableFiles(name=task_name(path.name.split(".")[0]), files={"all": path}) for path in alone.values()]
+    for stem, files in roles.items():
+        one = dict(files) if "train" in files else {"all": next(iter(files.values()))}
+        tables.append(TableFiles(name=task_name(stem) if stem else name, files=one))
+    return sorted(tables, key=lambda table: table.name)
+
+
+def read_table(files: TableFiles, *, encoding: str | None = None, separator: str | None = None) -> OwnTable:
+    """Read a table's rows and look at its columns.
+
+    Args:
+        encoding: byte encoding of its files, where it is not UTF-8.
+        separator: what stands between its cells, where more than one would fit.
+
+    Raises:
+        UserError: a file can't be read, too many of its lines are faulty, or there are fewer than ten rows.
+    """
+    rows: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
+    warnings: list[str] = []
+    form = None
+    for split, path in files.files.items():
+        if is_table(path):
+            form = form_of(path, separator=separator, encoding=encoding)
+        faults: list[UserError] = []
+        here = list(read_rows(path, {}, encoding=encoding, separator=separator, faults=faults))
+        if faults and len(faults) > max(1, _BAD * len(here)):
+            raise faults[0]
+        if faults:
+            first = f"{str(faults[0].where).rpartition(', ')[2]} {faults[0].what}"
+            warnings.append(f"{path.name}: {len(faults):,} lines can't be read and are left out; {first}")
+        rows += here
+        counts[split] = len(here)
+    if len(rows) < _FEWEST:
+        what = f"{len(rows)} rows" if rows else "holds no rows"
+        raise UserError(what, where=files.shown, how="ten are the least: eight to train on, one each to try and test")
+    columns = columns_of(rows, cells=form is not None)
+    return OwnTable(files=files, form=form, rows=rows, counts=counts, columns=columns, warnings=warnings)
