@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from openflan.own.places import MOST_PLACES, in_said_order, least_options, places, unsure_places
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.reading import Options, Reading, View, asks, capped, in_order, name_stem, named_as
 
 __all__ = ["choosing", "word_in_both"]
@@ -81,14 +81,14 @@ def _unsure_start(reading: Reading) -> Reading:
     return replace(reading, doubts={**reading.doubts, "start": ("neither the first nor the last number occurs", 0.4)})
 
 
-def _all_there(answer: Column, options: Column, keys: Sequence[Any]) -> bool:
+def _all_there(answer: OwnColumn, options: OwnColumn, keys: Sequence[Any]) -> bool:
     """Whether every row's answer is a place that its list has."""
     place = {key: number for number, key in enumerate(keys)}
     pairs = [(place.get(a), len(o)) for a, o in zip(answer.values, options.values, strict=True) if a is not None and o]
     return all(number is not None and number < length for number, length in pairs)
 
 
-def _option_lists(view: View) -> list[Column]:
+def _option_lists(view: View) -> list[OwnColumn]:
     """Columns of lists with two items or more that differ."""
     found = []
     asking = {column.path for column in view.texts if column.questions > 0.3}
@@ -101,7 +101,7 @@ def _option_lists(view: View) -> list[Column]:
     return found
 
 
-def _labels_beside(view: View, options: Column) -> Column | None:
+def _labels_beside(view: View, options: OwnColumn) -> OwnColumn | None:
     """A list of marks for the options: A, B, C, D in every row, as long as the list of options."""
     for column in view.lists:
         if column is not options and column.kind == "texts":
@@ -169,14 +169,14 @@ def _places_of_columns(view: View) -> Iterator[Reading]:
         yield _unsure_start(reading) if unsure else reading
 
 
-def _may_be_option(column: Column) -> bool:
+def _may_be_option(column: OwnColumn) -> bool:
     """Whether a column may hold candidates: texts or numbers, and not just a few different ones."""
     return column.kind in ("text", "int", "float") and (
         column.distinct > 12 or (column.kind == "text" and not column.classes)
     )
 
 
-def _named_by(answer: Column, pool: Sequence[Column]) -> list[tuple[Any, Column]]:
+def _named_by(answer: OwnColumn, pool: Sequence[OwnColumn]) -> list[tuple[Any, OwnColumn]]:
     """Columns that the answer calls by their names, with what it calls them."""
     if answer.kind != "text":
         return []
@@ -185,21 +185,21 @@ def _named_by(answer: Column, pool: Sequence[Column]) -> list[tuple[Any, Column]
     return found if len(found) == len(answer.classes) else []
 
 
-def _peers(view: View, pool: Sequence[Column], count: int) -> tuple[list[Column], float]:
+def _peers(view: View, pool: Sequence[OwnColumn], count: int) -> tuple[list[OwnColumn], float]:
     """The columns that are likest each other in form, and how unlike the two are that are least alike."""
     short = sorted(pool, key=lambda column: -column.present)[:MOST_PLACES]
     full = [column for column in short if column.present > 0.3 * view.rows]
     stems = [name_stem(column.path) for column in short]
     shared = {stem for stem, end in stems if end and sum(other == stem for other, _ in stems) < len(pool)}
 
-    def unlike(one: Column, other: Column) -> float:
+    def unlike(one: OwnColumn, other: OwnColumn) -> float:
         (a, end_a), (b, end_b) = name_stem(one.path), name_stem(other.path)
         bonus = 0.25 if a == b and end_a and end_b and a in shared else 0.0
         if min(one.present, other.present) < 0.3 * view.rows:
             bonus += 1.0
         return max(0.0, view.relations.distance(one, other) - bonus)
 
-    best: tuple[float, list[Column]] = (9.0, [])
+    best: tuple[float, list[OwnColumn]] = (9.0, [])
     for columns in (full, short):
         for group in itertools.combinations(columns, count):
             worst = max(unlike(a, b) for a, b in itertools.combinations(group, 2))
@@ -209,7 +209,7 @@ def _peers(view: View, pool: Sequence[Column], count: int) -> tuple[list[Column]
     return [], best[0]
 
 
-def _more_peers(view: View, peers: list[Column], pool: Sequence[Column]) -> list[Column]:
+def _more_peers(view: View, peers: list[OwnColumn], pool: Sequence[OwnColumn]) -> list[OwnColumn]:
     """The peers, and a column that is mostly empty and called like them: a fifth option that few rows have."""
     stems = {name_stem(column.path)[0] for column in peers}
     if len(stems) > 1 or all(name_stem(column.path)[0] in stems for column in pool):
@@ -221,7 +221,7 @@ def _more_peers(view: View, peers: list[Column], pool: Sequence[Column]) -> list
 
 
 def _score_of_peers(
-    view: View, answer: Column, peers: Sequence[Column], pool: Sequence[Column], unlike: float
+    view: View, answer: OwnColumn, peers: Sequence[OwnColumn], pool: Sequence[OwnColumn], unlike: float
 ) -> float:
     """How surely the columns are candidates."""
     rest = [column for column in pool if column not in peers and column.kind == "text"]
@@ -242,14 +242,14 @@ def _score_of_peers(
     return capped(score)
 
 
-def _numbered(peers: Sequence[Column], pool: Sequence[Column]) -> bool:
+def _numbered(peers: Sequence[OwnColumn], pool: Sequence[OwnColumn]) -> bool:
     """Whether the candidates are numbered or lettered, and what asks is not."""
     ends = [name_stem(column.path) for column in peers]
     same = len({stem for stem, _ in ends}) == 1 and all(end for _, end in ends)
     return same and not all(name_stem(column.path)[0] == ends[0][0] for column in pool)
 
 
-def word_in_both(word: Column, one: Column, other: Column) -> float:
+def word_in_both(word: OwnColumn, one: OwnColumn, other: OwnColumn) -> float:
     """Share of the rows in which a short text stands in two others, in whatever form of the word."""
     if word.mean_words > 2.5:
         return 0.0
@@ -265,7 +265,7 @@ def word_in_both(word: Column, one: Column, other: Column) -> float:
     return found / max(1, len(rows))
 
 
-def _in_question(view: View, candidates: Sequence[Column], rest: Sequence[Column]) -> Column | None:
+def _in_question(view: View, candidates: Sequence[OwnColumn], rest: Sequence[OwnColumn]) -> OwnColumn | None:
     """The text in which every candidate stands word for word: a sentence and whom its pronoun may mean."""
     for text in rest:
         if all(view.relations.inside(one, text) > 0.75 for one in candidates) and all(
@@ -275,7 +275,7 @@ def _in_question(view: View, candidates: Sequence[Column], rest: Sequence[Column
     return None
 
 
-def _reading(view: View, answer: Column, options: Options, score: float, why: str) -> Reading:
+def _reading(view: View, answer: OwnColumn, options: Options, score: float, why: str) -> Reading:
     """A reading once answer and options are known: what is left asks."""
     used = {
         answer.path,
@@ -311,7 +311,7 @@ def _reading(view: View, answer: Column, options: Options, score: float, why: st
     )  # fmt: skip
 
 
-def _tells_the_option(view: View, column: Column, answer: Column, options: Options) -> bool:
+def _tells_the_option(view: View, column: OwnColumn, answer: OwnColumn, options: Options) -> bool:
     """Whether a column repeats the right candidate's text beside the place that says which it is."""
     if options.form != "columns" or not options.keys or column.kind != "text":
         return False
@@ -321,8 +321,8 @@ def _tells_the_option(view: View, column: Column, answer: Column, options: Optio
 
 
 def _kind(
-    view: View, options: Options, rest: Sequence[Column], extras: Sequence[Column]
-) -> tuple[dict[str, Column], str, str]:
+    view: View, options: Options, rest: Sequence[OwnColumn], extras: Sequence[OwnColumn]
+) -> tuple[dict[str, OwnColumn], str, str]:
     """What stands where, the kind and the cluster."""
     sentence = (
         _in_question(view, options.columns, rest) if options.form == "columns" else _list_in_question(options, rest)
@@ -331,7 +331,7 @@ def _kind(
     if sentence is not None and (sentence.blanks > 0.5 or pronoun is not None or len(options.columns) == 2):
         return {"text": sentence, **({"pronoun": pronoun} if pronoun else {})}, "pronoun", "coreference"
     if not rest:
-        parts: dict[str, Column] = {}
+        parts: dict[str, OwnColumn] = {}
         return parts, "multiple_choice", "commonsense"
     question = max(
         rest, key=lambda column: (asks(column) > 0.4, asks(column) + (0.3 if named_as(column, "question") else 0))
@@ -355,7 +355,7 @@ def _option_words(options: Options) -> float:
     return sum(column.mean_words for column in options.columns) / len(options.columns)
 
 
-def _list_in_question(options: Options, rest: Sequence[Column]) -> Column | None:
+def _list_in_question(options: Options, rest: Sequence[OwnColumn]) -> OwnColumn | None:
     """The text in which all items of the row's list stand."""
     for text in rest:
         pairs = [
@@ -367,7 +367,7 @@ def _list_in_question(options: Options, rest: Sequence[Column]) -> Column | None
     return None
 
 
-def _is_pronoun(view: View, column: Column, rest: Sequence[Column]) -> bool:
+def _is_pronoun(view: View, column: OwnColumn, rest: Sequence[OwnColumn]) -> bool:
     """Whether a column holds a word of the sentence that several rows share, as pronouns are."""
     if column.kind != "text" or column.mean_words > 1.3 or column.distinct > 40 or column.mean_length > 8:
         return False

@@ -12,7 +12,7 @@ Rejected: the longest column as the source, always: a story from its title is th
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.reading import Reading, View, asks, capped, in_order, named_as
 
 __all__ = ["composing"]
@@ -37,7 +37,7 @@ def composing(view: View) -> list[Reading]:
 
 
 def _reading(
-    view: View, kind: str, answer: Column, parts: dict[str, Column], cluster: str, score: float, why: str, *,
+    view: View, kind: str, answer: OwnColumn, parts: dict[str, OwnColumn], cluster: str, score: float, why: str, *,
     subcluster: str | None = None, doubts: Doubts | None = None, out: dict[str, str] | None = None,
 ) -> Reading:  # fmt: skip
     """A reading; what is left may belong to the question, or is set aside."""
@@ -63,7 +63,7 @@ def _reading(
     )  # fmt: skip
 
 
-def _pool(view: View) -> list[Column]:
+def _pool(view: View) -> list[OwnColumn]:
     """Columns that may be an answer or what it is made of: texts, and numbers that are no classes."""
     return [*view.texts, *(column for column in view.numbers if column.kind == "int" or column.unique < 0.9)]
 
@@ -113,7 +113,7 @@ def _answers(view: View) -> Iterator[Reading]:
 
 
 def _from_passage(
-    view: View, question: Column, answer: Column, passage: Column, score: float, *, sure: bool
+    view: View, question: OwnColumn, answer: OwnColumn, passage: OwnColumn, score: float, *, sure: bool
 ) -> Reading:
     """A question that a passage answers."""
     inside = view.relations.inside(answer, passage) if answer.kind != "texts" else 0.7
@@ -125,7 +125,9 @@ def _from_passage(
     return _reading(view, "passage_question", answer, parts, "reading_comprehension", score, why, doubts=doubts)
 
 
-def _from_memory(view: View, question: Column, answer: Column, others: Sequence[Column], score: float) -> Reading:
+def _from_memory(
+    view: View, question: OwnColumn, answer: OwnColumn, others: Sequence[OwnColumn], score: float
+) -> Reading:
     """A question without a passage; a longer text beside the answer is taken for its explanation."""
     longer = [one for one in others if one.mean_words > 1.5 * answer.mean_words]
     longer = [one for one in longer if view.relations.cover(one, question).lift > 0.02]
@@ -144,7 +146,7 @@ def _from_memory(view: View, question: Column, answer: Column, others: Sequence[
     )  # fmt: skip
 
 
-def _short_passage(view: View, question: Column, answer: Column, others: Sequence[Column]) -> Column | None:
+def _short_passage(view: View, question: OwnColumn, answer: OwnColumn, others: Sequence[OwnColumn]) -> OwnColumn | None:
     """A text hardly longer than its question in which the answer stands, and not at its end as in an explanation."""
     for one in others:
         if one.mean_words < 1.3 * question.mean_words or named_as(one, "explanation"):
@@ -206,13 +208,13 @@ def _of_data(view: View) -> Iterator[Reading]:
             yield _reading(view, "data_to_text", text, {"data": data}, "struct_to_text", score, why)
 
 
-def _like_prose(column: Column) -> float:
+def _like_prose(column: OwnColumn) -> float:
     """Share of a text's words that many texts of the column have: near 0 for keywords and facts, a third for
     sentences."""
     return column.common_words if column.kind == "text" else 0.0
 
 
-def _has_marks(column: Column) -> bool:
+def _has_marks(column: OwnColumn) -> bool:
     """Whether texts are made of parts between the same marks: `a | b`, `name[value]`, `key: value`."""
     marks = ("|", "[", "=", "<", "{", "->", "\t")
     return any(sum(text.count(mark) >= 2 for text in column.filled) > 0.8 * len(column.filled) for mark in marks)
@@ -253,10 +255,10 @@ def _shorter_or_alike(view: View) -> Iterator[Reading]:
             yield _reading(view, "text_to_text", short, {"text": long}, "text_to_text", score, why, doubts=doubts)
 
 
-def _richer(one: Column, other: Column) -> float:
+def _richer(one: OwnColumn, other: OwnColumn) -> float:
     """Whether one of two texts of the same words has what the other lacks: capitals, punctuation, blanks."""
 
-    def marks(column: Column) -> float:
+    def marks(column: OwnColumn) -> float:
         characters = sum(map(len, column.filled)) or 1
         return sum(not c.isalnum() or c.isupper() for text in column.filled for c in text) / characters
 
@@ -264,7 +266,7 @@ def _richer(one: Column, other: Column) -> float:
     return 0.0 if not same else 1.0 if marks(one) > marks(other) else -1.0
 
 
-def _letters(column: Column) -> list[str]:
+def _letters(column: OwnColumn) -> list[str]:
     return ["".join(filter(str.isalnum, text.lower())) for text in column.texts]
 
 

@@ -18,7 +18,7 @@ from openflan.errors import UserError, strict_error
 from openflan.own.filling import expression, fill
 from openflan.own.names import readable
 from openflan.own.personal import personal_data
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.reading import Reading, View
 from openflan.own.scales import scale_of
 from openflan.own.separating import keep_apart
@@ -170,14 +170,14 @@ def _look(entry: Entry, drafted: DraftedTask) -> tuple[dict[str, list[int]], dic
     return {split: sorted(numbers) for split, numbers in without.items()}, sizes
 
 
-def _used(reading: Reading) -> list[Column]:
+def _used(reading: Reading) -> list[OwnColumn]:
     """The columns that a task reads."""
     options = reading.options
     chosen = [*(options.columns if options else ()), *([options.labels] if options and options.labels else [])]
     return list(dict.fromkeys([*reading.parts.values(), *reading.extras, *chosen, reading.answer]))
 
 
-def _optional(reading: Reading) -> set[Column]:
+def _optional(reading: Reading) -> set[OwnColumn]:
     """Columns that may be empty in a row that is used."""
     optional = set(reading.extras)
     if reading.options and reading.options.form == "columns":
@@ -187,7 +187,7 @@ def _optional(reading: Reading) -> set[Column]:
     return optional
 
 
-def _empties(used: Sequence[Column], reading: Reading) -> list[str]:
+def _empties(used: Sequence[OwnColumn], reading: Reading) -> list[str]:
     """Texts that stand for nothing in the columns that are used, and are no class in another of them."""
     found = {text for column in used for text in column.nothing}
     classes = {str(value) for column in used for value in column.classes if column.kind == "text"}
@@ -195,7 +195,7 @@ def _empties(used: Sequence[Column], reading: Reading) -> list[str]:
     return [*([""] if blank else []), *sorted(found - classes)]
 
 
-def _contract(used: Sequence[Column], reading: Reading) -> dict[str, Any]:
+def _contract(used: Sequence[OwnColumn], reading: Reading) -> dict[str, Any]:
     """What the source must hold."""
     optional = _optional(reading) | {reading.answer}
     contract: dict[str, Any] = {}
@@ -214,7 +214,7 @@ def _contract(used: Sequence[Column], reading: Reading) -> dict[str, Any]:
     return contract
 
 
-def _type(column: Column) -> Any:
+def _type(column: OwnColumn) -> Any:
     if column.separator:
         return {"separated": column.separator}
     if column.stored == "texts":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.own.names import readable
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.tasks.spec import RESERVED
 
@@ -36,7 +36,7 @@ _JINJA = {
 _METHODS = {name for kind in (dict, list, str) for name in dir(kind)}
 
 
-def value_of(column: Column) -> str:
+def value_of(column: OwnColumn) -> str:
     """How Jinja names a column, whatever its name is made of: through the row where it means something else."""
     parts = [column.path] if column.path == column.top else column.path.split(".")
     first, *below = parts
@@ -47,7 +47,7 @@ def value_of(column: Column) -> str:
     return name
 
 
-def expression(column: Column) -> str:
+def expression(column: OwnColumn) -> str:
     """What writes a column into a text."""
     name = value_of(column)
     if column.kind == "texts":
@@ -60,7 +60,7 @@ def expression(column: Column) -> str:
 
 
 def fill(
-    kind: str, parts: Mapping[str, Column], extras: Sequence[Column], words: Mapping[str, str]
+    kind: str, parts: Mapping[str, OwnColumn], extras: Sequence[OwnColumn], words: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """The templates of a kind.
 
@@ -90,7 +90,7 @@ def fill(
     return templates
 
 
-def _line(column: Column, name: str | None = None) -> str:
+def _line(column: OwnColumn, name: str | None = None) -> str:
     """A line of its own for a column, or nothing where it is empty."""
     label = (readable(column.path) or "also").capitalize() if name is None else name
     start = f"\n{label}: " if label else "\n\n"

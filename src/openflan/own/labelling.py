@@ -15,7 +15,7 @@ from itertools import pairwise
 from openflan.own.choosing import word_in_both
 from openflan.own.places import least_options, places
 from openflan.own.polarity import polarity, separation
-from openflan.own.profile import Column, spread
+from openflan.own.profile import OwnColumn, spread
 from openflan.own.reading import Options, Reading, View, asks, capped, in_order, named_as
 from openflan.own.words import words
 
@@ -36,7 +36,7 @@ def labelling(view: View) -> list[Reading]:
     return sorted(found, key=lambda reading: -reading.score)[:4]
 
 
-def _labels(view: View) -> Iterator[tuple[Column, float, str]]:
+def _labels(view: View) -> Iterator[tuple[OwnColumn, float, str]]:
     """Columns that may be a label, how likely, and why."""
     for column in view.classes:
         score, why = _label_score(view, column)
@@ -48,7 +48,7 @@ def _labels(view: View) -> Iterator[tuple[Column, float, str]]:
             yield column, capped(score + 0.15 * named_as(column, "rating")), f"'{column.path}' holds numbers on a scale"
 
 
-def _label_score(view: View, column: Column) -> tuple[float, str]:
+def _label_score(view: View, column: OwnColumn) -> tuple[float, str]:
     count = column.distinct
     values = [str(value).lower() for value in column.classes]
     score, why = 0.75, f"'{column.path}' has {count} values that repeat"
@@ -84,20 +84,20 @@ def _begin(values: Sequence[str], kind: str) -> bool:
     return any(value.startswith(tuple(words("labels", kind))) for value in values)
 
 
-def _mostly_places(column: Column) -> bool:
+def _mostly_places(column: OwnColumn) -> bool:
     """Whether nearly all rows say a letter or a number: a choice among what the text lists."""
     often = [value for value in column.classes if column.counts[value] > 0.01 * column.present]
     return len(often) > 1 and least_options(often, 26) is not None
 
 
-def _from_start(column: Column) -> bool:
+def _from_start(column: OwnColumn) -> bool:
     """Whether whole numbers are 0, 1, 2, … or 1, 2, 3, …, or few and evenly apart."""
     values = sorted(int(value) for value in column.classes)
     steps = {b - a for a, b in pairwise(values)}
     return len(steps) == 1 and (values[0] in (0, 1, -1))
 
 
-def _scale(column: Column) -> bool:
+def _scale(column: OwnColumn) -> bool:
     """Whether numbers lie on a scale that people rate on."""
     values = [float(value) for value in column.counts]
     return bool(values) and any(
@@ -105,7 +105,7 @@ def _scale(column: Column) -> bool:
     )
 
 
-def _structure(view: View, label: Column) -> Reading | None:
+def _structure(view: View, label: OwnColumn) -> Reading | None:
     """What the texts beside a label are to each other."""
     aside = dict(view.aside)
     texts = [column for column in view.texts if column is not label]
@@ -127,7 +127,7 @@ def _structure(view: View, label: Column) -> Reading | None:
 
 
 def _of_texts(
-    view: View, label: Column, texts: Sequence[Column], spans: Sequence[Column], aside: dict[str, str]
+    view: View, label: OwnColumn, texts: Sequence[OwnColumn], spans: Sequence[OwnColumn], aside: dict[str, str]
 ) -> Reading | None:
     if not texts:
         lists = [column for column in view.lists if column is not label]
@@ -147,9 +147,10 @@ def _of_texts(
     return _two_texts(view, label, *texts[:2]).scored(0.6, f"there are {len(texts)} texts")
 
 
-def _two_and_more(view: View, label: Column, texts: Sequence[Column], spans: Sequence[Column]) -> Reading | None:
-    """Three columns of texts: a word and two sentences, a sentence and two spans of it, a passage with question and
-    answer."""
+def _two_and_more(
+    view: View, label: OwnColumn, texts: Sequence[OwnColumn], spans: Sequence[OwnColumn]
+) -> Reading | None:
+    """Three texts: a word and two sentences, a sentence and two spans of it, a passage with question and answer."""
     if len(label.classes) not in (2, 3):
         return None
     relations = view.relations
@@ -179,7 +180,7 @@ def _two_and_more(view: View, label: Column, texts: Sequence[Column], spans: Seq
     return None
 
 
-def _one_text(view: View, label: Column, text: Column) -> Reading:
+def _one_text(view: View, label: OwnColumn, text: OwnColumn) -> Reading:
     values = [str(value).lower() for value in label.classes]
     reads_polar, order = polar_order(label, text)
     feelings = _begin(values, "feelings")
@@ -204,7 +205,7 @@ def _one_text(view: View, label: Column, text: Column) -> Reading:
     return _made(view, label, kind, {"text": text}, cluster, 0.97, why, subcluster=subcluster, doubts=doubts)
 
 
-def _is_rating(label: Column, polar: float, order: Sequence[object]) -> bool:
+def _is_rating(label: OwnColumn, polar: float, order: Sequence[object]) -> bool:
     if label.kind == "float" and not label.classes:
         return True
     if label.kind not in ("int", "float") or len(label.classes) < 3:
@@ -217,7 +218,7 @@ def _is_rating(label: Column, polar: float, order: Sequence[object]) -> bool:
     return len(values) >= 5 and ((polar > _FELT and ordered) or (values[0] == 1 and len(values) in (5, 7, 10)))
 
 
-def polar_order(label: Column, text: Column) -> tuple[float, list[object]]:
+def polar_order(label: OwnColumn, text: OwnColumn) -> tuple[float, list[object]]:
     """How far a label's classes lie apart in glad and sorry words, and their order from sorry to glad."""
     scores: dict[object, list[float]] = {}
     for place, units in zip(spread(len(text.values)), text.units, strict=True):
@@ -227,7 +228,7 @@ def polar_order(label: Column, text: Column) -> tuple[float, list[object]]:
     return separation(scores)
 
 
-def _two_texts(view: View, label: Column, one: Column, other: Column) -> Reading:
+def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -> Reading:
     """A longer and a shorter text and how they relate."""
     relations, values = view.relations, [str(value).lower() for value in label.classes]
     first, second = in_order((one, other), view.all)
@@ -279,7 +280,7 @@ def _two_texts(view: View, label: Column, one: Column, other: Column) -> Reading
 
 
 def _made(
-    view: View, label: Column, kind: str, parts: dict[str, Column], cluster: str, score: float, why: str, *,
+    view: View, label: OwnColumn, kind: str, parts: dict[str, OwnColumn], cluster: str, score: float, why: str, *,
     subcluster: str | None = None, doubts: dict[str, tuple[str, float]] | None = None,
 ) -> Reading:  # fmt: skip
     scale = label.kind == "float" and (not label.classes or len(label.classes) > 4)

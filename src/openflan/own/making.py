@@ -11,7 +11,7 @@ from typing import Any
 
 from openflan.errors import UserError
 from openflan.own.drafting import DraftedTask, draft, try_task
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.questions import UNSURE, Ask, TableGuess
 from openflan.own.reading import Reading, View
 from openflan.own.recognise import Recognised, alike, recognise
@@ -312,7 +312,7 @@ def _order(reading: Reading, questions: _Questions) -> Reading:
 
 def _extras(reading: Reading, questions: _Questions) -> Reading:
     """The reading without those of its further columns that its owner says do not belong to the question."""
-    kept: list[Column] = []
+    kept: list[OwnColumn] = []
     aside = dict(reading.aside)
     why, sure = reading.doubts.get("columns", ("it says something else in different rows", 0.8))
     for column in reading.extras:

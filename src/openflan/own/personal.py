@@ -7,13 +7,13 @@ Invariant: rows are counted, nothing is kept. Rejected: names of people, which n
 
 from collections.abc import Iterable
 
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.tasks.rows.personal import CARDS, EMAILS, is_card
 
 __all__ = ["personal_data"]
 
 
-def personal_data(columns: Iterable[Column]) -> list[str]:
+def personal_data(columns: Iterable[OwnColumn]) -> list[str]:
     """A line for each column and kind of personal data that it seems to hold."""
     lines = []
     for column in columns:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from openflan.own.names import words_of
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.reading import in_order, name_stem
 from openflan.own.words import content
 
@@ -72,7 +72,7 @@ def _lettered_places(classes: Sequence[str], count: int) -> tuple[str, ...] | No
     return tuple(f"{frame[:at]}{one}{frame[at + len(marks[0]) :]}" for one in ordered)
 
 
-def in_said_order(peers: Sequence[Column], table: Sequence[Column]) -> tuple[list[Column], bool]:
+def in_said_order(peers: Sequence[OwnColumn], table: Sequence[OwnColumn]) -> tuple[list[OwnColumn], bool]:
     """Candidates in the order that figures, letters or ordinals in their names say, and whether they do."""
     stems, ends = zip(*(name_stem(column.path) for column in peers), strict=True)
     named = [name_stem(column.path) for column in table if column not in peers]
@@ -89,7 +89,7 @@ def in_said_order(peers: Sequence[Column], table: Sequence[Column]) -> tuple[lis
     return in_order(peers, table), False
 
 
-def _sorted(columns: Sequence[Column], keys: Sequence[Any]) -> list[Column]:
+def _sorted(columns: Sequence[OwnColumn], keys: Sequence[Any]) -> list[OwnColumn]:
     return [columns[place] for place in sorted(range(len(columns)), key=lambda place: keys[place])]
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from openflan.tasks.cells import looks_nested, parse_nested
 from openflan.writing import units_of
 
-__all__ = ["Column", "Kind", "columns_of", "spread"]
+__all__ = ["Kind", "OwnColumn", "columns_of", "spread"]
 
 Kind = Literal["text", "int", "float", "bool", "texts", "lists", "other", "empty"]
 """What a column holds: texts, numbers, truth values, lists of texts, lists of such lists."""
@@ -45,7 +45,7 @@ def spread(rows: int, most: int = _LOOKED_AT) -> list[int]:
     return list(range(rows)) if rows <= most else [place * rows // most for place in range(most)]
 
 
-class Column:
+class OwnColumn:
     """One column, or one path below it.
 
     Args:
@@ -226,26 +226,26 @@ class Column:
         return codes > 0.95
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]], *, cells: bool) -> list[Column]:
+def columns_of(rows: Sequence[Mapping[str, Any]], *, cells: bool) -> list[OwnColumn]:
     """The columns of a table, and those below a column of objects, in the order in which they first stand.
 
     Args:
         cells: whether the file has texts alone.
     """
     names = list(dict.fromkeys(name for row in rows for name in row if isinstance(name, str) and name))
-    found: list[Column] = []
+    found: list[OwnColumn] = []
     for name in names:
         found += _column(name, [row.get(name) for row in rows], cells=cells)
     return found
 
 
-def _column(path: str, values: list[Any], *, cells: bool, top: str | None = None) -> list[Column]:
+def _column(path: str, values: list[Any], *, cells: bool, top: str | None = None) -> list[OwnColumn]:
     if cells:
         values = _objects(values)
     below = list(dict.fromkeys(key for value in values if isinstance(value, dict) for key in value))
     if not below or not all(value is None or isinstance(value, dict) for value in values):
-        return [Column(path, values, cells=cells, top=top)]
-    columns: list[Column] = []
+        return [OwnColumn(path, values, cells=cells, top=top)]
+    columns: list[OwnColumn] = []
     for key in below:
         inner = [None if value is None else value.get(key) for value in values]
         columns += _column(f"{path}.{key}", inner, cells=False, top=top or path)

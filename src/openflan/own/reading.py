@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from openflan.own.names import named, words_of
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.relations import Relations, bijective, determines
 from openflan.own.words import words
 from openflan.tasks.cells import LIST_SEPARATORS, split_list
@@ -37,11 +37,11 @@ class Options:
 
     form: Literal["classes", "columns", "list", "scale"]
     """Classes of the answer's column; a column an option; a column of lists; numbers on a scale."""
-    columns: tuple[Column, ...] = ()
+    columns: tuple[OwnColumn, ...] = ()
     """Those that hold the options."""
     keys: tuple[Any, ...] = ()
     """What the answer's column says for each option, in their order; empty where it says the option itself."""
-    labels: Column | None = None
+    labels: OwnColumn | None = None
     """A column of lists that holds each row's keys."""
 
 
@@ -50,8 +50,8 @@ class Reading:
     """One way to read a table."""
 
     kind: str
-    answer: Column
-    parts: dict[str, Column]
+    answer: OwnColumn
+    parts: dict[str, OwnColumn]
     """What asks, by its place in the templates: `text`, `question`, `passage`, `first` …"""
     options: Options | None = None
     cluster: str = "misc"
@@ -62,7 +62,7 @@ class Reading:
     """What is unsure besides the kind: about what, in words, and how sure it is."""
     aside: dict[str, str] = field(default_factory=dict)
     """Columns that are no part, with the reason."""
-    extras: tuple[Column, ...] = ()
+    extras: tuple[OwnColumn, ...] = ()
     """Columns that may belong to the question and stand in every template as a line of their own."""
 
     def scored(self, score: float, *why: str) -> "Reading":
@@ -73,7 +73,7 @@ class Reading:
 class View:
     """A table's columns, apart from those that no task is made of."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[OwnColumn]) -> None:
         self.all = list(columns)
         self.rows = len(columns[0].values) if columns else 0
         self.aside: dict[str, str] = {}
@@ -89,34 +89,34 @@ class View:
         self.relations = Relations(self.columns)
 
     @cached_property
-    def texts(self) -> list[Column]:
+    def texts(self) -> list[OwnColumn]:
         """Columns of texts that are no classes, the longest first."""
         found = [column for column in self.columns if column.kind == "text" and not column.classes]
         return sorted(found, key=lambda column: -column.mean_length)
 
     @cached_property
-    def classes(self) -> list[Column]:
+    def classes(self) -> list[OwnColumn]:
         """Columns of few, repeated values."""
         return [column for column in self.columns if column.classes]
 
     @cached_property
-    def lists(self) -> list[Column]:
+    def lists(self) -> list[OwnColumn]:
         """Columns of lists."""
         return [column for column in self.columns if column.kind in ("texts", "lists")]
 
     @cached_property
-    def split_lists(self) -> list[Column]:
+    def split_lists(self) -> list[OwnColumn]:
         """Columns of texts that may be lists between separators, read so."""
         found = (as_list(column) for column in self.columns if column.kind == "text")
         return [column for column in found if column is not None]
 
     @cached_property
-    def numbers(self) -> list[Column]:
+    def numbers(self) -> list[OwnColumn]:
         """Columns of numbers that are no classes."""
         return [column for column in self.columns if column.kind in ("int", "float") and not column.classes]
 
     @cached_property
-    def groups(self) -> list[Column]:
+    def groups(self) -> list[OwnColumn]:
         """Columns that say which rows belong together: codes, or numbers, that stand in several rows and go with a
         text."""
         codes = [
@@ -133,7 +133,7 @@ class View:
         ]
 
 
-def asks(column: Column) -> float:
+def asks(column: OwnColumn) -> float:
     """Share of a column's texts that read like questions, with a question mark or without."""
     starts = [units[0] if units else "" for units in column.units]
     begins = sum(start in words("asking") for start in starts) / max(1, len(column.filled))
@@ -145,7 +145,7 @@ def capped(score: float) -> float:
     return max(0.0, min(0.99, score))
 
 
-def as_list(column: Column) -> Column | None:
+def as_list(column: OwnColumn) -> OwnColumn | None:
     """A column of texts as one of lists, where the same separator stands in many of them and the items are short."""
     for separator in LIST_SEPARATORS:
         there = [text for text in column.written if separator in text]
@@ -156,13 +156,13 @@ def as_list(column: Column) -> Column | None:
         if words > {",": 4, "/": 4, "\n": 12}.get(separator, 30):
             continue
         values = [None if value is None else split_list(value, separator) for value in column.values]
-        made = Column(column.path, values, cells=False, top=column.top)
+        made = OwnColumn(column.path, values, cells=False, top=column.top)
         made.separator = separator
         return made
     return None
 
 
-def _no_part(column: Column, rows: int) -> str:
+def _no_part(column: OwnColumn, rows: int) -> str:
     """Why a column can be no part of any task; empty where it can."""
     if column.kind in ("empty", "other"):
         return "holds nothing" if column.kind == "empty" else "holds objects, or values of several kinds"
@@ -176,7 +176,7 @@ def _no_part(column: Column, rows: int) -> str:
     return "counts the rows" if column.kind == "int" and column.stored != "text" and _counts_up(column) else ""
 
 
-def _about_the_row(column: Column) -> str:
+def _about_the_row(column: OwnColumn) -> str:
     """What a column of texts says of its rows, where it is no text of a task."""
     values = {str(value).lower() for value in column.counts} if column.distinct <= 6 else set()
     if values and values <= _SPLITS:
@@ -189,7 +189,7 @@ def _about_the_row(column: Column) -> str:
     return ""
 
 
-def _counts_up(column: Column) -> bool:
+def _counts_up(column: OwnColumn) -> bool:
     """Whether whole numbers are spread evenly over a range, nearly each once: numbers of rows, whatever their order."""
     if column.present < 50:
         there = [value for value in column.values if value is not None]
@@ -201,7 +201,7 @@ def _counts_up(column: Column) -> bool:
     return column.unique > 0.98 or (column.unique > 0.4 and even)
 
 
-def _says_less(one: Column, other: Column) -> bool:
+def _says_less(one: OwnColumn, other: OwnColumn) -> bool:
     """Whether the first of two columns of the same classes is the one to leave out: numbers beside words, codes beside
     names."""
     if (one.kind == "text") != (other.kind == "text"):
@@ -209,12 +209,12 @@ def _says_less(one: Column, other: Column) -> bool:
     return (one.longest, one.path) < (other.longest, other.path)
 
 
-def named_as(column: Column, *roles: str) -> bool:
+def named_as(column: OwnColumn, *roles: str) -> bool:
     """Whether a column is called what columns of one of the roles are called."""
     return any(named(column.path.split(".")[-1], role) for role in roles)
 
 
-def in_order(columns: Iterable[Column], all_columns: Sequence[Column]) -> list[Column]:
+def in_order(columns: Iterable[OwnColumn], all_columns: Sequence[OwnColumn]) -> list[OwnColumn]:
     """Columns in the order of the table."""
     places = {column.path: place for place, column in enumerate(all_columns)}
     return sorted(columns, key=lambda column: places[column.path])

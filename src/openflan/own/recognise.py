@@ -10,7 +10,7 @@ from openflan.own.choosing import choosing
 from openflan.own.composing import composing
 from openflan.own.labelling import labelling
 from openflan.own.places import least_options
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.reading import Reading, View, named_as
 
 __all__ = ["Recognised", "alike", "recognise"]
@@ -40,7 +40,7 @@ class Recognised:
         return round(min(sure, *(sure_of for about, (_, sure_of) in best.doubts.items() if about == "kind"), 0.99), 2)
 
 
-def recognise(columns: Sequence[Column]) -> Recognised:
+def recognise(columns: Sequence[OwnColumn]) -> Recognised:
     """Read a table in every way that makes sense, the best first."""
     view = View(columns)
     found = [_with_rest(view, reading) for reading in (*choosing(view), *labelling(view), *composing(view))]
@@ -60,7 +60,7 @@ def _with_rest(view: View, reading: Reading) -> Reading:
     return reading.scored(score)
 
 
-def _role(column: Column) -> str:
+def _role(column: OwnColumn) -> str:
     """What a column might be if it were not left out."""
     if column.kind in ("texts", "lists"):
         return "list"

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from functools import cache, cached_property
 
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 
 __all__ = ["Cover", "Relations", "bijective", "determines"]
 
@@ -42,7 +42,7 @@ class Cover:
 class Relations:
     """Measures between the columns of one table, each taken once."""
 
-    def __init__(self, columns: list[Column]) -> None:
+    def __init__(self, columns: list[OwnColumn]) -> None:
         self._columns = columns
         self.inside = cache(self._inside)
         self.equal = cache(self._equal)
@@ -62,7 +62,7 @@ class Relations:
                     seen.update(set(units))
         return frozenset(word for word, count in seen.items() if count > _COMMON * texts)
 
-    def _inside(self, small: Column, large: Column) -> float:
+    def _inside(self, small: OwnColumn, large: OwnColumn) -> float:
         """Share of the rows in which one text stands in the other, word for word."""
         pairs = [
             (one.strip().lower(), other.lower())
@@ -72,12 +72,12 @@ class Relations:
         found = sum(_stands_in(one, other) for one, other in pairs)
         return found / max(1, len(pairs))
 
-    def _equal(self, one: Column, other: Column) -> float:
+    def _equal(self, one: OwnColumn, other: OwnColumn) -> float:
         """Share of the rows of one column in which the other has the same text."""
         pairs = [(a.strip().lower(), b.strip().lower()) for a, b in zip(one.texts, other.texts, strict=True) if a]
         return sum(a == b for a, b in pairs) / max(1, len(pairs))
 
-    def _cover(self, small: Column, large: Column) -> Cover:
+    def _cover(self, small: OwnColumn, large: OwnColumn) -> Cover:
         """How much of one text's words, but the common ones, stand in the other."""
         ours = [set(units) - self.common for units in small.units]
         theirs = [set(units) for units in large.units]
@@ -91,7 +91,7 @@ class Relations:
         mean = sum(share for _, share in rows) / max(1, len(rows))
         return Cover(mean, sum(chance) / max(1, len(chance)), rows)
 
-    def _language(self, column: Column) -> str:
+    def _language(self, column: OwnColumn) -> str:
         """The language of a column's texts, as two letters; empty where there is too little to tell."""
         text = " ".join(column.filled)[:6_000]
         if sum(map(str.isalpha, text)) < 200:
@@ -100,7 +100,7 @@ class Relations:
 
         return str(py3langid.classify(text)[0])
 
-    def _distance(self, one: Column, other: Column) -> float:
+    def _distance(self, one: OwnColumn, other: OwnColumn) -> float:
         """How unlike the texts of two columns are in form: length, its spread, beginnings and ends. Peers are under
         .3."""
         if not one.written or not other.written:
@@ -110,7 +110,7 @@ class Relations:
         return abs(mean_a - mean_b) + abs(spread_a - spread_b) + 0.7 * sum(abs(a - b) for a, b in forms)
 
 
-def _lengths(column: Column) -> tuple[float, float]:
+def _lengths(column: OwnColumn) -> tuple[float, float]:
     """Mean and spread of the logarithms of a column's lengths."""
     logs = [math.log(len(text)) for text in column.written]
     mean = sum(logs) / len(logs)
@@ -126,7 +126,7 @@ def _stands_in(small: str, large: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(small)}(?!\w)", large) is not None
 
 
-def determines(one: Column, other: Column) -> float:
+def determines(one: OwnColumn, other: OwnColumn) -> float:
     """How surely one column's value says the other's: of the rows whose value occurs more than once, those that
     agree."""
     first: dict[str, Counter[str]] = {}
@@ -137,7 +137,7 @@ def determines(one: Column, other: Column) -> float:
     return sum(values.most_common(1)[0][1] for values in groups) / max(1, sum(values.total() for values in groups))
 
 
-def bijective(one: Column, other: Column) -> bool:
+def bijective(one: OwnColumn, other: OwnColumn) -> bool:
     """Whether two columns of classes say the same in other words."""
     same = len(one.classes) == len(other.classes) > 0
     return same and determines(one, other) > 0.999 and determines(other, one) > 0.999

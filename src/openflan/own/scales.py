@@ -6,7 +6,7 @@ options of STS-B's means and none of them likely.
 
 import math
 
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 
 __all__ = ["scale_of"]
 
@@ -14,7 +14,7 @@ _MOST = 11
 _STEPS = (1, 2, 2.5, 5)
 
 
-def scale_of(column: Column) -> tuple[float, ...]:
+def scale_of(column: OwnColumn) -> tuple[float, ...]:
     """The points of a column's scale; whole numbers where they are."""
     values = [float(value) for value in column.counts]
     low, high = min(values), max(values)

@@ -10,7 +10,7 @@ text alone, which puts a question's passage on both sides.
 from collections.abc import Iterable
 from typing import Any
 
-from openflan.own.profile import Column
+from openflan.own.profile import OwnColumn
 from openflan.own.reading import Reading, View
 from openflan.own.tables import OwnTable
 from openflan.tasks.apart import Apart, groups_of, keys_of
@@ -58,7 +58,7 @@ def keep_apart(table: OwnTable, view: View, reading: Reading) -> tuple[dict[str,
     return rule_, warnings
 
 
-def _candidates(view: View, reading: Reading) -> Iterable[Column]:
+def _candidates(view: View, reading: Reading) -> Iterable[OwnColumn]:
     """Columns in the order in which they matter: groups, what asks from the longest on, long candidates, long
     answers."""
     asking = sorted(reading.parts.values(), key=lambda column: -column.mean_length)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
-from openflan.own.profile import Column, columns_of
+from openflan.own.profile import OwnColumn, columns_of
 from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.readers import ENDINGS, is_rows, is_table, read_rows
 from openflan.tasks.splits import Role
@@ -57,7 +57,7 @@ class OwnTable:
     """Of all files, one after the other."""
     counts: dict[str, int]
     """Rows a file."""
-    columns: list[Column]
+    columns: list[OwnColumn]
     warnings: list[str] = field(default_factory=list)
 
     @property

@@ -74,7 +74,7 @@ class OwnTexts:
         return {e.spec.name: len(load_rows(e, "test", faulty=set())) if have[e.spec.name] else 0 for e in self.tasks}
 
     @cached_property
-    def lengths(self) -> "Lengths":
+    def lengths(self) -> "PromptLengths":
         """How long prompts, targets and answers are."""
         inputs, targets, answers = [], [], []
         for entry in self.tasks:
@@ -86,7 +86,7 @@ class OwnTexts:
                     targets.append(prompt.target)
                     if not entry.spec.is_classification and not entry.spec.templates[number].inverted:
                         answers.append(prompt.target)
-        return Lengths(inputs=self._count(inputs), targets=self._count(targets), answers=self._count(answers))
+        return PromptLengths(inputs=self._count(inputs), targets=self._count(targets), answers=self._count(answers))
 
     def _count(self, texts: Sequence[str]) -> list[int]:
         folder = self.source.folder
@@ -99,7 +99,7 @@ class OwnTexts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lengths:
+class PromptLengths:
     """Tokens of some prompts."""
 
     inputs: list[int]

@@ -17,7 +17,7 @@ from typing import Any
 
 from openflan.own.labelling import polar_order
 from openflan.own.names import readable
-from openflan.own.profile import Column, spread
+from openflan.own.profile import OwnColumn, spread
 from openflan.own.reading import Reading, View
 
 __all__ = ["Wording", "word_labels"]
@@ -138,7 +138,9 @@ def _of_pairs(reading: Reading, view: View, values: Sequence[Any], words: tuple[
     return Wording(options=options, confidence=sure, why=why, changed=True)
 
 
-def _cover_by_class(view: View, label: Column, small: Column, large: Column) -> dict[Any, tuple[float, float, int]]:
+def _cover_by_class(
+    view: View, label: OwnColumn, small: OwnColumn, large: OwnColumn
+) -> dict[Any, tuple[float, float, int]]:
     """Mean, variance and rows of the shared words, by class."""
     places = spread(len(label.values))
     shares: dict[Any, list[float]] = {}
