@@ -178,8 +178,8 @@ def open_model(
     if RunPlaces(folder).is_run:
         folder = _tuned(RunPlaces(folder), seed)
     source = find_model(ModelPart(path=name), folder)
-    record = text_format_of(source)
-    # a hub model's positions are known once it is here; of a folder, the tokenizer is checked before weights are read
+    record, tokenizer = text_format_of(source), None
+    # a hub model's positions are known once it is here; of a folder, the tokenizer is ready before weights are read
     model = load_model(source, device=pick_device()) if source.folder is None else None
     if record is not None:
         stated = record.prompts.model_dump(mode="json")
@@ -187,15 +187,16 @@ def open_model(
         positions = (source.positions if model is None else positions_of(model)) or 1280
         target = min(256, positions // 4)
         stated = {"max_input_tokens": min(1024, positions - target), "max_target_tokens": target}
-        if in_chat and getattr(load_tokenizer(source), "chat_template", None):
-            stated["chat"] = True
+        if in_chat:
+            tokenizer = load_tokenizer(source)
+            stated |= {"chat": True} if getattr(tokenizer, "chat_template", None) else {}
     try:
         prompts = PromptsPart.model_validate_json(json.dumps({**stated, **(changes or {})}))
     except ValidationError as error:
         raise strict_error(error, "prompts", PromptsPart) from None
-    rules = load_rules(source, prompts)
+    encoder = TextEncoder(load_rules(source, prompts, tokenizer=tokenizer))
     model = load_model(source, device=pick_device()) if model is None else model
-    return OpenedModel(model=model, encoder=TextEncoder(rules), prompts=prompts)
+    return OpenedModel(model=model, encoder=encoder, prompts=prompts)
 
 
 def _tuned(run: RunPlaces, seed: int | None) -> Path:

@@ -204,18 +204,21 @@ def load_tokenizer(source: ModelSource) -> Any:
     return tokenizer
 
 
-def load_rules(source: ModelSource, part: "PromptsPart", *, kept: "TextFormat | None" = None) -> "EncoderRules":
+def load_rules(
+    source: ModelSource, part: "PromptsPart", *, kept: "TextFormat | None" = None, tokenizer: Any = None
+) -> "EncoderRules":
     """How texts become tokens for a model: by the record that was kept of it, else as its files say today.
 
     Args:
         kept: the record of a mixture or a tuned model; by default the one beside the model, where it has one.
+        tokenizer: the model's own, where it is loaded already.
 
     Raises:
         UserError: the tokenizer can't be loaded, is not a fast tokenizer, or not the one of the record.
     """
     from openflan.prompts.encoding import EncoderRules
 
-    tokenizer = load_tokenizer(source)
+    tokenizer = load_tokenizer(source) if tokenizer is None else tokenizer
     record = text_format_of(source) if kept is None else kept
     if record is not None and record.frame is not None and record.prompts.chat == part.chat:
         rules = EncoderRules(
