@@ -33,7 +33,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 _NARROW = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-_LEFT = re.compile(r"about ([\d,.]+) (s|min) left")
+_LEFT = re.compile(r"everything in about ([\d,.]+) (s|min)")
 
 
 @contextmanager

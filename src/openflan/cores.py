@@ -126,6 +126,18 @@ class CorePool:
                 news.append((topic, value))
         return news
 
+    @property
+    def processor_seconds(self) -> float:
+        """Processor time that all processes have used since they started."""
+        import psutil
+
+        total = 0.0
+        for pid in self._pids:
+            with suppress(psutil.Error):
+                times = psutil.Process(pid).cpu_times()
+                total += times.user + times.system
+        return total
+
     def results(self, futures: "Iterable[Future[T]]", *, meanwhile: Callable[[], None]) -> list[T]:
         """Results of some jobs, in their order.
 

@@ -17,6 +17,9 @@ _EVERY = 15.0
 class StageWatch:
     """What is told of work in progress, by the name of a stage; this one shows nothing of it."""
 
+    left: float | None = None
+    """Seconds until everything is done, where more than this stage is to be done and that can be told."""
+
     def __call__(self, event: "openflan.Event") -> None:
         """Take an event of a run."""
         stage = str(event.stage)
@@ -24,6 +27,7 @@ class StageWatch:
             case "started":
                 self.started(stage)
             case "progress":
+                self.left = event.left
                 self.progress(stage, event.done, event.total, unit=event.unit, note=event.note)
             case "note":
                 self.noted(stage, event.note)
@@ -54,7 +58,7 @@ def watcher(*, quiet: bool) -> Iterator[StageWatch]:
         yield StageWatch()
     elif sys.stderr.isatty():
         from rich.console import Console
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
 
         columns = (
@@ -63,8 +67,7 @@ def watcher(*, quiet: bool) -> Iterator[StageWatch]:
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[note]}"),
         )
         with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
@@ -80,16 +83,28 @@ class _Live(StageWatch):
         self._bars = bars
         self._tasks: dict[str, Any] = {}
         self._began: dict[str, float] = {}
+        self._start = time.monotonic()
+        self._all: Any = None
+        """The bar of all stages together."""
 
     def started(self, stage: str) -> None:
-        self._tasks[stage] = self._bars.add_task(stage, total=None, note="")
+        self._tasks[stage] = self._bars.add_task(stage, total=None, note="", left="")
         self._began[stage] = time.monotonic()
 
     def progress(self, stage: str, done: int, total: int, *, unit: str, note: str = "") -> None:
         if stage not in self._tasks:
             self.started(stage)
-        note = note or _rate(done, unit, time.monotonic() - self._began[stage])
+        spent = time.monotonic() - self._began[stage]
+        note = note or _rate(done, unit, spent)
+        if self.left is None:
+            left = f"{rough_time(spent * (total - done) / max(1, done))} left"
+            self._bars.update(self._tasks[stage], completed=done, total=total, note=note, left=left)
+            return
         self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+        if self._all is None:
+            self._all = self._bars.add_task("everything", note="", left="")
+        elapsed = time.monotonic() - self._start
+        self._bars.update(self._all, completed=elapsed, total=elapsed + self.left, left=f"{rough_time(self.left)} left")
 
     def noted(self, stage: str, text: str) -> None:
         self._bars.console.print(f"{stage}: {text}", highlight=False, markup=False)
@@ -118,9 +133,12 @@ class _Lines(StageWatch):
         if now - self._last[stage] < _EVERY:
             return
         spent = now - self._began[stage]
-        left = spent * (total - done) / max(1, done)
         rate = note or _rate(done, unit, spent)
-        self._write(stage, f"{stage}: {done:,} of {total:,} {unit}, {rate}, about {left:.0f} s left")
+        text = f"{stage}: {done:,} of {total:,} {unit}, {rate}"
+        if self.left is None:
+            self._write(stage, f"{text}, about {spent * (total - done) / max(1, done):.0f} s left")
+        else:
+            self._write(stage, f"{text}, everything in about {self.left:.0f} s")
 
     def noted(self, stage: str, text: str) -> None:
         self._write(stage, f"{stage}: {text}")

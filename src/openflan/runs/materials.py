@@ -4,11 +4,12 @@ Invariant: any process makes the same ones. Cost: rendering, 0.2 ms a question. 
 processes that ask them, which takes as long.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openflan.recipes.recipe import Recipe
 from openflan.runs.stored import StoredRun
@@ -27,6 +28,8 @@ class Materials:
         self.run = run
         """Whose they are."""
         self._plan = run.plan
+        self.rendering = 0.0
+        """Processor seconds that rendering questions took."""
         self._checked = False
         self._asked: dict[str, Asked] = {}
         self._skips = self._plan.recipe.mixture.faulty_rows == "skip"
@@ -81,9 +84,11 @@ class Materials:
             entry = next(entry for entry in self._plan.measured if entry.spec.name == task)
             fresh = part.model_copy(update={"validation_rows": 0, "baseline": part.baseline and entry.own})
             asks, limit = (part, part.rows) if entry in held_out else (fresh, part.rows_of_tuned(own=entry.own))
+            encoder, began = self.encoder, time.process_time()
             self._asked[task] = ask_task(
-                entry, self.encoder, asks, limit=limit, data=self._plan.data, skip_faulty=self._skips
+                entry, encoder, asks, limit=limit, data=self._plan.data, skip_faulty=self._skips
             )
+            self.rendering += time.process_time() - began
         asked = self._asked[task]
         return replace(asked, baseline=()) if tuned and asked.baseline else asked
 
@@ -103,8 +108,11 @@ class Materials:
                 self._refuse_cut([asked for asked in every if part.generate or asked.entry.spec.is_classification])
             self._checked = True
 
-    def check_model(self) -> None:
+    def check_model(self) -> Any:
         """Load the model and put its adapter on it, so that what is refused is refused first.
+
+        Returns:
+            The model as it is tuned.
 
         Raises:
             UserError: the model can't be loaded, its family can't be asked rightly, or the adapter does not fit it.
@@ -116,7 +124,7 @@ class Materials:
 
         source, recipe = self._plan.model, self._plan.recipe
         model = load_model(source, device=torch.device("cpu"))
-        make_trainable(model, source, recipe, self.encoder, seed=recipe.seeds[0])
+        return make_trainable(model, source, recipe, self.encoder, seed=recipe.seeds[0]).model
 
     def _refuse_cut(self, every: Sequence["Asked"]) -> None:
         """Refuse prompts that would be cut, also where whole answers to them lie in this run or another."""

@@ -12,7 +12,7 @@ in a line need none.
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +28,7 @@ from openflan.runs.making import MAKERS, Making
 from openflan.runs.materials import Materials
 from openflan.runs.stages import UNTUNED, Stage, StageKind
 from openflan.runs.stored import StoredRun
+from openflan.runs.time_left import TimeLeft, measure_pace, prompts_of
 from openflan.stage import (
     adopt_twin,
     commit_folder,
@@ -59,6 +60,8 @@ class Event:
     total: int = 0
     unit: str = ""
     note: str = ""
+    left: float | None = None
+    """Seconds until everything that was asked for is done, where that can be told."""
 
 
 Watch = Callable[[Event], None]
@@ -154,6 +157,8 @@ def _work(
         if until is not StageKind.MIXTURE:
             materials.check_model()
         _write_head(run)
+    if until is not StageKind.MIXTURE and _is_small(run) and not _device_helps():
+        watch = _with_time_left(watch, run, materials, until, pool)
     asking = None
     if pool is not None:
 
@@ -183,6 +188,28 @@ def _work(
             tell("done")
 
 
+def _with_time_left(
+    watch: Watch, run: StoredRun, materials: Materials, until: StageKind, pool: CorePool | None
+) -> Watch:
+    """Tell with every event how long everything still takes."""
+    todo = [stage for stage in run.plan.stages(until) if not run.done(stage)]
+    others = (lambda: 0.0) if pool is None else lambda: pool.processor_seconds
+    pace, prompts = measure_pace(materials.check_model()), prompts_of(materials)
+    clock = TimeLeft(todo, run.recipe, pace, prompts, cores=0 if pool is None else pool.size, others=others)
+
+    def tell(event: Event) -> None:
+        match event.kind:
+            case "started":
+                clock.began(event.stage)
+            case "progress":
+                clock.progress(event.stage, event.done / max(1, event.total))
+            case "done" | "kept" | "linked":
+                clock.ended(event.stage)
+        watch(replace(event, left=clock.seconds))
+
+    return tell
+
+
 def _ask_untuned_first(run: StoredRun, materials: Materials, until: StageKind, asking: Asking, watch: Watch) -> None:
     """Ask the untuned model while the mixture is made: one process makes that, so there is room.
 
@@ -210,19 +237,28 @@ def _sharing(run: StoredRun, until: StageKind, threads: int) -> Iterator[CorePoo
     if until is StageKind.MIXTURE:
         yield None
         return
-    size = run.plan.model.size
-    small = ranks.world() == 1 and size is not None and size <= _SMALL
+    small = _is_small(run)
     with torch_threads(1 if small else threads):
-        from openflan.models.load import pick_device
-
         todo = [stage for stage in run.plan.stages(until) if stage.kind in MAKERS and not run.done(stage)]
         tokens = run.recipe.training.steps * run.recipe.training.tokens_per_batch * len(run.recipe.seeds)
-        pays = small and threads > 1 and tokens * (size or 0) > _WORTH_PROCESSES
-        if pays and todo and pick_device().type == "cpu":
+        pays = small and threads > 1 and tokens * (run.plan.model.size or 0) > _WORTH_PROCESSES
+        if pays and todo and not _device_helps():
             with CorePool(threads, ready=_libraries) as pool:
                 yield pool
         else:
             yield None
+
+
+def _is_small(run: StoredRun) -> bool:
+    """Whether the model is so small that one thread serves it best."""
+    size = run.plan.model.size
+    return ranks.world() == 1 and size is not None and size <= _SMALL
+
+
+def _device_helps() -> bool:
+    from openflan.models.load import pick_device
+
+    return pick_device().type != "cpu"
 
 
 def _libraries() -> None:
