@@ -1,30 +1,34 @@
-"""How fast a mixture is made, beside the bare tokenizer and beside TRL's dataset preparation.
+"""How fast a mixture is made, beside TRL's dataset preparation and beside an earlier commit.
 
-On the same rows (public datasets in large files), on two cores, in processes of their own, turn about:
+On the same rows (public datasets in large files) and tokenizer, on two cores, in processes of their own, turn about:
 
-    (a) `openflan mix`'s work, files of rows to packed token store, over what `tokenizers` alone reaches in encoding the
-        first of the very prompts that are made, rendered before, with its own threads; goal 0.70. Both are told in
-        prompts a second: too long a text is encoded whole by both, but kept whole by the tokenizer alone
-    (b) the same over TRL's preparation, prompt and completion rows to packed rows; goal 5
-    (c) two processes over one; goal 1.7
-    (d) peak memory, of the caller and one worker, at many examples over that at some 100 thousand; goal at most 1.2
-    (e) the leak check: training rows against held-out rows; goal 3 minutes and 3 GB for a million against 50 thousand
+    speed    files of rows to packed token store, by two processes: this tree, the earlier commit, and TRL from prompt
+             and completion rows to packed rows; goals 10 times TRL and 2.5 times the commit
+    one      the same by one process, also with `tokenizers` alone; goals: two processes 1.7 times one, and one store
+    memory   peak, of the caller and one worker, at two million examples over that at 100 thousand; goal at most 1.2
+    leak     the check of a million training rows against 50 thousand held-out rows; goal: no slower than the commit
 
-The last line printed is JSON; its `ratio` is (a) over 0.70.
+The earlier commit is checked out beside this tree and runs with this installation: what it depends on is part of what
+this tree depends on, in the same versions. Each part adds its turns to the record, so that they can be run one by one.
+The last line printed is JSON.
 
-    python benchmarks/mix.py --data DIR [--quick]        DIR holds large/<name>.jsonl.gz
+    python benchmarks/mix.py --data DIR --tokenizer DIR [--part speed] [--rounds 1]    DIR holds large/<name>.jsonl.gz
 """
 
 import argparse
 import gzip
+import hashlib
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +36,10 @@ from typing import Any
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).absolute().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PARTS = ("speed", "one", "memory", "leak")
+VERSIONS = ("openflan", "fastokens", "tokenizers", "trl", "datasets", "numpy")
 CAPACITY = 8_192
 TASKS: dict[str, dict[str, Any]] = {
     "yelp_sentences": {
@@ -80,39 +87,52 @@ def entries(data: Path) -> dict[str, Any]:
     return found
 
 
-def mixture(folder: Path, data: Path, *, steps: int, workers: int) -> dict[str, Any]:
-    """Make a mixture; seconds, examples and tokens made."""
+def parts_of_recipes() -> tuple[Any, Any]:
+    """Recipe and PromptsPart, wherever a commit has them."""
+    try:
+        from openflan.recipes.parts import PromptsPart
+        from openflan.recipes.recipe import Recipe
+    except ImportError:
+        from openflan.recipe import Recipe
+        from openflan.recipe_parts import PromptsPart
+    return Recipe, PromptsPart
+
+
+def mixture(folder: Path, data: Path, tokenizer: Path, *, steps: int, workers: int, plain: int = 0) -> dict[str, Any]:
+    """Make a mixture; seconds, examples and tokens made.
+
+    Args:
+        plain: 1 hides the faster token engine.
+    """
+    from transformers import AutoTokenizer
+
     from openflan.mixture.build import Mixing, build_mixture
     from openflan.mixture.holdout import HoldOut
-    from openflan.mixture.ledger import read_ledger
     from openflan.mixture.workers import MixWork
-    from openflan.models.load import find_model, load_tokenizer
-    from openflan.prompts.encoding import EncoderRules
-    from openflan.recipes.parts import ModelPart
-    from openflan.recipes.recipe import Recipe
+    from openflan.prompts import encoding
 
-    recipe = Recipe.model_validate(
+    recipe = parts_of_recipes()[0].model_validate(
         {
             "name": "bench",
             "mixture": {"rows_per_task": 1_000_000, "maximum": 1_000_000, "faulty_rows": "skip"},
             "training": {"steps": steps, "tokens_per_batch": CAPACITY},
         }
     )
-    source = find_model(ModelPart(), Path("starter"))
+    if plain:
+        from openflan.prompts.engines import FoundEngine
+
+        encoding.find_engine = lambda _vocabulary: FoundEngine()
     tasks = entries(data)
-    work = MixWork(
-        mixture=recipe.mixture,
-        entries=tasks,
-        data=None,
-        encoder=EncoderRules.of(load_tokenizer(source), recipe.prompts),
-    )
+    rules = encoding.EncoderRules.of(AutoTokenizer.from_pretrained(tokenizer), recipe.prompts)
+    work = MixWork(mixture=recipe.mixture, entries=tasks, data=None, encoder=rules)
     division = HoldOut(clusters=(), tuned=tuple(tasks.values()), held_out=())
     mixing = Mixing(recipe=recipe, division=division, measured=(), work=work, key="", tokenizer="")
     folder.mkdir(parents=True)
     began = time.perf_counter()
     build_mixture(folder, mixing, siblings=(), workers=workers, engine="local", report=lambda _d, _t: None)
     seconds = time.perf_counter() - began
-    ledger = read_ledger(folder).tasks
+    memory = peak()
+    ledger = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
     lengths = np.load(folder / "lengths.npy")
     with np.load(folder / "order" / "seed-0.npz") as order:
         used = int(order["first"][-1])
@@ -122,25 +142,37 @@ def mixture(folder: Path, data: Path, *, steps: int, workers: int) -> dict[str, 
         "examples": used,
         "made": len(lengths),
         "tokens": int(lengths.sum()),
-        "tokens_per_second": lengths.sum() / seconds,
         "fill": fill,
-        "cut": sum(sum(task.cut.values()) for task in ledger.values()),
-        "peak_mb": peak(),
+        "cut": sum(sum(task["cut"].values()) for task in ledger["tasks"].values()),
+        "rows": sum(task["rows"] for task in ledger["tasks"].values()),
+        "tokens_by": ledger.get("tokens_by"),
+        "store": store_hash(folder),
+        "peak_mb": memory,
     }
+
+
+def store_hash(folder: Path) -> str:
+    """Hash of a store's pieces, lengths and order, without the keys in the pieces' names, which differ by version."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".arrow", ".npy", ".npz")):
+        name = re.sub(r"-[0-9a-f]{12}(?=\.arrow$)", "", path.name)
+        with path.open("rb") as file:
+            digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def texts(data: Path, count: int) -> tuple[list[str], list[str]]:
     """Inputs and targets of the mixture's first prompts, of each task as many as its share says."""
     from openflan.mixture.order import TaskOrder
     from openflan.prompts.examples import ExampleMaker, ExampleRules
-    from openflan.recipes.parts import PromptsPart
     from openflan.tasks.sources import load_rows
 
+    prompts = parts_of_recipes()[1]()
     inputs, targets = [], []
     held = {name: (entry, load_rows(entry, "train")) for name, entry in entries(data).items()}
     total = sum(len(rows) for _, rows in held.values())
     for name, (entry, rows) in held.items():
-        maker = ExampleMaker(entry, rows, PromptsPart(), ExampleRules(skip_faulty=True), count=lambda _texts: [])
+        maker = ExampleMaker(entry, rows, prompts, ExampleRules(skip_faulty=True), count=lambda _texts: [])
         taken = TaskOrder(name, len(rows), seed=0).at(np.arange(count * len(rows) // total, dtype=np.int64))
         for one in maker.examples(taken.row, taken.ticket, pool=np.arange(0)):
             if one is not None:
@@ -149,33 +181,13 @@ def texts(data: Path, count: int) -> tuple[list[str], list[str]]:
     return inputs, targets
 
 
-def bare(data: Path, count: int) -> dict[str, Any]:
-    """The tokenizer alone, with all its threads, on rendered texts that lie in memory."""
-    from openflan.models.load import find_model, load_tokenizer
-    from openflan.recipes.parts import ModelPart
-
-    backend = load_tokenizer(find_model(ModelPart(), Path("starter"))).backend_tokenizer
-    inputs, targets = texts(data, count)
-    backend.encode_batch(inputs[:100], add_special_tokens=False)
-    tokens, began = 0, time.perf_counter()
-    for held in (inputs, targets):
-        for start in range(0, len(held), 1_000):
-            batch = backend.encode_batch(held[start : start + 1_000], add_special_tokens=False)
-            tokens += sum(len(one.ids) for one in batch)
-    seconds = time.perf_counter() - began
-    return {"seconds": seconds, "examples": len(inputs), "tokens": tokens, "tokens_per_second": tokens / seconds}
-
-
-def trl(data: Path, count: int) -> dict[str, Any]:
+def trl(data: Path, tokenizer_folder: Path, *, count: int) -> dict[str, Any]:
     """TRL from prompt and completion rows to packed rows, with two processes."""
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, LlamaConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
     from trl import SFTConfig, SFTTrainer
 
-    from openflan.models.load import find_model, load_tokenizer
-    from openflan.recipes.parts import ModelPart
-
-    tokenizer = load_tokenizer(find_model(ModelPart(), Path("starter")))
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     inputs, targets = texts(data, count)
     rows = Dataset.from_dict({"prompt": inputs, "completion": targets})
@@ -192,10 +204,10 @@ def trl(data: Path, count: int) -> dict[str, Any]:
         trainer = SFTTrainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer)
         seconds = time.perf_counter() - began
     tokens = sum(len(row) for row in trainer.train_dataset["input_ids"])
-    return {"seconds": seconds, "examples": len(inputs), "tokens": tokens, "tokens_per_second": tokens / seconds}
+    return {"seconds": seconds, "examples": len(inputs), "made": len(inputs), "tokens": tokens}
 
 
-def leakage(data: Path, train: int, held: int) -> dict[str, Any]:
+def leakage(data: Path, *, train: int, held: int) -> dict[str, Any]:
     """The leak check of real rows, repeated to the number wanted, against rows of the same files."""
     from openflan.mixture.leakage import check_leakage
     from openflan.tasks.sources import SourceRow
@@ -219,7 +231,7 @@ def leakage(data: Path, train: int, held: int) -> dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "training_rows": sum(len(some) for _, some in training),
         "held_out_rows": sum(len(some) for _, some in items),
-        "dirty": sum(counts["ngram"] for counts in found.items.values()),
+        "hit": sum(one["ngram"] if isinstance(one, dict) else one.hits.ngram for one in found.items.values()),
         "peak_mb": peak(),
         "rows_alone_mb": before,
     }
@@ -231,73 +243,125 @@ def peak() -> float:
     return round((own + children) / 1_024, 1)
 
 
-def turn(name: str, data: Path, **numbers: int) -> dict[str, Any]:
-    """One piece of work in a process of its own."""
-    threads = "true" if name in ("bare", "trl") else "false"  # our processes have a thread each
-    os.environ["TOKENIZERS_PARALLELISM"] = threads
-    command = [sys.executable, __file__, "--data", str(data), "--turn", json.dumps({"name": name, **numbers})]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+def turn(name: str, asked: argparse.Namespace, source: Path, **numbers: int) -> dict[str, Any]:
+    """One piece of work in a process of its own, with the sources of a checkout; our processes have a thread each."""
+    threads = {"TOKENIZERS_PARALLELISM": "true"} if name == "trl" else {
+        "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1",
+    }  # fmt: skip
+    environment = {**os.environ, **threads, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(source / "src")}
+    command = [sys.executable, __file__, "--data", str(asked.data), "--tokenizer", str(asked.tokenizer)]
+    command += ["--turn", json.dumps({"name": name, **numbers})]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     sys.stderr.write(f"{name} {numbers}: {facts['seconds']:.1f} s\n")
     return facts
 
 
-def one_turn(said: dict[str, Any], data: Path) -> dict[str, Any]:
+def one_turn(said: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     name = said.pop("name")
     if name == "mix":
         with tempfile.TemporaryDirectory() as folder:
-            return mixture(Path(folder) / "mixture", data, **said)
-    return {"bare": bare, "trl": trl, "leakage": leakage}[name](data, **said)
+            return mixture(Path(folder) / "mixture", asked.data, asked.tokenizer, **said)
+    return leakage(asked.data, **said) if name == "leak" else trl(asked.data, asked.tokenizer, **said)
+
+
+@contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """The sources of a commit, beside this tree as long as they are needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / commit
+        subprocess.run(["git", "worktree", "add", "-q", "--detach", str(place), commit], cwd=ROOT, check=True)
+        try:
+            yield place
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", str(place)], cwd=ROOT, check=True)
+
+
+def run_part(part: str, asked: argparse.Namespace, old: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The turns of one part, each with the side that it belongs to."""
+    steps, some = (300, 5_000) if asked.quick else (3_000, 100_000)
+    small, large = (100, 300) if asked.quick else (860, 17_300)
+    train, held = (20_000, 2_000) if asked.quick else (1_000_000, 50_000)
+    for number in range(asked.rounds):
+        if part == "speed":
+            yield "two", turn("mix", asked, ROOT, steps=steps, workers=2)
+            yield "commit", turn("mix", asked, old, steps=steps, workers=2)
+            yield "trl", turn("trl", asked, ROOT, count=some)
+        elif part == "one":
+            yield "one", turn("mix", asked, ROOT, steps=steps, workers=1)
+            if number == 0:
+                yield "plain", turn("mix", asked, ROOT, steps=steps, workers=1, plain=1)
+        elif part == "leak":
+            yield "leak", turn("leak", asked, ROOT, train=train, held=held)
+            yield "leak_commit", turn("leak", asked, old, train=train, held=held)
+        elif part == "memory" and number == 0:
+            yield "small", turn("mix", asked, ROOT, steps=small, workers=2)
+            yield "large", turn("mix", asked, ROOT, steps=large, workers=2)
+            yield "large_one", turn("mix", asked, ROOT, steps=large, workers=1)
+
+
+def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Medians and ratios of what there is."""
+    rate = {side: statistics.median(one["made"] / one["seconds"] for one in held) for side, held in turns.items()
+            if "made" in held[0]}  # fmt: skip
+    seconds = {side: statistics.median(one["seconds"] for one in held) for side, held in turns.items()}
+
+    def ratio(values: dict[str, float], above: str, below: str) -> float | None:
+        return round(values[above] / values[below], 2) if {above, below} <= values.keys() else None
+
+    stores = {side: sorted({one["store"] for one in turns[side]}) for side in ("two", "one", "plain", "commit")
+              if side in turns}  # fmt: skip
+    peaks = {side: turns[side][0]["peak_mb"] for side in ("small", "large") if side in turns}
+    return {
+        "examples_per_second": {side: round(value) for side, value in rate.items()},
+        "turns_each": {side: len(held) for side, held in turns.items()},
+        "over_trl": ratio(rate, "two", "trl"),
+        "over_commit": ratio(rate, "two", "commit"),
+        "two_processes_over_one": ratio(rate, "two", "one"),
+        "two_processes_over_one_at_two_million": ratio(rate, "large", "large_one"),
+        "memory": {
+            "examples": {side: turns[side][0]["examples"] for side in peaks},
+            "peak_mb": peaks,
+            "ratio": ratio(peaks, "large", "small"),
+        },
+        "leak_check_seconds": {side: round(seconds[side], 1) for side in ("leak", "leak_commit") if side in seconds},
+        "stores": stores,
+        "one_store": len(stores) > 1 and len({hash_ for hashes in stores.values() for hash_ in hashes}) == 1,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of a fast tokenizer")
+    parser.add_argument("--against", default="848ef03", help="the earlier commit")
+    parser.add_argument("--part", choices=PARTS, help="one part alone, added to the day's record")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
+    parser.add_argument("--quick", action="store_true", help="few rows: whether it runs, no figures")
     parser.add_argument("--turn", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.turn:
-        print(json.dumps(one_turn(json.loads(wanted.turn), wanted.data)))
+    asked = parser.parse_args()
+    asked.data, asked.tokenizer = asked.data.absolute(), asked.tokenizer.absolute()
+    if asked.turn:
+        print(json.dumps(one_turn(json.loads(asked.turn), asked)))
         return
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    quick = wanted.quick
-    rounds, steps, some = (1, 3_000, 30_000) if quick else (3, 4_000, 100_000)
-    turns: dict[str, list[dict[str, Any]]] = {"two": [], "bare": [], "one": [], "trl": []}
-    for _ in range(rounds):
-        turns["two"].append(turn("mix", wanted.data, steps=steps, workers=2))
-        turns["bare"].append(turn("bare", wanted.data, count=some))
-        turns["one"].append(turn("mix", wanted.data, steps=steps, workers=1))
-        turns["trl"].append(turn("trl", wanted.data, count=some))
-    small = turn("mix", wanted.data, steps=1_300, workers=2)
-    large = turns["two"][0] if quick else turn("mix", wanted.data, steps=30_500, workers=2)
-    leak = turn("leakage", wanted.data, train=100_000 if quick else 1_000_000, held=10_000 if quick else 50_000)
-    rate = {name: statistics.median(one["tokens_per_second"] for one in held) for name, held in turns.items()}
-    examples = {
-        name: statistics.median(one.get("made", one["examples"]) / one["seconds"] for one in held)
-        for name, held in turns.items()
-    }
-    record = {
-        "what": __doc__.splitlines()[0] if __doc__ else "",
-        "versions": {name: version(name) for name in ("openflan", "tokenizers", "trl", "datasets", "numpy")},
-        "cores": os.cpu_count(),
-        "tokens_per_second": {name: round(value) for name, value in rate.items()},
-        "examples_per_second": {name: round(value) for name, value in examples.items()},
-        "a_over_bare_tokenizer": round(examples["two"] / examples["bare"], 3),
-        "b_over_trl": round(examples["two"] / examples["trl"], 2),
-        "c_two_processes_over_one": round(examples["two"] / examples["one"], 2),
-        "d_memory": {
-            "examples": [small["examples"], large["examples"]],
-            "peak_mb": [small["peak_mb"], large["peak_mb"]],
-            "ratio": round(large["peak_mb"] / small["peak_mb"], 2),
-        },
-        "e_leakage": leak,
-        "fill": round(turns["two"][0]["fill"], 4),
-        "turns": turns,
-        "ratio": round(examples["two"] / examples["bare"] / 0.70, 2),
-    }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-mix{'-quick' if quick else ''}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-mix{'-quick' if asked.quick else ''}.json"
+    turns: dict[str, list[dict[str, Any]]] = {}
+    if asked.part and path.is_file():
+        turns = json.loads(path.read_text(encoding="utf-8"))["turns"]
+    with checkout(asked.against) as old:
+        for part in [asked.part] if asked.part else PARTS:
+            for side, facts in run_part(part, asked, old):
+                turns.setdefault(side, []).append(facts)
+                record = {
+                    "what": __doc__.splitlines()[0] if __doc__ else "",
+                    "versions": {name: version(name) for name in VERSIONS},
+                    "against": asked.against,
+                    "tokenizer": asked.tokenizer.name,
+                    "cores": os.cpu_count(),
+                    **summary(turns),
+                    "turns": turns,
+                }
+                path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     del record["turns"]
     print(json.dumps(record))
 

@@ -12,10 +12,12 @@ from little_mixtures import write_mixture
 from little_tasks import write_tasks
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
+from openflan.mixture.ledger import read_ledger
 from openflan.mixture.pieces import COLUMNS, StoredPrompt
 from openflan.mixture.store import TokenStore
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.engines import FoundEngine
 from openflan.prompts.render import TaskRenderer
 from openflan.recipes.parts import ModelPart
 from openflan.recipes.recipe import Recipe
@@ -130,6 +132,21 @@ def test_the_same_recipe_writes_the_same_bytes(folder, tmp_path, division, encod
 
 def test_two_processes_write_the_same_bytes_as_one(folder, tmp_path, division, encoder):
     assert contents(write(tmp_path, division, encoder, workers=2)) == contents(folder)
+
+
+def test_the_faster_engine_writes_the_same_store_and_the_ledger_names_it(tmp_path, division, model_folder, monkeypatch):
+    pytest.importorskip("fastokens")
+    gpt2 = model_folder("gpt2")
+    encoder = TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(gpt2)), gpt2)), RECIPE.prompts)
+    fast, two = (write(tmp_path / str(n), division, encoder, workers=n) for n in (1, 2))
+    monkeypatch.setattr("openflan.prompts.encoding.find_engine", lambda _vocabulary: FoundEngine())
+    plain = write(tmp_path / "plain", division, encoder)
+    assert contents(two) == contents(fast)
+    unlike = {name for name, content in contents(plain).items() if contents(fast)[name] != content}
+    assert unlike == {"ledger.json"}
+    assert read_ledger(fast).tokens_by.name.startswith("fastokens ")
+    assert read_ledger(fast).tokens_by.compared > 100
+    assert read_ledger(plain).tokens_by.name.startswith("tokenizers ")
 
 
 def test_a_mixture_goes_on_from_the_pieces_that_are_there(folder, tmp_path, division, encoder):

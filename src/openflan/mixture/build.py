@@ -9,7 +9,7 @@ of its own, which nobody would have to run.
 """
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ from openflan.mixture.rates import draws_per_round
 from openflan.mixture.store import StoreMaker
 from openflan.mixture.workers import MixWork, open_engine, usable_rows
 from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.engines import TokenEngine
 from openflan.recipes.recipe import Recipe
 from openflan.stage import ReportDone, fingerprint_of
 from openflan.tasks.catalog import Entry
@@ -68,17 +69,19 @@ def build_mixture(
     workers: int,
     engine: str,
     report: ReportDone,
+    note: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Write a mixture into a folder, going on from the pieces that an interrupted call left there.
 
     Args:
         siblings: other mixtures, whose pieces may be linked.
+        note: told what a user should know beside the files.
 
     Raises:
         UserError: rows or templates of a task are at fault, or nothing is left to tune on.
     """
-    recipe = mixing.recipe
-    with _no_collection(), open_engine(engine, mixing.work, workers=workers) as pieces:
+    recipe, encoder = mixing.recipe, TextEncoder(mixing.work.encoder)
+    with _no_collection(), open_engine(engine, mixing.work, encoder, workers=workers) as pieces:
         broken: dict[str, set[int]] = {entry.spec.name: set() for entry in mixing.division.tuned}
         rows = {name: usable_rows(mixing.work, name, faulty) for name, faulty in broken.items()}
         certificate = check_mixture(
@@ -95,13 +98,25 @@ def build_mixture(
         division = mixing.division
         draws = draws_per_round({name: len(usable) for name, usable in kept.items()}, division.named, recipe.mixture)
         maker = StoreMaker(
-            folder=folder, work=mixing.work, rows=kept, draws=draws, siblings=siblings, engine=pieces, report=report
+            folder=folder,
+            work=mixing.work,
+            encoder=encoder,
+            rows=kept,
+            draws=draws,
+            siblings=siblings,
+            engine=pieces,
+            report=report,
         )
+        tokens_by = maker.pick_token_engine(recipe.seeds[0])
+        if tokens_by.compared and tokens_by.note:
+            note(tokens_by.note)
         drawn = maker.write(seeds=recipe.seeds, steps=recipe.training.steps, capacity=recipe.training.tokens_per_batch)
-    ledger = _ledger(mixing, rows, kept, draws, drawn, {name: len(faulty) for name, faulty in broken.items()})
+    ledger = _ledger(
+        mixing, encoder, tokens_by, rows, kept, draws, drawn, {name: len(faulty) for name, faulty in broken.items()}
+    )
     write_row_hashes(folder, maker.row_hashes)
     write_certificate(folder, certificate, key=mixing.key)
-    write_lock(folder, _lock(mixing, maker.row_hashes, ledger))
+    write_lock(folder, _lock(mixing, encoder, maker.row_hashes, ledger))
     write_ledger(folder, ledger)
 
 
@@ -129,6 +144,8 @@ def _nothing_left(certificate: LeakCertificate, rows: Mapping[str, Sequence[Sour
 
 def _ledger(
     mixing: Mixing,
+    encoder: TextEncoder,
+    tokens_by: TokenEngine,
     rows: Mapping[str, Sequence[SourceRow]],
     kept: Mapping[str, Sequence[SourceRow]],
     draws: Mapping[str, int],
@@ -139,7 +156,8 @@ def _ledger(
     recipe, total = mixing.recipe, sum(draws.values())
     specs = {entry.spec.name: entry.spec for entry in mixing.division.tuned}
     return Ledger(
-        encoder=TextEncoder(mixing.work.encoder).fingerprint,
+        encoder=encoder.fingerprint,
+        tokens_by=tokens_by,
         held_out_clusters=tuple(mixing.division.clusters),
         condemned={one.entry.spec.name: one.descent.corpus for one in mixing.division.condemned},
         steps=recipe.training.steps,
@@ -172,13 +190,15 @@ def _ledger(
     )
 
 
-def _lock(mixing: Mixing, row_hashes: Mapping[str, NDArray[np.uint64]], ledger: Ledger) -> MixtureLock:
+def _lock(
+    mixing: Mixing, encoder: TextEncoder, row_hashes: Mapping[str, NDArray[np.uint64]], ledger: Ledger
+) -> MixtureLock:
     """Everything the mixture depends on."""
     specs = {name: mixing.work.entries[name].spec for name in row_hashes}
     return MixtureLock(
         key=mixing.key,
         recipe=mixing.recipe.model_dump(mode="json", include={"tasks", "prompts", "mixture", "seeds"}),
-        text=TextEncoder(mixing.work.encoder).format,
+        text=encoder.format,
         tokenizer=mixing.tokenizer,
         tasks={
             name: LockedTask(

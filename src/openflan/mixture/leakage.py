@@ -116,7 +116,7 @@ def check_leakage(
     own_leaks = {name: _Leaks(items) for name, items in own.items()}
     for entry, rows in tuned:
         name = entry.spec.name
-        sides = [leaks, *([own_leaks[name]] if name in own_leaks else [])]
+        sides = [side for side in (leaks, own_leaks.get(name)) if side is not None and side.items.rows]
         for side, hit in _hits(sides, entry, rows, near=near is not None):
             side.add(entry.spec.name, rows[hit.overlap.train].index, hit)
     dropped = leaks.rows if mode == "rows" else {}
@@ -304,6 +304,8 @@ def _hits(
     sides: Sequence[_Leaks], entry: Entry, rows: Sequence[SourceRow], *, near: bool
 ) -> Iterator[tuple[_Leaks, _Hit]]:
     """Pairs of measured rows and a task's training rows of which a text is in both."""
+    if not sides:
+        return
     wholes: list[tuple[int, tuple[str, ...]]] = []
 
     def texts() -> Iterator[Text]:

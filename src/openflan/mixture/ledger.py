@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import UserError
+from openflan.prompts.engines import TokenEngine
 from openflan.prompts.text_format import TextFormat
 from openflan.records import FileRecord, Record, read_record, write_record
 
@@ -93,6 +94,8 @@ class Ledger(FileRecord):
     """Tasks of which the leak check left no row."""
     missing: tuple[str, ...] = ()
     """Tasks left out because their rows must be fetched by hand."""
+    tokens_by: TokenEngine | None = None
+    """What made the tokens; they are the same whatever it was."""
     origins: dict[str, str] = {}
     """By task, tuned or measured: where its rows were read (openflan.tasks.sources.origin)."""
     tasks: dict[str, LedgerTask]

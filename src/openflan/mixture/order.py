@@ -81,38 +81,31 @@ class StreamOrder:
         self._quota = np.array([draws[name] for name in self.tasks], dtype=np.int64)
         self._length = int(self._quota.sum())
         self._blocks = max(1, self._length // _BLOCK)
-        self._starts = np.array([int(self._before(block).sum()) for block in range(self._blocks + 1)], dtype=np.int64)
+        self._starts = self._before(np.arange(self._blocks + 1)).sum(axis=1)
         self._seed = seed
 
-    def _before(self, block: int) -> NDArray[np.int64]:
-        """(tasks,) Draws of each task in the blocks of a round before one: its share, rounded up."""
-        draws: NDArray[np.int64] = -(-self._quota * block // self._blocks)
+    def _before(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(blocks, tasks) Draws of each task in the blocks of a round before each: its share, rounded up."""
+        draws: NDArray[np.int64] = -(-self._quota * blocks[:, None] // self._blocks)
         return draws
 
     def at(self, positions: NDArray[np.int64]) -> Draws:
         """What stands at the given positions (0-based)."""
         turn, place = np.divmod(positions, self._length)
-        if self._blocks == 1:
-            return self._deal(turn, place, block=0, key=hash_integers(self._seed, turn))
         block = np.searchsorted(self._starts, place, side="right") - 1
-        where = turn * self._blocks + block
-        task, draw = np.empty_like(positions), np.empty_like(positions)
-        for number in np.unique(where):
-            mine = where == number
-            key = hash_integers(self._seed, number)
-            dealt = self._deal(turn[mine], place[mine], block=int(number) % self._blocks, key=key)
-            task[mine], draw[mine] = dealt.task, dealt.draw
+        blocks, number = np.unique(block, return_inverse=True)
+        before = self._before(blocks)
+        counts = self._before(blocks + 1) - before
+        key, size = hash_integers(self._seed, turn * self._blocks + block), counts.sum(axis=1)[number]
+        slot = np.empty_like(positions)
+        for one in np.unique(size).tolist():  # blocks have about one size
+            mine = size == one
+            slot[mine] = permute((place - self._starts[block])[mine], one, key[mine])
+        ends = counts.cumsum(axis=1)
+        bounds = (self._starts[blocks][:, None] + ends).ravel()
+        task = np.searchsorted(bounds, self._starts[block] + slot, side="right") - number * len(self.tasks)
+        draw = turn * self._quota[task] + (before - ends + counts)[number, task] + slot
         return Draws(task=task, draw=draw)
-
-    def _deal(self, turn: NDArray[np.int64], place: NDArray[np.int64], *, block: int, key: Integers) -> Draws:
-        """What stands at some places of a block, in one round or in many."""
-        start, stop = int(self._starts[block]), int(self._starts[block + 1])
-        before = self._before(block)
-        counts = self._before(block + 1) - before
-        slot = permute(place - start, stop - start, key)
-        bounds = np.cumsum(counts)
-        task = np.searchsorted(bounds, slot, side="right")
-        return Draws(task=task, draw=turn * self._quota[task] + before[task] + slot - (bounds - counts)[task])
 
     def draws_needed(self, positions: int) -> NDArray[np.int64]:
         """(tasks,) How many draws of each task the first positions of the stream reach into.
@@ -121,7 +114,7 @@ class StreamOrder:
         """
         turns, rest = divmod(positions, self._length)
         block = int(np.searchsorted(self._starts, rest, side="right")) - 1
-        needed = turns * self._quota + self._before(block)
+        needed: NDArray[np.int64] = turns * self._quota + self._before(np.array([block]))[0]
         started = self.at(np.arange(turns * self._length + int(self._starts[block]), positions, dtype=np.int64))
         np.maximum.at(needed, started.task, started.draw + 1)
         return needed

@@ -22,6 +22,8 @@ __all__ = ["OPEN_BINS", "SPARE", "PackedSteps", "pack", "pack_steps"]
 
 OPEN_BINS = 8
 """Steps that are open at a time; nearly full when the stream ends."""
+_ROOM = 40
+_NUMBER = (1 << _ROOM) - 1
 SPARE = 1.01
 """Of the examples that the mean length says are needed, so many are made at first."""
 
@@ -48,26 +50,27 @@ def pack(lengths: Iterable[int], capacity: int, *, flush: bool = True) -> Iterat
         flush: give the bins that are still open at the end too, the fullest first.
     """
     bins: dict[int, list[int]] = {}
-    rooms: list[tuple[int, int]] = []  # (room, bin), the least room and of equals the oldest bin first
+    rooms: list[int] = []  # room and number of a bin in one integer: the least room and of equals the oldest bin first
     opened = 0
     for position, length in enumerate(lengths):
         if length > capacity:
             raise ValueError(f"example {position} has {length} tokens, more than the {capacity} of a step")
         if length == 0:
             continue
-        best = bisect_left(rooms, (length, -1))
+        needed = length << _ROOM
+        best = bisect_left(rooms, needed)
         if best < len(rooms):
-            room, number = rooms.pop(best)
+            room = rooms.pop(best)
         else:
             if len(rooms) == OPEN_BINS:
-                yield bins.pop(rooms.pop(0)[1])
-            room, number = capacity, opened
-            bins[number] = []
+                yield bins.pop(rooms.pop(0) & _NUMBER)
+            room = (capacity << _ROOM) | opened
+            bins[opened] = []
             opened += 1
-        bins[number].append(position)
-        insort(rooms, (room - length, number))
+        bins[room & _NUMBER].append(position)
+        insort(rooms, room - needed)
     if flush:
-        yield from (bins[number] for _, number in rooms)
+        yield from (bins[room & _NUMBER] for room in rooms)
 
 
 def pack_steps(lengths: Iterable[int], capacity: int, *, steps: int) -> PackedSteps | None:

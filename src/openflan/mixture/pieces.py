@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import UserError
+from openflan.hashing import Integers
 from openflan.mixture.order import DrawnRows, TaskOrder
-from openflan.prompts.encoding import Encoded, TextEncoder
+from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.examples import ExampleMaker, TrainingExample
 from openflan.stage import whole_file
 
@@ -31,6 +32,7 @@ __all__ = [
     "bounds",
     "draws_of_piece",
     "example_of",
+    "first_texts",
     "pieces_covering",
     "read_facts",
     "write_piece",
@@ -38,9 +40,10 @@ __all__ = [
 
 _FIRST = 256
 _LARGEST = 16_384
+_FEW = 64
+"""Prompts of a piece that stand for all of them where token engines are compared."""
 _BATCH = 512
 """Prompts that are made and tokenised at once; their texts are then let go."""
-_EMPTY = Encoded(ids=[], target_start=0, cut=False)
 
 COLUMNS: dict[str, Any] = {
     "input_ids": ("list", "int32"),
@@ -132,40 +135,78 @@ def example_of(maker: ExampleMaker, *, seed: int, draw: int) -> tuple[TrainingEx
     return examples[0], int(draws.epoch[here][0])
 
 
+def first_texts(maker: ExampleMaker, separator: str, *, seed: int, number: int) -> list[str]:
+    """Inputs and targets of a piece's first draws."""
+    draws = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
+    examples = maker.examples(draws.row[:_FEW], draws.ticket[:_FEW], pool=np.unique(draws.row))
+    prompts = [one.prompt for one in examples if one is not None]
+    return [prompt.input + separator for prompt in prompts] + [prompt.target for prompt in prompts]
+
+
 def write_piece(path: Path, maker: ExampleMaker, encoder: TextEncoder, *, seed: int, number: int) -> PieceFacts:
     """Render, tokenise and write one piece, whole or not at all.
 
     Raises:
         UserError: a row can't be rendered and the policy is to fail; task, row and template are named.
     """
-    import pyarrow as pa
-
     draws = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
     pool = np.unique(draws.row)
-    batches, cut, skipped = [], 0, 0
-    for start in range(0, len(draws.row), _BATCH):
-        some = slice(start, start + _BATCH)
-        examples = maker.examples(draws.row[some], draws.ticket[some], pool=pool)
-        ready = iter(encoder.prompts([one.prompt for one in examples if one is not None]))
-        encoded = [_EMPTY if one is None else next(ready) for one in examples]
-        cut += sum(one.cut for one in encoded)
-        skipped += examples.count(None)
-        columns = {
-            "input_ids": [one.ids for one in encoded],
-            "target_start": [one.target_start for one in encoded],
-            "task": [maker.entry.spec.name] * len(examples),
-            "row": [maker.rows[row].index for row in draws.row[some].tolist()],
-            "template": [one.prompt.template if one else _SKIPPED for one in examples],
-            "style": [one.style if one else _SKIPPED for one in examples],
-            "exemplars": [list(one.exemplars) if one else [] for one in examples],
-            "seed": [seed] * len(examples),
-            "draw": np.arange(*bounds(number), dtype=np.int64)[some],
-        }
-        batches.append(pa.table(columns, schema=_schema()))
-    table = pa.concat_tables(batches).combine_chunks()
-    facts = PieceFacts(tokens=len(table.column("input_ids").chunk(0).flatten()), cut=cut, skipped=skipped)
-    _write(path, table, facts)
+    batches = [
+        _batch(maker, encoder, draws.row[start : start + _BATCH], draws.ticket[start : start + _BATCH], pool)
+        for start in range(0, len(draws.row), _BATCH)
+    ]
+    whole = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    facts = PieceFacts(
+        tokens=len(whole["input_ids"]), cut=int(whole["cut"].sum()), skipped=int((whole["template"] == _SKIPPED).sum())
+    )
+    _write(path, _table(whole, task=maker.entry.spec.name, seed=seed, first=bounds(number)[0]), facts)
     return facts
+
+
+def _batch(
+    maker: ExampleMaker,
+    encoder: TextEncoder,
+    rows: NDArray[np.int64],
+    tickets: Integers,
+    pool: NDArray[np.int64],
+) -> dict[str, NDArray[Any]]:
+    """Some draws rendered and tokenised: columns by name, lists end to end with their sizes in a column beside."""
+    examples = maker.examples(rows, tickets, pool=pool)
+    made = [one for one in examples if one is not None]
+    encoded = encoder.encode_prompts([one.prompt for one in made])
+    there = np.array([one is not None for one in examples])
+
+    def column(values: Any, kind: type[Any], skipped: int = 0) -> NDArray[Any]:
+        full = np.full(len(examples), skipped, dtype=kind)
+        full[there] = values
+        return full
+
+    return {
+        "input_ids": encoded.tokens.ids,
+        "sizes": column(encoded.tokens.sizes, np.int32),
+        "target_start": column(encoded.target_start, np.int32),
+        "cut": encoded.cut,
+        "row": np.array([maker.rows[row].index for row in rows.tolist()], dtype=np.int64),
+        "template": column([one.prompt.number for one in made], np.int16, _SKIPPED),
+        "style": column([one.style for one in made], np.int16, _SKIPPED),
+        "exemplars": np.array([row for one in made for row in one.exemplars], dtype=np.int64),
+        "shots": column([len(one.exemplars) for one in made], np.int32),
+    }
+
+
+def _table(columns: Mapping[str, NDArray[Any]], *, task: str, seed: int, first: int) -> Any:
+    """The columns of a piece as an Arrow table."""
+    import pyarrow as pa
+
+    count = len(columns["row"])
+    arrays = {name: pa.array(columns[name]) for name in ("target_start", "row", "template", "style")}
+    for name, sizes in (("input_ids", "sizes"), ("exemplars", "shots")):
+        starts = np.concatenate([[0], np.cumsum(columns[sizes])]).astype(np.int32)
+        arrays[name] = pa.ListArray.from_arrays(pa.array(starts), pa.array(columns[name]))
+    arrays["task"] = pa.repeat(task, count)
+    arrays["seed"] = pa.array(np.full(count, seed, dtype=np.int32))
+    arrays["draw"] = pa.array(np.arange(first, first + count, dtype=np.int64))
+    return pa.table(arrays).select(list(COLUMNS))
 
 
 def _write(path: Path, table: Any, facts: PieceFacts) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, read_facts
 from openflan.mixture.workers import Job, MixWork, PieceMaker
+from openflan.prompts.engines import EngineComparison
 from openflan.stage import whole_file
 
 __all__ = ["RayEngine", "ray_cluster"]
@@ -83,6 +84,11 @@ class RayEngine:
     def __exit__(self, *error: Any) -> None:
         self._cluster.__exit__(*error)
 
+    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
+        """Tokenise the first prompts of pieces by both token engines, here."""
+        maker = PieceMaker(self._work)
+        return [maker.compare(job) for job in jobs]
+
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces; they are written here as they come back, in any order."""
         import ray.data
@@ -115,6 +121,7 @@ class _PieceActor:
 
     def __init__(self, work: MixWork) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        os.environ["RAYON_NUM_THREADS"] = "1"
         self._maker = PieceMaker(work)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ Rejected: rendering while training, which nobody can look at and which pays the 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from openflan.mixture.pieces import (
 )
 from openflan.mixture.workers import Job, MixWork, PieceEngine, SomeRows
 from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.engines import TokenEngine, pick_engine
 from openflan.stage import FORMAT, ReportDone, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
 from openflan.tasks.sources import SourceRow
 
@@ -61,6 +63,7 @@ class StoreMaker:
 
     folder: Path
     work: MixWork
+    encoder: TextEncoder
     rows: Mapping[str, Sequence[SourceRow]]
     draws: Mapping[str, int]
     siblings: Sequence[Path]
@@ -68,7 +71,7 @@ class StoreMaker:
     report: ReportDone
 
     def __post_init__(self) -> None:
-        encoder = TextEncoder(self.work.encoder)
+        self._fast = False
         self.row_hashes = {name: _hash_rows(rows) for name, rows in self.rows.items()}
         self._keys = {
             name: fingerprint_of(
@@ -76,7 +79,7 @@ class StoreMaker:
                     [FORMAT, openflan.__version__, asdict(self.work.examples)],
                     self.work.entries[name].spec.fingerprint,
                     fingerprint_of([hashes.tolist(), [row.index for row in self.rows[name]]]),
-                    encoder.fingerprint,
+                    self.encoder.fingerprint,
                     self.work.encoder.part.counted("mixture"),
                 ]
             )[:12]
@@ -85,6 +88,12 @@ class StoreMaker:
         self._there = {path.name: path for folder in self.siblings for path in sorted(folder.glob("*.arrow"))}
         self._pieces: dict[tuple[int, str], list[tuple[Path, PieceFacts, NDArray[np.int32]]]] = {}
         self._tokens = 0
+
+    def pick_token_engine(self, seed: int) -> TokenEngine:
+        """Have the tokens made by the faster engine, where it makes the same ones of the first prompts of each task."""
+        picked = pick_engine(self.engine.compare([self._job(task, seed, 0, Path()) for task in self.rows]))
+        self._fast = picked.fast
+        return picked
 
     def write(self, *, seeds: Sequence[int], steps: int, capacity: int) -> dict[str, dict[int, Drawn]]:
         """Make the pieces that every seed needs, pack them into steps and write it all.
@@ -99,11 +108,8 @@ class StoreMaker:
         offsets = self._offsets(seeds)
         (self.folder / "order").mkdir(parents=True, exist_ok=True)
         drawn: dict[str, dict[int, Drawn]] = {name: {} for name in self.draws}
-        for seed, (order, packing) in packed.items():
-            prompt = np.empty(len(packing.position), dtype=np.int64)
-            for start in range(0, len(prompt), _CHUNK):
-                draws = order.at(packing.position[start : start + _CHUNK])
-                prompt[start : start + _CHUNK] = offsets[seed][draws.task] + draws.draw
+        for seed, (place, packing) in packed.items():
+            prompt = offsets[seed][0] + place
             np.savez(
                 self.folder / "order" / f"seed-{seed}.npz",
                 prompt=prompt,
@@ -114,8 +120,8 @@ class StoreMaker:
         self._finish(seeds)
         return drawn
 
-    def _pack(self, seed: int, steps: int, capacity: int, *, wanted: int) -> tuple[StreamOrder, PackedSteps]:
-        """Enough of a seed's stream to fill its steps."""
+    def _pack(self, seed: int, steps: int, capacity: int, *, wanted: int) -> tuple[NDArray[np.int64], PackedSteps]:
+        """Enough of a seed's stream to fill its steps: the places among the seed's prompts, and the steps."""
         order = StreamOrder(self.draws, seed=seed)
         names = order.tasks
         self._make(seed, dict.fromkeys(names, 1), wanted)
@@ -128,9 +134,12 @@ class StoreMaker:
         while True:
             needed = order.draws_needed(positions)
             self._make(seed, {n: int(k) for n, k in zip(names, needed, strict=True)}, wanted)
-            packed = pack_steps(self._stream(seed, order, positions), capacity, steps=steps)
+            places = self._places(seed, order, positions)
+            lengths = np.concatenate([self._lengths(seed, name) for name in names])
+            chunks = (lengths[places[start : start + _CHUNK]].tolist() for start in range(0, positions, _CHUNK))
+            packed = pack_steps(chain.from_iterable(chunks), capacity, steps=steps)
             if packed is not None:
-                return order, packed
+                return places[packed.position], packed
             positions += max(int(positions * 0.02), int(2 * capacity / each) + 1)
 
     def _make(self, seed: int, needed: Mapping[str, int], wanted: int) -> None:
@@ -163,10 +172,10 @@ class StoreMaker:
         """A piece to make, with the rows that it draws, so that no other process has to read them."""
         rows = self.rows[name]
         if self.engine.here:
-            return Job(task=name, seed=seed, number=number, path=path, rows=rows)
+            return Job(task=name, seed=seed, number=number, path=path, rows=rows, fast=self._fast)
         drawn = np.unique(draws_of_piece(name, len(rows), seed=seed, number=number).row).tolist()
         drawn_rows = SomeRows(len(rows), {row: rows[row] for row in drawn})
-        return Job(task=name, seed=seed, number=number, path=path, rows=drawn_rows)
+        return Job(task=name, seed=seed, number=number, path=path, rows=drawn_rows, fast=self._fast)
 
     def _keep(self, seed: int, name: str, path: Path) -> bool:
         """Take a piece that an earlier call left; one that is damaged is made again."""
@@ -182,14 +191,14 @@ class StoreMaker:
     def _lengths(self, seed: int, name: str) -> NDArray[np.int32]:
         return np.concatenate([lengths for _, _, lengths in self._pieces[seed, name]])
 
-    def _stream(self, seed: int, order: StreamOrder, positions: int) -> Iterator[int]:
-        """Tokens of each prompt of the stream's first positions."""
-        lengths = [self._lengths(seed, name) for name in order.tasks]
-        first = np.cumsum([0, *map(len, lengths)])
-        flat = np.concatenate(lengths)
+    def _places(self, seed: int, order: StreamOrder, positions: int) -> NDArray[np.int64]:
+        """Which of a seed's prompts, its tasks end to end, stands at each of the stream's first positions."""
+        first = np.cumsum([0, *(len(self._lengths(seed, name)) for name in order.tasks)])
+        places = np.empty(positions, dtype=np.int64)
         for start in range(0, positions, _CHUNK):
             draws = order.at(np.arange(start, min(start + _CHUNK, positions), dtype=np.int64))
-            yield from flat[first[draws.task] + draws.draw].tolist()
+            places[start : start + _CHUNK] = first[draws.task] + draws.draw
+        return places
 
     def _offsets(self, seeds: Sequence[int]) -> dict[int, NDArray[np.int64]]:
         """Number of each task's first prompt in the whole store, by seed."""

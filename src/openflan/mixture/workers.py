@@ -11,17 +11,18 @@ import gc
 import multiprocessing
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from openflan.errors import UserError
-from openflan.mixture.pieces import PieceFacts, write_piece
+from openflan.mixture.pieces import PieceFacts, first_texts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
+from openflan.prompts.engines import EngineComparison
 from openflan.prompts.examples import Count, ExampleMaker, ExampleRules, fitting_rows
 from openflan.recipes.mixture_part import MixturePart
 from openflan.recipes.recipe import Recipe
@@ -30,6 +31,8 @@ from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.splits import rows_to_draw
 
 __all__ = ["Job", "MixWork", "PieceEngine", "PieceMaker", "SomeRows", "default_workers", "open_engine", "usable_rows"]
+
+Result = TypeVar("Result")
 
 _KEPT = 3
 """Tasks whose rows a process keeps."""
@@ -71,6 +74,8 @@ class Job:
     path: Path
     rows: Sequence[SourceRow] | None = None
     """The task's usable rows, or those of them that this piece draws; loaded by whoever makes the piece where None."""
+    fast: bool = False
+    """Whether the faster token engine was found to make the same tokens."""
 
 
 class SomeRows(Sequence[SourceRow]):
@@ -80,11 +85,23 @@ class SomeRows(Sequence[SourceRow]):
         self._count = count
         self._rows = rows
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        rows = self._rows.values()
+        plain = ([row.index for row in rows], [row.fields for row in rows], [row.source for row in rows])
+        return _some_rows, (self._count, list(self._rows), *plain)  # plain data travels three times as fast
+
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, number: int) -> SourceRow:  # type: ignore[override]
         return self._rows[number]
+
+
+def _some_rows(
+    count: int, numbers: list[int], places: list[int], fields: list[dict[str, Any]], sources: list[str]
+) -> SomeRows:
+    rows = (SourceRow(index=at, fields=of, source=by) for at, of, by in zip(places, fields, sources, strict=True))
+    return SomeRows(count, dict(zip(numbers, rows, strict=True)))
 
 
 def usable_rows(work: MixWork, task: str, faulty: set[int] | None = None) -> list[SourceRow]:
@@ -107,13 +124,14 @@ def usable_rows(work: MixWork, task: str, faulty: set[int] | None = None) -> lis
 class PieceMaker:
     """Makes pieces in one process."""
 
-    def __init__(self, work: MixWork) -> None:
+    def __init__(self, work: MixWork, encoder: TextEncoder | None = None) -> None:
         self._work = work
-        self.encoder = TextEncoder(work.encoder)
+        self.encoder = encoder or TextEncoder(work.encoder)
         self._example_makers: OrderedDict[str, ExampleMaker] = OrderedDict()
 
     def make(self, job: Job) -> PieceFacts:
         """Make a piece and write it to its place."""
+        self.encoder.use(fast=job.fast)
         return write_piece(
             job.path,
             self.examples_of(job.task) if job.rows is None else self.example_maker(job.task, job.rows),
@@ -121,6 +139,12 @@ class PieceMaker:
             seed=job.seed,
             number=job.number,
         )
+
+    def compare(self, job: Job) -> EngineComparison:
+        """Tokenise a piece's first prompts by both token engines."""
+        maker = self.examples_of(job.task) if job.rows is None else self.example_maker(job.task, job.rows)
+        texts = first_texts(maker, self.encoder.separator, seed=job.seed, number=job.number)
+        return self.encoder.compare_engines(texts)
 
     def examples_of(self, task: str) -> ExampleMaker:
         """The maker of a task's examples; its rows are loaded."""
@@ -169,10 +193,17 @@ class PieceEngine(Protocol):
         """
         ...
 
+    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
+        """Tokenise the first prompts of pieces by both token engines."""
+        ...
+
 
 @contextmanager
-def open_engine(kind: str, work: MixWork, *, workers: int) -> Iterator[PieceEngine]:
+def open_engine(kind: str, work: MixWork, encoder: TextEncoder, *, workers: int) -> Iterator[PieceEngine]:
     """The engine of a name, with its processes as long as they are needed.
+
+    Args:
+        encoder: what encodes where pieces are made in this process.
 
     Raises:
         UserError: there is no engine of that name, or it is not installed.
@@ -185,7 +216,7 @@ def open_engine(kind: str, work: MixWork, *, workers: int) -> Iterator[PieceEngi
     elif kind != "local":
         raise UserError(f"no engine '{kind}'", where="--engine", how="local or ray")
     elif workers <= 1:
-        yield _ThisProcess(PieceMaker(work))
+        yield _ThisProcess(PieceMaker(work, encoder))
     else:
         with _Processes(work, workers) as processes:
             yield processes
@@ -202,6 +233,9 @@ class _ThisProcess:
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         for job in jobs:
             yield job, self._maker.make(job)
+
+    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
+        return [self._maker.compare(job) for job in jobs]
 
 
 class _Processes:
@@ -228,8 +262,14 @@ class _Processes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
+        yield from zip(jobs, self._each(_work, jobs), strict=True)
+
+    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
+        return list(self._each(_compare, jobs))
+
+    def _each(self, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
         try:
-            yield from zip(jobs, self._pool.map(_work, jobs), strict=True)
+            yield from self._pool.map(function, jobs)
         except BrokenProcessPool:
             how = "call it again: it goes on from the last whole piece"
             raise UserError("a worker process was killed", where="mixture", how=how) from None
@@ -243,12 +283,19 @@ def _begin(work: MixWork, settings: Mapping[str, str]) -> None:
     global _piece_maker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     os.environ.update(settings)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["RAYON_NUM_THREADS"] = "1"
     gc.disable()  # rows and prompts have no cycles
     import pyarrow  # noqa: F401 (needed by the first piece, loaded while there is none)
 
     _piece_maker = PieceMaker(work)
+    _piece_maker.encoder.prepare()
 
 
 def _work(job: Job) -> PieceFacts:
     assert _piece_maker is not None
     return _piece_maker.make(job)
+
+
+def _compare(job: Job) -> EngineComparison:
+    assert _piece_maker is not None
+    return _piece_maker.compare(job)

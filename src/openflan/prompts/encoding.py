@@ -13,19 +13,23 @@ answer empty (a long-standing failure of evaluation harnesses).
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from openflan.errors import UserError
 from openflan.prompts.chat_frame import chat_frame
+from openflan.prompts.engines import EngineComparison, FastEngine, FoundEngine, TokenRuns, find_engine, joined
 from openflan.prompts.render import Prompt
 from openflan.prompts.text_format import TextFormat, TextFrame
 from openflan.recipes.parts import PromptsPart
 from openflan.stage import fingerprint_of
 
-__all__ = ["Encoded", "EncoderRules", "TextEncoder"]
+__all__ = ["Encoded", "EncodedPrompts", "EncoderRules", "TextEncoder"]
 
 _NOT_ENOUGH = 16
 """Characters that a field must have to be worth cutting."""
@@ -44,6 +48,16 @@ class Encoded:
     target_start: int
     cut: bool
     """Whether input or target were too long and lost a part."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EncodedPrompts:
+    """Prompts as tokens, end to end."""
+
+    tokens: TokenRuns
+    target_start: NDArray[np.int64]
+    """Tokens of each input."""
+    cut: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,10 +130,7 @@ class TextEncoder:
         self._target_end = list(self.frame.target_end)
         _check_room("prompts.max_input_tokens", part.max_input_tokens, self.frame.around + 1)
         _check_room("prompts.max_target_tokens", part.max_target_tokens, len(self._target_end))
-        self._backend = Tokenizer.from_str(rules.vocabulary)
-        self._backend.no_truncation()
-        self._backend.no_padding()
-        self._backend.encode_special_tokens = True  # "</s>" in a row is text, not the end of it
+        self._fast: FastEngine | None = None
         plain = () if self.eos is None else (self.eos,)
         about: list[Any] = [
             rules.vocabulary,
@@ -132,6 +143,18 @@ class TextEncoder:
             about.append([self.frame.target_end, sorted(self.frame.stops), self.frame.stop_texts])
         self.fingerprint = fingerprint_of(about)
         """Hash of the format and of the tokenizer's whole vocabulary and rules."""
+
+    @cached_property
+    def _backend(self) -> Any:
+        backend = Tokenizer.from_str(self.rules.vocabulary)
+        backend.no_truncation()
+        backend.no_padding()
+        backend.encode_special_tokens = True  # "</s>" in a row is text, not the end of it
+        return backend
+
+    @cached_property
+    def _faster(self) -> FoundEngine:
+        return find_engine(self.rules.vocabulary)
 
     @property
     def source(self) -> str:
@@ -166,29 +189,66 @@ class TextEncoder:
             ends=self.rules.ends,
         )
 
+    def prepare(self) -> None:
+        """Read the vocabulary for both engines, which else is done when it is needed."""
+        for engine in (self._backend, self._faster):
+            assert engine is not None
+
+    def compare_engines(self, texts: Sequence[str]) -> EngineComparison:
+        """Encode texts by `tokenizers` and by the faster engine, and count those that become other tokens."""
+        if self._faster.engine is None:
+            return EngineComparison(name=self._faster.name, refused=self._faster.refused)
+        before, found = self._fast, []
+        for engine in (None, self._faster.engine):
+            self._fast = engine
+            found.append(self.raw(texts))
+        self._fast = before
+        differ = sum(one != other for one, other in zip(*found, strict=True))
+        return EngineComparison(name=self._faster.name, texts=len(texts), differ=differ)
+
+    def use(self, *, fast: bool) -> None:
+        """Encode by the faster engine, where it is there, from now on, or by `tokenizers`."""
+        self._fast = self._faster.engine if fast else None
+
     def prompts(self, prompts: Sequence[Prompt]) -> list[Encoded]:
         """Inputs and targets of prompts, for training: [BOS] input separator target EOS."""
-        known = dict.fromkeys(prompt.target for prompt in prompts)  # a classification has few
-        ids_of = dict(zip(known, self.raw(list(known)), strict=True))
-        tail, room = self._target_end, self.part.max_target_tokens - len(self._target_end)
-        encoded = []
-        for prompt, source in zip(prompts, self.encode_inputs(prompts), strict=True):
-            target = ids_of[prompt.target]
-            ids, too_long = source.ids + target[:room] + tail, source.cut or len(target) > room
-            encoded.append(Encoded(ids=ids, target_start=source.target_start, cut=too_long))
-        return encoded
+        every = self.encode_prompts(prompts)
+        facts = zip(every.tokens.lists(), every.target_start.tolist(), every.cut.tolist(), strict=True)
+        return [Encoded(ids=ids, target_start=start, cut=cut) for ids, start, cut in facts]
+
+    def encode_prompts(self, prompts: Sequence[Prompt]) -> EncodedPrompts:
+        """The same as arrays, for many."""
+        inputs, cut = self._fitting(prompts)
+        known: dict[str, int] = {}  # a classification has few targets
+        of_target = np.array([known.setdefault(prompt.target, len(known)) for prompt in prompts], dtype=np.int64)
+        targets = self._runs(list(known))
+        room = self.part.max_target_tokens - len(self._target_end)
+        every, same = np.arange(len(prompts)), np.zeros(len(prompts), dtype=np.int64)
+        around = [TokenRuns.of([ids]) for ids in (self._before, self._after, self._target_end)]
+        parts = [(around[0], same), (inputs, every), (around[1], same), (targets.clipped(room), of_target)]
+        return EncodedPrompts(
+            tokens=joined([*parts, (around[2], same)]),
+            target_start=inputs.sizes + self.frame.around,
+            cut=cut | (targets.sizes > room)[of_target],
+        )
 
     def encode_inputs(self, prompts: Sequence[Prompt | str]) -> list[Encoded]:
         """Inputs with the separator, for asking: [BOS] text separator. Too long a plain text loses its middle."""
-        texts = [prompt if isinstance(prompt, str) else prompt.input for prompt in prompts]
-        room = self.part.max_input_tokens - self.frame.around
-        encoded = []
-        for prompt, text, ids in zip(prompts, texts, self.raw([text + self.separator for text in texts]), strict=True):
-            cut = len(ids) > room
+        inputs, cut = self._fitting(prompts)
+        whole = [self._before + ids + self._after for ids in inputs.lists()]
+        return [Encoded(ids=ids, target_start=len(ids), cut=one) for ids, one in zip(whole, cut.tolist(), strict=True)]
+
+    def _fitting(self, prompts: Sequence[Prompt | str]) -> tuple[TokenRuns, NDArray[np.bool_]]:
+        """Inputs with the separator that are no longer than they may be, and which of them lost a part for it."""
+        texts = [(prompt if isinstance(prompt, str) else prompt.input) + self.separator for prompt in prompts]
+        inputs = self._runs(texts)
+        cut = inputs.sizes > self.part.max_input_tokens - self.frame.around
+        shorter = {}
+        for place in np.flatnonzero(cut).tolist():
+            prompt = prompts[place]
             fields = {} if isinstance(prompt, str) else prompt.fields
-            whole = self._before + (self._shortened(text, ids, fields) if cut else ids) + self._after
-            encoded.append(Encoded(ids=whole, target_start=len(whole), cut=cut))
-        return encoded
+            shorter[place] = self._shortened(texts[place], inputs.one(place), fields)
+        return inputs.replaced(shorter), cut
 
     def inputs(self, prompts: Sequence[Prompt | str]) -> list[list[int]]:
         """Token ids of inputs alone."""
@@ -217,7 +277,7 @@ class TextEncoder:
     @property
     def largest(self) -> int:
         """The largest token id there is."""
-        return max(self._backend.get_vocab(with_added_tokens=True).values())
+        return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
 
     def words(self, ids: Sequence[int]) -> list[str]:
         """Tokens as the vocabulary spells them."""
@@ -225,9 +285,23 @@ class TextEncoder:
 
     def raw(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts alone: nothing before, nothing after, nothing cut."""
+        if self._fast is not None:
+            return self._runs(texts).lists()
         if not texts:
             return []
         return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def _runs(self, texts: Sequence[str]) -> TokenRuns:
+        """The same, end to end."""
+        fast = self._fast
+        if fast is None or not fast.usable:
+            self._fast = None
+            return TokenRuns.of(self.raw(texts))
+        runs, unsafe = fast.runs(texts), fast.unsafe(texts)
+        if not unsafe:
+            return runs
+        rightly = self._backend.encode_batch_fast([texts[place] for place in unsafe], add_special_tokens=False)
+        return runs.replaced({place: one.ids for place, one in zip(unsafe, rightly, strict=True)})
 
     def _shortened(self, text: str, ids: list[int], fields: Mapping[str, Any]) -> list[int]:
         """An input's tokens without the end of its longest field, or without its middle where that is not enough.
@@ -235,24 +309,19 @@ class TextEncoder:
         How many characters must go is guessed from the tokens that are too many, and guessed again until it fits.
         """
         limit = self.part.max_input_tokens - self.frame.around
-        whole = text + self.separator
-        for start, stop in _spans(text, fields):
-            kept, size = whole, len(ids)
+        for start, stop in _spans(text.removesuffix(self.separator), fields):
+            kept, size = text, len(ids)
             gone = 0
             for _ in range(_GUESSES):
                 gone += max(1, -(-(size - limit) * len(kept) // size))
                 if gone >= stop - start:
                     break
-                kept = whole[: stop - gone] + whole[stop:]
-                shorter = self._one(kept)
+                kept = text[: stop - gone] + text[stop:]
+                shorter = self.raw([kept])[0]
                 size = len(shorter)
                 if size <= limit:
                     return shorter
         return _cut_middle(ids, limit)
-
-    def _one(self, text: str) -> list[int]:
-        ids: list[int] = self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
-        return ids
 
 
 def _check_room(setting: str, limit: int, needed: int) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from openflan.errors import UserError
@@ -159,7 +160,7 @@ class TaskRenderer:
         """Whether the label alone determines the answer: options that no row changes, and no group."""
         answer = self.spec.answer
         options = own or answer.options
-        fixed = options is not None and not any("{" in text for text in options)
+        fixed = options is not None and _plain(options)
         return fixed and answer.group is None and answer.sample is None
 
     def applicable(self, row: SourceRow) -> list[int]:
@@ -205,16 +206,17 @@ class TaskRenderer:
         template = self.template(number)
         answer = self.answer(row, number)
         order = list_order(len(answer.options), drawn=style.option_order == "drawn", key=key, turn=turn)
-        options = [answer.options[place] for place in order]
-        block = options_block(options) if options and style.options == "shown" else ""
+        options = tuple([answer.options[place] for place in order])
+        block = _block(options) if options and style.options == "shown" else ""
         blocked = bool(block) and self._has_block(number, style)
         marked = blocked and style.option_markers == "random"
         if marked:
             block, names = drawn_block(options, key)
             answer = self._renamed(row, answer, tuple(names[order.index(place)] for place in range(len(order))))
-        context = self._context(row, answer, block, order)
+            options = names
+        context = self._context(row, answer, block, options)
         listed = blocked or (bool(options) and "option_list" in self._written(number, style))
-        with self._failing(number, row):
+        try:
             if style.form != "instruction" and number != BASELINE:
                 text = self._bare(row, number, block, style)
             elif self._whole is not None and number != BASELINE:
@@ -224,6 +226,8 @@ class TaskRenderer:
             target = (
                 answer.text if template.target == JUST_THE_ANSWER else run_template(template.target, context)
             ).strip()
+        except Exception as error:
+            raise self._failure(error, number, row) from None
         if marked and block.strip() not in text:
             raise UserError(
                 f"the answer would be {answer.text!r}, or {answer.options[answer.index]!r}, but the input has no list"
@@ -252,12 +256,15 @@ class TaskRenderer:
         """Turn what a stranger's template may do on a row, which is anything, into one line."""
         try:
             yield
-        except UserError:
-            raise
-        except UnfitValueError as fault:
-            raise self._value_error(fault, row, self._read(number), self._named(number)) from None
         except Exception as error:
-            raise failure_of(error, f"{self.where(number)}, row {row.index + 1}") from None
+            raise self._failure(error, number, row) from None
+
+    def _failure(self, error: Exception, number: TemplateId, row: SourceRow) -> UserError:
+        if isinstance(error, UserError):
+            return error
+        if isinstance(error, UnfitValueError):
+            return self._value_error(error, row, self._read(number), self._named(number))
+        return failure_of(error, f"{self.where(number)}, row {row.index + 1}")
 
     def _read(self, number: TemplateId) -> AbstractSet[str]:
         """Names that a template reads from the row."""
@@ -282,7 +289,7 @@ class TaskRenderer:
             or field.partition(".")[0] == (self.spec.answer.options_field or "").partition(".")[0]
         ):
             return False
-        context = self._context(row, answer, options_block(answer.options))
+        context = self._context(row, answer, _block(answer.options))
         fields = {**row.fields}
         if "." not in field:
             keys = self.spec.answer.keys
@@ -296,16 +303,15 @@ class TaskRenderer:
         return f"{self._path}, {'baseline' if number == BASELINE else f'template {number + 1}'}"
 
     def _context(
-        self, row: SourceRow, answer: RowAnswer, block: str, order: Sequence[int] | None = None
+        self, row: SourceRow, answer: RowAnswer, block: str, options: tuple[str, ...] | None = None
     ) -> dict[str, Any]:
-        listed = answer.options if order is None else tuple(answer.options[place] for place in order)
         return {
             **SANDBOX.globals,
             **row.fields,
             "row": row.fields,
             "answer": answer.text,
             "options": block,
-            "option_list": listed,
+            "option_list": answer.options if options is None else options,
         }
 
     def _written(self, number: TemplateId, style: StylePart) -> AbstractSet[str]:
@@ -332,7 +338,7 @@ class TaskRenderer:
 
     def _holds(self, row: SourceRow, number: int) -> bool:
         answer = self.answer(row, number)
-        context = self._context(row, answer, options_block(answer.options))
+        context = self._context(row, answer, _block(answer.options))
         try:
             text = run_template(condition_text(self.template(number).when), context, gated=False)
         except Exception as error:  # a stranger's template may fail in any way
@@ -377,6 +383,17 @@ class TaskRenderer:
         elif "half a character" in str(fault):
             remedy = "mend or drop the row"
         return UserError(what, where=self._place(row), how=f"{user} of {self._path.name} writes it; {remedy}")
+
+
+@lru_cache(maxsize=1_024)
+def _block(options: tuple[str, ...]) -> str:
+    return options_block(options)
+
+
+@lru_cache(maxsize=1_024)
+def _plain(options: tuple[str, ...]) -> bool:
+    """Whether options are the same in every row."""
+    return not any("{" in text for text in options)
 
 
 def _faults(row: SourceRow, names: AbstractSet[str]) -> list[tuple[str, str]]:

@@ -1,7 +1,10 @@
 """One template's text, run in the sandbox: what it reads, what it makes of a row, and how it fails.
 
+A text that only names values ("{{premise}} Is it true that {{hypothesis}}?"), as most do, is put together without
+Jinja; whatever is not plainly that, or fails, goes through it.
+
 Invariant: a text is parsed and compiled once a process; a rendering's work and length are bounded, and whatever a
-stranger's template does on a row ends in one line. Cost: 10 µs a text without loops.
+stranger's template does on a row ends in one line. Cost: 1 µs a text of names alone, 10 µs another without loops.
 """
 
 from collections.abc import Mapping
@@ -15,6 +18,7 @@ from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
 
 from openflan.errors import UserError, did_you_mean
 from openflan.prompts.sandbox import CONDITIONS, LONGEST, SANDBOX, metered, unfit
+from openflan.prompts.values import as_text
 from openflan.tasks.columns import strings_in
 from openflan.tasks.spec import TaskSpec
 
@@ -99,8 +103,41 @@ def _compiled(text: str, gated: bool) -> tuple[Compiled, bool]:
     return sandbox.from_string(text), next(sandbox.parse(text).find_all(nodes.For), None) is not None
 
 
+@cache
+def _named_values(text: str) -> tuple[list[str], list[tuple[int, str]]] | None:
+    """A template that only names values: its parts, with gaps, and which name stands in each gap; None for others."""
+    parts: list[str] = []
+    gaps: list[tuple[int, str]] = []
+    for output in SANDBOX.parse(text).body:
+        for node in output.nodes if isinstance(output, nodes.Output) else [output]:
+            if isinstance(node, nodes.Name):
+                gaps.append((len(parts), node.name))
+            elif not isinstance(node, nodes.TemplateData):
+                return None
+            parts.append(node.data if isinstance(node, nodes.TemplateData) else "")
+    return parts, gaps
+
+
+def _put_together(text: str, context: Mapping[str, Any]) -> str | None:
+    """What a template that only names values makes of a context; None where Jinja must say."""
+    named = _named_values(text)
+    if named is None:
+        return None
+    parts, gaps = named[0].copy(), named[1]
+    try:
+        for place, name in gaps:
+            parts[place] = as_text(context[name])
+    except KeyError:
+        return None
+    return "".join(parts)
+
+
 def run_template(text: str, context: Mapping[str, Any], *, gated: bool = True) -> str:
     """The text that a template makes of a context that holds the sandbox's globals and the row too."""
+    if gated and (whole := _put_together(text, context)) is not None:
+        if len(whole) > LONGEST and len(whole) > _longest(context):
+            raise OverflowError
+        return whole
     template, loops = _compiled(text, gated)
     parts = template.root_render_func(template.new_context(context, shared=True))  # type: ignore[arg-type]
     if not loops:

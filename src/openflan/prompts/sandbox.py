@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.filters import FILTERS as DEFAULT_FILTERS
@@ -153,6 +153,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
         return tree
 
+    _safe: ClassVar[dict[tuple[type, str], bool]] = {}
+
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -173,7 +175,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may reach an attribute."""
         known = attr in METHODS or (isinstance(obj, LoopContext) and attr in _LOOP)
-        return known and super().is_safe_attribute(obj, attr, value)
+        key = (type(obj), attr)  # all that Jinja goes by
+        if known and key not in self._safe:
+            self._safe[key] = super().is_safe_attribute(obj, attr, value)
+        return known and self._safe[key]
 
 
 class _Gated(Sandbox):

@@ -66,6 +66,7 @@ def _make_mixture(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
         workers=making.workers,
         engine=making.engine,
         report=lambda done, total: making.tell("progress", done=done, total=total, unit="tokens"),
+        note=lambda text: making.tell("note", note=text),
     )
     return {}
 
