@@ -110,8 +110,12 @@ def test_a_wrong_engine_is_found_out(folder, monkeypatch):
     assert encoder.raw(["two words"]) == encoder_of(folder).raw(["two words"])
 
 
-def _in_a_fork(encoder, answers):
+def _in_a_fork(encoder, folder, answers):
     answers.put(encoder.raw(TEXTS))
+    another = encoder_of(folder)
+    refused = another.compare_engines(TEXTS).refused
+    another.use(fast=True)
+    answers.put((another.raw(TEXTS), refused))
 
 
 def test_a_fork_of_the_process_does_without_it(folder):
@@ -120,9 +124,12 @@ def test_a_fork_of_the_process_does_without_it(folder):
     right = encoder.raw(TEXTS)
     forks = multiprocessing.get_context("fork")
     answers = forks.SimpleQueue()
-    child = forks.Process(target=_in_a_fork, args=(encoder, answers))
+    child = forks.Process(target=_in_a_fork, args=(encoder, folder, answers))
     child.start()
     assert answers.get() == right
+    again, refused = answers.get()
+    assert again == right
+    assert "fork" in refused
     child.join(10)
     assert child.exitcode == 0
 

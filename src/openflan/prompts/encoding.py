@@ -294,7 +294,7 @@ class TextEncoder:
     def _runs(self, texts: Sequence[str]) -> TokenRuns:
         """The same, end to end."""
         fast = self._fast
-        if fast is None or not fast.usable:
+        if fast is None or not fast.usable():
             self._fast = None
             return TokenRuns.of(self.raw(texts))
         runs, unsafe = fast.runs(texts), fast.unsafe(texts)

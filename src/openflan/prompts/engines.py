@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,19 +147,23 @@ def _first(sizes: Iterable[int]) -> NDArray[np.int64]:
 class FastEngine:
     """`fastokens` with one vocabulary."""
 
+    _process: ClassVar[int | None] = None
+    """The process that has the library's threads: the first that used it."""
+
     def __init__(self, tokenizer: Any, vocabulary: str) -> None:
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._process = os.getpid()
         tokens = json.loads(vocabulary).get("added_tokens") or ()
         self._literals = tuple(str(token["content"]) for token in tokens if token.get("special"))
         self._starts = tuple({literal[:1] for literal in self._literals})
 
-    @property
-    def usable(self) -> bool:
-        """Whether its threads are those of this process; a fork of the process has none."""
-        return os.getpid() == self._process
+    @classmethod
+    def usable(cls) -> bool:
+        """Whether this process has the library's threads, or nobody has; a fork has none and would wait forever."""
+        if cls._process is None:
+            cls._process = os.getpid()
+        return os.getpid() == cls._process
 
     def unsafe(self, texts: Sequence[str]) -> list[int]:
         """Places of the texts that hold a special token's literal."""
@@ -195,6 +199,8 @@ def find_engine(vocabulary: str) -> FoundEngine:
     except ImportError:
         return FoundEngine()
     name = f"fastokens {version('fastokens')}"
+    if not FastEngine.usable():
+        return FoundEngine(name=name, refused=f"{name} has no threads in a fork of a process that used it")
     try:
         return FoundEngine(engine=FastEngine(Tokenizer.from_json_str(vocabulary), vocabulary), name=name)
     except ValueError as error:
