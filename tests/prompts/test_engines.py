@@ -36,9 +36,9 @@ def folder(request, model_folder):
     return model_folder(request.param)
 
 
-def prompt(text, target, **fields):
+def prompt(asks, target, **fields):
     return Prompt(
-        input=text, target=target, answer=RowAnswer(text=target), task="any", row=0, template=0, fields=fields
+        input=asks, target=target, answer=RowAnswer(text=target), task="any", row=0, template=0, fields=fields
     )
 
 
