@@ -385,9 +385,7 @@ class TaskRenderer:
         return UserError(what, where=self._place(row), how=f"{user} of {self._path.name} writes it; {remedy}")
 
 
-@lru_cache(maxsize=1_024)
-def _block(options: tuple[str, ...]) -> str:
-    return options_block(options)
+_block = lru_cache(maxsize=1_024)(options_block)
 
 
 @lru_cache(maxsize=1_024)
