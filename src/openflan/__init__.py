@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from openflan.own.making import OwnTask as OwnTask
     from openflan.own.making import draft_task as draft_task
     from openflan.own.questions import TableGuess as TableGuess
+    from openflan.prompts.engines import TokenEngine as TokenEngine
     from openflan.prompts.lint import Fault as Fault
     from openflan.prompts.lint import TaskCheck as TaskCheck
     from openflan.prompts.options import RowAnswer as RowAnswer
@@ -169,6 +170,7 @@ _ROOMS = {
     "own.initialising": "Initialised holds_tables init_folder",
     "own.making": "OwnTask draft_task",
     "own.questions": "TableGuess",
+    "prompts.engines": "TokenEngine",
     "prompts.lint": "Fault TaskCheck",
     "prompts.options": "RowAnswer",
     "prompts.render": "Prompt",
