@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from openflan.evaluation.harness import HarnessExport as HarnessExport
     from openflan.evaluation.harness import HarnessTask as HarnessTask
     from openflan.evaluation.harness import export_tasks as export_tasks
+    from openflan.evaluation.measure_comparison import MeasureComparison as MeasureComparison
     from openflan.evaluation.model import Model as Model
     from openflan.evaluation.model import RankedOptions as RankedOptions
     from openflan.evaluation.scores import as_ends as as_ends
@@ -152,6 +153,7 @@ _ROOMS = {
     "evaluation.comparison": "Comparison SideSpread TaskComparison",
     "evaluation.evaluate": "Evaluation evaluate",
     "evaluation.harness": "HarnessExport HarnessTask export_tasks",
+    "evaluation.measure_comparison": "MeasureComparison",
     "evaluation.model": "Model RankedOptions",
     "evaluation.scores": "as_ends as_score",
     "evaluation.standalone": "EvaluationResults",

@@ -7,9 +7,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from openflan.evaluation.answered import Answered, rescored
+from openflan.evaluation.comparison import compare_models
 from openflan.evaluation.matrix import task_matrices
 from openflan.evaluation.statistics import interval, resample_task
 from openflan.evaluation.task_results import spread_of
+from openflan.runs.verdicts import cluster_verdicts
 
 
 def answers(scores, right, *, listed=None, template=0, split="test", score="sum", turn=0):
@@ -169,3 +171,42 @@ def test_a_task_whose_answers_are_written_has_no_such_measures():
     (matrix,) = task_matrices(written).values()
     assert matrix.measures == {}
     assert spread_of(matrix).measures == {}
+
+
+def test_two_sides_are_compared_on_the_rows_that_both_answered():
+    first, right = drawn(80, 2, signal=0.2)
+    second = first + np.random.default_rng(3).normal(0, 0.2, first.shape)
+    second[np.arange(80), right] += 2.5
+    a, b = (task_matrices(answers(*side)) for side in ((first[:60], right[:60]), (second[20:], right[20:])))
+    hashes = [[f"row {n}" for n in places] for places in (range(60), range(20, 80))]
+    a, b = ({"t": replace(side["t"], row_hashes=tuple(own))} for side, own in zip((a, b), hashes, strict=True))
+    (task,) = compare_models({"a": a}, {"b": b}, names=("A", "B")).tasks
+    found = task.measures["auc"]
+    shared = slice(20, 60)
+    assert found.a == pytest.approx(roc_auc_score(right[shared], (first[:, 1] - first[:, 0])[shared]))
+    assert found.b == pytest.approx(roc_auc_score(right[shared], (second[:, 1] - second[:, 0])[shared]))
+    assert found.difference_ci95[0] < found.difference < found.difference_ci95[1]
+    assert found.p_holm == found.p < 0.05
+    same = compare_models({"a": a}, {"b": a}, names=("A", "B")).tasks[0].measures["auc"]
+    assert (same.difference, same.p) == (0, 1)
+
+
+def test_a_verdict_tells_form_and_judgement_apart_and_adjusts_over_clusters():
+    """The second model answers by an option where the first does not, and tells no more than it."""
+    scores, right = drawn(150, 2, signal=1.0)
+    nothing, _ = drawn(150, 2, seed=9, signal=0.0)
+    sides = []
+    for form, told in ((0.02, scores), (0.97, np.where(np.arange(150)[:, None] % 5 == 0, nothing, scores))):
+        own = [replace(answer, together=float(np.log(form))) for answer in answers(told, right)]
+        other = [replace(answer, task="u", cluster="d") for answer in own]
+        sides.append(task_matrices([*own, *other]))
+    first, second = cluster_verdicts(sides[0], {0: sides[1]}, ["t", "u"], samples=300)
+    form, area = first.measures["form"], first.measures["auc"]
+    assert (form.untuned, form.tuned) == pytest.approx((0.02, 0.97))
+    assert form.gain_ci95[0] > 0.9
+    assert area.gain < 0
+    assert area.gain == pytest.approx(area.tuned - area.untuned)
+    (plain,) = cluster_verdicts(sides[0], {0: sides[1]}, ["t"], samples=300)
+    assert first.measures["form"].by_seed[0].gain_p == pytest.approx(2 * plain.measures["form"].by_seed[0].gain_p)
+    assert second.measures["auc"].tasks == ["u"]
+    assert first.first_right == pytest.approx(np.mean(right == 0))

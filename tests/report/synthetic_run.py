@@ -74,7 +74,10 @@ def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> 
                         task=task.name, cluster=task.cluster, row=row, template=template, prompt=prompt,
                         kind="ranked" if options else "generated", metric="accuracy" if options else "rouge",
                         value=value, answer=answer, expected=expected, options=options,
+                        gold=(options.index(expected),) if options else (),
                         scores=tuple(-1.0 if option == answer else -2.0 for option in options),
+                        together=-0.4 if options else None, written=0 if options else None,
+                        listed=tuple(range(len(options))),
                         others=() if options else (value / 2,),
                         option_tokens=(1,) * len(options), further=() if options else ("bleu",), group="",
                     )

@@ -15,6 +15,7 @@ from synthetic_run import SUITE, Task, leakage, make_material
 
 from openflan.evaluation.task_results import BestOnValidation
 from openflan.recipes.recipe import Recipe
+from openflan.report.numbers import points, span
 from openflan.report.page import ReportMaterial, RunFigures, render_page
 from openflan.report.plot_data import PlotData, write_plot_data
 
@@ -146,10 +147,25 @@ def test_numbers_are_points_with_interval_and_every_seeds_gain(page, material):
 
 def test_a_task_shows_its_spread_over_templates_averaged_over_seeds(page, material):
     task = next(task for task in material.results.tasks if task.task == "what_had")
-    row = Reader(page).row("what_had")
+    row = next(row for row in Reader(page).rows if row.strip().startswith("what_had") and "accuracy" in row)
     tuned = [spread.mean for name, spread in task.models.items() if name != "untuned"]
     assert f"{100 * task.models['untuned'].mean:.1f} ± {100 * task.models['untuned'].std:.1f}" in row
     assert f"{100 * sum(tuned) / len(tuned):.1f} ±" in row
+
+
+def test_form_and_judgement_stand_beside_each_other_for_ranked_clusters(page, material):
+    read = Reader(page)
+    caption = read.text.index("Form and judgement")
+    assert caption < read.text.index("Task by task, over templates")
+    verdict = next(v for v in material.results.verdict.held_out if v.cluster == "paraphrase")
+    area = verdict.measures["auc"]
+    cells = page[page.index('id="table-measures-held-out"') :]
+    row = cells[cells.index("paraphrase") :].partition("</tr>")[0]
+    assert f"{points(area.untuned)} → " in row
+    assert points(area.tuned) in row
+    assert span(area.gain_ci95, sign=True) in row
+    assert f"right: {points(verdict.first_right)}" in row
+    assert "translation" not in cells[cells.index('id="table-measures-seen"') :].partition("</table>")[0]
 
 
 def test_generated_tasks_name_their_metrics_and_claim_no_chance(page):
@@ -259,7 +275,14 @@ def test_every_figure_has_its_numbers_as_csv_in_the_page_and_beside_it(material,
     figures = RunFigures(material)
     write_plot_data(tmp_path / "report", figures.data)
     files = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "report").iterdir()}
-    assert set(files) == {"clusters.csv", "loss.csv", "loss-by-task.csv", "reliability.csv", "templates.csv"}
+    assert set(files) == {
+        "clusters.csv",
+        "loss.csv",
+        "loss-by-task.csv",
+        "measures.csv",
+        "reliability.csv",
+        "templates.csv",
+    }
     found = dict(re.findall(r'download="([\w-]+\.csv)" href="data:text/csv;charset=utf-8;base64,([^"]+)"', page))
     assert {name: base64.b64decode(text).decode() for name, text in found.items()} == files
     rows = list(csv.DictReader(io.StringIO(files["clusters.csv"])))

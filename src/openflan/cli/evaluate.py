@@ -16,6 +16,12 @@ from openflan.errors import UserError
 
 __all__ = ["evaluate", "print_tasks"]
 
+_MEASURES = (
+    ("form", "on the options"),
+    ("auc", "tells right (AUC)"),
+    ("batch", "leaning off"),
+    ("same_answer", "same in every order"),
+)
 _NESTED = "to options of which one begins another, by the option alone (evaluation.ends)"
 
 
@@ -121,6 +127,7 @@ def print_tasks(tasks: Sequence["openflan.TaskResult"]) -> None:
                 *([] if best is None else [f"best template on validation {best.score:.3f}"]),
                 *([] if spread.baseline is None else [f"baseline {spread.baseline:.3f}"]),
                 f"chance {result.chance:.3f}",
+                *(f"{words} {spread.measures[name].mean:.3f}" for name, words in _MEASURES if name in spread.measures),
                 f"{result.n_rows} rows",
                 *([f"{spread.nested / spread.answers:.0%} {_NESTED}"] if spread.rule == "option" else []),
                 *([f"{spread.ties} ties"] if spread.ties else []),

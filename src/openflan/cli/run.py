@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,9 @@ import openflan
 from openflan.cli.options import DataOption, JsonOption, OutOption, QuietOption, RecipeArgument, SetOption
 from openflan.cli.own import print_initialised
 from openflan.cli.progress import watcher
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["print_verdict", "run", "run_until", "train"]
 
@@ -118,6 +121,8 @@ def print_verdict(results: dict[str, Any], folder: Path) -> None:
             )
         console.print(table)
         console.print()
+        if role == "held_out":
+            print_measures(console, records)
     for sentence in filter(None, (verdict["own_sentence"], verdict["sentence"])):
         console.print(sentence, style="bold", highlight=False)
     for finding in filter(None, (verdict["scope"], results["left_out"], results["certificate"], results["freshness"])):
@@ -130,3 +135,26 @@ def _is_told(verdict: dict[str, Any]) -> bool:
     """Whether the tuned clusters were measured by own tasks alone, each of which has a line already."""
     own = {record["task"] for record in verdict["own"]}
     return all(set(record["tasks"]) <= own for record in verdict["seen"])
+
+
+def print_measures(console: "Console", records: list[dict[str, Any]]) -> None:
+    """Print what accuracy is made of: answering by an option at all, telling right from wrong, going by the place."""
+    from rich.table import Table
+
+    measured = [record for record in records if record["measures"]]
+    if not measured:
+        return
+    heads = {"form": "on the options", "auc": "tells right (AUC)", "batch": "leaning off", "first": "first option"}
+    shown = [name for name in heads if any(name in record["measures"] for record in measured)]
+    table = Table(title="Form and judgement: untuned → tuned, under the templates", title_justify="left", box=None)
+    table.title_style, table.pad_edge = "bold", False
+    for name in ("cluster", *(heads[name] for name in shown), *(["of them right"] if "first" in shown else [])):
+        table.add_column(name, justify="left" if name == "cluster" else "right")
+    for record in measured:
+        found = [record["measures"].get(name) for name in shown]
+        cells = ["–" if one is None else f"{one['untuned']:.3f} → {one['tuned']:.3f}" for one in found]
+        right = record["first_right"]
+        last = ["–" if right is None else f"{right:.3f}"] if "first" in shown else []
+        table.add_row(record["cluster"].replace("_", " "), *cells, *last)
+    console.print(table)
+    console.print()

@@ -15,7 +15,7 @@ throw away that both sides read the same rows.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -23,16 +23,9 @@ from numpy.typing import NDArray
 
 from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix
-from openflan.evaluation.statistics import (
-    bootstrap_p,
-    detectable,
-    holm,
-    interval,
-    mcnemar,
-    permutation_p,
-    resample_tasks,
-    seed_spread,
-)
+from openflan.evaluation.measure_comparison import MeasureComparison, adjusted_over_tasks, compare_measures
+from openflan.evaluation.pairing import Paired, pair_rows
+from openflan.evaluation.statistics import bootstrap_p, detectable, holm, interval, mcnemar, seed_spread
 from openflan.records import Record
 
 __all__ = ["COMPARISON_SCHEMA", "Comparison", "SideSpread", "TaskComparison", "compare_models"]
@@ -78,6 +71,8 @@ class TaskComparison(Record):
     """Spread between seeds, where a side has several."""
     rows_left_out: int
     """Rows that only one side answered."""
+    measures: dict[str, MeasureComparison] = {}
+    """What accuracy is made of, by name: `form`, `auc` … (docs/reading-results.md)."""
 
 
 class Comparison(Record):
@@ -98,17 +93,6 @@ class Comparison(Record):
         return f"Comparison({self.sentence})"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Paired:
-    """Both sides' scores of the rows they share; (R, P) each."""
-
-    a: NDArray[np.float64]
-    b: NDArray[np.float64]
-    same_templates: bool
-    groups: tuple[str, ...] | None
-    left_out: int
-
-
 def compare_models(a: Models, b: Models, *, names: tuple[str, str], samples: int = 2_000) -> Comparison:
     """Compare two sides, each one model or several seeds of one.
 
@@ -123,16 +107,25 @@ def compare_models(a: Models, b: Models, *, names: tuple[str, str], samples: int
     if not shared:
         how = "measure both on the same tasks"
         raise UserError("the two have no task in common", where=" and ".join(names), how=how)
-    pairs = {task: _pair(mine[task], theirs[task], names) for task in shared}
+    pairs = {task: pair_rows(mine[task], theirs[task], names) for task in shared}
     tests = {task: _test(pair, mine[task].metric, samples) for task, pair in pairs.items()}
     adjusted = dict(zip(tests, holm([p for _, p in tests.values()]), strict=True))
+    measures = adjusted_over_tasks(
+        [compare_measures(_of(a, task), _of(b, task), pair, samples=samples) for task, pair in pairs.items()]
+    )
     tasks = [
         _compared(
-            mine[task], pairs[task], tests[task], adjusted[task], samples, seeds=(_seeds(a, task), _seeds(b, task))
+            mine[task],
+            pairs[task],
+            tests[task],
+            adjusted[task],
+            samples,
+            seeds=(_seeds(a, task), _seeds(b, task)),
+            measures=of_task,
         )
-        for task in shared
+        for task, of_task in zip(shared, measures, strict=True)
     ]
-    means = np.mean([_differences(pair, samples, seed=place) for place, pair in enumerate(pairs.values())], axis=0)
+    means = np.mean([pair.resampled(samples, seed=place) for place, pair in enumerate(pairs.values())], axis=0)
     return Comparison(
         schema_version=COMPARISON_SCHEMA,
         a=names[0],
@@ -147,14 +140,15 @@ def compare_models(a: Models, b: Models, *, names: tuple[str, str], samples: int
 
 def _compared(
     matrix: TaskMatrix,
-    pair: _Paired,
+    pair: Paired,
     test: tuple[Test, float],
     p_holm: float,
     samples: int,
     *,
     seeds: tuple[list[float], list[float]],
+    measures: dict[str, MeasureComparison],
 ) -> TaskComparison:
-    resampled = _differences(pair, samples)
+    resampled = pair.resampled(samples)
     a, b = float(np.nanmean(pair.a)), float(np.nanmean(pair.b))
     return TaskComparison(
         task=matrix.task,
@@ -173,60 +167,23 @@ def _compared(
         a_seeds=_spread(seeds[0]),
         b_seeds=_spread(seeds[1]),
         rows_left_out=pair.left_out,
+        measures=measures,
     )
 
 
-def _test(pair: _Paired, metric: str, samples: int) -> tuple[Test, float]:
+def _test(pair: Paired, metric: str, samples: int) -> tuple[Test, float]:
     """The test that fits the metric and the number of templates, and its p-value."""
     if metric != "accuracy":
-        return "bootstrap", bootstrap_p(_differences(pair, samples))
-    a, b = np.nanmean(pair.a, axis=1), np.nanmean(pair.b, axis=1)
+        return "bootstrap", bootstrap_p(pair.resampled(samples))
+    a, b = pair.row_means
     alone = pair.groups is None and {*a.tolist(), *b.tolist()} <= {0.0, 1.0}
     if alone and pair.a.shape[1] == pair.b.shape[1] == 1:
         return "mcnemar", mcnemar(int((a > b).sum()), int((b > a).sum()))
-    return "permutation", permutation_p(_by_group(b - a, pair.groups))
-
-
-def _differences(pair: _Paired, samples: int, *, seed: int = 0) -> NDArray[np.float64]:
-    """Resampled differences, b - a."""
-    if pair.same_templates:
-        means = resample_tasks([[pair.a, pair.b]], samples=samples, seed=seed, groups=[pair.groups]).means
-    else:  # of templates that differ only the means can be paired
-        rows = [np.nanmean(side, axis=1, keepdims=True) for side in (pair.a, pair.b)]
-        means = resample_tasks([rows], samples=samples, seed=seed, groups=[pair.groups], templates=False).means
-    return np.asarray(means[1] - means[0], dtype=np.float64)
-
-
-def _pair(a: TaskMatrix, b: TaskMatrix, names: tuple[str, str]) -> _Paired:
-    """The two sides' scores of the rows that both answered, in one order."""
-    if a.metric != b.metric:
-        what = f"{a.task} was scored by {a.metric} in one and by {b.metric} in the other"
-        raise UserError(what, where=" and ".join(names), how="measure both with the same task file")
-    place = {row: number for number, row in enumerate(b.row_hashes)}
-    both = [(number, place[row]) for number, row in enumerate(a.row_hashes) if row in place]
-    if not both:
-        how = "give both the same --data and split"
-        raise UserError(f"the two have no row of {a.task} in common", where=" and ".join(names), how=how)
-    first, second = ([pair[side] for pair in both] for side in (0, 1))
-    mine, theirs = a.values[first], b.values[second]
-    same = a.templates == b.templates
-    if same:
-        absent = np.isnan(mine) | np.isnan(theirs)
-        mine, theirs = np.where(absent, np.nan, mine), np.where(absent, np.nan, theirs)
-    groups = tuple(a.groups[number] for number in first)
-    return _Paired(
-        a=mine,
-        b=theirs,
-        same_templates=same,
-        groups=groups if len(set(groups)) < len(groups) else None,
-        left_out=len(a.row_hashes) + len(b.row_hashes) - 2 * len(both),
-    )
+    return "permutation", pair.permutation_p()
 
 
 def _averaged(models: Models) -> dict[str, TaskMatrix]:
     """One matrix a task: the mean over the seeds, of the tasks and rows that all of them answered."""
-    from dataclasses import replace
-
     first, *others = models.values()
     tasks = [task for task in first if all(task in other for other in others)]
     return {
@@ -235,11 +192,8 @@ def _averaged(models: Models) -> dict[str, TaskMatrix]:
     }
 
 
-def _by_group(differences: NDArray[np.float64], groups: Sequence[str] | None) -> NDArray[np.float64]:
-    if groups is None:
-        return differences
-    numbers = np.unique(np.array(groups), return_inverse=True)[1]
-    return np.bincount(numbers, weights=differences).astype(np.float64)
+def _of(models: Models, task: str) -> list[TaskMatrix]:
+    return [matrices[task] for matrices in models.values()]
 
 
 def _seeds(models: Models, task: str) -> list[float]:

@@ -37,7 +37,7 @@ def answers_table(folder: Path, *, score: Score | None = None) -> "pd.DataFrame"
 
 
 def results_table(tasks: Sequence[TaskResult]) -> "pd.DataFrame":
-    """A line a task and model: score (0 to 1), its 95 % interval, spread over templates, chance and majority."""
+    """A line a task and model: score (0 to 1), its 95 % interval, spread over templates, chance, majority, measures."""
     import pandas as pd
 
     records = [
@@ -55,6 +55,7 @@ def results_table(tasks: Sequence[TaskResult]) -> "pd.DataFrame":
             "majority": task.majority,
             "rows": task.n_rows,
             "templates": len(spread.by_template),
+            **{name: measure.mean for name, measure in spread.measures.items()},
         }
         for task in tasks
         for name, spread in task.models.items()

@@ -20,6 +20,7 @@ from openflan.evaluation.scores import Score
 from openflan.report.difference_plot import SHOWN, difference_drawing
 from openflan.report.examples import SIDES, ClusterExamples, choose_examples
 from openflan.report.html import render
+from openflan.report.measures import compared_measures, measure_heads
 from openflan.report.numbers import listed, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.reliability import ReliabilityGroup, reliability_drawing, reliability_groups
@@ -84,6 +85,7 @@ def render_comparison(material: ComparisonMaterial, figures: ComparisonFigures) 
     """The page as HTML."""
     comparison, a, b = material.comparison, material.a, material.b
     tasks = sorted(comparison.tasks, key=lambda task: (task.cluster, task.task))
+    measures = compared_measures(tasks, SHOWN)
     return render(
         "comparison.html.j2",
         comparison=comparison,
@@ -91,6 +93,8 @@ def render_comparison(material: ComparisonMaterial, figures: ComparisonFigures) 
         sides=[("A", a), ("B", b)],
         tasks=tasks,
         shown=SHOWN,
+        measures=measures,
+        measure_heads=measure_heads(measures),
         tuned_on={task.task: _tuned_on(task.task, a, b) for task in tasks},
         uneven=[task.task for task in tasks if _uneven(task.task, a, b)],
         typical=float(np.median([task.detectable for task in tasks])),

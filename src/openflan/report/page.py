@@ -18,6 +18,7 @@ from openflan.mixture.ledger import Ledger
 from openflan.report.examples import choose_examples
 from openflan.report.headline import own_headline, run_headline
 from openflan.report.html import render
+from openflan.report.measures import cluster_measures, measure_data, measure_heads, task_measures
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.plots import score_drawing
 from openflan.report.reliability import ReliabilityGroup, reliability_drawing, reliability_groups
@@ -100,6 +101,11 @@ class RunFigures:
         return template_data(self._material.results)
 
     @cached_property
+    def measures(self) -> PlotData:
+        """The numbers behind form and judgement."""
+        return measure_data(self._material.results)
+
+    @cached_property
     def loss(self) -> Drawing | None:
         """The loss by seed; None without a log."""
         logs = {seed: log for seed, log in self._material.metrics.items() if log}
@@ -135,7 +141,7 @@ class RunFigures:
     def data(self) -> list[PlotData]:
         """The numbers behind every figure."""
         drawn = (self.own, self.clusters, self.loss, self.task_loss, self.reliability)
-        return [self.templates, *(drawing.data for drawing in drawn if drawing is not None)]
+        return [self.templates, self.measures, *(drawing.data for drawing in drawn if drawing is not None)]
 
 
 def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> str:
@@ -147,6 +153,10 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
     held_out = [entry.cluster for entry in verdict.held_out]
     asked = material.examples
     costs = cost_lines(results)
+    by_role = [
+        ("held-out", HELD_OUT, cluster_measures(verdict.held_out), "held_out"),
+        ("seen", material.seen, cluster_measures(verdict.seen), "seen"),
+    ]
     return render(
         "run.html.j2",
         results=results,
@@ -161,6 +171,11 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         tasks=[
             ("held-out", HELD_OUT, [line for line in lines if line.result.role == "held_out"]),
             ("seen", material.seen, [line for line in lines if line.result.role == "seen"]),
+        ],
+        measures=[
+            (id_, title, clusters, task_measures([t for t in results.tasks if t.role == role]), measure_heads(clusters))
+            for id_, title, clusters, role in by_role
+            if clusters
         ],
         doubts=doubts(results),
         losses=loss_lines(material.metrics),
