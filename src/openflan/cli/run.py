@@ -122,7 +122,7 @@ def print_verdict(results: dict[str, Any], folder: Path) -> None:
         console.print(table)
         console.print()
         if role == "held_out":
-            print_measures(console, records)
+            print_measures(console, verdict[role])
     for sentence in filter(None, (verdict["own_sentence"], verdict["sentence"])):
         console.print(sentence, style="bold", highlight=False)
     for finding in filter(None, (verdict["scope"], results["left_out"], results["certificate"], results["freshness"])):

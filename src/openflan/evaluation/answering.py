@@ -252,7 +252,7 @@ def _generate(
 
 
 def refuse_cut(entry: Entry, prompts: Sequence[Prompt | Answered], cut: Sequence[bool], limit: int) -> None:
-    """Refuse prompts that lost a part.
+    """Refuse prompts that lost a part; those without content have nothing to lose.
 
     Args:
         prompts: of one task, or the answers to them.
@@ -262,11 +262,11 @@ def refuse_cut(entry: Entry, prompts: Sequence[Prompt | Answered], cut: Sequence
     Raises:
         UserError: there are such.
     """
-    long = [prompt for prompt, lost in zip(prompts, cut, strict=True) if lost]
-    if long:
+    rows = [(prompt, lost) for prompt, lost in zip(prompts, cut, strict=True) if prompt.row >= 0]
+    if long := [prompt for prompt, lost in rows if lost]:
         first = f"row {long[0].row + 1}, template {long[0].template}"
         raise UserError(
-            f"{len(long):,} of {len(prompts):,} prompts have more than {limit:,} tokens, the first is {first}",
+            f"{len(long):,} of {len(rows):,} prompts have more than {limit:,} tokens, the first is {first}",
             where=entry.spec.name,
             how="raise prompts.max_input_tokens, or let them be cut and counted: evaluation.too_long=cut",
         )

@@ -15,9 +15,11 @@ from openflan.prompts.styles import label_fields
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import TaskSpec
 
-__all__ = ["rows_without_content"]
+__all__ = ["WITHOUT_CONTENT", "rows_without_content"]
 
 _WORDS = ("N/A", "[MASK]", "")
+WITHOUT_CONTENT = len(_WORDS)
+"""Rows without content that a task has, where all its rows have the same options."""
 
 
 def rows_without_content(spec: TaskSpec, fields: Mapping[str, Any]) -> Iterator[tuple[SourceRow, SourceRow]]:

@@ -20,7 +20,7 @@ from openflan.prompts.values import UnfitValueError, as_text
 from openflan.tasks.columns import Column, is_class_number, may_be_null
 from openflan.tasks.spec import Answer
 
-__all__ = ["RowAnswer", "drawn_block", "find_answer", "list_order", "options_block", "rotations"]
+__all__ = ["TURNS", "RowAnswer", "drawn_block", "find_answer", "list_order", "options_block", "rotations"]
 
 RenderOption = Callable[[str], str | None]
 
@@ -67,13 +67,13 @@ def list_order(count: int, *, drawn: bool, key: int, turn: int) -> tuple[int, ..
 
 def rotations(count: int) -> tuple[int, ...]:
     """The turns in which so many options are asked: every one, or four that lie evenly."""
-    turns = min(count, _TURNS)
+    turns = min(count, TURNS)
     return tuple(number * count // turns for number in range(turns))
 
 
 _LISTED = 6
 """What a key is hashed with to draw the order of a list."""
-_TURNS = 4
+TURNS = 4
 """Rotations of a list that are asked, at the most."""
 
 _HEADERS = (

@@ -13,7 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from openflan.evaluation.content_free import WITHOUT_CONTENT
 from openflan.mixture.planning import SPEED
+from openflan.prompts.options import TURNS
+from openflan.recipes.parts import EvaluationPart
 from openflan.recipes.recipe import Recipe
 from openflan.runs.keys import Contents, keyed_stages
 from openflan.runs.plan import Resolved, resolve
@@ -171,8 +174,16 @@ def _questions(recipe: Recipe, resolved: Resolved) -> int:
         if entry.spec.is_classification or part.generate:
             templates = sum(not template.inverted for template in entry.spec.templates)
             templates = 1 if recipe.prompts.form != "instruction" else min(templates, part.templates or templates)
-            total += (rows + (chooses if templates > 1 and "validation" in entry.spec.splits else 0)) * templates
+            rows += chooses if templates > 1 and "validation" in entry.spec.splits else 0
+            empty = WITHOUT_CONTENT if entry.spec.answer.options else 0
+            total += (rows + empty) * _turns(entry, part) * templates
     return total
+
+
+def _turns(entry: Entry, part: EvaluationPart) -> int:
+    """In how many orders of its options a question is asked, at most."""
+    most = len(entry.spec.answer.options or range(TURNS)) if entry.spec.is_classification else 1
+    return min(TURNS, most) if part.option_order == "rotated" else 1
 
 
 def _seconds(recipe: Recipe, tokens: int, prompts: int, mixed: int, pace: float | None) -> float | None:
