@@ -121,7 +121,7 @@ def print_verdict(results: dict[str, Any], folder: Path) -> None:
             )
         console.print(table)
         console.print()
-        if role == "held_out":
+        if role != "seen":
             print_measures(console, verdict[role])
     for sentence in filter(None, (verdict["own_sentence"], verdict["sentence"])):
         console.print(sentence, style="bold", highlight=False)
@@ -148,13 +148,14 @@ def print_measures(console: "Console", records: list[dict[str, Any]]) -> None:
     shown = [name for name in heads if any(name in record["measures"] for record in measured)]
     table = Table(title="Form and judgement: untuned → tuned, under the templates", title_justify="left", box=None)
     table.title_style, table.pad_edge = "bold", False
-    for name in ("cluster", *(heads[name] for name in shown), *(["of them right"] if "first" in shown else [])):
-        table.add_column(name, justify="left" if name == "cluster" else "right")
+    table.add_column("task" if "task" in measured[0] else "cluster")
+    for name in (*(heads[name] for name in shown), *(["of them right"] if "first" in shown else [])):
+        table.add_column(name, justify="right")
     for record in measured:
         found = [record["measures"].get(name) for name in shown]
         cells = ["–" if one is None else f"{one['untuned']:.3f} → {one['tuned']:.3f}" for one in found]
         right = record["first_right"]
         last = ["–" if right is None else f"{right:.3f}"] if "first" in shown else []
-        table.add_row(record["cluster"].replace("_", " "), *cells, *last)
+        table.add_row(record.get("task") or record["cluster"].replace("_", " "), *cells, *last)
     console.print(table)
     console.print()

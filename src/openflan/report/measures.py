@@ -14,19 +14,19 @@ from typing import Protocol
 from openflan.evaluation.comparison import TaskComparison
 from openflan.evaluation.measures import MEASURES
 from openflan.evaluation.task_results import TaskResult
-from openflan.report.numbers import GainShown, outcome, plain_name
+from openflan.report.numbers import GainShown, outcome
 from openflan.report.plot_data import PlotData
-from openflan.runs.results import ClusterVerdict, Results
+from openflan.runs.results import ClusterVerdict, Results, TaskVerdict
 from openflan.runs.stages import UNTUNED
 
 __all__ = [
     "MeasureCell",
     "MeasureLine",
-    "cluster_measures",
     "compared_measures",
     "measure_data",
     "measure_heads",
     "task_measures",
+    "verdict_measures",
 ]
 
 _HEADS = {
@@ -80,11 +80,11 @@ def measure_heads(lines: Sequence[MeasureLine]) -> list[tuple[str, str]]:
     return [(name, _HEADS[name]) for name in MEASURES if any(name in line.cells for line in lines)]
 
 
-def cluster_measures(verdicts: Sequence[ClusterVerdict]) -> list[MeasureLine]:
-    """Each cluster with ranked tasks."""
+def verdict_measures(verdicts: Sequence[ClusterVerdict] | Sequence[TaskVerdict]) -> list[MeasureLine]:
+    """Each cluster, or task of the user's own, that is ranked."""
     return [
         MeasureLine(
-            name=plain_name(verdict.cluster),
+            name=verdict.label,
             cells={name: _cell(name, found.untuned, found) for name, found in verdict.measures.items()},
             first_right=verdict.first_right,
         )

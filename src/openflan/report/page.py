@@ -18,7 +18,7 @@ from openflan.mixture.ledger import Ledger
 from openflan.report.examples import choose_examples
 from openflan.report.headline import own_headline, run_headline
 from openflan.report.html import render
-from openflan.report.measures import cluster_measures, measure_data, measure_heads, task_measures
+from openflan.report.measures import measure_data, measure_heads, task_measures, verdict_measures
 from openflan.report.plot_data import Drawing, PlotData
 from openflan.report.plots import score_drawing
 from openflan.report.reliability import ReliabilityGroup, reliability_drawing, reliability_groups
@@ -154,8 +154,9 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
     asked = material.examples
     costs = cost_lines(results)
     by_role = [
-        ("held-out", HELD_OUT, cluster_measures(verdict.held_out), "held_out"),
-        ("seen", material.seen, cluster_measures(verdict.seen), "seen"),
+        ("own", OWN, verdict_measures(verdict.own), ""),
+        ("held-out", HELD_OUT, verdict_measures(verdict.held_out), "held_out"),
+        ("seen", material.seen, verdict_measures(seen_beside(verdict)), "seen"),
     ]
     return render(
         "run.html.j2",
@@ -173,9 +174,9 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
             ("seen", material.seen, [line for line in lines if line.result.role == "seen"]),
         ],
         measures=[
-            (id_, title, clusters, task_measures([t for t in results.tasks if t.role == role]), measure_heads(clusters))
-            for id_, title, clusters, role in by_role
-            if clusters
+            (id_, title, told, task_measures([t for t in results.tasks if t.role == role]), measure_heads(told))
+            for id_, title, told, role in by_role
+            if told
         ],
         doubts=doubts(results),
         losses=loss_lines(material.metrics),

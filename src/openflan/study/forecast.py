@@ -174,9 +174,9 @@ def _questions(recipe: Recipe, resolved: Resolved) -> int:
         if entry.spec.is_classification or part.generate:
             templates = sum(not template.inverted for template in entry.spec.templates)
             templates = 1 if recipe.prompts.form != "instruction" else min(templates, part.templates or templates)
-            rows += chooses if templates > 1 and "validation" in entry.spec.splits else 0
+            choosing = chooses if templates > 1 and "validation" in entry.spec.splits else 0
             empty = WITHOUT_CONTENT if entry.spec.answer.options else 0
-            total += (rows + empty) * _turns(entry, part) * templates
+            total += (rows + choosing + empty) * _turns(entry, part) * templates
     return total
 
 
