@@ -78,7 +78,7 @@ def main() -> int:
             ):
                 for place in range(at_once):
                     number = first + turn * at_once + place
-                    line = stepper.step(number, order[number % (len(order) - 1)], 1e-4)
+                    line = stepper.step(number % (len(order) - 1), order, 1e-4)
                     if turn:  # the first warms up
                         seconds[name].append(line.seconds * CAPACITY / line.tokens)
                         waited[name].append(line.waited)

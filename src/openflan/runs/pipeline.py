@@ -28,7 +28,7 @@ from openflan.runs.making import MAKERS, Making
 from openflan.runs.materials import Materials
 from openflan.runs.stages import UNTUNED, Stage, StageKind
 from openflan.runs.stored import StoredRun
-from openflan.runs.time_left import TimeLeft, measure_pace, prompts_of
+from openflan.runs.time_left import TimeLeft, measure_token_costs, prompts_of
 from openflan.stage import (
     adopt_twin,
     commit_folder,
@@ -194,8 +194,8 @@ def _with_time_left(
     """Tell with every event how long everything still takes."""
     todo = [stage for stage in run.plan.stages(until) if not run.done(stage)]
     others = (lambda: 0.0) if pool is None else lambda: pool.processor_seconds
-    pace, prompts = measure_pace(materials.check_model()), prompts_of(materials)
-    clock = TimeLeft(todo, run.recipe, pace, prompts, cores=0 if pool is None else pool.size, others=others)
+    costs, prompts = measure_token_costs(materials.check_model()), prompts_of(materials)
+    clock = TimeLeft(todo, run.recipe, costs, prompts, cores=0 if pool is None else pool.size, others=others)
 
     def tell(event: Event) -> None:
         match event.kind:

@@ -1,6 +1,6 @@
 """How long a run still takes: one number for all that is left, stages that run side by side included.
 
-    first       what a token of tuning and of asking costs is measured on a few of them (`Pace`), what Python costs by
+    first       what a token of tuning and of asking costs is measured on a few of them (`TokenCosts`), what Python costs by
                 how long the questions took to render, and how much of the cores there is by what processes get of them
     then        each kind of stage by its own pace, as soon as a twentieth of it is done
 
@@ -17,7 +17,7 @@ from openflan.recipes.recipe import Recipe
 from openflan.runs.materials import Materials
 from openflan.runs.stages import UNTUNED, Stage, StageKind
 
-__all__ = ["Pace", "Prompts", "TimeLeft", "measure_pace", "prompts_of"]
+__all__ = ["Prompts", "TimeLeft", "TokenCosts", "measure_token_costs", "prompts_of"]
 
 _TRIED = 1e9
 """Weights times tokens that are tried, at most."""
@@ -46,7 +46,7 @@ _SEEN = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class TokenCosts:
     """What a model costs on this machine: processor seconds of one thread, or of a device the clock's."""
 
     tuning: float
@@ -66,7 +66,7 @@ class Prompts:
     """Seconds that rendering them took."""
 
 
-def measure_pace(model: Any) -> Pace:
+def measure_token_costs(model: Any) -> TokenCosts:
     """Try a few tokens.
 
     Args:
@@ -89,7 +89,7 @@ def measure_pace(model: Any) -> Pace:
         model(**inputs).logits[:, -8:].float().logsumexp(-1).sum().backward()
         seconds["tuning"] = min(seconds["tuning"], clock() - began)
         model.zero_grad(set_to_none=True)
-    return Pace(tuning=seconds["tuning"] / ids.numel(), asking=seconds["asking"] / ids.numel())
+    return TokenCosts(tuning=seconds["tuning"] / ids.numel(), asking=seconds["asking"] / ids.numel())
 
 
 def prompts_of(materials: Materials) -> Prompts:
@@ -119,7 +119,7 @@ class TimeLeft:
         self,
         stages: Sequence[Stage],
         recipe: Recipe,
-        pace: Pace,
+        costs: TokenCosts,
         prompts: Prompts,
         *,
         cores: int = 0,
@@ -132,8 +132,8 @@ class TimeLeft:
         self._others = others
         self._rows = _ROWS * prompts.rendering
         self._packing = _PACKED * python * tokens * len(recipe.seeds)
-        self._tuning = pace.tuning * tokens
-        self._asking = _ASKED * pace.asking * prompts.characters / _CHARACTERS
+        self._tuning = costs.tuning * tokens
+        self._asking = _ASKED * costs.asking * prompts.characters / _CHARACTERS
         self._report = _REPORT * python * prompts.count * (1 + len(recipe.seeds))
         self._share: dict[Stage, float] = dict.fromkeys(stages, 0.0)
         self._first: dict[Stage, tuple[float, float]] = {}

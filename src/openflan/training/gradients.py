@@ -76,8 +76,12 @@ class Sharers:
 class Gradients(Protocol):
     """Puts the gradients of a step's mean loss into a model's weights."""
 
-    def of(self, cut: Cut) -> Losses:
-        """Losses of the examples that this process answers for."""
+    def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
+        """Losses of the examples that this process answers for.
+
+        Args:
+            meanwhile: what this process may do while others are at work; where none is, it is not called.
+        """
         ...
 
 
@@ -94,7 +98,7 @@ class Together:
     def __init__(self, model: nn.Module, shape: Shape, accelerator: Any, *, autocast: bool) -> None:
         self._model, self._shape, self._accelerator, self._autocast = model, shape, accelerator, autocast
 
-    def of(self, cut: Cut) -> Losses:
+    def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
         """As `Gradients.of`."""
         torch.manual_seed(_seed(cut.seed, cut.number, rank()))
         lengths = [len(ids) for ids, _ in cut.examples]
@@ -125,7 +129,7 @@ class InOrder:
         self._model, self._shape, self._autocast = model, shape, autocast
         self._weights = _trained(model)
 
-    def of(self, cut: Cut) -> Losses:
+    def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
         """As `Gradients.of`."""
         total = _Sum(self._weights)
         losses: Losses = {}
@@ -168,13 +172,14 @@ class OnCores:
         self._sent, self._found = [], []
         self._memory.unlink()
 
-    def of(self, cut: Cut) -> Losses:
+    def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
         """As `Gradients.of`."""
         with torch.no_grad():
             torch._foreach_copy_(self._sent, self._weights)
         total = _Sum(self._weights)
         losses: Losses = {}
         jobs = [self._begin(cut, place) for place in range(min(self._places, len(cut.groups)))]
+        meanwhile()
         for place, group in enumerate(cut.groups):
             found, touched = self._pool.result(jobs[place])
             losses.update(zip(group, found, strict=True))

@@ -107,7 +107,7 @@ def tune(
             say=say,
         )
         for step in range(progress.step, part.steps):
-            line = stepper.step(step, steps[step], learning_rate(part.optimizer, step, part.steps))
+            line = stepper.step(step, steps, learning_rate(part.optimizer, step, part.steps))
             if evaluate is not None and part.evaluate_every and (step + 1) % part.evaluate_every == 0:
                 model.eval()
                 line = line.model_copy(update={"evaluation": dict(evaluate(model)) if is_first() else {}})

@@ -10,6 +10,7 @@ mean of micro-batch means (weighs tokens of short targets more); skipping a step
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,6 +28,15 @@ from openflan.training.peak import Work
 from openflan.training.shape import Shape
 
 __all__ = ["Stepper"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fetched:
+    """What a step is about."""
+
+    prompts: list[int]
+    examples: list[Example]
+    tasks: list[str]
 
 
 class Stepper:
@@ -69,10 +79,14 @@ class Stepper:
         self._peak = peak
         self._say = say
         self._device = device
+        self._ready: dict[int, _Fetched] = {}
         self.micro_batch_tokens = micro_batch_tokens
 
-    def step(self, number: int, prompts: NDArray[Any], rate: float) -> StepReport:
-        """Take a step (from 0) over some prompts of the store.
+    def step(self, number: int, steps: Sequence[NDArray[Any]], rate: float) -> StepReport:
+        """Take a step (from 0).
+
+        Args:
+            steps: of each, its prompts of the store.
 
         Raises:
             UserError: the gradient is not finite, or a single example does not fit in memory.
@@ -80,24 +94,28 @@ class Stepper:
         started = time.perf_counter()
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        numbers = prompts.tolist()
-        examples = [self._shape.example(self._store, prompt) for prompt in numbers]
+        step = self._fetched(number, steps)
         fetched = time.perf_counter() - started
+        examples = step.examples
         lengths = [len(ids) for ids, _ in examples]
         target_tokens = sum(len(ids) - start for ids, start in examples)
+
+        def meanwhile() -> None:
+            if number + 1 < len(steps):
+                self._fetched(number + 1, steps)
+
         while True:
             groups = self._shape.groups(lengths, self.micro_batch_tokens)
             try:
-                sums = self._gradients.of(
-                    Cut(number=number, seed=self._seed, prompts=numbers, examples=examples, groups=groups)
-                )
+                cut = Cut(number=number, seed=self._seed, prompts=step.prompts, examples=examples, groups=groups)
+                sums = self._gradients.of(cut, meanwhile=meanwhile)
                 break
             except torch.OutOfMemoryError as error:
                 self._smaller(max(lengths), error)
         norm = self._clip(number)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        by_task = self._by_task([self._store.task(prompt) for prompt in numbers], examples, sums)
+        by_task = self._by_task(step.tasks, examples, sums)
         tokens = sum(len(ids) - len(self._shape.prefix) for ids, _ in examples)
         seconds = time.perf_counter() - started
         return StepReport(
@@ -116,6 +134,16 @@ class Stepper:
             task_loss={task: total / count for task, (total, count) in sorted(by_task.items())},
             evaluation={},
         )
+
+    def _fetched(self, number: int, steps: Sequence[NDArray[Any]]) -> _Fetched:
+        """A step's examples, kept until the step after it is fetched."""
+        if number not in self._ready:
+            prompts = steps[number].tolist()
+            examples = [self._shape.example(self._store, prompt) for prompt in prompts]
+            tasks = [self._store.task(prompt) for prompt in prompts]
+            self._ready = {last: step for last, step in self._ready.items() if last == number - 1}
+            self._ready[number] = _Fetched(prompts=prompts, examples=examples, tasks=tasks)
+        return self._ready[number]
 
     def _smaller(self, longest: int, error: BaseException) -> None:
         """Halve the micro-batch after memory ran out."""
