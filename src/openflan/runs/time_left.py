@@ -1,7 +1,7 @@
 """How long a run still takes: one number for all that is left, stages that run side by side included.
 
     first       what a token of tuning and of asking costs is measured on a few of them (`TokenCosts`), what Python
-                costs by how long the questions took to render, and how much of the cores there is by what processes get of them
+                costs by how long the questions took to render, and how many cores there are by what processes get
     then        each kind of stage by its own pace, as soon as a twentieth of it is done
 
 Invariant: looks at no result and changes none. Cost: measuring takes half a second, once a run. Rejected: each stage's
