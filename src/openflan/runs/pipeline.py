@@ -10,6 +10,7 @@ in a line need none.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -193,9 +194,12 @@ def _with_time_left(
 ) -> Watch:
     """Tell with every event how long everything still takes."""
     todo = [stage for stage in run.plan.stages(until) if not run.done(stage)]
-    others = (lambda: 0.0) if pool is None else lambda: pool.processor_seconds
+
+    def now() -> tuple[float, float, float]:
+        return time.perf_counter(), time.process_time(), 0.0 if pool is None else pool.processor_seconds
+
     costs, prompts = measure_token_costs(materials.check_model()), prompts_of(materials)
-    clock = TimeLeft(todo, run.recipe, costs, prompts, cores=0 if pool is None else pool.size, others=others)
+    clock = TimeLeft(todo, run.recipe, costs, prompts, cores=0 if pool is None else pool.size, now=now)
 
     def tell(event: Event) -> None:
         match event.kind:

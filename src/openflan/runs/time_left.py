@@ -45,6 +45,9 @@ _SEEN = 4.0
 """Seconds after which it is seen how much of the cores other programs leave."""
 
 
+Times = tuple[float, float, float]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenCosts:
     """What a model costs on this machine: processor seconds of one thread, or of a device the clock's."""
@@ -112,7 +115,7 @@ class TimeLeft:
     Args:
         stages: those that are to be done.
         cores: processes that share the work; 0 where this one does it alone.
-        others: processor time that they have used so far, in seconds.
+        now: the clock, the processor time of this process and that of the others, in seconds.
     """
 
     def __init__(
@@ -123,13 +126,13 @@ class TimeLeft:
         prompts: Prompts,
         *,
         cores: int = 0,
-        others: Callable[[], float] = lambda: 0.0,
+        now: Callable[[], Times],
     ) -> None:
         python = max(0.1, prompts.rendering / (_RENDERED * max(1, prompts.count)))
         tokens = recipe.training.steps * recipe.training.tokens_per_batch
         self._stages = stages
         self._cores = cores
-        self._others = others
+        self._now = now
         self._rows = _ROWS * prompts.rendering
         self._packing = _PACKED * python * tokens * len(recipe.seeds)
         self._tuning = costs.tuning * tokens
@@ -142,10 +145,7 @@ class TimeLeft:
         """Seconds that a kind of stage takes where nothing is beside it, as was seen."""
         self._got: float | None = None
         """Cores that other programs leave, as was seen."""
-        self._start = self._now()
-
-    def _now(self) -> tuple[float, float, float]:
-        return time.perf_counter(), time.process_time(), self._others()
+        self._start = now()
 
     def began(self, stage: Stage) -> None:
         """A stage has begun."""
@@ -156,7 +156,8 @@ class TimeLeft:
         """So much of a stage is done, 0 to 1."""
         if stage not in self._share:
             return
-        clock = time.process_time() if stage.kind is StageKind.MIXTURE else time.perf_counter()
+        wall, mine, _ = self._now()
+        clock = mine if stage.kind is StageKind.MIXTURE else wall
         began, first = self._first.setdefault(stage, (clock, share))
         self._share[stage] = share
         if share - first < _ENOUGH:

@@ -1,0 +1,54 @@
+"""The time left of a run that was recorded (recorded_run.py): told right from the first tenth on."""
+
+import json
+from pathlib import Path
+
+import pytest
+from recorded_run import RECORD
+
+from openflan.recipes.ready import ready_file
+from openflan.recipes.recipe import load_recipe
+from openflan.runs.stages import Stage, StageKind, stages_of
+from openflan.runs.time_left import Prompts, TimeLeft, TokenCosts
+
+A_FIFTH = 0.2
+
+
+@pytest.fixture(scope="module")
+def record():
+    return json.loads(RECORD.read_text(encoding="utf-8"))
+
+
+def told(record):
+    """At each call of the record: when it was, the seconds told, and the seconds that were really left."""
+    recipe = load_recipe(
+        ready_file("recipe", Path("starter")), [f"{key}={value}" for key, value in record["settings"].items()]
+    )
+    times = record["began"]
+    clock = TimeLeft(
+        stages_of(recipe.seeds),
+        recipe,
+        TokenCosts(**record["costs"]),
+        Prompts(**record["prompts"]),
+        cores=record["cores"],
+        now=lambda: tuple(times),
+    )
+    for *times, what, kind, model, share in record["calls"]:
+        stage = Stage(kind=StageKind(kind), model=model)
+        if what == "progress":
+            clock.progress(stage, share)
+        else:
+            getattr(clock, what)(stage)
+        yield times[0] - record["started"], clock.seconds, record["ended"] - times[0]
+
+
+def test_the_time_left_is_right_within_a_fifth_from_the_first_tenth_on(record):
+    """In the last tenth it is whole seconds that are told, so there it is held against a tenth of the whole."""
+    whole = record["ended"] - record["started"]
+    off = [abs(said - left) / max(left, whole / 10) for at, said, left in told(record) if at >= whole / 10]
+    assert len(off) > 50
+    assert max(off) <= A_FIFTH
+
+
+def test_it_falls_to_nothing(record):
+    assert list(told(record))[-1][1] == 0
