@@ -5,7 +5,7 @@
 Of each seed the record has the held-out clusters' gains over the untuned model, with their 95 % intervals, and whether
 the intervals of all of them lie above zero. Results depend on neither load nor cores, so it may run beside other work.
 
-Invariant: the recipe is the ready one, but for its seeds. Rejected: the mean of ten seeds, which hides the one that fails.
+Invariant: the recipe is the ready one, but for its seeds. Rejected: a mean over seeds, which hides the one that fails.
 """
 
 import argparse

@@ -4,7 +4,7 @@ A step takes the examples that the store's order names (training/stepping.py). A
 call works in one process and under `torchrun` or `accelerate launch`, with DDP or FSDP2 (training/ranks.py).
 
 Invariant: killed and resumed = straight, bit for bit, on the same machine; dropout is seeded by step, so there is
-no random state to save. Cost: about 22 thousand tokens a second at 2 million parameters on two CPU cores; what a step
+no random state to save. Cost: about 19 thousand tokens a second at 1.3 million parameters on two CPU cores; what a step
 costs grows with neither the length of the run nor the size of the mixture (benchmarks/step_time.py).
 Rejected: one padded batch a step, which is mostly padding, and a packed row with a dense mask, which is quadratic.
 """
