@@ -26,7 +26,12 @@ def little_study(my_tasks: Path, model: Path, **changes: Any) -> dict[str, Any]:
                 "optimizer": {"name": "adamw", "learning_rate": 2e-3},
             },
         },
-        "change": {"evaluation.rows": 6, "evaluation.bootstrap": 100, "evaluation.generate": False},
+        "change": {
+            "evaluation.rows": 6,
+            "evaluation.own_rows": 0,
+            "evaluation.bootstrap": 100,
+            "evaluation.generate": False,
+        },
         "seeds": [0],
         "axes": [
             {"name": "steps", "title": "steps", "key": "training.steps", "values": [1, 2]},

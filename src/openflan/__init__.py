@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from openflan.study.forecast import PACE as PACE
     from openflan.study.forecast import CellForecast as CellForecast
     from openflan.study.forecast import Forecast as Forecast
+    from openflan.study.outcome import NO_FIGURE as NO_FIGURE
     from openflan.study.outcome import AxisRecord as AxisRecord
     from openflan.study.outcome import CellRecord as CellRecord
     from openflan.study.outcome import Finding as Finding
@@ -198,7 +199,7 @@ _ROOMS = {
     "run": "Run",
     "runs.stages": "RunPlaces Stage StageKind",
     "study.forecast": "CellForecast Forecast PACE",
-    "study.outcome": "AxisRecord CellRecord Finding PlotRecord Point SeedPoint StudyOutcome ValueRecord",
+    "study.outcome": "AxisRecord CellRecord Finding NO_FIGURE PlotRecord Point SeedPoint StudyOutcome ValueRecord",
     "study.running": "CellEvent",
     "study.study": "Study",
     "tasks.apart": "Apart",

@@ -23,6 +23,9 @@ _FAILED = 1
 
 def study(
     name: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, or the name of a ready one.")],
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Your recipe, or a folder with one, in place of the study's base.")
+    ] = None,
     set_: SetOption = None,
     setting: Annotated[
         str | None,
@@ -49,7 +52,7 @@ def study(
     """
     if pace is not None and not dry_run:
         raise UserError("--pace is for --dry-run", where="--pace", how="add --dry-run, or leave it out")
-    loaded = openflan.Study(name, setting=setting, settings=set_ or (), data=data, runs=runs)
+    loaded = openflan.Study(name, setting=setting, recipe=recipe, settings=set_ or (), data=data, runs=runs)
     if dry_run:
         _tell(loaded, pace, json_=json_)
         return
@@ -82,7 +85,8 @@ def _print(outcome: "openflan.StudyOutcome", folder: Path) -> None:
     console.print(table, markup=False)
     console.print()
     for finding in outcome.findings:
-        console.print(f"{finding.claim} ({finding.figure})", highlight=False, markup=False)
+        place = "" if finding.figure == openflan.NO_FIGURE else f" ({finding.figure})"
+        console.print(f"{finding.claim}{place}", highlight=False, markup=False)
         console.print(f"  {finding.sentence}", highlight=False, markup=False)
     console.print(outcome.sentence, style="bold", highlight=False, markup=False)
     for what, name in (("account", "study.json"), ("plot", "plot.svg"), ("report", "report.html")):

@@ -22,6 +22,7 @@ from openflan.own.companions import Companions, choose_companions
 from openflan.own.tuning import OwnTexts, tuning_of
 from openflan.recipes.safe_yaml import as_yaml
 from openflan.runs.scope import scope_of
+from openflan.study.outcome import NO_FIGURE
 from openflan.tasks.catalog import Entry
 
 __all__ = ["Proposal", "propose"]
@@ -197,7 +198,7 @@ def _rotating(tasks: Sequence[Entry], kinds: Sequence[str]) -> dict[str, Any]:
         "name": "holdout",
         "title": "Each kind of your own tasks held out in turn",
         "question": "Does the model get better at a kind of your own that it never saw by being tuned on the others?",
-        "figure": "after figure 1 and section 4",
+        "figure": NO_FIGURE,
         "claims": [
             {
                 "says": "Tuning on your other tasks raises the score on a kind that is held out, on average",

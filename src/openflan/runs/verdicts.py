@@ -23,6 +23,7 @@ from openflan.runs.results import ClusterVerdict, SeedVerdict, TaskVerdict, Verd
 __all__ = [
     "adjusted",
     "at_its_best",
+    "best_prompt",
     "cluster_verdicts",
     "own_sentence",
     "scores_of",
@@ -86,7 +87,7 @@ def task_verdicts(
     verdicts = []
     for task, role in roles.items():
         matrix = untuned[task]
-        prompt, values = _best_prompt(matrix)
+        prompt, values = best_prompt(matrix)
         seeds = {seed: [matrices[task]] for seed, matrices in tuned.items()}
         scores = scores_of([values], [matrix], seeds, samples)
         verdicts.append(TaskVerdict(task=task, cluster=matrix.cluster, role=role, best_prompt=prompt, **dict(scores)))
@@ -186,7 +187,7 @@ def at_its_best(matrix: TaskMatrix) -> TaskMatrix:
     return matrix if best is matrix.values else replace(matrix, values=best)
 
 
-def _best_prompt(matrix: TaskMatrix) -> tuple[int, NDArray[np.float64]]:
+def best_prompt(matrix: TaskMatrix) -> tuple[int, NDArray[np.float64]]:
     """The prompt that a model does best with, of those that fit every row, and its values beside each template's.
 
     -1 stands for the baseline. Where no prompt fits all rows, that is the first template, and the values are at best.

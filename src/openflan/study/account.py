@@ -48,7 +48,7 @@ def write_account(study: StudySpec, grid: Grid, runs: Path, messages: Mapping[st
     for cell in grid.cells:
         run = folders[cell.name]
         if cell.name not in messages and run is not None and RunPlaces(run).results.is_file():
-            measured[cell.name] = measure_run(run)
+            measured[cell.name] = measure_run(run, about=study.part.about)
     records = _cells(grid, folders, measured, messages)
     axes = axes_of(study, grid)
     points = points_of(study, axes, grid.cells, measured)
@@ -163,6 +163,7 @@ def _plot(study: StudySpec, *, findings_text: Sequence[str]) -> PlotRecord:
 
 def _command(study: StudySpec) -> str:
     words = ["openflan", "study", study.named, "--setting", study.setting]
+    words += ["--recipe", study.recipe] if study.recipe else []
     for setting in study.changed:
         words += ["--set", setting]
     return shlex.join(words)

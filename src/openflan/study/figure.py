@@ -62,18 +62,21 @@ def curves_of(outcome: StudyOutcome) -> list[StudyCurve]:
     """A curve for each series and measure that has points."""
     plot = outcome.plot
     axis = next((axis for axis in outcome.axes if axis.name == plot.series), None)
-    series = [""] if axis is None else [value.label for value in axis.values]
+    series = [value.label for value in axis.values] if axis else list(dict.fromkeys(p.series for p in outcome.drawn))
     curves = []
     for place, name in enumerate(series):
         members = tuple(point for point in outcome.drawn if point.series == name)
         for measure in plot.y if members else ():
-            words = [f"{axis.title} {plain_name(name)}" if axis else "", measure if len(plot.y) > 1 or not axis else ""]
+            words = [
+                f"{axis.title} {plain_name(name)}" if axis else name,
+                measure if len(plot.y) > 1 or not name else "",
+            ]
             untuned = measure == "untuned"
             curves.append(
                 StudyCurve(
                     label=", ".join(word for word in words if word),
                     measure=measure,
-                    ink=Ink.UNTUNED if untuned and axis is None else _INKS[place % len(_INKS)],
+                    ink=Ink.UNTUNED if untuned and not name else _INKS[place % len(_INKS)],
                     marker=_MARKERS[place % len(_MARKERS)],
                     hollow=untuned,
                     points=members,

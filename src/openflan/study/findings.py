@@ -15,7 +15,7 @@ from typing import Literal
 from openflan.report.numbers import listed, signed, span
 from openflan.study.grid import Cell
 from openflan.study.measuring import Difference, Measured, difference_of
-from openflan.study.outcome import Finding, FindingVerdict
+from openflan.study.outcome import NO_FIGURE, Finding, FindingVerdict
 from openflan.study.spec import AxisPart, ClaimPart, StudySpec
 
 __all__ = ["finding_sentence", "findings_of", "study_sentence", "verdict_of"]
@@ -60,7 +60,8 @@ def study_sentence(findings: Sequence[Finding], failed: int) -> str:
     }
     tally = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     many = "claim" if len(findings) == 1 else "claims"
-    text = f"Of {len(findings)} {many} of the paper at this scale: {tally}." if findings else "No claim is tested."
+    whose = "of the paper at this scale" if any(one.figure != NO_FIGURE for one in findings) else "at this scale"
+    text = f"Of {len(findings)} {many} {whose}: {tally}." if findings else "No claim is tested."
     return text + (f" {failed} of the cells failed." if failed else "")
 
 
@@ -83,7 +84,7 @@ def finding_sentence(finding: Finding, *, verdict: bool = True) -> str:
     return (
         f"{begin} {_MEASURES[finding.measure]} {side} {against} "
         f"{signed(finding.difference)} points (95 % interval {span(finding.ci95, sign=True)}{seeds}); "
-        f"the paper has it {expected}."
+        f"{'expected is' if finding.figure == NO_FIGURE else 'the paper has it'} {expected}."
     )
 
 

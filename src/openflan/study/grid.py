@@ -129,10 +129,14 @@ def make_grid(study: StudySpec) -> Grid:
 def _base(study: StudySpec) -> tuple[dict[str, Any], Path]:
     """The recipe that a study starts from, and where its paths start."""
     base = study.part.base
+    if study.recipe is not None:
+        path = ready_file("recipe", Path(study.recipe))
+        return read_yaml(path, kind="recipe", how="name a recipe, or a folder with one"), path.parent
     if isinstance(base, dict):
         return deepcopy(base), study.folder
     path = ready_file("recipe", Path(base), beside=study.folder)
-    return read_yaml(path, kind="recipe", how="give a ready recipe's name or a file beside the study's"), path.parent
+    how = "give a ready recipe's name or a file beside the study's, or your own with --recipe"
+    return read_yaml(path, kind="recipe", how=how), path.parent
 
 
 def _before(study: StudySpec, name: str, data: Mapping[str, Any], folder: Path) -> Cell:

@@ -11,20 +11,22 @@ Legend: S resamples. Invariant: pure functions of the matrices. Cost: 20 ms a ta
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.errors import UserError
 from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
 from openflan.evaluation.statistics import interval, resample_tasks
+from openflan.mixture.ledger import read_ledger
 from openflan.recipes.parts import EvaluationPart
-from openflan.runs.results import ClusterVerdict, Results
+from openflan.runs.results import ClusterVerdict, Results, TaskVerdict, VerdictScores
 from openflan.runs.stages import UNTUNED, RunPlaces, tuned_name
-from openflan.runs.verdicts import at_its_best, cluster_verdicts
-from openflan.study.outcome import Measure
+from openflan.runs.verdicts import at_its_best, best_prompt, cluster_verdicts, task_verdicts
+from openflan.study.outcome import About, Measure
 
 __all__ = ["Difference", "Measured", "difference_of", "measure_run"]
 
@@ -44,14 +46,18 @@ class Measured:
     roles: Mapping[str, ClusterRole]
     """By task."""
     verdicts: Mapping[ClusterRole, Sequence[ClusterVerdict]]
+    """An own task is told as a cluster of its name where it is all about own tasks."""
     samples: int
+    about: About = "held_out"
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Training rows by task that is tuned on."""
     certificate: str = ""
     """The leak certificate's verdict on the tuning set."""
 
     @property
     def role(self) -> ClusterRole:
-        """What its means are over: held-out clusters, or where there are none, seen ones."""
-        return "held_out" if self.verdicts["held_out"] else "seen"
+        """What its means are over: held-out clusters, or where there are none or others are meant, seen ones."""
+        return "held_out" if self.about == "held_out" and self.verdicts["held_out"] else "seen"
 
     @property
     def units(self) -> dict[Unit, ClusterVerdict]:
@@ -69,14 +75,15 @@ class Difference:
     by_cluster: dict[str, float]
 
 
-def measure_run(run: Path, *, at_best: bool = True) -> Measured:
+def measure_run(run: Path, *, at_best: bool = True, about: About = "held_out") -> Measured:
     """Read what a finished run stored: its answers, and from its results which task plays which role.
 
     Args:
         at_best: whether the untuned model's answers are those under its better prompts.
+        about: what its means are over; on an own task the untuned model counts with its one best prompt.
 
     Raises:
-        UserError: a file is damaged, or of another version.
+        UserError: a file is damaged or of another version, or no own task was measured and it is about them.
     """
     results = Results.read(run)
     part = EvaluationPart.model_validate_json(json.dumps(results.recipe["evaluation"]))
@@ -89,18 +96,36 @@ def measure_run(run: Path, *, at_best: bool = True) -> Measured:
     tuned = {seed: matrices[name] for name, seed in names_of.items()}
     roles: dict[str, ClusterRole] = {task.task: task.role for task in results.tasks if task.role != "asked"}
     names: tuple[ClusterRole, ClusterRole] = ("held_out", "seen")
-    verdicts = {
-        role: cluster_verdicts(untuned, tuned, [t for t, r in roles.items() if r == role], samples=part.bootstrap)
-        for role in names
-    }
+    best = {task: at_its_best(matrix) if at_best else matrix for task, matrix in untuned.items()}
+    if about == "own":
+        own: dict[str, ClusterRole] = {one.task: one.role for one in results.verdict.own if one.role == "seen"}
+        if not own:
+            what = "no task of your own is tuned on and measured"
+            raise UserError(what, where=str(run), how="name a folder of your own: --recipe FOLDER")
+        best |= {task: replace(untuned[task], values=best_prompt(untuned[task])[1]) for task in own}
+        told = task_verdicts(untuned, tuned, own, samples=part.bootstrap)
+        verdicts: dict[ClusterRole, list[ClusterVerdict]] = {"held_out": [], "seen": list(map(_as_cluster, told))}
+    else:
+        verdicts = {
+            role: cluster_verdicts(untuned, tuned, [t for t, r in roles.items() if r == role], samples=part.bootstrap)
+            for role in names
+        }
     return Measured(
-        untuned={task: at_its_best(matrix) if at_best else matrix for task, matrix in untuned.items()},
+        untuned=best,
         tuned=tuned,
         roles=roles,
         verdicts=verdicts,
         samples=part.bootstrap,
+        about=about,
+        rows={task: of_task.rows for task, of_task in read_ledger(RunPlaces(run).mixture).tasks.items()},
         certificate=results.certificate,
     )
+
+
+def _as_cluster(own: TaskVerdict) -> ClusterVerdict:
+    """An own task as a cluster of one task."""
+    scores = {name: getattr(own, name) for name in VerdictScores.model_fields}
+    return ClusterVerdict(cluster=own.task, tasks=[own.task], **scores)
 
 
 def difference_of(

@@ -17,7 +17,9 @@ from openflan.errors import UserError
 from openflan.records import Record
 
 __all__ = [
+    "NO_FIGURE",
     "STUDY_SCHEMA",
+    "About",
     "AxisRecord",
     "CellRecord",
     "Finding",
@@ -33,6 +35,13 @@ __all__ = [
 
 STUDY_SCHEMA = 1
 """Version of the schema; raised when a key changes its meaning or goes."""
+
+NO_FIGURE = "none"
+"""What a study's or a claim's `figure` says where the paper has none."""
+
+About = Literal["held_out", "seen", "own"]
+"""What a study's means, plot and claims are about: held-out clusters (where none is measured, seen ones), seen ones, or
+each own task that is tuned on, by test rows of its own."""
 
 Measure = Literal["untuned", "tuned", "gain"]
 """Of a point: the score before tuning, after it (mean over seeds), or the difference."""
@@ -136,7 +145,7 @@ class PlotRecord(Record):
     """What is drawn of each point; several give several curves a series."""
     y_title: str
     series: str | None
-    """Axis that tells series apart."""
+    """Axis that tells series apart, or `cluster`: each measured cluster (own task) is one."""
     described: str
     """The plot in words, for readers who do not see it."""
 

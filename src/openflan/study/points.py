@@ -58,14 +58,19 @@ class _Placing:
 
     def __init__(self, study: StudySpec, axes: Sequence[AxisRecord]) -> None:
         self.plot = study.file.plot
+        self._by_rows = any(axis.name == self.plot.x and axis.x == "rows" for axis in study.part.axes)
         self._values = {axis.name: {value.label: value for value in axis.values} for axis in axes}
 
     @property
     def by_cluster(self) -> bool:
         return self.plot.x == "cluster"
 
+    @property
+    def series_by_cluster(self) -> bool:
+        return self.plot.series == "cluster"
+
     def series(self, cell: Cell) -> str:
-        return "" if self.plot.series is None else cell.values[self.plot.series]
+        return "" if self.plot.series in (None, "cluster") else cell.values[str(self.plot.series)]
 
     def place(self, cell: Cell) -> ValueRecord:
         if self.by_cluster:
@@ -74,7 +79,13 @@ class _Placing:
 
     def order(self, series: str) -> int:
         """Place of a series among the others."""
-        return 0 if self.plot.series is None else list(self._values[self.plot.series]).index(series)
+        return list(self._values[str(self.plot.series)]).index(series) if series else 0
+
+    def x_of(self, place: ValueRecord, measured: Sequence[Measured], tasks: Sequence[str]) -> float:
+        """Where cells of a place stand: at its own x, or at the rows that they were tuned on."""
+        if not self._by_rows:
+            return place.x
+        return _average([_average([one.rows.get(task, 0) for task in tasks or list(one.rows)]) for one in measured])
 
 
 def _drawn(placing: _Placing, cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[Point]:
@@ -85,15 +96,20 @@ def _drawn(placing: _Placing, cells: Sequence[Cell], measured: Mapping[str, Meas
     drawn = []
     for key in sorted(groups):
         group = groups[key]
-        if not placing.by_cluster:
+        if not placing.by_cluster and not placing.series_by_cluster:
             drawn.append(_mean(placing, group, measured))
             continue
         clusters = sorted({cluster for cell in group for cluster, _ in measured[cell.name].units})
         for number, cluster in enumerate(clusters):
             there = [cell for cell in group if any(name == cluster for name, _ in measured[cell.name].units)]
             point = _mean(placing, there, measured, cluster=cluster)
-            drawn.append(point.model_copy(update={"x": float(number)}))
-    return drawn
+            if placing.series_by_cluster:
+                place = placing.place(there[0])
+                x = placing.x_of(place, [measured[cell.name] for cell in there], point.tasks)
+                drawn.append(point.model_copy(update={"series": cluster, "x": x, "x_label": place.label}))
+            else:
+                drawn.append(point.model_copy(update={"x": float(number)}))
+    return sorted(drawn, key=lambda point: (point.series, point.x)) if placing.series_by_cluster else drawn
 
 
 def _mean(

@@ -25,12 +25,12 @@ from openflan.recipes.ready import ready_file
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.recipes.settings import parse_setting
 from openflan.records import Record
-from openflan.study.outcome import Measure
+from openflan.study.outcome import About, Measure
 
 __all__ = ["AxisPart", "ClaimPart", "PlotPart", "ResourcesPart", "SettingPart", "StudyFile", "StudySpec", "load_study"]
 
 _NAME = r"^[a-z0-9][a-z0-9-]*$"
-_DEFAULT = "starter"
+_DEFAULT, _OWN = "starter", "own"
 _STUDYS_OWN = ("axes", "before", "resources")
 """What `--set` may change of a study itself; every other key is a recipe's."""
 
@@ -45,9 +45,10 @@ class AxisPart(Record):
     """The recipe setting that `values` are values of."""
     values: dict[str, dict[str, Any]] | tuple[Any, ...] = Field(min_length=1)
     """With `key`, a list of its values; else by label the settings that a value stands for."""
-    x: Literal["number", "parameters", "place"] | None = None
-    """Where a value stands on a plot: at its label as a number, at its model's parameters, or in order. By default as
-    a number where all labels are."""
+    x: Literal["number", "parameters", "rows", "place"] | None = None
+    """Where a value stands on a plot: at its label as a number, at its model's parameters, at the training rows that it
+    was tuned on (of the series' tasks, where a series is a cluster), or in order. By default as a number where all
+    labels are."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -55,8 +56,8 @@ class AxisPart(Record):
             raise ValueError("a list of values needs a key, values by label need none")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("two values have one label")
-        if self.x == "number" and not self._numbers:
-            raise ValueError("x: number needs labels that are numbers")
+        if self.x in ("number", "rows") and not self._numbers:
+            raise ValueError(f"x: {self.x} needs labels that are numbers")
         return self
 
     @property
@@ -74,7 +75,7 @@ class AxisPart(Record):
     @property
     def numeric(self) -> bool:
         """Whether values stand on a plot at a quantity."""
-        return self.x in ("number", "parameters") or (self.x is None and self._numbers)
+        return self.x in ("number", "parameters", "rows") or (self.x is None and self._numbers)
 
     @property
     def _numbers(self) -> bool:
@@ -122,6 +123,7 @@ class PlotPart(Record):
     y: tuple[Measure, ...] = ("tuned",)
     y_title: str = "mean score on held-out clusters"
     series: str | None = None
+    """An axis, or `cluster`: a curve for each measured cluster (own task)."""
 
 
 class ResourcesPart(Record):
@@ -138,6 +140,8 @@ class SettingPart(Record):
     """Where it differs from what the authors did."""
     base: str | dict[str, Any]
     """A ready recipe's name, a file beside the study's, or a recipe."""
+    about: About = "held_out"
+    """What means, plot and claims are about."""
     change: dict[str, Any] = {}
     """Settings of every cell, by dotted key."""
     before: dict[str, dict[str, Any]] = {}
@@ -176,6 +180,8 @@ class StudySpec:
     """How the user named it: a file, or a ready study."""
     changed: tuple[str, ...] = ()
     """What the user set, as written."""
+    recipe: str | None = None
+    """The recipe that the user named in place of the setting's base."""
 
     @property
     def axes(self) -> dict[str, AxisPart]:
@@ -183,13 +189,17 @@ class StudySpec:
         return {axis.name: axis for axis in self.part.axes}
 
 
-def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str] = ()) -> StudySpec:
+def load_study(
+    path: Path, *, setting: str | None = None, settings: Sequence[str] = (), recipe: str | None = None
+) -> StudySpec:
     """Read a study file, or the ready study of a name.
 
     Args:
         setting: which of its settings; `starter`, or its only one, by default.
         settings: as after `--set`: `axes.NAME=VALUES`, `before.NAME.KEY=VALUE` and `resources.…` change the study,
             other keys its recipes.
+        recipe: a recipe file, a folder with one or a ready one, in place of the setting's base; the setting is then
+            `own` by default.
 
     Raises:
         UserError: the file is missing, a key is unknown, a value is not allowed, or axes, claims and plot don't fit.
@@ -200,12 +210,14 @@ def load_study(path: Path, *, setting: str | None = None, settings: Sequence[str
         file = StudyFile.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         raise strict_error(error, str(path), StudyFile) from None
-    name = setting or (_DEFAULT if _DEFAULT in file.settings else next(iter(file.settings)))
+    name = setting or (_OWN if recipe is not None and _OWN in file.settings else None)
+    name = name or (_DEFAULT if _DEFAULT in file.settings else next(iter(file.settings)))
     if name not in file.settings:
         how = did_you_mean(name, file.settings) or f"one of: {', '.join(file.settings)}"
         raise UserError(f"no setting '{name}'", where=str(path), how=how)
     where = f"{path}: settings.{name}"
-    study = StudySpec(file=file, setting=name, part=file.settings[name], folder=path.parent, where=where, named=named)
+    part = file.settings[name]
+    study = StudySpec(file=file, setting=name, part=part, folder=path.parent, where=where, named=named, recipe=recipe)
     _check(study)  # as written: with other values of an axis a claim may go untested
     part = _changed(study.part, settings, where=where)
     return replace(study, part=part, changed=tuple(settings))
@@ -274,7 +286,8 @@ def _check(study: StudySpec) -> None:
     plot = study.file.plot
     _known(plot.x, ["cluster", *axes], "axis", f"{study.where}, plot.x")
     if plot.series is not None:
-        _known(plot.series, list(axes), "axis", f"{study.where}, plot.series")
+        names = [*axes] if plot.x == "cluster" else ["cluster", *axes]
+        _known(plot.series, names, "axis", f"{study.where}, plot.series")
     if plot.log_x and (plot.x == "cluster" or not axes[plot.x].numeric):
         raise UserError("log_x needs an axis of quantities", where=f"{study.where}, plot", how="leave log_x out")
 

@@ -33,6 +33,7 @@ class Study:
     Args:
         name: a study file, or the name of a ready study (`clusters`, `scale` …).
         setting: `starter` (the embedded default), `paper`, or another of the file's.
+        recipe: a recipe file, a folder with one or a ready one, in place of the study's own base.
         settings: changes, as after `--set`: `axes.NAME` and `before.NAME.KEY` change the study, other keys the recipe
             of every cell.
         data: a folder with `<task>/<split>.*` files that stand in for the hub, or `twins`.
@@ -47,12 +48,15 @@ class Study:
         name: str | Path,
         *,
         setting: str | None = None,
+        recipe: str | Path | None = None,
         settings: Settings = (),
         data: str | Path | None = None,
         runs: str | Path = "runs",
     ) -> None:
         lines = setting_lines(settings, data)
-        self._spec = load_study(Path(name), setting=setting, settings=lines)
+        self._spec = load_study(
+            Path(name), setting=setting, settings=lines, recipe=None if recipe is None else str(recipe)
+        )
         self._grid = make_grid(self._spec)
         self.runs: Path = Path(runs)
         """Folder that holds the run folders and the study's own."""
