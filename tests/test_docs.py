@@ -106,6 +106,58 @@ def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert (tmp_path / "gain.svg").is_file()
 
 
+SHORT = (
+    "seeds=[0]", "training.steps=2", "training.tokens_per_batch=600", "evaluation.rows=4", "evaluation.own_rows=4",
+    "evaluation.templates=2", "evaluation.bootstrap=100", "evaluation.max_new_tokens=4",
+)  # fmt: skip
+
+
+def follow(run, folder: Path, *, short: bool) -> dict[str, str]:
+    """Follow the page on one's own data in a folder; what each command printed.
+
+    Args:
+        short: tune and measure as little as can be.
+    """
+    said, session = {}, Session()
+    settings = "".join(f" --set {setting}" for setting in SHORT) if short else ""
+    page = (DOCS / "own-data.md").read_text(encoding="utf-8")
+    for number, (kind, block) in enumerate(re.findall(r"```(python|console)\n(.*?)```", page, re.DOTALL), start=1):
+        if kind == "python":
+            said[f"block {number}"] = session.run(block, f"docs/own-data.md, block {number}")
+            continue
+        for line in block.splitlines():
+            command = line.removeprefix("$ ")
+            if short and "desk-all" in command:
+                continue
+            runs = sorted(path.name for path in (folder / "runs").glob("desk-*") if "desk-all" not in path.name)
+            command = command.replace("desk-1a2b3c4d", runs[0] if runs else "")
+            said[command] = run(command + settings if command.startswith("openflan run") else command)
+    return said
+
+
+def test_the_page_on_own_data_runs_from_three_tables_to_a_model_at_work(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENFLAN_DATA", raising=False)
+    said = follow(run, tmp_path, short=True)
+    table = said["openflan run desk"]
+    assert table.index("Your own tasks, on test rows of their own") < table.index("Held out: never tuned on")
+    assert all(f"\n{task} " in table for task in ("calls", "pronouns", "questions"))
+    assert "Held out is a kind of task of your own" in said["openflan plan desk"]
+    assert "3 cells" in said["openflan study desk/holdout.yaml --dry-run"]
+    assert "4 cells, 8 tuning runs" in said["openflan study rows --recipe desk --dry-run"]
+    (asked,) = [text for command, text in said.items() if command.startswith("openflan ask")]
+    assert {line.split()[0] for line in asked.splitlines()} == {"place", "person", "number", "reason"}
+    assert "What is tuned on, and what is held out" in Path("desk/README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow  # the page as its reader follows it: some minutes of tuning
+def test_the_page_on_own_data_as_it_stands(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENFLAN_DATA", raising=False)
+    said = follow(run, tmp_path, short=False)
+    assert "Tuning helped on" in said["openflan run desk"]
+
+
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")

@@ -49,7 +49,10 @@ _NEXT = (
     "1. Read the questions above that nobody was sure of, and mend the task files where a guess is wrong.",
     "2. `openflan tasks show NAME --folder tasks` shows a row under every template; put them into your own words.",
     "3. `openflan tasks check --folder tasks` renders every template on every row.",
-    "4. `openflan run .` tunes and measures; `recipe.yaml` says how.",
+    "4. `openflan run .` tunes and measures; `recipe.yaml` says how. `openflan plan .` tells what that takes.",
+    "5. `openflan study rows --recipe .` draws what more rows would bring. Where there is a `holdout.yaml`, it is a"
+    " study that holds out each kind of your tasks in turn: `openflan study holdout.yaml`.",
+    "6. The model that you put to work should be tuned on everything: `openflan run . --set tasks.hold_out=[]`.",
 )
 
 

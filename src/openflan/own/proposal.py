@@ -88,7 +88,7 @@ def propose(
         division = _without(tasks, kinds[0])
         only = {"use": ["mine"], "folders": ["tasks"], "hold_out": [kinds[0]]}
         scope = scope_of(division.tuned, division.held_out)
-        left = list(dict.fromkeys(entry.spec.cluster for entry in division.tuned))
+        left = list(dict.fromkeys(entry.spec.code_cluster for entry in division.tuned))
         why = (
             f"Your tasks are of {len({e.spec.code_cluster for e in tasks})} kinds, so one can be held out:"
             f" {_plain(kinds[0])}, whose answers are easy to measure and which leaves most rows to tune on"
@@ -169,7 +169,7 @@ def _without(tasks: Sequence[Entry], cluster: str) -> HoldOut:
 
 
 def _mixed(own: Sequence[Entry], companions: Companions, cluster: str) -> tuple[str, ...]:
-    kinds = list(dict.fromkeys(entry.spec.cluster for entry in own))
+    kinds = list(dict.fromkeys(entry.spec.code_cluster for entry in own))
     many = f"{len(kinds)} kinds" if len(kinds) > 1 else "one kind"
     where = {
         "hub": "from the hub",

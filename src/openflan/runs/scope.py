@@ -44,4 +44,4 @@ def scope_of(tuned: Sequence[Entry], held_out: Sequence[Entry]) -> str:
 
 
 def _kinds(entries: Sequence[Entry]) -> str:
-    return ", ".join(dict.fromkeys(entry.spec.cluster.replace("_", " ") for entry in entries))
+    return ", ".join(dict.fromkeys(entry.spec.code_cluster.replace("_", " ") for entry in entries))
