@@ -116,6 +116,25 @@ def test_how_a_model_is_tuned_goes_by_its_size(own, tmp_path, model, rate, adapt
     assert (recipe.model.adapter is not None) == adapter
 
 
+def test_a_model_that_is_not_there_is_refused_before_anything_is_written(openflan, tmp_path):
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    rows = [f'"the {n}th parcel came {w}",{w}' for n in range(20) for w in ("early", "late")]
+    (desk / "parcels.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    code, _, said = openflan("run", desk, "--model", "no/such/folder")
+    assert (code, said) == (
+        2,
+        "openflan: model.path: no/such/folder: no such model folder; check the path, or give a hub id\n",
+    )
+    code, _, said = openflan("run", desk, "--data", tmp_path / "none")
+    assert code == 2
+    assert "no such folder of data" in said
+    assert [path.name for path in desk.iterdir()] == ["parcels.csv"]
+    code, _, said = openflan("run", tmp_path)
+    assert code == 2
+    assert "a folder without a recipe.yaml" in said
+
+
 def test_prompts_are_as_long_as_the_own_rows_need(own, tmp_path):
     entries = own("cafe_review")
     short, _ = written(propose(tmp_path, entries), tmp_path)

@@ -108,6 +108,13 @@ def test_own_tasks_come_first_by_name_against_the_untuned_models_best_prompt():
     assert "gain – – 40 6" in gist
 
 
+def test_an_own_task_whose_test_rows_stand_in_its_training_rows_says_so_beside_its_score():
+    material = make_material([*SUITE, *OWN], rows=40)
+    spoilt = replace(material, leakage=leakage([*SUITE, *OWN], stale=7))
+    assert "7 of 40 rows share text with its training rows" in Reader(render_page(spoilt)).row("ticket_mood sentiment")
+    assert "rows share text" not in Reader(render_page(material)).row("ticket_mood sentiment")
+
+
 def test_a_page_without_own_tasks_does_not_speak_of_them(page):
     assert "own tasks" not in Reader(page).text
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from openflan.errors import UserError
 from openflan.own.making import OwnTask, make_task
 from openflan.own.page import page_of, written_page
-from openflan.own.proposal import propose
+from openflan.own.proposal import check_named, propose
 from openflan.own.questions import Ask
 from openflan.own.tables import TableFiles, find_tables
 from openflan.recipes.ready import RECIPE
@@ -75,6 +75,8 @@ def init_folder(
     tables = _renamed(find_tables(folder))
     if not tables and not there:
         raise UserError("holds no tables", where=str(folder), how=f"put some there: {KINDS}")
+    if not (folder / RECIPE).exists():
+        check_named(folder, model=model, data=data)
     tasks: list[OwnTask] = []
     warnings: list[str] = []
     for table in tables:

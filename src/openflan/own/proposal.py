@@ -24,8 +24,9 @@ from openflan.recipes.safe_yaml import as_yaml
 from openflan.runs.scope import scope_of
 from openflan.study.outcome import NO_FIGURE
 from openflan.tasks.catalog import Entry
+from openflan.tasks.sources import find_data
 
-__all__ = ["Proposal", "propose"]
+__all__ = ["Proposal", "check_named", "propose"]
 
 _FEWEST_LEFT = 2
 """Kinds of own tasks that are left to tune on when one is held out."""
@@ -65,6 +66,21 @@ class Proposal:
     def study_text(self) -> str | None:
         """The study file."""
         return None if self.study is None else as_yaml(self.study)
+
+
+def check_named(folder: Path, *, model: str | None, data: str | Path | None) -> None:
+    """Refuse what `propose` would refuse, before anything is written.
+
+    Args:
+        folder: where relative paths start.
+        model: as for `propose`.
+        data: as for `propose`.
+
+    Raises:
+        UserError: there is no such model or no such folder of data.
+    """
+    _ = OwnTexts(tasks=(), model=model or "starter", folder=folder).source
+    find_data(None if data is None else str(data))
 
 
 def propose(

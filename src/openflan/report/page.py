@@ -166,6 +166,7 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         headline=run_headline(verdict.held_out, material.leakage),
         own_headline=own_headline(verdict.own),
         own_title=OWN,
+        own_stale={task: len(rows) for task, rows in material.leakage.stale.items()} if material.leakage else {},
         seeds_named="one seed" if len(results.seeds) == 1 else f"mean over {len(results.seeds)} seeds",
         figures=figures or RunFigures(material),
         tables=[("held-out", HELD_OUT, verdict.held_out), ("seen", material.seen, seen_beside(verdict))],
