@@ -18,22 +18,22 @@ from openflan.evaluation.statistics import permutation_p, resample_task
 
 __all__ = ["Paired", "pair_rows"]
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paired:
     """Both sides' values of the rows they share; (R, P) each."""
 
-    a: Floats
-    b: Floats
+    a: _Floats
+    b: _Floats
     rows: tuple[tuple[int, ...], tuple[int, ...]]
     """Where each side has those rows."""
     same_templates: bool
     groups: tuple[str, ...] | None
     left_out: int
 
-    def with_values(self, a: Floats, b: Floats) -> "Paired":
+    def with_values(self, a: _Floats, b: _Floats) -> "Paired":
         """Other values of the same rows; cells that one side lacks count for neither, where cells are matched."""
         if self.same_templates:
             absent = np.isnan(a) | np.isnan(b)
@@ -41,12 +41,12 @@ class Paired:
         return replace(self, a=a, b=b)
 
     @property
-    def row_means(self) -> tuple[Floats, Floats]:
+    def row_means(self) -> tuple[_Floats, _Floats]:
         """(R,) of each side; NaN where a row has no value."""
         a, b = ((~np.isnan(side)).sum(axis=1) for side in (self.a, self.b))
         return np.nansum(self.a, axis=1) / np.where(a, a, np.nan), np.nansum(self.b, axis=1) / np.where(b, b, np.nan)
 
-    def resampled(self, samples: int, *, seed: int = 0) -> Floats:
+    def resampled(self, samples: int, *, seed: int = 0) -> _Floats:
         """(S,) Resampled differences, b - a."""
         sides = [self.a, self.b] if self.same_templates else [side[:, None] for side in self.row_means]
         means = resample_task(sides, samples=samples, seed=(seed, 0), groups=self.groups, templates=self.same_templates)
