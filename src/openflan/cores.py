@@ -35,6 +35,7 @@ T = TypeVar("T")
 Threads = int | Literal["auto"]
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_START = "spawn"
 _LOOK = 0.2
 """Seconds between two looks at what processes have told."""
 
@@ -84,11 +85,11 @@ class CorePool:
 
     def __init__(self, size: int, *, ready: Callable[[], None]) -> None:
         self.size = size
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context(_START)
         self._told = context.SimpleQueue()
         self._pids: set[int] = set()
         self._executor = ProcessPoolExecutor(
-            max_workers=size, mp_context=context, initializer=_begin, initargs=(self._told, os.getpid(), ready)
+            max_workers=size, mp_context=context, initializer=_begin, initargs=(self._told, ready)
         )
         with _no_main_module():
             for _ in range(size):
@@ -175,11 +176,11 @@ def tell(topic: Any, value: Any) -> None:
 _to_asker: Any = None
 
 
-def _begin(told: Any, parent: int, ready: Callable[[], None]) -> None:
+def _begin(told: Any, ready: Callable[[], None]) -> None:
     """Set up a process: one thread, deaf to Ctrl-C, which its parent hears, and gone when that is."""
     global _to_asker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _keep_memory()

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from openflan import cores
 from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
 from openflan.run import Run
+from openflan.runs import pipeline
 from processes import Command
 
 STEPS = 12
@@ -195,6 +197,35 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights_and_numbers(finishe
 @pytest.mark.slow
 def test_killed_at_ten_moments_it_goes_on_to_the_same_weights_and_numbers(finished, tmp_path):
     kill_and_go_on(finished, tmp_path, kills=10)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_processes_that_share_the_work_end_with_the_same_weights_and_numbers(finished, tmp_path, monkeypatch):
+    """Stopped in the middle of training with two processes, it goes on with one."""
+    monkeypatch.setattr(cores, "_START", "forkserver")
+    monkeypatch.setattr(pipeline, "_WORTH_PROCESSES", 0)
+    path, _, whole, _ = finished
+    told = []
+
+    def watch(event):
+        told.append(event)
+        if str(event.stage) == "training seed-1" and event.done == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        Run(load_recipe(path, ["threads=2"]), runs=tmp_path).work(watch=watch)
+    order = [(str(event.stage), event.kind) for event in told]
+    assert order.index(("evaluation untuned", "started")) < order.index(("mixture", "done"))
+    assert all(event.left is not None for event in told)
+    outcome = Run(load_recipe(path, ["threads=1"]), runs=tmp_path).work()
+    assert outcome.folder.name == whole.name
+    assert weights(outcome.folder) == weights(whole)
+    without = {"recipe", "run"}
+    one, other = ({k: v for k, v in numbers(folder).items() if k not in without} for folder in (outcome.folder, whole))
+    assert one == other
 
 
 def test_a_fault_in_the_data_leaves_no_run_folder(tmp_path, tiny_llama):

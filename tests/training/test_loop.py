@@ -8,6 +8,7 @@ import torch
 
 from little_mixtures import write_mixture
 from little_models import write_model
+from openflan import cores
 from openflan.cores import CorePool
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
@@ -118,8 +119,10 @@ def test_killed_and_resumed_is_straight_bit_for_bit(tmp_path, gpt2_with_dropout,
     assert numbers(tmp_path / "resumed") == numbers(tmp_path / "straight")
 
 
-def test_however_many_processes_share_a_step_the_weights_are_the_same_bit_for_bit(tmp_path, gpt2_with_dropout, store):
-    """Two processes import torch and transformers first, which is nearly all of this test's time."""
+def test_however_many_processes_share_a_step_the_weights_are_the_same_bit_for_bit(
+    tmp_path, gpt2_with_dropout, store, monkeypatch
+):
+    monkeypatch.setattr(cores, "_START", "forkserver")
     alone = tuned(tmp_path / "alone", gpt2_with_dropout, store, training())
     source = find_model(ModelPart(path=str(gpt2_with_dropout)), gpt2_with_dropout)
     with CorePool(2, ready=int) as pool:
