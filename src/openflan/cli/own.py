@@ -14,7 +14,7 @@ def print_initialised(made: "openflan.Initialised", out: TextIO) -> None:
             out.write(f"{task.entry.path}: was there already\n")
             continue
         kind = task.kind.replace("_", " ")
-        cluster = task.entry.spec.cluster.replace("_", " ")
+        cluster = task.entry.spec.code_cluster.replace("_", " ")
         out.write(f"{task.entry.path}: {kind} ({cluster}), {task.confidence:.0%} sure, {task.rows:,} rows\n")
         out.writelines(f"  guessed: {guess}\n" for guess in task.unsure)
         out.writelines(f"  {warning}\n" for warning in task.warnings)
