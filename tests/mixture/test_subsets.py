@@ -78,7 +78,7 @@ def recipe(tmp_path_factory, my_tasks, tiny_llama):
     path.write_text(
         f"{{name: subsets, model: {{path: '{tiny_llama}'}},"
         f" tasks: {{use: [mine], folders: ['{my_tasks}'], hold_out: [natural_language_inference]}},"
-        " prompts: {max_input_tokens: 128, max_target_tokens: 32}, evaluation: {rows: 4}}",
+        " prompts: {max_input_tokens: 128, max_target_tokens: 32}, evaluation: {rows: 4, own_rows: 0}}",
         encoding="utf-8",
     )
     return path
