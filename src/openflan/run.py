@@ -352,18 +352,30 @@ class Run:
         path = Path(f"{self.folder.name}-seed-{chosen}{ending}") if to is None else Path(to)
         return export_mixture(path, *self._drawn(), seed=chosen, format=format, only=only, report=report)
 
-    def export_model(self, to: str | Path, *, seed: int | None = None, merge: bool = False) -> Path:
-        """Write a tuned model in Hugging Face layout, with its card.
+    def export_model(
+        self,
+        to: str | Path,
+        *,
+        seed: int | None = None,
+        merge: bool = False,
+        form: Literal["folder", "gguf"] = "folder",
+        converter: str | Path | None = None,
+    ) -> Path:
+        """Write a tuned model in Hugging Face layout, with its card, or as a GGUF file.
 
         Args:
-            to: the folder to write.
+            to: the folder or file to write.
             seed: which; the recipe's first by default.
-            merge: put an adapter into its base's weights.
+            merge: put an adapter into its base's weights; in a GGUF file it is there anyway.
+            form: `gguf` for llama.cpp and Ollama, in float32, read again and compared before it is kept.
+            converter: llama.cpp's `convert_hf_to_gguf.py`; by default the one on the PATH.
 
         Raises:
-            UserError: it is not tuned yet, has no adapter to merge, or the folder is there already.
+            UserError: it is not tuned yet, has no adapter to merge, there is something already, or the model can't be
+                written as a GGUF file that reads as it does.
         """
-        export_model(self._stored, Path(to), seed=self.seed(seed), merge=merge)
+        program = None if converter is None else Path(converter)
+        export_model(self._stored, Path(to), seed=self.seed(seed), merge=merge, form=form, converter=program)
         return Path(to)
 
     def publish(

@@ -66,15 +66,26 @@ def mixture(
 @app.command("model")
 def model(
     run: Annotated[Path, typer.Argument(help="A run folder with a tuned model.")],
-    to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
+    to: Annotated[Path, typer.Option("--to", help="The folder or file to write.")],
     seed: Annotated[int | None, typer.Option("--seed", help="Which seed; the recipe's first by default.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Put an adapter into its base's weights.")] = False,
+    format_: Annotated[str, typer.Option("--format", help="folder (Hugging Face), or gguf (llama.cpp).")] = "folder",
+    converter: Annotated[
+        Path | None, typer.Option("--converter", help="llama.cpp's convert_hf_to_gguf.py, if not on the PATH.")
+    ] = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write a tuned model in Hugging Face layout with its card; with --merge, one that needs no adapter."""
+    """Write a tuned model in Hugging Face layout with its card, or as a GGUF file for llama.cpp and Ollama.
+
+    With --merge, the folder needs no adapter. A GGUF file is read again and compared before it is kept.
+    """
+    if format_ not in ("folder", "gguf"):
+        raise UserError(f"no format '{format_}'", where="--format", how="folder or gguf")
+    if converter is not None and format_ != "gguf":
+        raise UserError("--converter goes with --format gguf", how="leave it out")
     opened = openflan.Run.open(run)
-    opened.export_model(to, seed=seed, merge=merge)
+    opened.export_model(to, seed=seed, merge=merge, form=format_, converter=converter)  # type: ignore[arg-type]
     if json_:
         sys.stdout.write(json.dumps({"path": str(to), "seed": opened.seed(seed), "merged": merge}) + "\n")
     elif not quiet:

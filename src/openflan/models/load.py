@@ -2,7 +2,7 @@
 
 Weights are safetensors or nothing: a pickle checkpoint can run code, so it is refused by name. `starter` is the
 folder of the base model that ships with openflan; it goes the same way as any other. A folder that holds an adapter
-(LoRA, a soft prompt) is opened with the base that it names.
+(LoRA, a soft prompt) is opened with the base that it names, and a GGUF file as the folder that is made of it.
 
 Invariant: what is wrong with a folder is said before anything is written or any library is imported.
 Cost: importing transformers takes about 3 s, so it happens inside the functions.
@@ -162,6 +162,8 @@ def find_model(part: ModelPart, folder: Path) -> ModelSource:
     trust = part.trust_remote_code
     if part.path == "starter":
         folder = openflan_starter.BASE
+    elif folder.is_file() or part.path.lower().endswith(".gguf"):
+        return ModelSource(name=part.path, folder=_folder_of_file(part, folder), trust_remote_code=False)
     elif not folder.exists():
         if is_hub_id(part.path):
             return ModelSource(name=part.path, folder=None, revision=part.revision, trust_remote_code=trust)
@@ -182,6 +184,22 @@ def find_model(part: ModelPart, folder: Path) -> ModelSource:
             )
         raise UserError("a model folder without weights", where=str(folder), how="put model.safetensors there")
     return ModelSource(name=part.path, folder=folder, revision=None, trust_remote_code=trust)
+
+
+def _folder_of_file(part: ModelPart, path: Path) -> Path:
+    """The folder that stands for a model in one file."""
+    from openflan.models.gguf import SUFFIX, folder_of_gguf, hub_gguf
+
+    where = f"model.path: {part.path}"
+    if not path.exists():
+        found = hub_gguf(part.path, part.revision)
+        if found is None:
+            how = "check the path; a file of a hub repository is owner/name:file.gguf"
+            raise UserError("no such file", where=where, how=how)
+        path = found
+    elif path.suffix.lower() != SUFFIX:
+        raise UserError("a file, but no GGUF file", where=where, how="name the model's folder")
+    return folder_of_gguf(path)
 
 
 def load_tokenizer(source: ModelSource) -> Any:

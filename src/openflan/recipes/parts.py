@@ -9,7 +9,7 @@ Rejected: each part beside its stage; `openflan plan` reads a recipe without imp
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from openflan.recipes.counting import (
     ANSWERS,
@@ -68,11 +68,23 @@ class ModelPart(Part):
     """The pretrained model to tune."""
 
     path: Annotated[str, NAMES] = "starter"
-    """A hub id, a folder in Hugging Face layout, or `starter` for the base model shipped with openflan."""
+    """A hub id, a folder in Hugging Face layout, a GGUF file (of a hub repository `{hub: owner/name, file: name.gguf}`,
+    or `owner/name:name.gguf`), or `starter` for the base model shipped with openflan."""
     revision: Annotated[str | None, NAMES] = None
     trust_remote_code: Annotated[bool, NOTHING] = False
     adapter: Annotated[AdapterPart | None, WEIGHTS] = None
     """What is tuned in place of the model's weights: `{kind: lora, …}` or `{kind: prompt, …}`; all weights if None."""
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _file_of_a_repository(cls, path: Any) -> Any:
+        if not isinstance(path, dict):
+            return path
+        if set(path) != {"hub", "file"} or not all(isinstance(word, str) for word in path.values()):
+            raise ValueError("give a path, or {hub: owner/name, file: name.gguf}")
+        if not path["file"].lower().endswith(".gguf"):
+            raise ValueError(f"{path['file']} is no GGUF file; of other models the hub id alone is named")
+        return f"{path['hub']}:{path['file']}"
 
 
 class TasksPart(Part):

@@ -30,6 +30,9 @@ from openflan.stage import new_folder, write_atomically
 
 __all__ = ["Provenance", "copy_model", "make_trainable", "merge_model", "save_model"]
 
+_PIECES = "tokenizer.model"
+"""A vocabulary as SentencePiece keeps it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
@@ -69,6 +72,9 @@ def save_model(
     else:
         tuned.model.save_pretrained(folder, state_dict=weights)
     load_tokenizer(provenance.source).save_pretrained(folder)
+    pieces = (provenance.source.folder or provenance.source.stored(_PIECES)) / _PIECES
+    if pieces.is_file():  # other programs (llama.cpp) read the vocabulary from it
+        shutil.copy2(pieces, folder / _PIECES)
     write_text_format(folder, encoder.format.model_copy(update={"ends": True}))
     write_atomically(folder / "README.md", _card(provenance, halves=encoder.frame.after != ()))
 
