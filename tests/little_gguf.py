@@ -119,7 +119,7 @@ def _add_tokenizer(writer: Any, folder: Path, *, rows: int) -> None:
     ids = {word: number for number, word in special.items()}
     writer.add_bos_token_id(ids["<s>"])
     writer.add_eos_token_id(ids["</s>"])
-    writer.add_add_bos_token(whole["post_processor"] is not None)
+    writer.add_add_bos_token("<s>" in json.dumps(whole["post_processor"]))
     writer.add_add_eos_token(False)
     template = folder / "chat_template.jinja"
     if template.is_file():

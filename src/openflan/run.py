@@ -352,30 +352,19 @@ class Run:
         path = Path(f"{self.folder.name}-seed-{chosen}{ending}") if to is None else Path(to)
         return export_mixture(path, *self._drawn(), seed=chosen, format=format, only=only, report=report)
 
-    def export_model(
-        self,
-        to: str | Path,
-        *,
-        seed: int | None = None,
-        merge: bool = False,
-        form: Literal["folder", "gguf"] = "folder",
-        converter: str | Path | None = None,
-    ) -> Path:
-        """Write a tuned model in Hugging Face layout, with its card, or as a GGUF file.
+    def export_model(self, to: str | Path, *, seed: int | None = None, merge: bool = False) -> Path:
+        """Write a tuned model in Hugging Face layout, with its card; as a GGUF file where `to` ends in `.gguf`.
 
         Args:
-            to: the folder or file to write.
+            to: the folder or file to write; a file (for llama.cpp) is read again and compared before it is kept.
             seed: which; the recipe's first by default.
-            merge: put an adapter into its base's weights; in a GGUF file it is there anyway.
-            form: `gguf` for llama.cpp and Ollama, in float32, read again and compared before it is kept.
-            converter: llama.cpp's `convert_hf_to_gguf.py`; by default the one on the PATH.
+            merge: put an adapter into its base's weights, as it is in a GGUF file anyway.
 
         Raises:
-            UserError: it is not tuned yet, has no adapter to merge, there is something already, or the model can't be
-                written as a GGUF file that reads as it does.
+            UserError: it is not tuned yet, has no adapter to merge, there is something already, or llama.cpp's
+                converter (`convert_hf_to_gguf.py`, on the PATH or named by CONVERT_HF_TO_GGUF) does not keep the model.
         """
-        program = None if converter is None else Path(converter)
-        export_model(self._stored, Path(to), seed=self.seed(seed), merge=merge, form=form, converter=program)
+        export_model(self._stored, Path(to), seed=self.seed(seed), merge=merge)
         return Path(to)
 
     def publish(

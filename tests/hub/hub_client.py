@@ -98,8 +98,10 @@ def run_and_publish(recipe: Path, to: str, token: str | None) -> str:
             return " ".join(str(error).split())
 
 
-def model_files(name: str) -> list[str]:
+def model_files(name: str, cache: Path | None = None) -> list[str]:
     """Names of a hub model's parameters, loaded by its id; the one line of a refusal in place of them."""
+    if cache is not None:
+        os.environ["OPENFLAN_CACHE"] = str(cache)
     import torch
 
     from openflan.models.load import find_model, load_model

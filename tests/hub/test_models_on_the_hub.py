@@ -2,11 +2,13 @@
 
 import json
 
+import pytest
 import yaml
 from catalog_repositories import parquet
 from hub_client import model_files, run_and_publish
 from hub_server import TOKEN
 
+from little_gguf import write_file
 from little_tasks import rows_of
 
 
@@ -81,3 +83,14 @@ def test_a_run_on_a_hub_model_and_hub_rows_is_published_to_the_hub(hub, client, 
 def test_a_model_that_is_not_there_is_one_line(hub, client):
     (line,) = client(model_files, "owner/nothing")
     assert "owner/nothing" in line
+
+
+def test_a_gguf_file_of_a_repository_is_a_model(hub, client, tiny_llama, tmp_path):
+    pytest.importorskip("gguf")
+    path = tmp_path / "little.gguf"
+    write_file(path, tiny_llama)
+    hub.repository("owner/small", "models").commit({"little-f32.gguf": path.read_bytes()})
+    names = client(model_files, "owner/small:little-f32.gguf", tmp_path / "cache")
+    assert "model.embed_tokens.weight" in names
+    (line,) = client(model_files, "owner/small:other.gguf", tmp_path / "cache")
+    assert "owner/small:other.gguf: the file can't be had from the hub" in line

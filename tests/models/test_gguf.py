@@ -13,7 +13,7 @@ pytest.importorskip("gguf")
 import little_gguf
 from little_gguf import write_file
 from openflan.errors import UserError
-from openflan.models import gguf, gguf_export
+from openflan.models import gguf
 from openflan.models.gguf_export import write_gguf
 from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.recipes.recipe import make_recipe
@@ -40,7 +40,7 @@ def logits(model, ids):
         return model(input_ids=ids).logits
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma2"])
+@pytest.mark.parametrize("family", ["llama", "qwen2"])
 def test_logits_are_those_of_the_dequantised_weights(model_folder, tmp_path, family):
     folder, path = model_folder(family), tmp_path / "little.gguf"
     meant = write_file(path, folder, quantised=True)
@@ -119,6 +119,13 @@ def test_a_file_that_can_not_be_read_rightly_is_one_line_and_leaves_nothing(mode
     assert [name for name in cache.rglob("*") if name.is_dir() and name != cache / "gguf"] == []
 
 
+def test_caps_that_transformers_takes_for_others_are_told(model_folder, tmp_path):
+    path = tmp_path / "little.gguf"
+    write_file(path, model_folder("gemma2"))
+    with pytest.raises(UserError, match="softcapping is 10, and transformers makes it 50"):
+        opened(path)
+
+
 def test_a_part_is_known_by_its_name(tmp_path):
     path = tmp_path / "big-00002-of-00003.gguf"
     path.write_bytes(b"GGUF")
@@ -129,8 +136,15 @@ def test_a_part_is_known_by_its_name(tmp_path):
 def test_a_tokenizer_that_reads_otherwise_than_the_file_says_is_refused(model_folder, tmp_path, monkeypatch):
     path = tmp_path / "little.gguf"
     write_file(path, model_folder("llama"))
-    monkeypatch.setattr(gguf, "_special_tokens", lambda _fields: {"bos": 0, "eos": 5})
-    with pytest.raises(UserError, match="tokenizer is not the one that the file describes: eos is 1, not 5"):
+    plain = gguf._plain_tokenizer
+
+    def other(*arguments):
+        tokenizer = plain(*arguments)
+        tokenizer.eos_token = "<s>"
+        return tokenizer
+
+    monkeypatch.setattr(gguf, "_plain_tokenizer", other)
+    with pytest.raises(UserError, match="tokenizer is not the one that the file describes: eos is 0, not 1"):
         opened(path)
 
 
@@ -167,35 +181,39 @@ def test_a_gguf_file_answers(openflan, model_folder, tmp_path):
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
-def test_a_written_file_reads_as_the_model(model_folder, tmp_path, family):
+def test_a_written_file_reads_as_the_model(model_folder, tmp_path, monkeypatch, family):
     folder, path = model_folder(family), tmp_path / "out" / "little.gguf"
-    write_gguf(folder, path, converter=CONVERTER)
+    monkeypatch.setenv("CONVERT_HF_TO_GGUF", str(CONVERTER))
+    write_gguf(folder, path)
     assert [child.name for child in path.parent.iterdir()] == ["little.gguf"]
     ids = torch.arange(2, 30)[None]
     sides = [logits(load_model(opened(place), device=torch.device("cpu")), ids) for place in (folder, path)]
     torch.testing.assert_close(*sides, rtol=0, atol=1e-3)
 
 
-def test_a_file_that_reads_otherwise_is_not_kept(model_folder, tmp_path):
+def test_a_file_that_reads_otherwise_is_not_kept(model_folder, tmp_path, monkeypatch):
     program = tmp_path / "rough.py"  # writes eight bits whatever it is asked for
     program.write_text(
         f"import sys; sys.path.insert(0, {str(CONVERTER.parent)!r})\nfrom pathlib import Path\n"
         "import little_gguf\nlittle_gguf.write_file(Path(sys.argv[3]), Path(sys.argv[1]), quantised=True)\n"
     )
+    monkeypatch.setenv("CONVERT_HF_TO_GGUF", str(program))
     with pytest.raises(UserError, match="log-probabilities differ by"):
-        write_gguf(model_folder("llama"), tmp_path / "out" / "little.gguf", converter=program)
+        write_gguf(model_folder("llama"), tmp_path / "out" / "little.gguf")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_converter_that_gives_up_is_one_line(model_folder, tmp_path):
+def test_a_converter_that_gives_up_is_one_line(model_folder, tmp_path, monkeypatch):
     program = tmp_path / "none.py"
     program.write_text("raise NotImplementedError('BPE pre-tokenizer was not recognized')")
+    monkeypatch.setenv("CONVERT_HF_TO_GGUF", str(program))
     with pytest.raises(UserError, match=r"converter gave up .*BPE pre-tokenizer was not recognized"):
-        write_gguf(model_folder("llama"), tmp_path / "out.gguf", converter=program)
+        write_gguf(model_folder("llama"), tmp_path / "out.gguf")
 
 
 def test_the_converter_is_looked_for_on_the_path(model_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CONVERT_HF_TO_GGUF", raising=False)
     with pytest.raises(UserError, match="converter is not on the PATH"):
         write_gguf(model_folder("llama"), tmp_path / "out.gguf")
     program = tmp_path / "convert_hf_to_gguf.py"
@@ -219,5 +237,5 @@ def test_llama_cpps_own_converter_keeps_the_logits(shared, tmp_path):
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    gguf_export.write_gguf(folder, tmp_path / "out.gguf", converter=Path(os.environ["CONVERT_HF_TO_GGUF"]))
+    write_gguf(folder, tmp_path / "out.gguf")
     assert (tmp_path / "out.gguf").is_file()

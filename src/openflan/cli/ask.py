@@ -16,7 +16,7 @@ __all__ = ["ask"]
 
 def ask(
     instruction: Annotated[str, typer.Argument(help="What you want, in plain words.")],
-    model: Annotated[str, typer.Option("--model", help="A run folder, a model folder, a GGUF file or a hub id.")] = "starter",
+    model: Annotated[str, typer.Option("--model", help="A run or model folder, a GGUF file or a hub id.")] = "starter",
     options: Annotated[
         str | None, typer.Option("--options", help="Answers to choose from, separated by commas.")
     ] = None,

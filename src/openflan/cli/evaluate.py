@@ -27,7 +27,9 @@ _NESTED = "to options of which one begins another, by the option alone (evaluati
 
 def evaluate(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe; or leave it out and name a model and tasks.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="A run folder, a model folder, a GGUF file or a hub id.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="A run or model folder, a GGUF file or a hub id.")
+    ] = None,
     tasks: Annotated[
         str | None,
         typer.Option("--tasks", help="Tasks, clusters, `bbh` (BIG-bench Hard) or task files, by commas."),

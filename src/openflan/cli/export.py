@@ -69,23 +69,24 @@ def model(
     to: Annotated[Path, typer.Option("--to", help="The folder or file to write.")],
     seed: Annotated[int | None, typer.Option("--seed", help="Which seed; the recipe's first by default.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Put an adapter into its base's weights.")] = False,
-    format_: Annotated[str, typer.Option("--format", help="folder (Hugging Face), or gguf (llama.cpp).")] = "folder",
-    converter: Annotated[
-        Path | None, typer.Option("--converter", help="llama.cpp's convert_hf_to_gguf.py, if not on the PATH.")
+    format_: Annotated[
+        str | None, typer.Option("--format", help="folder, or gguf (llama.cpp); by default what --to ends in.")
     ] = None,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Write a tuned model in Hugging Face layout with its card, or as a GGUF file for llama.cpp and Ollama.
 
-    With --merge, the folder needs no adapter. A GGUF file is read again and compared before it is kept.
+    With --merge, the folder needs no adapter. A GGUF file is written by llama.cpp's convert_hf_to_gguf.py (on the PATH,
+    or named by CONVERT_HF_TO_GGUF), and read again and compared before it is kept.
     """
-    if format_ not in ("folder", "gguf"):
+    if format_ not in (None, "folder", "gguf"):
         raise UserError(f"no format '{format_}'", where="--format", how="folder or gguf")
-    if converter is not None and format_ != "gguf":
-        raise UserError("--converter goes with --format gguf", how="leave it out")
+    if format_ is not None and (format_ == "gguf") != (to.suffix.lower() == ".gguf"):
+        what = f"--format {format_} writes a {'file' if format_ == 'gguf' else 'folder'}"
+        raise UserError(what, where=f"--to {to}", how="name a GGUF file so: model.gguf, and a folder otherwise")
     opened = openflan.Run.open(run)
-    opened.export_model(to, seed=seed, merge=merge, form=format_, converter=converter)  # type: ignore[arg-type]
+    opened.export_model(to, seed=seed, merge=merge)
     if json_:
         sys.stdout.write(json.dumps({"path": str(to), "seed": opened.seed(seed), "merged": merge}) + "\n")
     elif not quiet:

@@ -186,10 +186,12 @@ def _convert(file: _File, folder: Path) -> None:
         raise UserError(f"{len(missing)} weights are missing, the first is {missing[0]}", where=str(file.path))
     _check_weights(file, model)
     vars(model.config).pop("quantization_config", None)
-    _complete(file, tokenizer, model)
+    _name_ends(file, model)
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    _trim(folder / "tokenizer.json", len(file.fields["tokenizer.ggml.tokens"]))
+    _plain_tokenizer(file, tokenizer).save_pretrained(folder)
+    stated = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    none = {f"{name}_token": None for name in _SPECIAL}  # where nothing is said, a class puts in its own
+    (folder / "tokenizer_config.json").write_text(json.dumps({**none, **stated}, indent=2), encoding="utf-8")
     if file.fields.get("tokenizer.ggml.model") == "llama":
         (folder / "tokenizer.model").write_bytes(_sentencepiece(file.fields))
     _check_tokenizer(file, hf.AutoTokenizer.from_pretrained(folder), model)
@@ -218,7 +220,12 @@ def _check_kind(file: _File) -> None:
 
 
 def _check_weights(file: _File, model: Any) -> None:
-    """See to it that every weight of the file is in the model: transformers passes over those it does not know."""
+    """See to it that all weights and caps of the file are in the model: transformers passes over what it does not know."""
+    for name in ("attn_logit_softcapping", "final_logit_softcapping"):
+        stated, made = file.fields.get(f"{file.kind}.{name}"), getattr(model.config, name, None)
+        if stated is not None and (made is None or not math.isclose(stated, made, rel_tol=1e-3)):
+            what = f"{name} is {stated:g}, and transformers makes it {made}"
+            raise UserError(what, where=str(file.path), how="take the model's Hugging Face folder in its place")
     held = {name: math.prod(shape) for name, shape in file.shapes.items()}
     tied = model.get_output_embeddings() is not None and (
         model.get_output_embeddings().weight is model.get_input_embeddings().weight
@@ -231,13 +238,9 @@ def _check_weights(file: _File, model: Any) -> None:
         raise UserError(what, where=str(file.path), how=how)
 
 
-def _complete(file: _File, tokenizer: Any, model: Any) -> None:
-    """Put in what transformers leaves out: the chat template, and the ends of a text and of a turn."""
-    if (template := file.fields.get("tokenizer.chat_template")) and not tokenizer.chat_template:
-        tokenizer.chat_template = template
-    special, words = _special_tokens(file.fields), file.fields["tokenizer.ggml.tokens"]
-    for name in _SPECIAL:  # a class of transformers has its own in mind where a file names none
-        setattr(tokenizer, f"{name}_token", words[special[name]] if name in special else None)
+def _name_ends(file: _File, model: Any) -> None:
+    """Put in what transformers leaves out of how to generate: what ends a text, and a turn."""
+    special = _special_tokens(file.fields)
     ends = [special.get("eos"), file.fields.get("tokenizer.ggml.eot_token_id")]
     named = list(dict.fromkeys(int(token) for token in ends if token is not None))
     for name in ("bos", "pad"):
@@ -245,11 +248,44 @@ def _complete(file: _File, tokenizer: Any, model: Any) -> None:
     model.generation_config.eos_token_id = named if len(named) > 1 else next(iter(named), None)
 
 
-def _trim(path: Path, words: int) -> None:
-    """Take tokens out that the file does not have: a class of transformers adds its own, past the embeddings."""
-    whole = json.loads(path.read_text(encoding="utf-8"))
-    whole["added_tokens"] = [token for token in whole["added_tokens"] if token["id"] < words]
-    path.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
+def _plain_tokenizer(file: _File, tokenizer: Any) -> Any:
+    """The tokenizer with what the file says and nothing else.
+
+    Classes of transformers add tokens of their own, past the embeddings, and rules of their own on where BOS goes.
+    """
+    from tokenizers import Tokenizer, processors
+    from transformers import PreTrainedTokenizerFast
+
+    fields, special = file.fields, _special_tokens(file.fields)
+    words = fields["tokenizer.ggml.tokens"]
+    whole = json.loads(tokenizer.backend_tokenizer.to_str())
+    whole["added_tokens"] = [token for token in whole["added_tokens"] if token["id"] < len(words)]
+    core = Tokenizer.from_str(json.dumps(whole, ensure_ascii=False))
+    names = {name: core.id_to_token(token) for name, token in special.items()}
+    first, last = ([names["bos"]] if _starts(fields) else []), ([names["eos"]] if _ends(fields) else [])
+    core.post_processor = processors.TemplateProcessing(
+        single=[*first, "$A", *last],
+        pair=[*first, "$A", "$B", *last],
+        special_tokens=[(names[name], token) for name, token in special.items() if name in ("bos", "eos")],
+    )
+    plain = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        **{f"{name}_token": word for name, word in names.items()},
+        model_max_length=int(fields.get(f"{file.kind}.context_length", 1 << 30)),
+    )
+    plain.chat_template = fields.get("tokenizer.chat_template")
+    return plain
+
+
+def _starts(fields: dict[str, Any]) -> bool:
+    """Whether a text begins with BOS; llama.cpp takes it so of a SentencePiece vocabulary that does not say."""
+    said = fields.get("tokenizer.ggml.add_bos_token", fields.get("tokenizer.ggml.model") == "llama")
+    return bool(said) and "tokenizer.ggml.bos_token_id" in fields
+
+
+def _ends(fields: dict[str, Any]) -> bool:
+    """Whether a text ends with EOS."""
+    return bool(fields.get("tokenizer.ggml.add_eos_token", False)) and "tokenizer.ggml.eos_token_id" in fields
 
 
 def _sentencepiece(fields: dict[str, Any]) -> bytes:
@@ -283,10 +319,9 @@ def _check_tokenizer(file: _File, tokenizer: Any, model: Any) -> None:
     if len(tokenizer) > words or len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         differ.append(f"it has {len(tokenizer):,} words, not {words:,}")
     ids = tokenizer("a").input_ids
-    starts = fields.get("tokenizer.ggml.add_bos_token", fields.get("tokenizer.ggml.model") == "llama")
-    if "bos" in special and (ids[:1] == [special["bos"]]) != bool(starts):
-        differ.append(f"a text begins with{'out' if starts else ''} BOS")
-    if "eos" in special and (ids[-1:] == [special["eos"]]) != bool(fields.get("tokenizer.ggml.add_eos_token", False)):
+    if "bos" in special and (ids[:1] == [special["bos"]]) != _starts(fields):
+        differ.append(f"a text begins with{'out' if _starts(fields) else ''} BOS")
+    if "eos" in special and (ids[-1:] == [special["eos"]]) != _ends(fields):
         differ.append("a text's end is another")
     if (tokenizer.chat_template or None) != (fields.get("tokenizer.chat_template") or None):
         differ.append("its chat template is another")

@@ -11,6 +11,7 @@ our own on the `gguf` library; quantising, which llama.cpp's `llama-quantize` do
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 
 from openflan.errors import UserError
-from openflan.models.gguf import SUFFIX, read_gguf
+from openflan.models.gguf import read_gguf
 from openflan.models.load import ModelSource, load_model, load_tokenizer
 from openflan.stage import user_file_errors
 
@@ -30,6 +31,8 @@ __all__ = ["write_gguf"]
 _NATS = 1e-3
 _CONVERTERS = ("convert_hf_to_gguf.py", "llama-convert-hf-to-gguf", "convert-hf-to-gguf")
 """As llama.cpp, its Python package and its repackaging call the converter."""
+_NAMED = "CONVERT_HF_TO_GGUF"
+"""Environment variable that names another one."""
 _TEXTS = (
     "Question: What is the opposite of hot?\nAnswer: cold",
     "  two  spaces, a\ttab\n\nand 1234567 digits; it's here.",
@@ -37,21 +40,18 @@ _TEXTS = (
 )
 
 
-def write_gguf(model: Path, to: Path, *, converter: Path | None = None) -> None:
+def write_gguf(model: Path, to: Path) -> None:
     """Write a model's folder as a GGUF file in float32.
 
     Args:
         model: in Hugging Face layout, all weights in it.
-        converter: llama.cpp's `convert_hf_to_gguf.py`; by default the one on the PATH.
 
     Raises:
         UserError: there is no converter, it refuses the model, what it writes reads otherwise, or the target exists.
     """
-    if to.suffix.lower() != SUFFIX:
-        raise UserError("not the name of a GGUF file", where=str(to), how=f"end it with {SUFFIX}")
     if to.exists():
         raise UserError("there is something already", where=str(to), how="choose another --to")
-    command = _command(converter)
+    command = _command()
     with user_file_errors(to):
         to.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as work:
@@ -64,18 +64,18 @@ def write_gguf(model: Path, to: Path, *, converter: Path | None = None) -> None:
             written.replace(to)
 
 
-def _command(converter: Path | None) -> list[str]:
-    """How the converter is called."""
-    if converter is not None:
-        if not converter.is_file():
-            raise UserError("no such file", where=f"--converter {converter}", how="name llama.cpp's converter")
-        return [sys.executable, str(converter)] if converter.suffix == ".py" else [str(converter)]
+def _command() -> list[str]:
+    """How the converter is called: the script that the environment names, else the one on the PATH."""
+    if named := os.environ.get(_NAMED):
+        if not Path(named).is_file():
+            raise UserError("no such file", where=f"{_NAMED}={named}", how="name llama.cpp's converter")
+        return [sys.executable, named] if named.endswith(".py") else [named]
     found = next((place for name in _CONVERTERS if (place := shutil.which(name))), None)
     if found is None:
         raise UserError(
             f"llama.cpp's converter is not on the PATH ({_CONVERTERS[0]})",
-            where="--format gguf",
-            how="install llama.cpp, or name the script of a checkout: --converter llama.cpp/convert_hf_to_gguf.py",
+            where="a GGUF file",
+            how=f"install llama.cpp, or name the script of a checkout: {_NAMED}=llama.cpp/convert_hf_to_gguf.py",
         )
     return [found]
 

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from openflan.errors import UserError
 from openflan.models.load import is_hub_id
@@ -27,40 +26,30 @@ class Published:
     hub: bool
 
 
-def export_model(
-    run: StoredRun,
-    to: Path,
-    *,
-    seed: int,
-    merge: bool = False,
-    form: Literal["folder", "gguf"] = "folder",
-    converter: Path | None = None,
-) -> None:
-    """Write a tuned model in Hugging Face layout, with its card, or as a GGUF file.
+def export_model(run: StoredRun, to: Path, *, seed: int, merge: bool = False) -> None:
+    """Write a tuned model in Hugging Face layout, with its card, or as a GGUF file where the target is named so.
 
     Args:
-        merge: put an adapter into its base's weights; a GGUF file has it in them anyway.
-        form: `gguf` for llama.cpp and Ollama.
-        converter: llama.cpp's script that writes it; by default the one on the PATH.
+        merge: put an adapter into its base's weights; in a GGUF file it is there anyway.
 
     Raises:
-        UserError: there is no such model, it has no adapter to merge, the folder is there already, or the model can't
-            be written as a GGUF file.
+        UserError: there is no such model, it has no adapter to merge, there is something already, or the model can't
+            be written as a GGUF file that reads as it does.
     """
     from openflan.training.handover import copy_model, merge_model  # imports torch
 
-    tuned = run.tuned_model(seed)
-    if form == "gguf":
+    tuned, source = run.tuned_model(seed), run.model_source(seed)
+    if to.suffix.lower() == ".gguf":
         from openflan.models.gguf_export import write_gguf
 
         with tempfile.TemporaryDirectory() as work:
             whole = tuned
-            if run.model_source(seed).adapter is not None:
+            if source.adapter is not None:
                 whole = Path(work) / "merged"
-                merge_model(tuned, run.model_source(seed), whole)
-            write_gguf(whole, to, converter=converter)
+                merge_model(tuned, source, whole)
+            write_gguf(whole, to)
     elif merge:
-        merge_model(tuned, run.model_source(seed), to)
+        merge_model(tuned, source, to)
     else:
         copy_model(tuned, to)
 
