@@ -47,6 +47,11 @@ __all__ = [
 
 RESULTS = Path(__file__).parent / "results"
 
+_KEPT = "kept.json"
+"""In a work folder that is kept: the settings that its work was made for."""
+_ONCE = ("prepare", "probe")
+"""Turns whose findings a kept folder has for the next call."""
+
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "numpy")
 
 
@@ -62,6 +67,8 @@ class Settings:
     repeats: int
     size: int
     """Optimizer steps, or rows of a task."""
+    tokens: int | None = None
+    """Tokens of an optimizer step, where they are not the benchmark's own."""
 
     @property
     def model_part(self) -> ModelPart:
@@ -126,6 +133,7 @@ def main(
     turns: Mapping[str, Callable[[Turn], Facts]],
     compare: Callable[[Path, Settings], Facts],
     model: str = "starter",
+    tokens: bool = False,
 ) -> int:
     """Parse the command line, and do a turn or the whole benchmark.
 
@@ -137,6 +145,7 @@ def main(
         turns: what each turn does, by name.
         compare: the whole benchmark; its facts go to the JSON file, those named by `line` to stdout too.
         model: the one that is used where none is named.
+        tokens: whether `--tokens` of an optimizer step can be said.
 
     Returns:
         Exit code.
@@ -154,7 +163,10 @@ def main(
     parser.add_argument("--repeats", type=int, help="turns of each side (default: 5, quick 2)")
     parser.add_argument(f"--{option}", dest="size", type=int, help=f"default: {many}, quick {few}")
     parser.add_argument("--precision", choices=precisions, default=precisions[0])
+    if tokens:
+        parser.add_argument("--tokens", type=int, help="tokens of an optimizer step")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--work", type=Path, help="folder to keep what is prepared and probed in, and to find it again")
     parser.add_argument("--turn", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:
@@ -173,8 +185,9 @@ def main(
             precision=options.precision,
             repeats=options.repeats or (2 if options.quick else 5),
             size=options.size or (few if options.quick else many),
+            tokens=options.tokens if tokens else None,
         )
-        return _whole(script, benchmark, peer, settings, compare, options.out)
+        return _whole(script, benchmark, peer, settings, compare, options.out, options.work)
     except UserError as error:
         say(f"{script.name}: {error}")
         return 2
@@ -186,6 +199,10 @@ def turn(script: Path, name: str, work: Path) -> Facts:
     Raises:
         SystemExit: the turn failed.
     """
+    known = work / f"{name}.json"
+    if (work / _KEPT).is_file() and name in _ONCE and known.is_file():
+        found: Facts = json.loads(known.read_text(encoding="utf-8"))
+        return found
     command = [sys.executable, str(script), "--turn", name, str(work)]
     environment = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore", **os.environ}
     done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
@@ -264,12 +281,19 @@ def _whole(
     settings: Settings,
     compare: Callable[[Path, Settings], Facts],
     out: Path,
+    kept: Path | None,
 ) -> int:
     began = time.perf_counter()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="openflan-benchmark-") as place:
-        work = Path(place)
-        (work / "settings.json").write_text(json.dumps(asdict(settings)), encoding="utf-8")
+        work = kept or Path(place)
+        work.mkdir(parents=True, exist_ok=True)
+        said = json.dumps(asdict(settings))
+        if kept is not None:
+            if (work / _KEPT).is_file() and (work / _KEPT).read_text(encoding="utf-8") != said:
+                raise UserError("work of other settings", where=str(work), how="name another --work")
+            (work / _KEPT).write_text(said, encoding="utf-8")
+        (work / "settings.json").write_text(said, encoding="utf-8")
         facts = compare(work, settings)
     line = {"benchmark": benchmark, **facts.pop("line")}
     told = asdict(settings) | {

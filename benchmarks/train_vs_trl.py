@@ -32,23 +32,15 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from made_model import MADE, make_model
-from openflan.mixture.holdout import hold_out
-from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device, pick_precision
-from openflan.prompts.render import TaskRenderer
-from openflan.recipes.mixture_part import MixturePart
-from openflan.recipes.parts import OptimizerPart, PromptsPart, TasksPart, TrainingPart
-from openflan.recipes.recipe import Recipe
-from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import load_rows
-from side_by_side import Facts, Settings, Turn, alternate, choose_tasks, main, say, summary, turn
+from made_model import MADE
+from openflan.models.load import load_model, load_tokenizer, pick_device, pick_precision
+from side_by_side import Facts, Settings, Turn, alternate, main, say, summary, turn
 from tuning_sides import Variant, mean_loss, tune_ours, tune_trl
+from tuning_work import loss_prompts, prepare, recipe_of, source_of, store_of
 
-_LEARNING_RATE = 1e-3
 _PROBE_STEPS = 2
 
 
@@ -93,53 +85,6 @@ def compare(work: Path, settings: Settings) -> Facts:
     return {"line": line, "work": prepared, "probe": probe, "peak": most, "tokenising": tokenising, "turns": facts}
 
 
-def prepare(this: Turn) -> Facts:
-    """Write the token store that both sides read."""
-    from openflan.mixture.build import Mixing, build_mixture
-    from openflan.mixture.store import TokenStore
-    from openflan.mixture.workers import MixWork
-    from openflan.prompts.encoding import EncoderRules
-
-    division = hold_out(choose_tasks(this.settings, "train"), (), kin="none")
-    if this.settings.model == MADE:
-        _make_model(this, division.tuned)
-    source = _source(this)
-    recipe = _recipe(this.settings, source)
-    began = time.perf_counter()
-    work = MixWork(
-        mixture=recipe.mixture,
-        entries={entry.spec.name: entry for entry in division.tuned},
-        data=this.settings.data_folder,
-        encoder=EncoderRules.of(load_tokenizer(source), recipe.prompts),
-    )
-    mixing = Mixing(
-        recipe=recipe, division=division, measured=(), work=work, key="", tokenizer=source.tokenizer_fingerprint
-    )
-    _store(this).mkdir(parents=True, exist_ok=True)
-    build_mixture(_store(this), mixing, siblings=(), workers=1, engine="local", report=lambda _d, _t: None)
-    seconds = time.perf_counter() - began
-    store = TokenStore.open(_store(this))
-    numbers = [number for step in store.steps(0) for number in step]
-    lengths = [len(store.tokens(number)) for number in numbers]
-    targets = [len(store.tokens(number)) - store.target_start(number) for number in numbers]
-    return {
-        "tasks": len(division.tuned),
-        "steps": recipe.training.steps,
-        "tokens_per_batch": recipe.training.tokens_per_batch,
-        "examples": len(numbers),
-        "tokens": sum(lengths),
-        "target_tokens": sum(targets),
-        "median_length": statistics.median(lengths),
-        "longest": max(lengths),
-        "tokenising": {
-            "seconds": round(seconds, 3),
-            "examples": len(store.lengths),
-            "tokens": int(store.lengths.sum()),
-            "what": "drawing, rendering, tokenising, packing and writing the store",
-        },
-    }
-
-
 def probe_trl(this: Turn) -> Facts:
     """Find TRL's fastest setting here, and time its own tokenising."""
     speeds: dict[str, float] = {}
@@ -155,12 +100,12 @@ def ours(this: Turn) -> Facts:
     """One run of openflan's training loop."""
     from openflan.mixture.store import TokenStore
 
-    source = _source(this)
-    store = TokenStore.open(_store(this))
+    source = source_of(this)
+    store = TokenStore.open(store_of(this))
     model = load_model(source, device=pick_device())
-    before = mean_loss(model, store)
-    facts = tune_ours(model, store, _recipe(this.settings, source).training, this.work)
-    return {**facts, "loss_before": before, "loss_after": mean_loss(model, store)}
+    before = mean_loss(model, store, prompts=loss_prompts(model))
+    facts = tune_ours(model, store, recipe_of(this.settings, source).training, this.work)
+    return {**facts, "loss_before": before, "loss_after": mean_loss(model, store, prompts=loss_prompts(model))}
 
 
 def trl(this: Turn) -> Facts:
@@ -174,12 +119,12 @@ def _tune_trl(this: Turn, variant: Variant, *, steps: int | None) -> Facts:
     """Train with TRL, for fewer steps than the work holds where `steps` is given."""
     from openflan.mixture.store import TokenStore
 
-    source = _source(this)
-    store = TokenStore.open(_store(this))
+    source = source_of(this)
+    store = TokenStore.open(store_of(this))
     model = load_model(source, device=pick_device())
-    part = _recipe(this.settings, source).training
+    part = recipe_of(this.settings, source).training
     facts = tune_trl(model, load_tokenizer(source), store, part, variant, this.work, steps=steps)
-    return facts if steps else {**facts, "loss_after": mean_loss(model, store)}
+    return facts if steps else {**facts, "loss_after": mean_loss(model, store, prompts=loss_prompts(model))}
 
 
 def _trl_tokenising(this: Turn) -> Facts:
@@ -189,8 +134,8 @@ def _trl_tokenising(this: Turn) -> Facts:
     from openflan.mixture.store import TokenStore
 
     sft: Any = importlib.import_module("trl")
-    source = _source(this)
-    store = TokenStore.open(_store(this))
+    source = source_of(this)
+    store = TokenStore.open(store_of(this))
     tokenizer = load_tokenizer(source)
     texts: dict[str, list[str]] = {"prompt": [], "completion": []}
     numbers = range(min(len(store.lengths), 2_000))
@@ -215,26 +160,11 @@ def _trl_tokenising(this: Turn) -> Facts:
     }
 
 
-def _source(this: Turn) -> ModelSource:
-    if this.settings.model == MADE:
-        return ModelSource(name=MADE, folder=this.work / "model")
-    return find_model(this.settings.model_part, Path(this.settings.model))
-
-
-def _make_model(this: Turn, entries: Sequence[Entry]) -> None:
-    """27 million parameters: eight layers of 384, and 32,000 words of the tasks' own texts."""
-    renderer = [(TaskRenderer(e), load_rows(e, "train", data=this.settings.data_folder, limit=1_500)) for e in entries]
-    prompts = (asking.render(row, row.index % 3) for asking, rows in renderer for row in rows)
-    texts = (text for prompt in prompts for text in (prompt.input, prompt.target))
-    sizes = {"hidden_size": 384, "intermediate_size": 1_024, "num_hidden_layers": 8, "num_attention_heads": 6}
-    make_model(this.work / "model", texts, vocabulary=32_000, **sizes)
-
-
 def peak(this: Turn) -> Facts:
     """Operations a second of plain matrix products of the model's own shapes, forward, at the precision used."""
     import torch
 
-    config = json.loads(((_source(this).folder or Path()) / "config.json").read_text(encoding="utf-8"))
+    config = json.loads(((source_of(this).folder or Path()) / "config.json").read_text(encoding="utf-8"))
     device = pick_device()
     precision = pick_precision(this.settings.precision, device)
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -253,28 +183,6 @@ def peak(this: Turn) -> Facts:
     return {"operations_per_second": best, "precision": precision, "body_operations_per_token": 6 * body}
 
 
-def _store(this: Turn) -> Path:
-    return this.work / "store"
-
-
-def _recipe(settings: Settings, source: ModelSource) -> Recipe:
-    room = min(source.positions or 1_280, 1_280)
-    return Recipe(
-        name="benchmark",
-        model=settings.model_part,
-        tasks=TasksPart(use=settings.tasks or ("starter",), data=settings.data),
-        prompts=PromptsPart(max_input_tokens=room * 4 // 5, max_target_tokens=room // 5),
-        mixture=MixturePart(rows_per_task=2_000),
-        training=TrainingPart(
-            steps=settings.size,
-            tokens_per_batch=2_560 if settings.quick else 8_192,
-            precision=settings.precision,
-            checkpoint_every=1_000_000,
-            optimizer=OptimizerPart(name="adamw", learning_rate=_LEARNING_RATE),
-        ),
-    )
-
-
 if __name__ == "__main__":
     sys.exit(
         main(
@@ -287,5 +195,6 @@ if __name__ == "__main__":
             turns={"prepare": prepare, "probe": probe_trl, "peak": peak, "ours": ours, "trl": trl},
             compare=compare,
             model=MADE,
+            tokens=True,
         )
     )

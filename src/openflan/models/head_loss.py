@@ -68,25 +68,37 @@ class Head:
         scaled = raw * self.scale if self.scale != 1 else raw
         return scaled if self.cap is None else self.cap * torch.tanh(scaled / self.cap)
 
-    def loss(self, states: Tensor, targets: Tensor, *, chunk: int | None = None) -> tuple[Tensor, Tensor]:
+    def loss(
+        self,
+        states: Tensor,
+        targets: Tensor,
+        *,
+        chunk: int | None = None,
+        into: Tensor | None = None,
+        times: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
         """Cross-entropy of target tokens.
 
         Args:
             states: (N, H).
             targets: (N,) token ids.
             chunk: bytes of float32 logits at once; what suits the device, by default.
+            into: where the linear layer's gradient is added at once, times `times`; by default autograd takes it.
+            times: what the sum is going to be multiplied by.
 
         Returns:
             The sum over the targets, which gradients flow through, and each target's own loss (N,), detached; in nats.
         """
         total, each = _Loss.apply(  # type: ignore[no-untyped-call]
             states,
-            self.linear.weight,
+            self.linear.weight if into is None else self.linear.weight.detach(),
             self.linear.bias,
             targets,
             self.scale,
             self.cap,
             chunk or _CHUNK.get(states.device.type, 256 << 20),
+            into,
+            times,
         )
         return total, each.detach()
 
@@ -104,11 +116,13 @@ class _Loss(torch.autograd.Function):
         scale: float,
         cap: float | None,
         chunk: int,
+        into: Tensor | None,
+        times: float,
     ) -> tuple[Tensor, Tensor]:
         kind = states.device.type
         reduced = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
         with torch.autocast(kind, enabled=False):
-            return _forward(ctx, states, weight, bias, targets, scale, cap, chunk, reduced)
+            return _forward(ctx, states, weight, bias, targets, scale, cap, chunk, reduced, into, times)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _each: Tensor) -> tuple[Tensor | None, ...]:
@@ -117,7 +131,7 @@ class _Loss(torch.autograd.Function):
         slopes = [None if slope is None else slope.mul_(grad) for slope in (by_states, by_weight, by_bias)]
         if slopes[0] is not None:
             slopes[0] = slopes[0].to(ctx.states_dtype)
-        return (*slopes, None, None, None, None)
+        return (*slopes, None, None, None, None, None, None)
 
 
 def _forward(
@@ -130,6 +144,8 @@ def _forward(
     cap: float | None,
     chunk: int,
     reduced: torch.dtype,
+    into: Tensor | None,
+    times: float,
 ) -> tuple[Tensor, Tensor]:
     wanted = [
         needed and torch.is_tensor(value)
@@ -138,7 +154,7 @@ def _forward(
     words = weight.detach().to(reduced)
     rows = states.detach().to(reduced)
     by_states = torch.empty_like(rows, dtype=torch.float32) if wanted[0] else None
-    by_weight = torch.zeros_like(weight) if wanted[1] else None
+    by_weight = into if into is not None else torch.zeros_like(weight) if wanted[1] else None
     by_bias = torch.zeros_like(bias) if wanted[2] and bias is not None else None
     each = torch.empty(len(targets), device=states.device)
     chunk = max(1, chunk // (4 * len(weight)))
@@ -151,7 +167,7 @@ def _forward(
             logits.div_(cap).tanh_().mul_(cap)
         whole = logits.logsumexp(-1, keepdim=True)
         each[start : start + chunk] = (whole - logits.gather(1, own)).squeeze(1)
-        if not any(wanted):
+        if into is None and not any(wanted):
             continue
         bent = None if cap is None else (logits / cap).square_().neg_().add_(1)
         slope = logits.sub_(whole).exp_()
@@ -166,11 +182,12 @@ def _forward(
         if by_states is not None:
             by_states[start : start + chunk] = small @ words
         if by_weight is not None:
+            factor = 1.0 if into is None else times
             if reduced == by_weight.dtype:
-                by_weight.addmm_(small.T, some)
+                by_weight.addmm_(small.T, some, alpha=factor)
             else:
-                by_weight += small.T @ some
-    ctx.slopes = (by_states, by_weight, by_bias)
+                by_weight.add_(small.T @ some, alpha=factor)
+    ctx.slopes = (by_states, None if into is not None else by_weight, by_bias)
     ctx.states_dtype = states.dtype
     ctx.mark_non_differentiable(each)
     return each.sum(), each

@@ -26,6 +26,7 @@ from openflan.cores import CorePool
 from openflan.hashing import hash_integers
 from openflan.mixture.store import TokenStore
 from openflan.models.head import unwrapped
+from openflan.models.word_tables import WordTables
 from openflan.ranks import deal, rank, world
 from openflan.training.loss import Example, laid_out, target_loss
 from openflan.training.shape import Shape
@@ -93,16 +94,23 @@ def few_weights(model: nn.Module) -> bool:
 
 
 class Together:
-    """Adds up where the gradients are; several ranks take their share of the micro-batches, all equally many."""
+    """Adds up where the gradients are; several ranks take their share of the micro-batches, all equally many.
 
-    def __init__(self, model: nn.Module, shape: Shape, accelerator: Any, *, autocast: bool) -> None:
+    Args:
+        plain: blocks are not compiled, so that lookups in large tables can be caught (models/word_tables.py).
+    """
+
+    def __init__(self, model: nn.Module, shape: Shape, accelerator: Any, *, autocast: bool, plain: bool = True) -> None:
         self._model, self._shape, self._accelerator, self._autocast = model, shape, accelerator, autocast
+        self._tables = WordTables(model) if plain and world() == 1 else None
 
     def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
         """As `Gradients.of`."""
         torch.manual_seed(_seed(cut.seed, cut.number, rank()))
         lengths = [len(ids) for ids, _ in cut.examples]
         mine = deal(cut.sizes, world())[rank()]
+        if self._tables is not None:
+            self._tables.begin()
         losses: Losses = {}
         for place, group in enumerate(mine):
             members = cut.groups[group] if group >= 0 else [min(range(len(lengths)), key=lengths.__getitem__)]
@@ -116,6 +124,7 @@ class Together:
                     weight=weight,
                     autocast=self._autocast,
                     backward=self._accelerator.backward,
+                    tables=self._tables,
                 )
             if group >= 0:
                 losses.update(zip(members, found, strict=True))
@@ -239,13 +248,14 @@ def _backward(
     weight: float,
     autocast: bool,
     backward: Callable[[Tensor], None] = Tensor.backward,
+    tables: WordTables | None = None,
 ) -> list[float]:
     """Gradients of some examples' summed loss times a weight; the summed loss of each."""
     device = unwrapped(model).device
     batch = shape.collate(examples, device)
     with laid_out(model, batch):
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            total, losses = target_loss(model, batch, shape.head)
+            total, losses = target_loss(model, batch, shape.head, tables=tables, times=weight)
         backward(total * weight)
     each = torch.zeros(len(examples), device=device)
     each.index_add_(0, batch.members, losses)

@@ -149,7 +149,7 @@ def _gradients(
 ) -> Iterator[Gradients]:
     """What makes a step's gradients: one way for a model, a recipe and its ranks, however many cores there are."""
     if world() > 1 or alone or not few_weights(model):
-        yield Together(model, shape, accelerator, autocast=autocast)
+        yield Together(model, shape, accelerator, autocast=autocast, plain=not alone)
     elif sharers is None:
         yield InOrder(model, shape, autocast=autocast)
     else:

@@ -13,7 +13,7 @@ micro-batch means, which weighs tokens of short targets more (the accumulation b
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,7 @@ from torch.nn import functional
 from openflan.models.flat import flat_row
 from openflan.models.head import logits_at, states_at
 from openflan.models.head_loss import Head
+from openflan.models.word_tables import WordTables
 
 __all__ = ["Example", "Layout", "MicroBatch", "collate", "collate_halves", "laid_out", "target_loss"]
 
@@ -86,11 +87,20 @@ def collate_halves(examples: Sequence[Example], device: torch.device, *, start_i
     return _batch(inputs, where, np.concatenate(targets).astype(np.int64), members, device)
 
 
-def target_loss(model: nn.Module, batch: MicroBatch, head: Head | None = None) -> tuple[Tensor, Tensor]:
+def target_loss(
+    model: nn.Module,
+    batch: MicroBatch,
+    head: Head | None = None,
+    *,
+    tables: WordTables | None = None,
+    times: float = 1.0,
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the target tokens.
 
     Args:
         head: the model's, where it is known (`Head.of`): then logits are made some at a time.
+        tables: large ones, whose gradients are added at once, times `times`.
+        times: what the sum is going to be multiplied by.
 
     Returns:
         Their sum, which gradients flow through, and each one's (N,), detached; in nats.
@@ -99,8 +109,10 @@ def target_loss(model: nn.Module, batch: MicroBatch, head: Head | None = None) -
         logits = logits_at(model, batch.positions, **batch.inputs)
         losses = functional.cross_entropy(logits, batch.targets, reduction="none")
         return losses.sum(), losses.detach()
-    states, first = states_at(model, batch.positions, **batch.inputs)
-    total, each = head.loss(states, batch.targets)
+    with nullcontext() if tables is None else tables.caught():
+        states, first = states_at(model, batch.positions, **batch.inputs)
+    into = None if tables is None else tables.of(head.linear.weight)
+    total, each = head.loss(states, batch.targets, into=into, times=times)
     return total + 0.0 * first.sum(), each  # sharded weights wait for a gradient of the model's own output
 
 
