@@ -220,7 +220,7 @@ def _check_kind(file: _File) -> None:
 
 
 def _check_weights(file: _File, model: Any) -> None:
-    """See to it that all weights and caps of the file are in the model: transformers passes over what it does not know."""
+    """See to it that all weights and caps of the file are in the model: transformers skips what it does not know."""
     for name in ("attn_logit_softcapping", "final_logit_softcapping"):
         stated, made = file.fields.get(f"{file.kind}.{name}"), getattr(model.config, name, None)
         if stated is not None and (made is None or not math.isclose(stated, made, rel_tol=1e-3)):
