@@ -23,6 +23,7 @@ __all__ = ["choosing", "word_in_both"]
 _PEERS = {2: 0.3}
 """How unlike two candidates may be, by how many there are."""
 _PEERS_OF_MORE = 0.45
+_PEERS_BY_NAME = 1.0
 
 
 def choosing(view: View) -> list[Reading]:
@@ -137,9 +138,10 @@ def _texts_of_columns(view: View) -> Iterator[Reading]:
 def _places_of_columns(view: View) -> Iterator[Reading]:
     """The answer says which of several columns is right."""
     for answer in view.classes:
-        pool = [column for column in view.columns if column is not answer and _may_be_option(column)]
+        pool = [column for column in view.columns if column is not answer and _may_be_option(view, column)]
         by_name = _named_by(answer, pool)
-        if by_name:
+        alike = itertools.combinations((column for _, column in by_name), 2)
+        if by_name and max(view.relations.distance(a, b) for a, b in alike) < _PEERS_BY_NAME:
             options = Options(
                 form="columns", columns=tuple(column for _, column in by_name), keys=tuple(key for key, _ in by_name)
             )
@@ -169,10 +171,16 @@ def _places_of_columns(view: View) -> Iterator[Reading]:
         yield _unsure_start(reading) if unsure else reading
 
 
-def _may_be_option(column: OwnColumn) -> bool:
-    """Whether a column may hold candidates: texts or numbers, and not just a few different ones."""
-    return column.kind in ("text", "int", "float") and (
-        column.distinct > 12 or (column.kind == "text" and not column.classes)
+def _may_be_option(view: View, column: OwnColumn) -> bool:
+    """Whether a column may hold candidates: texts or numbers, or classes that another column has too."""
+    if column.kind not in ("text", "int", "float"):
+        return False
+    if column.kind != "text":
+        return column.distinct > 12
+    values = set(column.classes)
+    others = (set(one.classes) for one in view.classes if one is not column)
+    return (
+        not values or column.distinct > 12 or any(len(values & other) > 0.5 * len(values | other) for other in others)
     )
 
 

@@ -154,7 +154,7 @@ def _two_and_more(
     if len(label.classes) not in (2, 3):
         return None
     relations = view.relations
-    for word in texts:
+    for word in (*texts, *spans):
         rest = [one for one in texts if one is not word and one.mean_words > 2]
         if len(rest) == 2 and word_in_both(word, *rest) > 0.6:
             first, second = in_order(rest, view.all)

@@ -30,7 +30,7 @@ _FIGURES = 20
 """Different numbers up to which they may be classes."""
 _NESTED_SHARE = 0.95
 _INT = re.compile(r"[+-]?(?:0|[1-9]\d{0,15})")
-_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_FLOAT = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _NOTHING = {"nan", "null", "n/a", "#n/a", "<na>", "na", "none"}
 """What programs write for nothing; where else numbers stand, or texts of which no class is made."""
 _SURELY_NOTHING = _NOTHING - {"na", "none"}

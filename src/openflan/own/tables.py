@@ -125,7 +125,7 @@ def read_table(files: TableFiles, *, encoding: str | None = None, separator: str
             form = form_of(path, separator=separator, encoding=encoding)
         faults: list[UserError] = []
         here = list(read_rows(path, {}, encoding=encoding, separator=separator, faults=faults))
-        if faults and len(faults) > max(1, _BAD * len(here)):
+        if faults and (not here or len(faults) > max(1, _BAD * len(here))):
             raise faults[0]
         if faults:
             first = f"{str(faults[0].where).rpartition(', ')[2]} {faults[0].what}"

@@ -1,0 +1,116 @@
+"""What a table is shows in what its columns hold, whatever they are called."""
+
+import random
+
+import pytest
+
+from openflan.own.profile import columns_of
+from openflan.own.recognise import recognise
+
+DRAW = random.Random(0)
+NAMES = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ida", "Jon", "Kit", "Lou"]
+THINGS = ["kite", "boat", "lamp", "goat", "clock", "drum", "chair", "map", "coin", "shell", "rope", "stone"]
+PLACES = ["by the sea", "in the old barn", "near the mill", "on the hill", "under the bridge", "at the market"]
+
+
+SURNAMES = ["Moor", "Field", "Wood", "Hill", "Brook"]
+LOOKS = ["red", "old", "small", "broken", "heavy", "painted", "plain"]
+
+
+def story(n):
+    name, thing = f"{NAMES[n % 12]} {SURNAMES[n % 5]}", f"{LOOKS[n % 7]} {THINGS[(n * 5) % 12]}"
+    place = PLACES[(n * 7) % 6]
+    return name, thing, place, f"On day {n} {name} found a {thing} {place} and took it home before the rain began."
+
+
+def rows_of(kind, count=60):
+    made = []
+    for n in range(count):
+        name, thing, place, text = story(n)
+        other, rival = story(n + 17)[1], story(n + 29)[0]
+        right = n % 2
+        pair = [other, thing] if right else [thing, other]
+        made.append(
+            {
+                "inference": {"a": text, "b": f"{name} found a {thing if right else other}.", "c": right},
+                "spans": {"a": text + " " + story(n + 1)[3], "b": f"What did {name} find on day {n}?", "c": thing},
+                "passage, yes or no": {"a": text + " The village talked about it for many weeks after that, and some"
+                                       " people said that they had seen it all before in another year.",
+                                       "b": f"did {name} find a {thing if right else other}", "c": right},
+                "candidates": {"a": f"What did {name} take home {place}?", "b": pair[0] + " of wood",
+                               "c": pair[1] + " of wood", "d": "AB"[right]},
+                "pronoun": {"a": f"{name} thanked {rival} since _ had found the {thing} {place}.", "b": name,
+                            "c": rival, "d": 1 + right},
+                "summary": {"a": text + " " + text.replace("day", "night"), "b": f"{name} finds a {thing} {place}"},
+                "sense": {"a": thing.split()[1], "b": f"{name} lost the {thing} {place}.",
+                          "c": f"A {thing.split()[1]} is what {rival} saw.", "d": bool(right)},
+                "choices in a cell": {"a": f"Which did {name} find {place}?", "b": [*pair, "nothing"], "c": right},
+                "facts": {"a": f"{name} | found | {thing} ; {thing} | stood | {place}",
+                          "b": f"{name} found a {thing} that stood {place} for a long time."},
+            }[kind]
+        )  # fmt: skip
+    return made
+
+
+def renamed(rows, names):
+    keys = list(rows[0])
+    order = DRAW.sample(range(len(keys)), len(keys))
+    return [{names[place]: row[keys[place]] for place in order} for row in rows]
+
+
+EXPECTED = {
+    "inference": ("inference", 2),
+    "spans": ("passage_question", 2),
+    "passage, yes or no": ("passage_yes_no", 2),
+    "candidates": ("multiple_choice", 3),
+    "pronoun": ("pronoun", 3),
+    "summary": ("summary", 1),
+    "sense": ("word_sense", 3),
+    "choices in a cell": ("multiple_choice", 2),
+    "facts": ("data_to_text", 1),
+}
+
+
+@pytest.mark.parametrize("names", [("col_a", "col_b", "col_c", "col_d"), ("target", "id", "notes", "label")], ids=str)
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_a_table_is_read_by_what_it_holds(kind, names):
+    rows = renamed(rows_of(kind), names)
+    recognised = recognise(columns_of(rows, cells=False))
+    expected, answer = EXPECTED[kind]
+    assert recognised.best.kind == expected
+    assert recognised.best.answer.path == names[answer]
+
+
+def test_what_is_no_part_of_a_task_is_set_aside_with_its_reason():
+    rows = [
+        {
+            **row,
+            "nr": 7_000 + n,
+            "code": f"x{n}-ab",
+            "lang": "en",
+            "split": ["train", "dev"][n % 2],
+            "seen": "2024-05-01",
+        }
+        for n, row in enumerate(rows_of("inference"))
+    ]
+    aside = recognise(columns_of(rows, cells=False)).best.aside
+    assert aside["nr"] == aside["code"] == "codes, one a row"
+    assert aside["lang"].startswith("the same in every row")
+    assert aside["split"] == "says which split a row is of"
+    assert set(aside) == {"nr", "code", "lang", "split", "seen"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "values"),
+    [
+        (["1", "2", "", "3"], "int", [1, 2, None, 3]),
+        (["1.5", "nan", "2"], "float", [1.5, None, 2.0]),
+        (["True", "false"], "bool", [True, False]),
+        (["007", "010", "012"], "text", ["007", "010", "012"]),
+        (["None", "Refund", "None"], "text", ["None", "Refund", "None"]),
+        (["['a', 'b']", "['c']"], "texts", [["a", "b"], ["c"]]),
+    ],
+)
+def test_cells_of_texts_are_read_as_what_they_stand_for(cells, kind, values):
+    (column,) = columns_of([{"x": cell} for cell in cells], cells=True)
+    assert (column.kind, column.values) == (kind, values)
