@@ -1,5 +1,6 @@
 """Material that many tests share: tiny models, a folder of a user's tasks, and real data where it is at hand."""
 
+import gc
 import os
 import sys
 
@@ -77,3 +78,9 @@ def openflan(monkeypatch, capsys):
         return code, captured.out, captured.err
 
     return call
+
+
+def pytest_collection_finish():
+    """Leave what thousands of tests are made of out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()

@@ -158,6 +158,7 @@ def test_the_page_on_own_data_as_it_stands(run, tmp_path, monkeypatch):
     assert "Tuning helped on" in said["openflan run desk"]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")

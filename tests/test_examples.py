@@ -14,9 +14,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 IDS = torch.arange(10, 20).unsqueeze(0)
 
 FEW = [
-    "training.steps=4",
+    "training.steps=2",
     "training.tokens_per_batch=512",
-    "training.checkpoint_every=2",
+    "training.checkpoint_every=1",
     "training.gradient_checkpointing=true",
     "prompts.max_input_tokens=180",
     "evaluation.rows=3",

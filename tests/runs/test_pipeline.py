@@ -191,7 +191,7 @@ def kill_and_go_on(finished, tmp_path: Path, kills: int) -> None:
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_weights_and_numbers(finished, tmp_path):
-    kill_and_go_on(finished, tmp_path, kills=2)
+    kill_and_go_on(finished, tmp_path, kills=1)
 
 
 @pytest.mark.slow
