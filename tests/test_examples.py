@@ -86,6 +86,7 @@ def test_a_run_is_published_whole_into_a_folder_and_the_hub_is_told_in_one_line(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_a_soft_prompt_is_loaded_by_peft_and_can_not_be_merged(finished, tmp_path, openflan):
     folder = finished("prompt-tuning")
     theirs = peft.AutoPeftModelForCausalLM.from_pretrained(model_of(folder)).eval()

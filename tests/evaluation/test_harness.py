@@ -24,6 +24,7 @@ def test_exported_tasks_say_what_differs_and_name_the_command(openflan, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_the_harness_finds_the_same_answers_and_log_likelihoods(openflan, tmp_path, shared):
     if find_spec("lm_eval") is None:
         pytest.skip("lm_eval is not installed")

@@ -54,6 +54,7 @@ def write_recipe(folder):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_on_a_hub_model_and_hub_rows_is_published_to_the_hub(hub, client, tiny_llama, tmp_path):
     hub.repository("owner/tiny", "models").commit(files_of(tiny_llama))
     for name in ("cafe_review", "does_it_follow"):
@@ -85,6 +86,7 @@ def test_a_model_that_is_not_there_is_one_line(hub, client):
     assert "owner/nothing" in line
 
 
+@pytest.mark.slow
 def test_a_gguf_file_of_a_repository_is_a_model(hub, client, tiny_llama, tmp_path):
     pytest.importorskip("gguf")
     path = tmp_path / "little.gguf"

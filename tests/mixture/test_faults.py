@@ -102,6 +102,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(command, tmp_pa
     assert not list(tmp_path.glob("*/mixture"))
 
 
+@pytest.mark.slow
 @pytest.fixture
 def ray_recipe(my_tasks, tiny_llama):
     """Division, encoder and recipe of a mixture of some hundred pieces."""

@@ -98,7 +98,7 @@ def test_t0s_lists_are_nested_and_each_dataset_has_its_rate():
     assert shares["p3_glue_qqp"] / shares["p3_glue_mrpc"] == pytest.approx(363_846 * 6 / (3_668 * 7), rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["flan", "flan-2022"])
+@pytest.mark.parametrize("name", ["flan", pytest.param("flan-2022", marks=pytest.mark.slow)])
 def test_a_papers_recipe_mixes(name, tiny_llama, tmp_path):
     small = ["training.steps=4", "training.tokens_per_batch=1024", "prompts.max_input_tokens=208"]
     small += [

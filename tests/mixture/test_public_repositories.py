@@ -123,6 +123,7 @@ def test_t0s_three_mixtures_are_the_public_lists(checkouts, p3):
         assert shares[name] == pytest.approx(rate / sum(rates.values()), abs=2e-4), name
 
 
+@pytest.mark.slow
 def test_t0_is_mixed_from_public_files_on_real_rows(p3, rows, tiny_llama, tmp_path):
     groups = load_recipe(RECIPES / "t0.yaml").mixture.groups
     here = {name: groups[name].share for name in REAL if name not in HELD_OUT}
@@ -138,6 +139,7 @@ def test_t0_is_mixed_from_public_files_on_real_rows(p3, rows, tiny_llama, tmp_pa
     assert {"p3_glue_qqp", "p3_cnn_dailymail_3_0_0", "p3_xsum", "p3_ag_news"} <= datasets
 
 
+@pytest.mark.slow
 def test_the_collection_is_mixed_from_public_files_on_real_rows(checkouts, p3, rows, shared, tiny_llama, tmp_path):
     ni = checkouts / "natural-instructions"
     files = sorted((ni / "tasks").glob("task*.json"))

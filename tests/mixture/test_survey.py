@@ -41,8 +41,11 @@ FEW = {"prompts": FEW_SHOT}
 
 @pytest.mark.parametrize(
     "parts",
-    [{}, {"mixture": {"weights": {"cafe_review": 0.5}, "rows_per_task": 24}}, FEW],
-    ids=["plain", "weights", "few-shot"],
+    [
+        pytest.param({}, id="plain"),
+        pytest.param({"mixture": {"weights": {"cafe_review": 0.5}, "rows_per_task": 24}}, id="weights"),
+        pytest.param(FEW, id="few-shot", marks=pytest.mark.slow),
+    ],
 )
 def test_a_plan_and_the_ledger_agree(tmp_path, my_tasks, tiny_llama, parts):
     mine, held = recipe(**parts), division(my_tasks)

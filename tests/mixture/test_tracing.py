@@ -149,6 +149,7 @@ def test_an_export_is_not_written_over(store, work, tmp_path):
     assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.slow
 def test_trl_trains_a_step_on_an_export(store, work, tiny_llama, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer

@@ -150,7 +150,7 @@ def first_rows(real_rows, tmp_path_factory):
         place = folder / path.parent.name
         place.mkdir(exist_ok=True)
         with gzip.open(path) as rows:
-            (place / path.name.removesuffix(".gz")).write_bytes(b"".join(islice(rows, 50)))
+            (place / path.name.removesuffix(".gz")).write_bytes(b"".join(islice(rows, 20)))
     return folder
 
 

@@ -258,6 +258,7 @@ def test_a_run_folder_of_another_version_is_refused(finished, tmp_path):
     assert sorted(p.name for p in other.iterdir()) == ["run.json"]
 
 
+@pytest.mark.slow
 def test_real_rows_a_foreign_checkpoint_and_its_tokenizer_go_through(shared, tmp_path):
     recipe = load_recipe(
         Path(__file__).parents[2] / "recipes" / "real-small.yaml",

@@ -64,6 +64,7 @@ def test_killed_and_resumed_equals_straight(row, tmp_path):
     assert logs[0][-1]["loss"] < logs[0][0]["loss"]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_model_of_one(row, tmp_path):
     alone = new_model(**_TINY)
     plan = replace(_PLAN, bfloat16=False)

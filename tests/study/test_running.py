@@ -125,6 +125,7 @@ def test_run_again_it_does_nothing_and_says_the_same(finished, openflan):
     assert "Tuning helps (Figure 1)" in out
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_with_the_cells_that_are_left(finished, tmp_path):
     path, _, ran, _ = finished
     runs, less = tmp_path / "runs", "axes.steps=[2]"
