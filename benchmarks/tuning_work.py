@@ -13,7 +13,8 @@ from made_model import MADE, make_model
 from openflan.mixture.holdout import hold_out
 from openflan.models.load import ModelSource, find_model, load_tokenizer
 from openflan.prompts.render import TaskRenderer
-from openflan.recipes.parts import MixturePart, OptimizerPart, PromptsPart, TasksPart, TrainingPart
+from openflan.recipes.mixture_part import MixturePart
+from openflan.recipes.parts import OptimizerPart, PromptsPart, TasksPart, TrainingPart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import load_rows
