@@ -22,6 +22,8 @@ from openflan.own.words import words
 __all__ = ["labelling", "polar_order"]
 
 _MANY = 20
+_PASSAGE = 45
+"""Words from which on a text is a passage."""
 _FELT = 6.0
 """Standard errors from which classes are about feelings."""
 
@@ -251,7 +253,7 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
     asking = asks(other)
     yes_no = set(values) <= words("labels", "yes_no") or label.kind == "bool" or set(label.classes) == {0, 1}
     if asking > 0.6 and asks(one) < 0.4 and ratio > 2 and yes_no:
-        score["passage_yes_no"] += 1.2 if one.mean_words > 45 or one.unique < 0.8 else 0.75
+        score["passage_yes_no"] += 1.2 if one.mean_words > _PASSAGE or one.unique < 0.8 else 0.75
     score["inference"] -= 0.4 * (asks(one) > 0.6)
     if one.mean_words > 4 and other.mean_words < 4 and relations.inside(other, one) > 0.7:
         score["pair_classification"] += 0.8
@@ -265,6 +267,8 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
                      "two texts and a number on a scale")  # fmt: skip
     second_best = sorted(score.values())[-2]
     sure = capped(0.7 + 0.5 * (score[kind] - second_best))
+    if kind in ("pair_classification", "passage_yes_no") and yes_no and one.mean_words < _PASSAGE:
+        sure = min(sure, 0.7)  # one of the two may explain the answer
     why = (
         f"two texts, {forward.real:.0%} of the shorter one's words stand in the other ({forward.chance:.0%} by chance)"
     )

@@ -26,6 +26,7 @@ _LOOKED_AT = 400
 """Rows in which texts are compared."""
 _FEW = 1_000
 """Different values up to which a column's values are classes."""
+_FEW_ROWS = 40
 _FIGURES = 20
 """Different numbers up to which they may be classes."""
 _NESTED_SHARE = 0.95
@@ -34,7 +35,9 @@ _FLOAT = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _NOTHING = {"nan", "null", "n/a", "#n/a", "<na>", "na", "none"}
 """What programs write for nothing; where else numbers stand, or texts of which no class is made."""
 _SURELY_NOTHING = _NOTHING - {"na", "none"}
-_QUESTION = re.compile(r"[?？؟]\s*[\"')\]]*\s*(?:\Z|\n)")
+_QUESTION = re.compile(
+    r"[?？؟]\s*[\"')\]]*\s*(?:\Z|\n\s*(?:(?:answer )?(?:options|choices)\b|[-*•(]|[A-Da-d1-4][).:]))", re.IGNORECASE
+)
 _STOP = re.compile(r"[.!。！]\s*[\"')\]]*\s*\Z")
 _BLANK = re.compile(r"(?<!\w)_+(?!\w)|\[BLANK\]|\[MASK\]|<blank>|<mask>|@placeholder")
 _ID = re.compile(r"(?=\S*\d)[\w#:/.@+=&%~|-]+")
@@ -119,6 +122,7 @@ class OwnColumn:
         often = self.present / self.distinct
         numbers = self.kind in ("int", "bool") or (self.kind == "float" and all(map(float.is_integer, self._floats)))
         least = 2 if self.distinct <= 3 and numbers else 3 if self.distinct <= 12 else 5
+        least = 2 if self.present < _FEW_ROWS and self.distinct <= 12 else least
         if self.kind != "text" and self.distinct > _FIGURES:
             return ()
         if often < least or (self.kind == "float" and not numbers and self.distinct > 12):
@@ -186,7 +190,7 @@ class OwnColumn:
 
     @cached_property
     def questions(self) -> float:
-        """Share of the texts that end with a question mark, or have one at the end of a line."""
+        """Share of the texts that end with a question mark, or with a question and its options."""
         return self.share(_QUESTION)
 
     @cached_property

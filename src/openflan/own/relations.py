@@ -18,6 +18,8 @@ __all__ = ["Cover", "Relations", "bijective", "determines"]
 
 _COMMON = 0.1
 """A word in a larger share of the rows says nothing of a single one."""
+_FEW = 5
+"""Texts in which a word is common in the smallest table."""
 _SHIFT = 7
 
 
@@ -60,7 +62,7 @@ class Relations:
                 for units in column.units:
                     texts += bool(units)
                     seen.update(set(units))
-        return frozenset(word for word, count in seen.items() if count > _COMMON * texts)
+        return frozenset(word for word, count in seen.items() if count > max(_FEW, _COMMON * texts))
 
     def _inside(self, small: OwnColumn, large: OwnColumn) -> float:
         """Share of the rows in which one text stands in the other, word for word."""
