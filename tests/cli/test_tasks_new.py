@@ -135,7 +135,7 @@ def test_rows_without_a_label_are_counted_and_left_out(openflan, tmp_path, name,
     ("change", "says"),
     [
         (lambda row, n: {**row, "text": f"half {n} \ud83d"} if n == 28 else row, "row 29: no task could be made"),
-        (lambda row, n: {**row, "label": None} if n > 3 else row, "moods.jsonl has text, label: no column to ask with"),
+        (lambda row, n: {**row, "label": None} if n > 3 else row, "4 rows with an answer"),
         (lambda row, n: {"text": {"deep": 1}, "label": n}, "no column to ask with"),
     ],
     ids=["half a character", "few labels", "objects"],

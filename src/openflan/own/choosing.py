@@ -14,7 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from openflan.own.places import MOST_PLACES, in_said_order, least_options, places, unsure_places
+from openflan.own.places import (
+    MOST_PLACES,
+    in_said_order,
+    least_options,
+    places,
+    tells_the_option,
+    unsure_places,
+)
 from openflan.own.profile import OwnColumn
 from openflan.own.reading import Options, Reading, View, asks, capped, in_order, name_stem, named_as
 
@@ -150,6 +157,7 @@ def _places_of_columns(view: View) -> Iterator[Reading]:
         least = least_options(answer.classes)
         if least is None or least > MOST_PLACES or len(pool) < least:
             continue
+        pool = [column for column in pool if not _repeats_others(view, column, pool)]
         peers, unlike = _peers(view, [column for column in pool if column.kind == "text"], least)
         if not peers and any(asks(column) > 0.4 for column in view.texts):
             peers, unlike = _peers(view, [column for column in pool if column.kind != "text"], least)
@@ -182,6 +190,12 @@ def _may_be_option(view: View, column: OwnColumn) -> bool:
     return (
         not values or column.distinct > 12 or any(len(values & other) > 0.5 * len(values | other) for other in others)
     )
+
+
+def _repeats_others(view: View, column: OwnColumn, pool: Sequence[OwnColumn]) -> bool:
+    """Whether a column always has the text of one of several others: the right candidate's, beside its place."""
+    shares = [view.relations.equal(column, other) for other in pool if other is not column]
+    return max(shares, default=0) < 0.95 and sum(shares) > 0.9
 
 
 def _named_by(answer: OwnColumn, pool: Sequence[OwnColumn]) -> list[tuple[Any, OwnColumn]]:
@@ -294,8 +308,8 @@ def _reading(view: View, answer: OwnColumn, options: Options, score: float, why:
     for column in view.columns:
         if column.path not in used and view.relations.equal(answer, column) > 0.98:
             aside[column.path] = f"says the same as '{answer.path}'"
-        elif column.path not in used and _tells_the_option(view, column, answer, options):
-            aside[column.path] = "is the right candidate's text, so it would give the answer away"
+        elif column.path not in used and tells_the_option(column, answer, options):
+            aside[column.path] = "says which candidate is right, so it would give the answer away"
     rest = [column for column in view.texts if column.path not in used and column.path not in aside]
     explained = [column for column in rest if named_as(column, "explanation")]
     aside.update({column.path: "reads like an explanation of the answer" for column in explained if len(rest) > 1})
@@ -317,15 +331,6 @@ def _reading(view: View, answer: OwnColumn, options: Options, score: float, why:
         kind=kind, answer=answer, parts=parts, options=options, cluster=cluster, score=score, why=(why,), doubts=doubts,
         aside=aside, extras=tuple(in_order(more, view.all)),
     )  # fmt: skip
-
-
-def _tells_the_option(view: View, column: OwnColumn, answer: OwnColumn, options: Options) -> bool:
-    """Whether a column repeats the right candidate's text beside the place that says which it is."""
-    if options.form != "columns" or not options.keys or column.kind != "text":
-        return False
-    place = dict(zip(options.keys, options.columns, strict=True))
-    rows = [(column.values[n], place[key].values[n]) for n, key in enumerate(answer.values) if key in place]
-    return bool(rows) and sum(a == b for a, b in rows) > 0.9 * len(rows)
 
 
 def _kind(

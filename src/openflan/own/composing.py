@@ -99,7 +99,7 @@ def _answers(view: View) -> Iterator[Reading]:
         if asking < 0.5 and not (named_as(question, "question") and asking > 0.2):
             continue
         rest = [column for column in pool if column is not question and asks(column) < 0.5]
-        lists = [column for column in view.lists if column.kind == "texts"]
+        lists = [column for column in view.lists if column.kind == "texts" and column.first_text]
         for answer in (*rest, *lists):
             others = [one for one in rest if one is not answer]
             score = 0.72 + 0.15 * asking + 0.05 * named_as(answer, "target", "key")
@@ -116,7 +116,8 @@ def _from_passage(
     view: View, question: OwnColumn, answer: OwnColumn, passage: OwnColumn, score: float, *, sure: bool
 ) -> Reading:
     """A question that a passage answers."""
-    inside = view.relations.inside(answer, passage) if answer.kind != "texts" else 0.7
+    first = answer.firsts if answer.kind == "texts" else answer
+    inside = view.relations.inside(first, passage)
     long = passage.unique < 0.9 or passage.mean_words > 60
     score += 0.12 * (inside > 0.5) - 0.05 * (not long and inside < 0.5)
     why = f"'{question.path}' asks, {inside:.0%} of the answers stand in '{passage.path}'"

@@ -22,7 +22,7 @@ from openflan.own.profile import OwnColumn
 from openflan.own.reading import Reading, View
 from openflan.own.scales import scale_of
 from openflan.own.separating import keep_apart
-from openflan.own.tables import OwnTable
+from openflan.own.tables import FEWEST_ROWS, OwnTable
 from openflan.own.wording import Wording
 from openflan.own.words import content
 from openflan.prompts.lint import check_task
@@ -60,6 +60,9 @@ def draft(
         folder: where the task file will stand.
         cluster: the task's.
     """
+    if reading.answer.present < FEWEST_ROWS:
+        how = "ten are the least: eight to train on, one each to try and test"
+        raise UserError(f"{reading.answer.present} rows with an answer", where=table.files.shown, how=how)
     files = {split: os.path.relpath(path.resolve(), folder.resolve()) for split, path in table.files.files.items()}
     source: dict[str, Any] = {"files": files}
     if (

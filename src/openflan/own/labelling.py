@@ -48,6 +48,8 @@ def _labels(view: View) -> Iterator[tuple[OwnColumn, float, str]]:
         if column.kind == "float" or named_as(column, "rating"):
             score = 0.75 if _scale(column) and column.unique < 0.9 else 0.3
             yield column, capped(score + 0.15 * named_as(column, "rating")), f"'{column.path}' holds numbers on a scale"
+        elif len(view.texts) == 2 and _scale(column) and column.unique < 0.5:
+            yield column, 0.72, f"'{column.path}' holds numbers on a scale"
 
 
 def _label_score(view: View, column: OwnColumn) -> tuple[float, str]:
@@ -208,7 +210,7 @@ def _one_text(view: View, label: OwnColumn, text: OwnColumn) -> Reading:
 
 
 def _is_rating(label: OwnColumn, polar: float, order: Sequence[object]) -> bool:
-    if label.kind == "float" and not label.classes:
+    if not label.classes:
         return True
     if label.kind not in ("int", "float") or len(label.classes) < 3:
         return False
@@ -249,7 +251,7 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
         score["inference"] += (
             0.45 * (not peers) + 0.25 * (forward.real > back.real + 0.1) + 0.2 * (len(label.classes) == 3)
         )
-    scale = label.kind == "float" and (not label.classes or len(label.classes) > 4)
+    scale = not label.classes or (label.kind == "float" and len(label.classes) > 4)
     asking = asks(other)
     yes_no = set(values) <= words("labels", "yes_no") or label.kind == "bool" or set(label.classes) == {0, 1}
     if asking > 0.6 and asks(one) < 0.4 and ratio > 2 and yes_no:
@@ -287,7 +289,7 @@ def _made(
     view: View, label: OwnColumn, kind: str, parts: dict[str, OwnColumn], cluster: str, score: float, why: str, *,
     subcluster: str | None = None, doubts: dict[str, tuple[str, float]] | None = None,
 ) -> Reading:  # fmt: skip
-    scale = label.kind == "float" and (not label.classes or len(label.classes) > 4)
+    scale = not label.classes or (label.kind == "float" and len(label.classes) > 4)
     form = "scale" if scale or kind in ("rating", "similarity") else "classes"
     keys = label.classes or tuple(places((0, 1), 2) or ())
     options = Options(form=form, keys=keys)  # type: ignore[arg-type]

@@ -12,10 +12,11 @@ from typing import Any
 
 from openflan.own.names import words_of
 from openflan.own.profile import OwnColumn
-from openflan.own.reading import in_order, name_stem
+from openflan.own.reading import Options, in_order, name_stem
+from openflan.own.relations import determines
 from openflan.own.words import content
 
-__all__ = ["MOST_PLACES", "in_said_order", "least_options", "places", "unsure_places"]
+__all__ = ["MOST_PLACES", "in_said_order", "least_options", "places", "tells_the_option", "unsure_places"]
 
 MOST_PLACES = 12
 _PLACE = re.compile(r"[(\[]?(?:(?P<stem>[A-Za-zÀ-ÿ]{2,}|)[\s_#.-]*)(?P<place>\d{1,2}|[A-Za-z])[)\].:]?")
@@ -97,3 +98,27 @@ def _in_a_row(marks: Sequence[str]) -> bool:
     """Whether figures or letters follow each other without a gap."""
     codes = sorted(int(mark) if mark.isdigit() else ord(mark) for mark in marks if mark.isdigit() or len(mark) == 1)
     return len(codes) == len(marks) and codes == list(range(codes[0], codes[0] + len(codes)))
+
+
+def tells_the_option(column: OwnColumn, answer: OwnColumn, options: Options) -> bool:
+    """Whether a column says what the answer says in another way: the right candidate's text, or its place."""
+    right = [_right_option(answer.values[n], options, n) for n in range(len(answer.values))]
+    rows = [(value, said) for value, said in zip(column.values, right, strict=True) if value is not None and said]
+    if len(rows) < 0.5 * len(right):
+        return False
+    if column.kind == "text" and sum(str(value).strip() == text for value, (_, text) in rows) > 0.9 * len(rows):
+        return True
+    counted = OwnColumn("place", [said[0] if said else None for said in right], cells=False)
+    return bool(column.classes) and min(determines(column, counted), determines(counted, column)) > 0.98
+
+
+def _right_option(said: Any, options: Options, row: int) -> tuple[int, str] | None:
+    """Place and text of a row's right candidate; None where it can't be told."""
+    if options.form == "columns":
+        texts = [str(column.values[row]).strip() for column in options.columns]
+    else:
+        texts = [str(item).strip() for item in options.columns[0].values[row] or ()]
+    keys: list[Any] = list(options.keys) if options.keys else texts
+    said = said if said in keys else str(said).strip()
+    place = keys.index(said) if said in keys else len(texts)
+    return (place, texts[place]) if place < len(texts) else None

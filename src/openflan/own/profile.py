@@ -70,6 +70,8 @@ class OwnColumn:
         self.spelled: dict[Any, str] = {}
         """How values that are stored as texts stand there: 1 as "1"."""
         self.kind, self.values = self._read(list(values), cells=cells)
+        if self.kind == "float" and all(value is None or float(value).is_integer() for value in self.values):
+            self.kind = "int"
 
     def _read(self, values: list[Any], *, cells: bool) -> tuple[Kind, list[Any]]:
         values = [None if _is_blank(value) else value for value in values]
@@ -155,6 +157,17 @@ class OwnColumn:
     def texts(self) -> list[str]:
         """The sample as texts; lists with their items after each other, empty for nothing."""
         return [_as_text(value) for value in self.sample]
+
+    @property
+    def first_text(self) -> str:
+        """The first item of the first list, where it is a text."""
+        item = next((value[0] for value in self.values if value), None)
+        return item if isinstance(item, str) else ""
+
+    @cached_property
+    def firsts(self) -> "OwnColumn":
+        """The first items of a column of lists."""
+        return OwnColumn(self.path, [value[0] if value else None for value in self.values], cells=False, top=self.top)
 
     @cached_property
     def filled(self) -> list[str]:

@@ -56,6 +56,8 @@ def _with_rest(view: View, reading: Reading) -> Reading:
     for column in view.columns:
         if column.path in placed or (options and column is options.labels) or named_as(column, "explanation", "about"):
             continue
+        if reading.aside.get(column.path, "").startswith(("says the same", "says which")):
+            continue
         score *= _LEFT_OUT[_role(column)]
     return reading.scored(score)
 

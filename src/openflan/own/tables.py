@@ -18,7 +18,7 @@ from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.readers import ENDINGS, is_rows, is_table, read_rows
 from openflan.tasks.splits import Role
 
-__all__ = ["OwnTable", "TableFiles", "find_tables", "read_table"]
+__all__ = ["FEWEST_ROWS", "OwnTable", "TableFiles", "find_tables", "read_table"]
 
 _ROLES: dict[str, Role] = {
     "train": "train", "training": "train", "trn": "train", "validation": "validation", "valid": "validation",
@@ -26,7 +26,7 @@ _ROLES: dict[str, Role] = {
     "tst": "test",
 }  # fmt: skip
 _PARTS = re.compile(r"(?P<stem>.*?)[\W_]*(?P<role>" + "|".join(_ROLES) + r")", re.IGNORECASE)
-_FEWEST = 10
+FEWEST_ROWS = 10
 _BAD = 0.05
 """Share of lines that can't be read up to which the others are taken."""
 
@@ -132,7 +132,7 @@ def read_table(files: TableFiles, *, encoding: str | None = None, separator: str
             warnings.append(f"{path.name}: {len(faults):,} lines can't be read and are left out; {first}")
         rows += here
         counts[split] = len(here)
-    if len(rows) < _FEWEST:
+    if len(rows) < FEWEST_ROWS:
         what = f"{len(rows)} rows" if rows else "holds no rows"
         raise UserError(what, where=files.shown, how="ten are the least: eight to train on, one each to try and test")
     columns = columns_of(rows, cells=form is not None)

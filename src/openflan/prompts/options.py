@@ -9,6 +9,7 @@ Invariant: a row's options are kept in class order, whatever the order of the li
 the paper keeps class order.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,8 +173,8 @@ def _right(
     """Which of the options that are there a label means."""
     if answer.keys == "places":
         index = _place(label, len(listed))
-    elif answer.nearest and keys is not None and _is_number(label):
-        index = min(range(len(keys)), key=lambda n: abs(keys[n] - label))
+    elif answer.nearest and keys is not None and (number := _number(label)) is not None:
+        index = min(range(len(keys)), key=lambda n: abs(keys[n] - number))
     else:
         index = _position(label, keys, listed, place)
     if index is None or index not in kept:
@@ -194,8 +195,13 @@ def _drawn(count: int, right: Sequence[int], most: int, fields: Mapping[str, Any
     return sorted([*right, *others[: max(1, most - len(right))]])
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(label: object) -> float | None:
+    """A label as a number, also where it is written as a text; None where it is none."""
+    try:
+        number = float(label) if isinstance(label, str | int | float) and not isinstance(label, bool) else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _options(

@@ -136,15 +136,21 @@ def from_text(column: Column, text: str) -> Any:
     kind = "int" if isinstance(column, dict) and set(column) == {"classes"} else column
     if not isinstance(kind, str) or (kind.endswith("?") and not text):
         return None if isinstance(kind, str) else text
-    kind = kind.removesuffix("?")
+    optional, kind = kind.endswith("?"), kind.removesuffix("?")
     if kind == "bool":
         return {"true": True, "false": False}.get(text.lower(), text)
-    if kind not in ("int", "float") or "_" in text:  # Python would read 1_000
+    return _number_from(kind, text, optional=optional) if kind in ("int", "float") else text
+
+
+def _number_from(kind: str, text: str, *, optional: bool) -> Any:
+    """A cell as a number; nothing for `nan` where that is allowed; the cell itself where it is neither."""
+    if "_" in text:  # Python would read 1_000
         return text
     try:
-        return int(text) if kind == "int" else float(text)
+        number = int(text) if kind == "int" else float(text)
     except ValueError:
         return text
+    return None if optional and number != number else number  # noqa: PLR0124
 
 
 def read_nested(column: Column, value: Any) -> Any:
