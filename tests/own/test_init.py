@@ -184,3 +184,14 @@ def test_numbers_on_a_scale_are_rounded_to_its_points(openflan, folder):
     assert (answer.options, answer.nearest) == (("0", "1", "2", "3", "4", "5"), True)
     prompts = [api.Tasks([folder / "tasks"])["alike"].prompts(row=n)[0] for n in range(40)]
     assert all(prompt.target == str(round(prompt.fields["alike"])) for prompt in prompts)
+
+
+def test_a_column_that_is_empty_in_some_rows_takes_its_line_with_it(openflan, folder):
+    rows = [{**row, "hint": f"look {n} steps away" if n % 2 else ""} for n, row in enumerate(rows_of("candidates"))]
+    write(folder / "quiz.csv", rows)
+    openflan("init", folder, "--yes", "--quiet")
+    task = api.Tasks([folder / "tasks"])["quiz"]
+    for prompts in (task.prompts(row=n) for n in range(6)):
+        hint = prompts[0].fields["hint"]
+        asking = [prompt.input for prompt in prompts if not task.spec.templates[prompt.number].inverted]
+        assert all((f"\nHint: {hint}" in text) if hint else ("Hint" not in text) for text in asking)

@@ -232,13 +232,16 @@ def _peers(view: View, pool: Sequence[OwnColumn], count: int) -> tuple[list[OwnC
 
 
 def _more_peers(view: View, peers: list[OwnColumn], pool: Sequence[OwnColumn]) -> list[OwnColumn]:
-    """The peers, and a column that is mostly empty and called like them: a fifth option that few rows have."""
+    """The peers, and further columns like them: called like them, or a fifth option that few rows have."""
     stems = {name_stem(column.path)[0] for column in peers}
-    if len(stems) > 1 or all(name_stem(column.path)[0] in stems for column in pool):
-        more = [one for one in pool if one not in peers and one.present < 0.3 * view.rows
-                and max(view.relations.distance(one, peer) for peer in peers) < 1.5 and len(peers) > 2]  # fmt: skip
-    else:
-        more = [one for one in pool if one not in peers and name_stem(one.path)[0] in stems]
+    telling = len(stems) == 1 and not all(name_stem(column.path)[0] in stems for column in pool)
+    more = []
+    for one in pool:
+        apart = max(view.relations.distance(one, peer) for peer in peers)
+        rare = one.present < 0.3 * view.rows
+        called = telling and name_stem(one.path)[0] in stems and (rare or apart < _PEERS_BY_NAME)
+        if one not in peers and (called or (not telling and rare and apart < 1.5 and len(peers) > 2)):
+            more.append(one)
     return [*peers, *more]
 
 

@@ -96,7 +96,8 @@ def _line(column: OwnColumn, name: str | None = None) -> str:
     start = f"\n{label}: " if label else "\n\n"
     if not column.empty:
         return start + expression(column)
-    return "{% if " + value_of(column) + " %}" + start + expression(column) + "{% endif %}"
+    inner = value_of(column) + (" | join(', ')" if column.kind == "texts" else "")
+    return "{{" + json.dumps(start) + f" ~ ({inner}) if {value_of(column)} else ''" + "}}"
 
 
 def _quoted(text: str) -> str:
