@@ -93,10 +93,19 @@ OWN = [
 ]
 
 
-def test_own_tasks_come_first_by_name_against_the_untuned_models_best_prompt():
-    material = make_material([*SUITE, *OWN], rows=40)
-    mood = next(one for one in material.results.verdict.own if one.task == "ticket_mood")
-    reader = Reader(render_page(material))
+@pytest.fixture(scope="module")
+def own_material() -> ReportMaterial:
+    return make_material([*SUITE, *OWN], rows=40)
+
+
+@pytest.fixture(scope="module")
+def own_page(own_material) -> str:
+    return render_page(own_material)
+
+
+def test_own_tasks_come_first_by_name_against_the_untuned_models_best_prompt(own_material, own_page):
+    mood = next(one for one in own_material.results.verdict.own if one.task == "ticket_mood")
+    reader = Reader(own_page)
     text = " ".join(reader.text.split())
     scores = f"ticket_mood scores {100 * mood.tuned:.1f} tuned against {100 * mood.base:.1f} untuned"
     assert text.index("On test rows of their own, " + scores) < text.index("Held out of tuning, natural") < 1_000
@@ -108,11 +117,10 @@ def test_own_tasks_come_first_by_name_against_the_untuned_models_best_prompt():
     assert "gain – – 40 6" in gist
 
 
-def test_an_own_task_whose_test_rows_stand_in_its_training_rows_says_so_beside_its_score():
-    material = make_material([*SUITE, *OWN], rows=40)
-    spoilt = replace(material, leakage=leakage([*SUITE, *OWN], stale=7))
+def test_an_own_task_whose_test_rows_stand_in_its_training_rows_says_so_beside_its_score(own_material, own_page):
+    spoilt = replace(own_material, leakage=leakage([*SUITE, *OWN], stale=7))
     assert "7 of 40 rows share text with its training rows" in Reader(render_page(spoilt)).row("ticket_mood sentiment")
-    assert "rows share text" not in Reader(render_page(material)).row("ticket_mood sentiment")
+    assert "rows share text" not in Reader(own_page).row("ticket_mood sentiment")
 
 
 def test_a_page_without_own_tasks_does_not_speak_of_them(page):
