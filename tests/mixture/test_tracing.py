@@ -66,7 +66,7 @@ def test_a_step_is_made_again_token_for_token(store, work, seed, step):
 
 
 def test_a_changed_row_is_noticed(store, work, division, encoder, monkeypatch):
-    monkeypatch.setattr("openflan.prompts.render.options_block", lambda options: "CHOICES: " + ", ".join(options))
+    monkeypatch.setattr("openflan.prompts.render._block", lambda options: "CHOICES: " + ", ".join(options))
     assert not all(one.same for one in replay(store, work, seed=0, step=1))
 
 
@@ -170,7 +170,8 @@ def test_trl_trains_a_step_on_an_export(store, work, tiny_llama, tmp_path):
 @pytest.fixture(scope="module")
 def few_shot(tmp_path_factory, division, tiny_llama):
     """A mixture of two styles, one with solved examples: recipe, encoder, work and store."""
-    styles = [{"weight": 1.0}, {"weight": 2.0, "shots": 2, "option_markers": "random"}]
+    order = {"option_order": "drawn"}
+    styles = [{"weight": 1.0, **order}, {"weight": 2.0, "shots": 2, "option_markers": "random", **order}]
     prompts = {"max_input_tokens": 200, "max_target_tokens": 32, "styles": styles, "inversion_rate": 0.3}
     recipe = Recipe.model_validate_json(json.dumps({**RECIPE.model_dump(mode="json"), "prompts": prompts}))
     encoder = TextEncoder.of(load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama)), recipe.prompts)
@@ -178,6 +179,14 @@ def few_shot(tmp_path_factory, division, tiny_llama):
     work = MixWork(mixture=recipe.mixture, entries=entries, data=None, encoder=encoder.rules)
     folder = tmp_path_factory.mktemp("few-shot")
     return recipe, encoder, work, TokenStore.open(write_mixture(folder, recipe, division, encoder))
+
+
+def test_drawn_orders_of_options_are_made_again(few_shot):
+    _, _, work, store = few_shot
+    made = [one for step in range(1, 11) for one in replay(store, work, seed=0, step=step)]
+    assert all(one.same for one in made)
+    listed = [one.input.splitlines()[-2:] for one in made if one.task == "cafe_review" and "- negative" in one.input]
+    assert {tuple(lines) for lines in listed} == {("- negative", "- positive"), ("- positive", "- negative")}
 
 
 def test_prompts_with_solved_examples_are_made_again_and_traced(few_shot):

@@ -168,6 +168,7 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
         "clusters.csv",
         "loss.csv",
         "loss-by-task.csv",
+        "measures.csv",
         "reliability.csv",
         "templates.csv",
     }
