@@ -102,7 +102,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(command, tmp_pa
     assert not list(tmp_path.glob("*/mixture"))
 
 
-@pytest.mark.slow
 @pytest.fixture
 def ray_recipe(my_tasks, tiny_llama):
     """Division, encoder and recipe of a mixture of some hundred pieces."""
@@ -116,6 +115,7 @@ def ray_recipe(my_tasks, tiny_llama):
     )
 
 
+@pytest.mark.slow
 def test_a_ray_cluster_that_loses_a_worker_writes_the_same_bytes(ray_recipe, tmp_path):
     import ray
 
