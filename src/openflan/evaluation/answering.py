@@ -202,7 +202,7 @@ def _ask(
     answers = [
         Answered(
             task=asked.entry.spec.name,
-            cluster=asked.entry.spec.cluster,
+            cluster=asked.entry.told_cluster,
             row=prompt.row,
             row_hash=row_hash,
             template=prompt.template,

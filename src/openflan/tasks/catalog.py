@@ -53,6 +53,11 @@ class Entry:
         return self.collection == "mine" and self.spec.source.hub is None
 
     @property
+    def told_cluster(self) -> str:
+        """The cluster that results name it by: of an own task, which no table of the paper has, its subcluster."""
+        return self.spec.code_cluster if self.own else self.spec.cluster
+
+    @property
     def called(self) -> tuple[str, ...]:
         """What a recipe may call the task by: what its spec is called by, its collection, its folder."""
         return tuple(word for word in (*self.spec.called, self.collection, self.folder) if word)
