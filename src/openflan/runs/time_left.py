@@ -156,8 +156,9 @@ class TimeLeft:
         """So much of a stage is done, 0 to 1."""
         if stage not in self._share:
             return
-        wall, mine, _ = self._now()
-        clock = mine if stage.kind is StageKind.MIXTURE else wall
+        wall, mine, others = self._now()
+        beside = self._cores and stage.model == UNTUNED
+        clock = mine if stage.kind is StageKind.MIXTURE else others if beside else wall
         began, first = self._first.setdefault(stage, (clock, share))
         self._share[stage] = share
         if share - first < _ENOUGH:
@@ -165,8 +166,10 @@ class TimeLeft:
         whole = (clock - began) / (share - first)
         if stage.kind is StageKind.MIXTURE:
             self._packing = whole
-        elif not (self._cores and stage.model == UNTUNED):
+        elif not beside:
             self._alone[stage.kind] = whole
+        elif share - first > _CLEAR:
+            self._asking = whole
 
     def ended(self, stage: Stage) -> None:
         """A stage is done."""
@@ -187,10 +190,7 @@ class TimeLeft:
                 begun = stage in self._first
                 mixing = self._packing * (1 - self._share[stage]) + (0 if begun else max(0.0, self._rows - mine))
             else:
-                share = self._share[stage]
-                if share > _CLEAR:
-                    self._asking = others / share
-                untuned = self._asking * (1 - share)
+                untuned = self._asking * (1 - self._share[stage])
         left = max(mixing, (mixing + untuned) / cores)
         for stage in self._stages:
             if stage not in together:
