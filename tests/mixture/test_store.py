@@ -203,17 +203,21 @@ def test_a_longer_run_begins_as_a_shorter_one(folder, tmp_path, division, encode
         assert [short.tokens(n).tolist() for n in mine] == [long.tokens(n).tolist() for n in theirs]
 
 
-def test_a_template_that_leaves_a_row_without_any_is_an_error_not_a_crash(tmp_path, division, encoder, my_tasks):
-    """Every template of the task has a `when` that fails for some rows: there is nothing to draw for them."""
+def test_a_row_that_no_template_fits_is_left_out(tmp_path, division, encoder):
+    """Every template of the task has a `when` that fails for some rows: they are no examples, the others are."""
     entry = next(e for e in division.tuned if e.spec.name == "cafe_review")
-    narrow = tuple(t.model_copy(update={"when": "label == 1"}) for t in entry.spec.templates)
-    odd = type(entry)(
-        spec=entry.spec.model_copy(update={"templates": narrow}), path=entry.path, collection=entry.collection
-    )
-    broken = type(division)(clusters=division.clusters, tuned=(odd,), held_out=division.held_out)
-    with pytest.raises(UserError, match="no template"):
-        write(tmp_path, broken, encoder)
-    assert not list(tmp_path.glob("*.arrow"))
+
+    def only(narrow: str) -> dict:
+        templates = tuple(t.model_copy(update={"when": narrow}) for t in entry.spec.templates)
+        spec = entry.spec.model_copy(update={"templates": templates})
+        odd = type(entry)(spec=spec, path=entry.path, collection=entry.collection)
+        narrowed = type(division)(clusters=division.clusters, tuned=(odd,), held_out=division.held_out)
+        folder = write(tmp_path / str(len(list(tmp_path.iterdir()))), narrowed, encoder)
+        return json.loads((folder / "ledger.json").read_text())["tasks"]["cafe_review"]
+
+    every, good, bad = only("label in [0, 1]"), only("label == 1"), only("label == 0")
+    assert good["rows"] + bad["rows"] == every["rows"]
+    assert 0 < good["rows"] < every["rows"]
 
 
 def test_faulty_rows_may_be_left_out_and_are_counted(tmp_path, division, encoder):
