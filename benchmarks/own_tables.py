@@ -76,13 +76,8 @@ def judge(table: Table, task: openflan.OwnTask) -> dict[str, Any]:
 
 def named(column: str) -> tuple[str, ...]:
     """How a template may name a column."""
-    return (
-        "{{" + column + "}}",
-        "{{" + column + " |",
-        f"row.{column}",
-        f"row[{json.dumps(column)}]",
-        f" in {column} %",
-    )
+    quoted = f"row[{json.dumps(column)}]"
+    return ("{{" + column + "}}", "{{" + column + " |", f"({column})", f"row.{column}", quoted, f" in {column} %")
 
 
 def options_right(table: Table, task: openflan.OwnTask) -> tuple[bool, bool]:

@@ -23,7 +23,7 @@ from openflan.own.places import (
     unsure_places,
 )
 from openflan.own.profile import OwnColumn
-from openflan.own.reading import Options, Reading, View, asks, capped, in_order, name_stem, named_as
+from openflan.own.reading import ALMOST_EMPTY, Options, Reading, View, asks, capped, in_order, name_stem, named_as
 
 __all__ = ["choosing", "word_in_both"]
 
@@ -31,6 +31,8 @@ _PEERS = {2: 0.3}
 """How unlike two candidates may be, by how many there are."""
 _PEERS_OF_MORE = 0.45
 _PEERS_BY_NAME = 1.0
+_RARE = 0.01
+"""Share of the rows up to which an answer may be one that the table has no candidate for."""
 
 
 def choosing(view: View) -> list[Reading]:
@@ -154,7 +156,8 @@ def _places_of_columns(view: View) -> Iterator[Reading]:
             )
             yield _reading(view, answer, options, 0.97, f"'{answer.path}' names the right column")
             continue
-        least = least_options(answer.classes)
+        often = tuple(value for value in answer.classes if answer.counts[value] > _RARE * answer.present)
+        least = least_options(often)
         if least is None or least > MOST_PLACES or len(pool) < least:
             continue
         pool = [column for column in pool if not _repeats_others(view, column, pool)]
@@ -164,9 +167,9 @@ def _places_of_columns(view: View) -> Iterator[Reading]:
         if not peers:
             continue
         peers = _more_peers(view, peers, pool)
-        keys = places(answer.classes, len(peers))
+        keys = places(often, len(peers))
         unsure = keys is None
-        keys = unsure_places(answer.classes, len(peers)) if keys is None else keys
+        keys = unsure_places(often, len(peers)) if keys is None else keys
         if keys is None:
             continue
         peers, ordered = in_said_order(peers, view.all)
@@ -236,7 +239,8 @@ def _more_peers(view: View, peers: list[OwnColumn], pool: Sequence[OwnColumn]) -
     stems = {name_stem(column.path)[0] for column in peers}
     telling = len(stems) == 1 and not all(name_stem(column.path)[0] in stems for column in pool)
     more = []
-    for one in pool:
+    nearly = [one for one in view.all if view.aside.get(one.path) == ALMOST_EMPTY and one.kind == "text" and telling]
+    for one in (*pool, *nearly):
         apart = max(view.relations.distance(one, peer) for peer in peers)
         rare = one.present < 0.3 * view.rows
         called = telling and name_stem(one.path)[0] in stems and (rare or apart < _PEERS_BY_NAME)
@@ -307,7 +311,7 @@ def _reading(view: View, answer: OwnColumn, options: Options, score: float, why:
         *(column.path for column in options.columns),
         *([options.labels.path] if options.labels else []),
     }
-    aside = dict(view.aside)
+    aside = {name: reason for name, reason in view.aside.items() if name not in used}
     for column in view.columns:
         if column.path not in used and view.relations.equal(answer, column) > 0.98:
             aside[column.path] = f"says the same as '{answer.path}'"

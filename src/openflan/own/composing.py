@@ -84,9 +84,18 @@ def _labels_of_lists(view: View) -> Iterator[Reading]:
         ):
             continue
         lengths = {len(value) for value in labels.values if value}
-        if len(lengths) > 1 or lengths == {1}:
+        if (len(lengths) > 1 or lengths == {1}) and not _always_together(labels):
             why = f"'{labels.path}' holds one or more of {len(items)} labels"
             yield _reading(view, "tagging", labels, {"text": texts[0]}, "text_classification", 0.93, why)
+
+
+def _always_together(labels: OwnColumn) -> bool:
+    """Whether two items stand in the same rows alone: halves of one label with a separator in it, `Sci/Tech`."""
+    rows: dict[str, list[int]] = {}
+    for number, value in enumerate(labels.values):
+        for item in dict.fromkeys(map(str, value or ())):
+            rows.setdefault(item, []).append(number)
+    return len({tuple(numbers) for numbers in rows.values()}) < len(rows)
 
 
 def _answers(view: View) -> Iterator[Reading]:

@@ -22,12 +22,14 @@ from openflan.own.relations import Relations, bijective, determines
 from openflan.own.words import words
 from openflan.tasks.cells import LIST_SEPARATORS, split_list
 
-__all__ = ["Options", "Reading", "View", "asks", "capped"]
+__all__ = ["ALMOST_EMPTY", "Options", "Reading", "View", "asks", "capped"]
 
 _SPLITS = {"train", "training", "dev", "devel", "test", "testing", "val", "valid", "validation", "eval", "trial"}
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ]\d{1,2}:\d\d.*)?|\d{1,2}:\d\d(?::\d\d)?|1[5-9]\d{8,11}")
 _LINK = re.compile(r"(?:https?://|www\.)\S+|[\w./\\-]+\.(?:jpe?g|png|gif|wav|mp3|mp4|pdf|html?)", re.IGNORECASE)
 _CODE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
+ALMOST_EMPTY = "almost empty"
+"""Why a column with one value in a few rows is no part; a rare further candidate may still be one."""
 _LONG = 3
 
 
@@ -168,7 +170,7 @@ def _no_part(column: OwnColumn, rows: int) -> str:
         return "holds nothing" if column.kind == "empty" else "holds objects, or values of several kinds"
     if column.distinct == 1 and column.kind not in ("texts", "lists"):
         only = f"the same in every row: {str(next(iter(column.counts)))[:40]!r}"
-        return only if column.present > 0.5 * rows else "almost empty"
+        return only if column.present > 0.5 * rows else ALMOST_EMPTY
     if column.kind == "text" and (what := _about_the_row(column)):
         return what
     if column.looks_like_an_id:
