@@ -114,3 +114,23 @@ def test_what_is_no_part_of_a_task_is_set_aside_with_its_reason():
 def test_cells_of_texts_are_read_as_what_they_stand_for(cells, kind, values):
     (column,) = columns_of([{"x": cell} for cell in cells], cells=True)
     assert (column.kind, column.values) == (kind, values)
+
+
+def test_a_label_with_a_separator_in_it_is_one_label():
+    kinds = ["World", "Sports", "Sci/Tech"]
+    rows = [{"a": story(n)[3], "b": kinds[n % 3]} for n in range(60)]
+    best = recognise(columns_of(rows, cells=True)).best
+    assert (best.kind, best.answer.path) == ("classification", "b")
+    assert best.answer.classes == ("Sci/Tech", "Sports", "World")
+
+
+def test_an_answer_in_a_hundred_that_no_candidate_stands_for_hides_no_candidates():
+    rows = []
+    for n in range(240):
+        texts = {letter: f"{story(n * 5 + place)[1]} {story(n + place)[2]}" for place, letter in enumerate("ABCDE")}
+        texts["E"] = texts["E"] if n == 7 else ""  # a fifth candidate, in one row
+        answer = "E" if n == 7 else "ABCD"[(n * 3) % 4]
+        rows.append({"asked": f"What did {story(n)[0]} find {story(n)[2]}?", **texts, "key": answer})
+    best = recognise(columns_of(rows, cells=True)).best
+    assert best.kind == "multiple_choice"
+    assert [column.path for column in best.options.columns] == list("ABCDE")
