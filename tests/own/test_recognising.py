@@ -134,3 +134,37 @@ def test_an_answer_in_a_hundred_that_no_candidate_stands_for_hides_no_candidates
     best = recognise(columns_of(rows, cells=True)).best
     assert best.kind == "multiple_choice"
     assert [column.path for column in best.options.columns] == list("ABCDE")
+
+
+def who_is_meant(n):
+    """A sentence with a pronoun, and two that it may mean, whom the sentence calls by another form."""
+    one, other = random.Random(n).sample([f"{look} {thing}" for look in LOOKS for thing in THINGS], 2)
+    text = f"The {one}s stood beside the {other} of {story(n)[0]}, and they were {LOOKS[n % 7]}."
+    return text, f"The {one}", f"The {other}"
+
+
+@pytest.mark.parametrize("answer", ["text", "place", "second", "list"])
+def test_a_pronoun_and_who_it_may_mean_though_the_sentence_says_it_with_other_endings(answer):
+    rows = []
+    for n in range(120):
+        text, one, other = who_is_meant(n)
+        pair, right = ([one, other], n % 3 % 2)
+        said = {"text": pair[right], "place": right, "second": bool(right), "list": pair[right]}[answer]
+        columns = {"cands": pair} if answer == "list" else {"x": one, "y": other}
+        rows.append({"gold": said, **columns, "word": ["they", "they", "which"][n % 3], "line": text})
+    for row in rows:
+        row["line"] = row["line"].replace("they", row["word"])
+    best = recognise(columns_of(rows, cells=False)).best
+    assert (best.kind, best.cluster, best.answer.path) == ("pronoun", "coreference", "gold")
+    assert {part: column.path for part, column in best.parts.items()} == {"text": "line", "pronoun": "word"}
+
+
+def test_a_question_about_a_sentence_is_no_pronoun_of_it():
+    rows = []
+    for n in range(120):
+        text, one, other = who_is_meant(n)
+        asked = f"Which of them were {LOOKS[n % 7]}, as {story(n)[0]} saw?"
+        rows.append({"line": text, "one": one, "two": other, "asked": asked, "gold": n % 2})
+    best = recognise(columns_of(rows, cells=False)).best
+    assert best.kind in ("passage_multiple_choice", "multiple_choice")
+    assert "asked" in {column.path for column in best.parts.values()}

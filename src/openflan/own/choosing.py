@@ -9,7 +9,6 @@ name alone (`choice1`), which an export calls `col_c`.
 """
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,8 +23,9 @@ from openflan.own.places import (
 )
 from openflan.own.profile import OwnColumn
 from openflan.own.reading import ALMOST_EMPTY, Options, Reading, View, asks, capped, in_order, name_stem, named_as
+from openflan.own.references import is_pronoun, option_words, sentence_about, word_in_both
 
-__all__ = ["choosing", "word_in_both"]
+__all__ = ["choosing"]
 
 _PEERS = {2: 0.3}
 """How unlike two candidates may be, by how many there are."""
@@ -263,8 +263,7 @@ def _score_of_peers(
     if not rest:
         odd = answer.kind == "text" or 0 not in answer.classes
         score -= 0.15 if called or len(peers) > 2 else 0.3 if odd else 0.5
-    inside = _in_question(view, peers, rest)
-    if inside:
+    if sentence_about(view, Options(form="columns", columns=tuple(peers)), rest) is not None:
         score += 0.1
     if len(peers) == 2 and any(word_in_both(one, *peers) > 0.6 for one in rest):
         score -= 0.4
@@ -276,32 +275,6 @@ def _numbered(peers: Sequence[OwnColumn], pool: Sequence[OwnColumn]) -> bool:
     ends = [name_stem(column.path) for column in peers]
     same = len({stem for stem, _ in ends}) == 1 and all(end for _, end in ends)
     return same and not all(name_stem(column.path)[0] == ends[0][0] for column in pool)
-
-
-def word_in_both(word: OwnColumn, one: OwnColumn, other: OwnColumn) -> float:
-    """Share of the rows in which a short text stands in two others, in whatever form of the word."""
-    if word.mean_words > 2.5:
-        return 0.0
-    rows = [
-        (w.lower(), a.lower(), b.lower())
-        for w, a, b in zip(word.texts, one.texts, other.texts, strict=True)
-        if w and a and b
-    ]
-    found = 0
-    for text, left, right in rows:
-        stem = re.escape(text[: max(3, len(text) - 2)])
-        found += all(re.search(rf"(?<!\w){stem}", side) is not None for side in (left, right))
-    return found / max(1, len(rows))
-
-
-def _in_question(view: View, candidates: Sequence[OwnColumn], rest: Sequence[OwnColumn]) -> OwnColumn | None:
-    """The text in which every candidate stands word for word: a sentence and whom its pronoun may mean."""
-    for text in rest:
-        if all(view.relations.inside(one, text) > 0.75 for one in candidates) and all(
-            one.mean_words < 6 for one in candidates
-        ):
-            return text
-    return None
 
 
 def _reading(view: View, answer: OwnColumn, options: Options, score: float, why: str) -> Reading:
@@ -344,11 +317,11 @@ def _kind(
     view: View, options: Options, rest: Sequence[OwnColumn], extras: Sequence[OwnColumn]
 ) -> tuple[dict[str, OwnColumn], str, str]:
     """What stands where, the kind and the cluster."""
-    sentence = (
-        _in_question(view, options.columns, rest) if options.form == "columns" else _list_in_question(options, rest)
-    )
-    pronoun = next((one for one in (*extras, *rest) if _is_pronoun(view, one, rest)), None)
-    if sentence is not None and (sentence.blanks > 0.5 or pronoun is not None or len(options.columns) == 2):
+    sentence = sentence_about(view, options, rest)
+    pronoun = next((one for one in (*extras, *rest) if is_pronoun(view, one, rest)), None)
+    asked = any(asks(one) > 0.5 for one in rest if one is not sentence)
+    marked = sentence is not None and (sentence.blanks > 0.5 or pronoun is not None or len(options.columns) == 2)
+    if sentence is not None and marked and not asked:
         return {"text": sentence, **({"pronoun": pronoun} if pronoun else {})}, "pronoun", "coreference"
     if not rest:
         parts: dict[str, OwnColumn] = {}
@@ -362,33 +335,7 @@ def _kind(
         spans = [view.relations.inside(one, passage) for one in options.columns] if options.form == "columns" else [0.0]
         found = "reading_comprehension" if sum(spans) / len(spans) > 0.15 else "reading_comprehension_with_commonsense"
         return {"passage": passage, "question": question}, "passage_multiple_choice", found
-    words = _option_words(options)
+    words = option_words(options)
     if asks(question) < 0.4 and question.blanks < 0.4 and (words >= 3 or question.stops < 0.3):
         return {"text": rest[0]}, "continuation", "commonsense"
     return {"question": question}, "multiple_choice", "closed_book_qa"
-
-
-def _option_words(options: Options) -> float:
-    if options.form == "list":
-        items = [str(item) for value in options.columns[0].sample if value for item in value]
-        return sum(len(item.split()) for item in items) / max(1, len(items))
-    return sum(column.mean_words for column in options.columns) / len(options.columns)
-
-
-def _list_in_question(options: Options, rest: Sequence[OwnColumn]) -> OwnColumn | None:
-    """The text in which all items of the row's list stand."""
-    for text in rest:
-        pairs = [
-            (value, t.lower()) for value, t in zip(options.columns[0].sample, text.texts, strict=True) if value and t
-        ]
-        found = sum(all(str(item).lower().removeprefix("the ") in t for item in value) for value, t in pairs)
-        if pairs and found > 0.75 * len(pairs) and _option_words(options) < 6:
-            return text
-    return None
-
-
-def _is_pronoun(view: View, column: OwnColumn, rest: Sequence[OwnColumn]) -> bool:
-    """Whether a column holds a word of the sentence that several rows share, as pronouns are."""
-    if column.kind != "text" or column.mean_words > 1.3 or column.distinct > 40 or column.mean_length > 8:
-        return False
-    return any(view.relations.inside(column, text) > 0.9 for text in rest if text is not column)

@@ -277,6 +277,8 @@ def _templates(view: View, reading: Reading, wording: Wording | None) -> list[di
     noun = readable(answer.path)
     if kind == "pronoun" and "candidate" in parts:
         kind = "pronoun_yes_no"
+    elif kind == "pronoun" and "pronoun" not in parts:
+        kind = "blank" if parts["text"].blanks > 0.5 else "reference"
     if kind == "multiple_choice" and "question" not in parts:
         kind = "choice_alone"
     if reading.subcluster == "formatting":
@@ -287,11 +289,6 @@ def _templates(view: View, reading: Reading, wording: Wording | None) -> list[di
     if kind in ("rating", "similarity"):
         keys = scale_of(answer)
         words["low"], words["high"] = f"{keys[0]:g}", f"{keys[-1]:g}"
-    if kind == "pronoun":
-        blank = parts["text"].blanks > 0.5
-        words["mark"] = (
-            ' by "' + expression(parts["pronoun"]) + '"' if "pronoun" in parts else " at the blank" if blank else ""
-        )
     if kind == "tagging":
         items = sorted({str(item) for value in answer.values if value for item in value})
         words["labels"] = ", ".join(map(_literal, items))

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from openflan.own.choosing import word_in_both
 from openflan.own.places import least_options, places
 from openflan.own.polarity import polarity, separation
 from openflan.own.profile import OwnColumn, spread
 from openflan.own.reading import Options, Reading, View, asks, capped, in_order, named_as
+from openflan.own.references import word_in_both
 from openflan.own.words import words
 
 __all__ = ["labelling", "polar_order"]

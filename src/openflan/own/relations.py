@@ -14,13 +14,16 @@ from functools import cache, cached_property
 
 from openflan.own.profile import OwnColumn
 
-__all__ = ["Cover", "Relations", "bijective", "determines"]
+__all__ = ["Cover", "Relations", "bijective", "determines", "mentions"]
 
 _COMMON = 0.1
 """A word in a larger share of the rows says nothing of a single one."""
 _FEW = 5
 """Texts in which a word is common in the smallest table."""
 _SHIFT = 7
+_WORD = re.compile(r"\w+")
+_ARTICLE = 3
+"""Letters of the longest articles, and of the shortest stems."""
 
 
 class Cover:
@@ -47,6 +50,7 @@ class Relations:
     def __init__(self, columns: list[OwnColumn]) -> None:
         self._columns = columns
         self.inside = cache(self._inside)
+        self.mentioned = cache(self._mentioned)
         self.equal = cache(self._equal)
         self.cover = cache(self._cover)
         self.language = cache(self._language)
@@ -73,6 +77,11 @@ class Relations:
         ]
         found = sum(_stands_in(one, other) for one, other in pairs)
         return found / max(1, len(pairs))
+
+    def _mentioned(self, name: OwnColumn, text: OwnColumn) -> float:
+        """Share of the rows in which a text speaks of what another names."""
+        pairs = [(one, other) for one, other in zip(name.texts, text.texts, strict=True) if one and other]
+        return sum(mentions(other, one) for one, other in pairs) / max(1, len(pairs))
 
     def _equal(self, one: OwnColumn, other: OwnColumn) -> float:
         """Share of the rows of one column in which the other has the same text."""
@@ -126,6 +135,14 @@ def _stands_in(small: str, large: str) -> bool:
     if len(small) > 20:
         return True
     return re.search(rf"(?<!\w){re.escape(small)}(?!\w)", large) is not None
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether a text speaks of what is named, with another article or ending: *the teller* in "one of the tellers"."""
+    words = _WORD.findall(name.lower())
+    telling = [word for word in words if len(word) > _ARTICLE] or words
+    starts = (word[: max(_ARTICLE, len(word) - 2)] for word in telling)
+    return bool(words) and all(re.search(rf"(?<!\w){re.escape(start)}", text.lower()) for start in starts)
 
 
 def determines(one: OwnColumn, other: OwnColumn) -> float:
