@@ -134,6 +134,7 @@ if TYPE_CHECKING:
     from openflan.study.running import CellEvent as CellEvent
     from openflan.study.study import Study as Study
     from openflan.tasks.apart import Apart as Apart
+    from openflan.tasks.apart import SaidRoles as SaidRoles
     from openflan.tasks.catalog import Entry as Entry
     from openflan.tasks.delimited import TableForm as TableForm
     from openflan.tasks.errata import as_fidelity as as_fidelity
@@ -202,7 +203,7 @@ _ROOMS = {
     "study.outcome": "AxisRecord CellRecord Finding NO_FIGURE PlotRecord Point SeedPoint StudyOutcome ValueRecord",
     "study.running": "CellEvent",
     "study.study": "Study",
-    "tasks.apart": "Apart",
+    "tasks.apart": "Apart SaidRoles",
     "tasks.catalog": "Entry",
     "tasks.delimited": "TableForm",
     "tasks.errata": "as_fidelity",

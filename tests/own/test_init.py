@@ -70,6 +70,34 @@ def test_training_leaves_out_what_the_test_file_holds(openflan, folder):
     assert texts["test"].isdisjoint(texts["train"] | texts["validation"])
 
 
+@pytest.mark.parametrize("kept_back", [False, True])
+def test_a_column_that_says_the_split_is_followed_and_answers_kept_back_are_no_class(openflan, folder, kept_back):
+    parts = ["train", "train", "train", "dev", "test"]
+    rows = [
+        {**row, "part": parts[n % 5], "c": -1 if kept_back and n % 5 == 4 else row["c"]}
+        for n, row in enumerate(rows_of("inference", 100))
+    ]
+    write(folder / "claims.csv", rows)
+    _, out, _ = openflan("init", folder, "--yes")
+    entry = task(folder, "claims")
+    said = {role: {row.fields["part"] for row in load_rows(entry, role)} for role in ("train", "validation", "test")}
+    assert said == {"train": {"train"}, "validation": {"dev"}, "test": {"train" if kept_back else "test"}}
+    assert entry.spec.answer.keys == (0, 1)
+    assert ("the part test: 'c' is -1 in every row, so it is left out" in out) == kept_back
+    assert "Splits: as `part` says; no text" in (folder / "README.md").read_text(encoding="utf-8")
+    assert openflan("tasks", "check", "--folder", folder / "tasks")[0] == 0
+
+
+def test_a_test_file_without_answers_is_left_out_and_test_rows_are_cut_from_the_others(openflan, folder):
+    write(folder / "sums_train.csv", rows_of("summary", 80))
+    write(folder / "sums_test.csv", [{"a": row["a"]} for row in rows_of("summary", 120)[80:]])
+    _, out, _ = openflan("init", folder, "--yes")
+    assert "sums_test.csv: 'b' is empty in every row, so it is left out" in out
+    entry = task(folder, "sums")
+    assert entry.spec.source.files == {"train": "../sums_train.csv"}
+    assert len(load_rows(entry, "test")) == 8
+
+
 def test_a_second_call_adds_what_is_new_and_writes_over_nothing(openflan, folder):
     openflan("init", folder, "--yes", "--quiet")
     with (folder / "tasks" / "claims.yaml").open("a", encoding="utf-8") as file:

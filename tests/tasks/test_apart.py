@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from openflan.tasks.apart import Apart, part_rows
+from openflan.tasks.apart import Apart, SaidRoles, part_rows
 
 ALL = {"train": "all", "validation": "all", "test": "all"}
 ROWS = [
@@ -73,3 +73,20 @@ def test_ids_and_lists_are_compared_as_well():
     assert all(len({n // 2 for n in places}) * 2 == len(places) for places in given.values())
     with pytest.raises(ValueError, match="less than a fifth"):
         Apart(columns=("set",), validation=0.45, test=0.45)
+
+
+def test_where_a_column_says_the_roles_rows_stay_in_theirs_and_training_leaves_out_what_is_measured():
+    rows = [
+        {"text": f"number {n} of the long list", "part": "dev" if n < 20 else "held" if n < 30 else "train"}
+        for n in range(200)
+    ]
+    rows.append({"text": "Number 3 of the  long list", "part": "train"})
+    said = SaidRoles(column="part", roles={"train": "train", "dev": "validation"})
+    given = part_rows(Apart(columns=("text",), said=said), {"all": rows}, ALL)
+    assert given["validation"] == list(range(20))
+    assert sorted(given["train"] + given["test"]) == list(range(30, 200))
+    assert len(given["test"]) == pytest.approx(17, abs=1)
+
+
+def test_a_rule_without_a_column_of_roles_says_nothing_of_one():
+    assert "said" not in Apart(columns=("text",)).model_dump()

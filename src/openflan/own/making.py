@@ -77,6 +77,8 @@ def make_task(
         raise UserError("is already there", where=str(path), how="give another --name, or --force")
     table = read_table(files, encoding=encoding, separator=separator)
     recognised = recognise(table.columns)
+    if recognised.readings and (rest := table.answered(recognised.best.answer.path)) is not table:
+        table, recognised = rest, recognise(rest.columns)
     if not recognised.readings:
         raise UserError(
             "no column to ask with and another to answer",

@@ -69,7 +69,8 @@ def _part(task: OwnTask) -> list[str]:
     if apart is not None:
         columns = ", ".join(f"`{name}`" for name in apart.columns)
         even = f"; `{apart.even}` has like shares in each" if apart.even else ""
-        lines += ["", f"Splits: no text of {columns} stands in two{even}; seed {apart.seed}."]
+        said = f"as `{apart.said.column}` says; " if apart.said else ""
+        lines += ["", f"Splits: {said}no text of {columns} stands in two{even}; seed {apart.seed}."]
     if task.warnings:
         lines += ["", "Look at:", "", *(f"- {line}" for line in task.warnings)]
     if task.aside:

@@ -19,12 +19,12 @@ from typing import Any, Literal
 from openflan.own.names import named, words_of
 from openflan.own.profile import OwnColumn
 from openflan.own.relations import Relations, bijective, determines
+from openflan.own.roles import said_roles
 from openflan.own.words import words
 from openflan.tasks.cells import LIST_SEPARATORS, split_list
 
 __all__ = ["ALMOST_EMPTY", "Options", "Reading", "View", "asks", "capped"]
 
-_SPLITS = {"train", "training", "dev", "devel", "test", "testing", "val", "valid", "validation", "eval", "trial"}
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ]\d{1,2}:\d\d.*)?|\d{1,2}:\d\d(?::\d\d)?|1[5-9]\d{8,11}")
 _LINK = re.compile(r"(?:https?://|www\.)\S+|[\w./\\-]+\.(?:jpe?g|png|gif|wav|mp3|mp4|pdf|html?)", re.IGNORECASE)
 _CODE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
@@ -180,9 +180,9 @@ def _no_part(column: OwnColumn, rows: int) -> str:
 
 def _about_the_row(column: OwnColumn) -> str:
     """What a column of texts says of its rows, where it is no text of a task."""
-    values = {str(value).lower() for value in column.counts} if column.distinct <= 6 else set()
-    if values and values <= _SPLITS:
+    if said_roles(column):
         return "says which split a row is of"
+    values = {str(value).lower() for value in column.counts} if column.distinct <= 6 else set()
     if values and named(column.path, "about") and all(map(_CODE.fullmatch, values)):
         return "codes of languages"
     for pattern, what in ((_DATE, "dates or times"), (_LINK, "links or file names")):

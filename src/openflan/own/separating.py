@@ -53,6 +53,8 @@ def keep_apart(table: OwnTable, view: View, reading: Reading) -> tuple[dict[str,
                 f"{reading.answer.path}: {value!r} stands in one row alone; it is an option that is never measured"
             )
     rule_: dict[str, Any] = {"seed": 0, "columns": taken, **({"even": even} if even else {})}
+    if table.said:
+        rule_["said"] = {"column": table.said_by, "roles": table.said}
     for role, most in (("validation", _CHOSEN), ("test", _MEASURED)):
         rule_[role] = round(min(_SHARE, most / rows), 4)
     return rule_, warnings

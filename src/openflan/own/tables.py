@@ -8,24 +8,21 @@ below the first, where other people's files lie.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
 from openflan.own.profile import OwnColumn, columns_of
+from openflan.own.roles import hidden_answers, role_names, said_roles
 from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.readers import ENDINGS, is_rows, is_table, read_rows
 from openflan.tasks.splits import Role
 
 __all__ = ["FEWEST_ROWS", "OwnTable", "TableFiles", "find_tables", "read_table"]
 
-_ROLES: dict[str, Role] = {
-    "train": "train", "training": "train", "trn": "train", "validation": "validation", "valid": "validation",
-    "val": "validation", "dev": "validation", "devel": "validation", "test": "test", "testing": "test", "eval": "test",
-    "tst": "test",
-}  # fmt: skip
-_PARTS = re.compile(r"(?P<stem>.*?)[\W_]*(?P<role>" + "|".join(_ROLES) + r")", re.IGNORECASE)
+_PARTS = re.compile(r"(?P<stem>.*?)[\W_]*(?P<role>" + "|".join(role_names()) + r")", re.IGNORECASE)
 FEWEST_ROWS = 10
 _BAD = 0.05
 """Share of lines that can't be read up to which the others are taken."""
@@ -59,11 +56,54 @@ class OwnTable:
     """Rows a file."""
     columns: list[OwnColumn]
     warnings: list[str] = field(default_factory=list)
+    said: dict[str, Role] = field(default_factory=dict)
+    """What the column that says the rows' roles has, to the role; empty where none does."""
+    said_by: str = ""
+    """That column."""
 
     @property
     def cells(self) -> bool:
         """Whether its files have texts alone."""
         return self.form is not None
+
+    @property
+    def parts(self) -> list[str]:
+        """The part that each row is of: its file's role, or what the column says that says the roles."""
+        if self.said:
+            return [str(row.get(self.said_by) or "").strip() for row in self.rows]
+        return [split for split, count in self.counts.items() for _ in range(count)]
+
+    def without(self, parts: Mapping[str, str]) -> "OwnTable":
+        """The table without some of its parts.
+
+        Args:
+            parts: each with the reason, in words.
+        """
+        rows = [row for part, row in zip(self.parts, self.rows, strict=True) if part not in parts]
+        files = {split: path for split, path in self.files.files.items() if split not in parts}
+        called = {part: path.name for part, path in self.files.files.items() if not self.said}
+        lines = [f"{called.get(part, f'the part {part}')}: {why}, so it is left out" for part, why in parts.items()]
+        return replace(
+            self,
+            files=replace(self.files, files=files),
+            rows=rows,
+            counts={split: count for split, count in self.counts.items() if split in files},
+            columns=columns_of(rows, cells=self.cells),
+            warnings=[*self.warnings, *lines],
+            said={value: role for value, role in self.said.items() if value not in parts},
+        )
+
+    def answered(self, answer: str) -> "OwnTable":
+        """The table without the parts in which no row has an answer.
+
+        Args:
+            answer: the column that answers.
+        """
+        (column,) = (column for column in self.columns if column.path == answer)
+        there = {part for part, value in zip(self.parts, column.values, strict=True) if value is not None}
+        trained = "train" in self.files.files or "train" in self.said.values()
+        lacking = {part: f"'{answer}' is empty in every row" for part in self.parts if part not in there}
+        return self.without(lacking) if trained and there and lacking else self
 
 
 def find_tables(folder: Path) -> list[TableFiles]:
@@ -95,8 +135,8 @@ def _grouped(folder: Path, name: str) -> list[TableFiles]:
             continue
         stem = path.name.split(".")[0]
         match = _PARTS.fullmatch(stem)
-        if match and _ROLES[match["role"].lower()] not in roles.get(match["stem"], {}):
-            roles.setdefault(match["stem"], {})[_ROLES[match["role"].lower()]] = path
+        if match and role_names()[match["role"].lower()] not in roles.get(match["stem"], {}):
+            roles.setdefault(match["stem"], {})[role_names()[match["role"].lower()]] = path
         else:
             alone[path.name] = path
     tables = [TableFiles(name=task_name(path.name.split(".")[0]), files={"all": path}) for path in alone.values()]
@@ -136,4 +176,10 @@ def read_table(files: TableFiles, *, encoding: str | None = None, separator: str
         what = f"{len(rows)} rows" if rows else "holds no rows"
         raise UserError(what, where=files.shown, how="ten are the least: eight to train on, one each to try and test")
     columns = columns_of(rows, cells=form is not None)
-    return OwnTable(files=files, form=form, rows=rows, counts=counts, columns=columns, warnings=warnings)
+    saying = next((column for column in columns if len(counts) == 1 and said_roles(column)), None)
+    table = OwnTable(
+        files=files, form=form, rows=rows, counts=counts, columns=columns, warnings=warnings,
+        said=said_roles(saying) if saying else {}, said_by=saying.path if saying else "",
+    )  # fmt: skip
+    hidden = hidden_answers(columns, table.parts)
+    return table.without(hidden) if hidden else table

@@ -229,9 +229,10 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
             form = form_of(path, separator=source.separator, encoding=source.encoding)
             checked.forms.update({} if form == TableForm() else {path: form})
         without = _left_out(entry, path)
+        said = source.apart.said if source.apart else None
         for index, row in enumerate(unrolled(entry, file_rows(entry, path))):
             checked.rows += 1
-            if index + 1 in without:
+            if index + 1 in without or (said is not None and said.of(row) is None):
                 checked.dropped += 1
                 continue
             try:

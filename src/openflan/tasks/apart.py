@@ -2,7 +2,8 @@
 
 Rows that share a text (without case and kinds of blanks) in one of the columns named, whichever that is, belong
 together and go to one role as one. What is short (a word, an id) counts only within its own column. Where a role has a
-file of its own its rows stay there: rows to train on that share a text with rows to measure on are left out.
+file of its own, or a column says the roles, rows stay where they are: rows to train on that share a text with rows to
+measure on are left out.
 
     rows 1, 4 share a passage; 4, 9 share a question    one group: 1, 4, 9
     groups, shuffled by the seed                        test until its share of each answer is full, then validation
@@ -14,20 +15,37 @@ which put the two questions of one passage on both sides; a table of row numbers
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from openflan.records import Record
 from openflan.tasks.columns import strings_in
 from openflan.tasks.splits import Role
 from openflan.writing import plain_text
 
-__all__ = ["Apart", "groups_of", "keys_of", "part_rows"]
+__all__ = ["Apart", "SaidRoles", "groups_of", "keys_of", "part_rows"]
 
 _SHORT = 4
 """Words that a text must have to be compared with other columns'."""
 _ROLES: tuple[Role, ...] = ("test", "validation", "train")
+
+
+class SaidRoles(Record):
+    """A column that says which role a row has."""
+
+    column: str
+    roles: dict[str, Role] = Field(min_length=1)
+    """What stands there to the role; rows with anything else are left out."""
+
+    def of(self, row: Mapping[str, Any]) -> Role | None:
+        """A row's role; None where it has none.
+
+        Args:
+            row: as it stands in the file.
+        """
+        return self.roles.get(str(_at(row, self.column)).strip())
 
 
 class Apart(Record):
@@ -43,6 +61,15 @@ class Apart(Record):
     """Share of the rows to choose by, where they share a file with training rows."""
     test: float = Field(default=0.1, gt=0, lt=0.5)
     """Share of the rows to measure on, where they share a file with training rows."""
+
+    said: SaidRoles | None = None
+    """The column that says a row's role, where one does; a role that it does not name is dealt out of the training
+    rows."""
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = plain(self)
+        return content if self.said is not None else {key: content[key] for key in content if key != "said"}
 
     @model_validator(mode="after")
     def _some_left(self) -> "Apart":
@@ -60,17 +87,48 @@ def part_rows(
         files: rows of each file, by the name of its split.
         roles: the split that a role's rows are in; several roles may share one, which is then dealt out.
     """
-    keys = {split: [keys_of(rule, row) for row in those] for split, those in files.items()}
-    sharing = {split: [role for role in _ROLES if roles.get(role) == split] for split in files}
+    pools = [pool for split, rows in files.items() for pool in _pools(rule, split, rows, roles)]
     given: dict[Role, list[int]] = {}
     taken: set[str] = set()
-    for split in sorted(files, key=lambda split: _ROLES.index(sharing[split][0])):
-        free = [place for place, names in enumerate(keys[split]) if taken.isdisjoint(names)]
-        groups = [[free[n] for n in members] for members in groups_of([keys[split][place] for place in free])]
-        for role, places in _deal(rule, groups, sharing[split], files[split]).items():
+    for pool in sorted(pools, key=lambda pool: _ROLES.index(pool.roles[-1])):
+        rows = files[pool.split]
+        keys = {place: keys_of(rule, rows[place]) for place in pool.places}
+        free = [place for place in pool.places if taken.isdisjoint(keys[place])]
+        groups = [[free[n] for n in members] for members in groups_of([keys[place] for place in free])]
+        for role, places in _deal(rule, groups, pool.roles, rows).items():
             given[role] = sorted(places)
-        taken.update(name for place in free for name in keys[split][place])
+        taken.update(name for place in free for name in keys[place])
     return given
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pool:
+    """Rows of a file, by their places, that some roles share."""
+
+    split: str
+    roles: tuple[Role, ...]
+    places: Sequence[int]
+
+
+def _pools(rule: Apart, split: str, rows: Sequence[Mapping[str, Any]], roles: Mapping[Role, str]) -> list[_Pool]:
+    """A file's rows as they are to be dealt out: all together, or those of each role that a column says."""
+    sharing = tuple(role for role in _ROLES if roles.get(role) == split)
+    if rule.said is None or not sharing:
+        return [_Pool(split=split, roles=sharing, places=range(len(rows)))] if sharing else []
+    by_role: dict[Role, list[int]] = {}
+    for place, row in enumerate(rows):
+        role = rule.said.of(row)
+        if role is not None and role in sharing:
+            by_role.setdefault(role, []).append(place)
+    home = next((role for role in reversed(_ROLES) if role in by_role), None)
+    return [
+        _Pool(
+            split=split,
+            roles=tuple(one for one in sharing if one == role or (role == home and one not in by_role)),
+            places=places,
+        )
+        for role, places in by_role.items()
+    ]
 
 
 def keys_of(rule: Apart, row: Mapping[str, Any]) -> list[str]:
