@@ -3,6 +3,8 @@
 from copy import deepcopy
 
 import pytest
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 import openflan_starter
 from openflan.errors import UserError
@@ -173,3 +175,10 @@ def test_a_chat_template_stands_around_what_the_user_says(tokenizer):
 def test_a_tokenizer_without_a_chat_template_is_told(tokenizer):
     with pytest.raises(UserError, match="no chat template"):
         TextEncoder.of(tokenizer, PromptsPart(chat=True))
+
+
+@pytest.mark.parametrize(("ids", "largest"), [([0, 1, 2], 2), ([0, 1, 7], 7)])
+def test_the_largest_token_is_told_whether_or_not_ids_are_left_out(ids, largest):
+    core = Tokenizer(models.WordLevel(dict(zip(("a", "b", "</s>"), ids, strict=True)), unk_token="a"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>")
+    assert TextEncoder.of(tokenizer, PromptsPart()).largest == largest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.evaluation.protocol import ask_prompts
-from openflan.models.load import find_model, load_rules
+from openflan.models.load import find_model, load_encoder
 from openflan.prompts.boundary import joins
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.task import folder_of_data
@@ -67,7 +67,7 @@ def audit_tokenizer(
     place = folder_of_data(data or (None if own else "twins"))
     chosen = open_catalog(own).select(list(tasks) or ["mine" if own else "catalog"], where="tasks")
     source = find_model(ModelPart(path=str(tokenizer)), Path(tokenizer).expanduser())
-    encoder = TextEncoder(load_rules(source, PromptsPart(separator=separator)))
+    encoder = load_encoder(source, PromptsPart(separator=separator))
     return [
         audit_task(entry, encoder, rows=rows, separator=separator, data=place)
         for entry in chosen

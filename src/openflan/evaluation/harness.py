@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from openflan.evaluation.protocol import ask_prompts
-from openflan.models.load import find_model, load_rules
+from openflan.models.load import find_model, load_encoder
 from openflan.prompts.boundary import joins
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt, TemplateId
@@ -101,7 +101,7 @@ def export_tasks(
     place = folder_of_data(data)
     part = PromptsPart(separator=separator)
     source = find_model(ModelPart(path=tokenizer or "starter"), Path(tokenizer or "starter").expanduser())
-    encoder = TextEncoder(load_rules(source, part))
+    encoder = load_encoder(source, part)
     entries = open_catalog([Path(folder) for folder in folders]).select(tasks, where="tasks")
     asked = {e.spec.name: (e, ask_prompts(e, encoder, limit=rows, data=place)) for e in entries}
     prompts = [prompt for _, own in asked.values() for prompt in own]

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from openflan.errors import UserError, strict_error
 from openflan.models.limits import positions_of
-from openflan.models.load import find_model, load_model, load_rules, load_tokenizer, pick_device, text_format_of
+from openflan.models.load import find_model, load_encoder, load_model, load_tokenizer, pick_device, text_format_of
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.options import options_block
 from openflan.recipes.parts import ModelPart, PromptsPart
@@ -194,7 +194,7 @@ def open_model(
         prompts = PromptsPart.model_validate_json(json.dumps({**stated, **(changes or {})}))
     except ValidationError as error:
         raise strict_error(error, "prompts", PromptsPart) from None
-    encoder = TextEncoder(load_rules(source, prompts, tokenizer=tokenizer))
+    encoder = load_encoder(source, prompts, tokenizer=tokenizer)
     model = load_model(source, device=pick_device()) if model is None else model
     return OpenedModel(model=model, encoder=encoder, prompts=prompts)
 

@@ -8,7 +8,7 @@ tasks asked later join those asked before. Invariant: `results.json` is computed
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,7 +80,7 @@ def place_of(model: Any, encoder: TextEncoder, part: EvaluationPart, *, name: st
     folder = out / f"eval-{plain}-{fingerprint_of(asked)[:8]}"
     kept = read_text_format(folder)
     if kept is not None and kept.frame is not None and kept.frame != encoder.frame:
-        encoder = TextEncoder(replace(encoder.rules, frame=kept.frame))
+        encoder = encoder.changed(frame=kept.frame)
     return AnswersPlace(folder=folder, model_hash=content, encoder=encoder)
 
 

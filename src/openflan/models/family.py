@@ -46,6 +46,8 @@ _FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, Assert
 """What a family's own code raises where it can't be called in some way."""
 _FAR = 120
 """Tokens of a sequence beside which another is mostly padding."""
+_WORDS = 16_384
+"""Words, spread over the vocabulary, that are compared at least: what moves a state moves the logits of all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,7 +201,7 @@ class _Trial:
         return self.agrees(way, expected)
 
     def alone(self, call: Callable[[], Any]) -> Tensor:
-        """(T, V) Log-probabilities of one sequence by the family's own forward."""
+        """(T, words) Log-probabilities of one sequence by the family's own forward."""
         try:
             logits = call().logits
             if logits.ndim != 3 or logits.shape[0] != 1:
@@ -209,7 +211,7 @@ class _Trial:
                 raise
             first = (str(error).splitlines() or [type(error).__name__])[0][:160]
             raise self.refuse(f"can't be asked with tokens alone ({first})") from error
-        logprobs: Tensor = logits[0].float().log_softmax(-1)
+        logprobs = _logprobs(logits[0].float())
         if logprobs.isnan().any():
             raise self.refuse("gives no numbers for a plain sequence of tokens")
         return logprobs
@@ -331,7 +333,12 @@ def _at(model: Any, places: Sequence[Sequence[int]], **inputs: Any) -> list[Tens
     tokens = [token for own in places for token in own]
     where = (torch.tensor(sequences, device=model.device), torch.tensor(tokens, device=model.device))
     logits = logits_at(model, where, **inputs)
-    return list(torch.split(logits.log_softmax(-1), [len(own) for own in places]))
+    return list(torch.split(_logprobs(logits), [len(own) for own in places]))
+
+
+def _logprobs(logits: Tensor) -> Tensor:
+    """Log-probabilities among words spread over the vocabulary."""
+    return logits[:, :: max(1, logits.shape[-1] // _WORDS)].log_softmax(-1)
 
 
 def _near(one: Tensor, two: Tensor, nats: float = _NATS) -> bool:

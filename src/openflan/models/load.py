@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from openflan.prompts.encoding import EncoderRules
+    from openflan.prompts.encoding import EncoderRules, TextEncoder
     from openflan.prompts.text_format import TextFormat
     from openflan.recipes.parts import PromptsPart
 
@@ -32,6 +32,7 @@ __all__ = [
     "Precision",
     "find_model",
     "is_hub_id",
+    "load_encoder",
     "load_model",
     "load_rules",
     "load_tokenizer",
@@ -247,6 +248,25 @@ def load_rules(
             raise UserError("the tokenizer is not the one of the text format", where=source.name, how=how)
         return rules
     return EncoderRules.of(tokenizer, part, two_texts=source.encoder_decoder, ends=source.ends)
+
+
+def load_encoder(
+    source: ModelSource, part: "PromptsPart", *, kept: "TextFormat | None" = None, tokenizer: Any = None
+) -> "TextEncoder":
+    """The encoder of the same rules, whose vocabulary is read once.
+
+    Args:
+        kept: as for `load_rules`.
+        tokenizer: the model's own, where it is loaded already; it is the encoder's from then on.
+
+    Raises:
+        UserError: as `load_rules`.
+    """
+    from openflan.prompts.encoding import TextEncoder
+
+    tokenizer = load_tokenizer(source) if tokenizer is None else tokenizer
+    rules = load_rules(source, part, kept=kept, tokenizer=tokenizer)
+    return TextEncoder(rules, backend=tokenizer.backend_tokenizer)
 
 
 def text_format_of(source: ModelSource) -> "TextFormat | None":

@@ -12,7 +12,7 @@ answer empty (a long-standing failure of evaluation harnesses).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -116,10 +116,16 @@ class EncoderRules:
 
 
 class TextEncoder:
-    """Turns texts into token ids for one tokenizer and one format."""
+    """Turns texts into token ids for one tokenizer and one format.
 
-    def __init__(self, rules: EncoderRules) -> None:
+    Args:
+        backend: the tokenizer of the rules' vocabulary, where it is in memory and nobody else uses it; a large
+            vocabulary takes a second to be read anew.
+    """
+
+    def __init__(self, rules: EncoderRules, *, backend: Tokenizer | None = None) -> None:
         part, self.frame = rules.part, rules.frame
+        self._read = backend
         self.rules = rules
         self.part = part
         """The settings of the format."""
@@ -146,7 +152,7 @@ class TextEncoder:
 
     @cached_property
     def _backend(self) -> Any:
-        backend = Tokenizer.from_str(self.rules.vocabulary)
+        backend: Any = self._read or Tokenizer.from_str(self.rules.vocabulary)
         backend.no_truncation()
         backend.no_padding()
         backend.encode_special_tokens = True  # "</s>" in a row is text, not the end of it
@@ -188,6 +194,10 @@ class TextEncoder:
             encoder=self.fingerprint,
             ends=self.rules.ends,
         )
+
+    def changed(self, **rules: Any) -> "TextEncoder":
+        """The same vocabulary under other rules."""
+        return TextEncoder(replace(self.rules, **rules), backend=self._backend)
 
     def prepare(self) -> None:
         """Read the vocabulary for both engines, which else is done when it is needed."""
@@ -277,6 +287,9 @@ class TextEncoder:
     @property
     def largest(self) -> int:
         """The largest token id there is."""
+        size = int(self._backend.get_vocab_size(with_added_tokens=True))
+        if all(self._backend.id_to_token(token) is not None for token in range(size)):
+            return size - 1  # so many tokens, and no id is left over: a third of the time of a dictionary of them
         return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
 
     def words(self, ids: Sequence[int]) -> list[str]:

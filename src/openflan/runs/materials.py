@@ -42,17 +42,14 @@ class Materials:
     @cached_property
     def encoder(self) -> "TextEncoder":
         """What turns text into the model's tokens, as the mixture had it where there is one."""
-        from openflan.models.load import load_rules
-        from openflan.prompts.encoding import TextEncoder
+        from openflan.models.load import load_encoder
 
-        return TextEncoder(load_rules(self._plan.model, self._plan.recipe.prompts, kept=self.run.text_format))
+        return load_encoder(self._plan.model, self._plan.recipe.prompts, kept=self.run.text_format)
 
     @cached_property
     def tuned_encoder(self) -> "TextEncoder":
         """The same for a model that was tuned to end its answers so."""
-        from openflan.prompts.encoding import TextEncoder
-
-        return TextEncoder(replace(self.encoder.rules, ends=True))
+        return self.encoder.changed(ends=True)
 
     @cached_property
     def looks(self) -> "list[Asked]":
