@@ -139,3 +139,10 @@ def test_every_family_is_right_or_refused_by_name(kind, halves):
 def test_nearly_all_causal_families_are_built():
     built = [kind for kind, halves in kinds() if not halves and kind not in UNBUILT]
     assert len(built) >= 170
+
+
+def test_rounding_of_large_logits_is_no_reason_to_read_one_sequence_at_a_time():
+    model = build("llama")
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(3_000)  # real models spread them over 70 nats and round accordingly
+    assert family_of(model).batching == "together"
