@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from openflan.own.making import OwnTask as OwnTask
     from openflan.own.making import draft_task as draft_task
     from openflan.own.questions import TableGuess as TableGuess
+    from openflan.prompts.editing import DiffLine as DiffLine
+    from openflan.prompts.editing import TaskEdit as TaskEdit
+    from openflan.prompts.editing import edit_template as edit_template
     from openflan.prompts.engines import TokenEngine as TokenEngine
     from openflan.prompts.lint import Fault as Fault
     from openflan.prompts.lint import TaskCheck as TaskCheck
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     from openflan.prompts.task import Tasks as Tasks
     from openflan.prompts.text_format import TextFormat as TextFormat
     from openflan.prompts.text_format import TextFrame as TextFrame
+    from openflan.prompts.trial import TemplateTrial as TemplateTrial
     from openflan.ranks import is_first as is_first
     from openflan.recipes.mixture_part import MixtureGroup as MixtureGroup
     from openflan.recipes.mixture_part import MixturePart as MixturePart
@@ -95,12 +99,18 @@ if TYPE_CHECKING:
     from openflan.recipes.parts import StylePart as StylePart
     from openflan.recipes.parts import TasksPart as TasksPart
     from openflan.recipes.parts import TrainingPart as TrainingPart
+    from openflan.recipes.ready import ready_recipes as ready_recipes
     from openflan.recipes.recipe import Recipe as Recipe
+    from openflan.recipes.writing import recipe_text as recipe_text
+    from openflan.recipes.writing import write_recipe as write_recipe
     from openflan.report.write_comparison import write_comparison as write_comparison
     from openflan.run import Run as Run
     from openflan.runs.compare import Answers as Answers
     from openflan.runs.compare import compare as compare
     from openflan.runs.compare import rescore as rescore
+    from openflan.runs.leaks import LeakTexts as LeakTexts
+    from openflan.runs.leaks import MarkedText as MarkedText
+    from openflan.runs.leaks import leak_texts as leak_texts
     from openflan.runs.pipeline import Event as Event
     from openflan.runs.pipeline import Outcome as Outcome
     from openflan.runs.preview import MissingRows as MissingRows
@@ -174,6 +184,7 @@ _ROOMS = {
     "own.initialising": "Initialised holds_tables init_folder",
     "own.making": "OwnTask draft_task",
     "own.questions": "TableGuess",
+    "prompts.editing": "DiffLine TaskEdit edit_template",
     "prompts.engines": "TokenEngine",
     "prompts.lint": "Fault TaskCheck",
     "prompts.options": "RowAnswer",
@@ -181,16 +192,20 @@ _ROOMS = {
     "prompts.showing": "ShownRow",
     "prompts.task": "Task Tasks",
     "prompts.text_format": "TextFormat TextFrame",
+    "prompts.trial": "TemplateTrial",
     "ranks": "is_first",
     "recipes.mixture_part": "MixtureGroup MixturePart",
     "recipes.parts": (
         "EvaluationPart LoraPart MixedStyle ModelPart OptimizerPart PromptsPart "
         "SoftPromptPart StylePart TasksPart TrainingPart"
     ),
+    "recipes.ready": "ready_recipes",
     "recipes.recipe": "Recipe",
+    "recipes.writing": "recipe_text write_recipe",
     "report.write_comparison": "write_comparison",
     "study.page": "write_study_page",
     "runs.compare": "Answers compare rescore",
+    "runs.leaks": "LeakTexts MarkedText leak_texts",
     "runs.pipeline": "Event Outcome",
     "runs.preview": "MissingRows MixturePreview",
     "runs.publish": "Published",

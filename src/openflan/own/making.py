@@ -5,7 +5,7 @@ Invariant: a task file that is there is never written over unless that is asked 
 """
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class OwnTask:
     """What was seen in the rows and what was done about it, a line each."""
     new: bool = True
     """Whether this call wrote it."""
+    text: str = field(default="", repr=False)
+    """What its file says; empty for a task that was there already."""
 
     @property
     def unsure(self) -> tuple[TableGuess, ...]:
@@ -66,8 +68,9 @@ def make_task(
     encoding: str | None = None,
     separator: str | None = None,
     force: bool = False,
+    write: bool = True,
 ) -> OwnTask:
-    """Write a task file for a table.
+    """Write a task file for a table, or only say what it would be.
 
     Raises:
         UserError: a file is in the way, the table can't be read, or no task can be made of it that passes its check.
@@ -91,7 +94,11 @@ def make_task(
     warnings = drafted.warnings
     guesses = sorted(questions.taken, key=lambda guess: guess.confidence)
     notes = [str(guess) for guess in guesses if guess.confidence < UNSURE]
-    _write(path, drafted.spec, [*notes, *warnings, "licence: say under which the rows may be used"], files.shown)
+    said = [*notes, *warnings, "licence: say under which the rows may be used"]
+    text = _text_of(drafted.spec, said, files.shown)
+    if write:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
     return OwnTask(
         entry=entry,
         kind=taken.kind,
@@ -101,6 +108,8 @@ def make_task(
         guesses=tuple(guesses),
         aside=tuple(f"{name}: {reason}" for name, reason in taken.aside.items()),
         warnings=tuple(warnings),
+        new=write,
+        text=text,
     )
 
 
@@ -114,6 +123,7 @@ def draft_task(
     separator: str | None = None,
     force: bool = False,
     ask: Ask | None = None,
+    write: bool = True,
 ) -> OwnTask:
     """Write a task file for a table: what its columns are to each other guessed, seed templates filled in.
 
@@ -126,6 +136,7 @@ def draft_task(
         separator: what stands between its cells, where more than one would fit.
         force: write over a file.
         ask: answers what is unsure; without it guesses are taken and listed.
+        write: whether to write it; else nothing is, and what it would say is in the task that is given back.
 
     Raises:
         UserError: there is no such table, no such cluster, a file is in the way, the table can't be read as it is
@@ -146,6 +157,7 @@ def draft_task(
         encoding=encoding,
         separator=separator,
         force=force,
+        write=write,
     )
 
 
@@ -227,10 +239,9 @@ def _draft(
     return try_task(drafted, path), drafted, reading
 
 
-def _write(path: Path, content: dict[str, Any], notes: Sequence[str], shown: str) -> None:
+def _text_of(content: dict[str, Any], notes: Sequence[str], shown: str) -> str:
     lines = "".join(f"#   {' '.join(note.split())}\n" for note in notes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, f"# Written by openflan from {shown}. Look at:\n{lines}{as_yaml(content)}")
+    return f"# Written by openflan from {shown}. Look at:\n{lines}{as_yaml(content)}"
 
 
 def _choose(recognised: Recognised, questions: _Questions) -> Reading:

@@ -30,7 +30,7 @@ from openflan.tasks.rows import STEPS
 from openflan.tasks.sources import SourceRow, folders_of
 from openflan.tasks.spec import RESERVED, Template
 
-__all__ = ["Fault", "TaskCheck", "check_task"]
+__all__ = ["Fault", "TaskCheck", "alike", "check_task", "check_template_on"]
 
 _TEMPLATES = 10
 _INVERTED = 3
@@ -102,6 +102,22 @@ def check_task(entry: Entry, *, data: Path | None = None, strict: bool = True, f
     return checked
 
 
+def check_template_on(entry: Entry, number: int, rows: Iterable[SourceRow]) -> TaskCheck:
+    """Check one template of a task on some rows, as `check_task` checks all on all."""
+    checked = TaskCheck(task=entry.spec.name, templates=1)
+    report = _Reporter(entry, checked, references=False)
+    for what in _brace_faults(entry, number):
+        report(what, f"{entry.path}, template {number + 1}")
+    try:
+        renderer = TaskRenderer(entry)
+    except UserError as error:
+        report(error.what, error.where or str(entry.path))
+    else:
+        _check_rows(renderer, rows, report, checked, only=number)
+    report.close()
+    return checked
+
+
 def _check_sources(
     renderer: TaskRenderer,
     entry: Entry,
@@ -167,15 +183,10 @@ def _spec_faults(entry: Entry, *, strict: bool) -> Iterator[tuple[str, str]]:
     if inverted > _INVERTED:
         yield f"{inverted} templates are inverted, at most {_INVERTED} may be", where
     for (i, one), (j, other) in itertools.combinations(enumerate(spec.templates, start=1), 2):
-        if _alike(one, other):
+        if alike(one, other):
             yield f"templates {i} and {j} are nearly the same", where
-    for number, template in enumerate(spec.templates, start=1):
-        for name in _SINGLE_BRACES.findall(_EXPRESSION.sub(" ", f"{template.input} § {template.target}")):
-            if name in (*spec.names, *RESERVED):
-                yield (
-                    f"{{{name}}} in single braces stands there as it is: write {{{{{name}}}}}",
-                    f"{where}, template {number}",
-                )
+    for number in range(len(spec.templates)):
+        yield from ((what, f"{where}, template {number + 1}") for what in _brace_faults(entry, number))
     unknown = [name for name in spec.rows if name not in STEPS]
     yield from ((f"no cleaning step '{name}'", where) for name in unknown)
     if spec.licence == "unstated":
@@ -184,6 +195,14 @@ def _spec_faults(entry: Entry, *, strict: bool) -> Iterator[tuple[str, str]]:
         yield "has no lineage", where
     if strict:
         yield from ((what, where) for what in _catalog_faults(entry))
+
+
+def _brace_faults(entry: Entry, number: int) -> Iterator[str]:
+    """Names in single braces, which Jinja leaves as they are."""
+    template = entry.spec.templates[number]
+    for name in _SINGLE_BRACES.findall(_EXPRESSION.sub(" ", f"{template.input} § {template.target}")):
+        if name in (*entry.spec.names, *RESERVED):
+            yield f"{{{name}}} in single braces stands there as it is: write {{{{{name}}}}}"
 
 
 def _catalog_faults(entry: Entry) -> Iterator[str]:
@@ -201,7 +220,8 @@ def _catalog_faults(entry: Entry) -> Iterator[str]:
         yield f"lies in folder {entry.path.parent.name}, not in that of its cluster"
 
 
-def _alike(one: Template, other: Template) -> bool:
+def alike(one: Template, other: Template) -> bool:
+    """Whether two templates are nearly the same: their own words differ in fewer than three."""
     if (one.inverted, one.when) != (other.inverted, other.when) and one.input != other.input:
         return False
     left, right = (_EXPRESSION.sub(" § ", t.input).split() for t in (one, other))
@@ -263,9 +283,14 @@ def _left_out(entry: Entry, path: Path) -> set[int]:
 
 
 def _check_rows(
-    renderer: TaskRenderer, rows: Iterable[SourceRow], report: _Reporter, checked: TaskCheck
+    renderer: TaskRenderer,
+    rows: Iterable[SourceRow],
+    report: _Reporter,
+    checked: TaskCheck,
+    *,
+    only: int | None = None,
 ) -> tuple[set[TemplateId], set[str]]:
-    """Render everything; the templates that were used and the answers that were seen."""
+    """Render everything, or `only` one template; the templates that were used and the answers that were seen."""
     spec = renderer.spec
     used: Counter[TemplateId] = Counter()
     prompts: dict[TemplateId, set[tuple[str, str]]] = {}
@@ -282,13 +307,13 @@ def _check_rows(
             continue
         seen.update(answer.references)
         report.references.look(answer.references)
-        if not any(not spec.templates[number].inverted for number in fitting):
+        if only is None and not any(not spec.templates[number].inverted for number in fitting):
             report("no template that asks for the answer fits", row.place)
         plain = json.dumps(row.fields, ensure_ascii=False, default=str)
         if len(contents) < 2:
             contents.add(str([value for name, value in row.fields.items() if name not in hidden]))
-        numbers: list[TemplateId] = [*fitting]
-        if spec.baseline is not None:
+        numbers: list[TemplateId] = [number for number in fitting if only in (None, number)]
+        if spec.baseline is not None and only is None:
             numbers.append(BASELINE)
         faulty = False
         for number in numbers:

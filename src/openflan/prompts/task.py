@@ -11,7 +11,7 @@ Invariant: a prompt shown here is the one that a mixture would hold in the plain
 0.1 s, once a process.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -19,10 +19,12 @@ from openflan.errors import UserError, did_you_mean
 from openflan.prompts.lint import TaskCheck, check_task
 from openflan.prompts.render import Prompt
 from openflan.prompts.showing import ShownRow, show_row
+from openflan.prompts.trial import TemplateTrial, try_template
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.errata import ERRATA, Fidelity, active_errata, as_fidelity, errata_of
-from openflan.tasks.sources import find_data, load_rows, load_twin
+from openflan.tasks.sources import SourceRow, find_data, load_rows, load_twin
+from openflan.tasks.spec import Template
 from openflan.tasks.splits import Role, official_rows
 
 if TYPE_CHECKING:
@@ -78,13 +80,45 @@ class Task(Entry):
         """
         import pandas as pd
 
-        place = folder_of_data(data)
-        if self._by_twin(data, place):
-            found = load_twin(self)[:limit]
-        else:
-            found = load_rows(self, _role(split), data=place, limit=limit)
+        found = self.source_rows(split, data=data, limit=limit)
         index = pd.Index([row.index for row in found], name="row")
         return pd.DataFrame([row.fields for row in found], index=index)
+
+    def source_rows(
+        self, split: Role = "train", *, data: str | Path | None = None, limit: int | None = None
+    ) -> list[SourceRow]:
+        """The same rows, each with its place in the source split, as `try_template` takes them.
+
+        Args:
+            split: as for `rows`.
+            data: as for `rows`.
+            limit: as for `rows`.
+
+        Raises:
+            UserError: as `rows`.
+        """
+        place = folder_of_data(data)
+        if self._by_twin(data, place):
+            return load_twin(self)[:limit]
+        return load_rows(self, _role(split), data=place, limit=limit)
+
+    def try_template(
+        self,
+        template: Template | Mapping[str, object],
+        row: SourceRow,
+        *,
+        number: int | None = None,
+        others: Sequence[SourceRow] = (),
+    ) -> TemplateTrial:
+        """What a template that no file has yet makes of a row, and what `check` would say of it; nothing is raised.
+
+        Args:
+            template: the template, or its keys as in a task file.
+            row: the row to render.
+            number: of the task's template whose place it would take, from 0; without one it is a further template.
+            others: more rows to look for faults on; a few dozen take milliseconds.
+        """
+        return try_template(self, template, row, number=number, others=others)
 
     def show(self, row: int = 0, *, split: Role = "train", data: str | Path | None = None) -> ShownRow:
         """A row with its prompts under every template that fits it, and as a text to continue.

@@ -35,6 +35,8 @@ def check_template(spec: TaskSpec, template: Template, known: AbstractSet[str], 
         check_text(text, known, spec, where=where)
     if template.options is not None and not spec.is_classification:
         raise UserError("has options, but the task has none", where=where, how="add answer.options")
+    if (fault := _unlike_the_tasks(spec.answer.options, template.options)) is not None:
+        raise UserError(fault, where=where, how="write one for each of the task's, in their order")
     for text in (template.input, template.target):
         if name := _two_meanings(spec, template, text):
             own = "the row itself" if name == "row" else f"what openflan calls '{name}'"
@@ -43,6 +45,16 @@ def check_template(spec: TaskSpec, template: Template, known: AbstractSet[str], 
                 where=where,
                 how=f"write row.{name} for the column, or leave it out of 'fields' where no template needs it",
             )
+
+
+def _unlike_the_tasks(options: tuple[str, ...] | None, own: tuple[str, ...] | None) -> str | None:
+    """Why a template's own options can't stand for the task's; None where they can."""
+    if own is None or options is None:
+        return None
+    if len(own) != len(options):
+        return f"has {len(own)} options, the task has {len(options)}"
+    twice = next((option for option in own if own.count(option) > 1), None)
+    return None if twice is None else f"has the option {twice!r} twice"
 
 
 def _two_meanings(spec: TaskSpec, template: Template, text: str) -> str | None:

@@ -8,12 +8,23 @@ from typing import Literal
 
 from openflan.errors import UserError, did_you_mean
 
-__all__ = ["RECIPE", "ready_file"]
+__all__ = ["RECIPE", "ready_file", "ready_recipes"]
 
 RECIPE = "recipe.yaml"
 """The recipe of a folder."""
 
 _PACKAGE = Path(__file__).parents[1]
+
+
+def _folders(plural: str) -> tuple[Path, ...]:
+    """Where ready files of a kind lie."""
+    return (_PACKAGE / "ready" / plural, _PACKAGE.parents[1] / plural)
+
+
+def ready_recipes() -> dict[str, Path]:
+    """The recipes that come with openflan: name and file."""
+    found = [path for folder in reversed(_folders("recipes")) for path in sorted(folder.glob("*.yaml"))]
+    return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
 
 
 def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | None = None) -> Path:
@@ -32,7 +43,7 @@ def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | N
     if kind == "recipe" and (name / RECIPE).is_file():
         return name / RECIPE
     plural = {"recipe": "recipes", "study": "studies"}[kind]
-    folders = (_PACKAGE / "ready" / plural, _PACKAGE.parents[1] / plural)
+    folders = _folders(plural)
     for folder in folders:
         if (found := folder / f"{name.name}.yaml").is_file():
             return found

@@ -19,7 +19,7 @@ import yaml
 
 from openflan.errors import UserError
 
-__all__ = ["Marked", "as_yaml", "parse_yaml", "read_yaml"]
+__all__ = ["Marked", "as_yaml", "parse_yaml", "read_yaml", "tree_of"]
 
 _LARGEST = 1_000_000
 _ALIASES = 50
@@ -55,7 +55,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else '"' if _EXPONENT.match(text) else None
+    blank = not text.strip() and bool(text)
+    style = '"' if blank or _EXPONENT.match(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -88,6 +89,15 @@ def parse_yaml(text: str, *, tags: Iterable[str] = ()) -> Any:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def tree_of(text: str) -> yaml.Node | None:
+    """The tree of a YAML text that `parse_yaml` reads, in which each part knows its place; None where it reads none."""
+    try:
+        parse_yaml(text)
+        return yaml.compose(text, Loader=_Loader)
+    except (ValueError, yaml.YAMLError):
+        return None
 
 
 def read_yaml(path: Path, *, kind: str, how: str, tags: Iterable[str] = ()) -> dict[str, Any]:

@@ -49,8 +49,9 @@ class Entry:
 
     @property
     def own(self) -> bool:
-        """Whether it is a task on the user's own rows: from a folder of theirs, and of files, not of the hub."""
-        return self.collection == "mine" and self.spec.source.hub is None
+        """Whether it is a task on the user's own rows: from a folder of theirs, not of the hub or the starter world."""
+        source = self.spec.source
+        return self.collection == "mine" and source.hub is None and source.starter is None
 
     @property
     def told_cluster(self) -> str:

@@ -25,7 +25,7 @@ from openflan.tasks.normal_forms import NORMAL_FORMS
 from openflan.tasks.source_spec import Source
 from openflan.tasks.splits import Role, parse_slice
 
-__all__ = ["RESERVED", "Answer", "FewShot", "TaskSpec", "Template", "load_task"]
+__all__ = ["NAME", "RESERVED", "Answer", "FewShot", "TaskSpec", "Template", "load_task", "task_of"]
 
 Metric = Literal[
     "accuracy",
@@ -72,7 +72,8 @@ _LATER: dict[str, dict[str, Any]] = {
 RESERVED = ("answer", "options", "option_list", "row")
 """Names that stand for something of openflan's in a template; a column of that name is `row.answer` there."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
+NAME = re.compile(r"[a-z0-9][a-z0-9_]*\Z")
+"""What a task may be called."""
 
 
 def _is_number(value: object) -> bool:
@@ -229,7 +230,7 @@ class TaskSpec(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not _NAME.match(self.name):
+        if not NAME.match(self.name):
             raise ValueError(f"name '{self.name}' may hold only a-z, 0-9 and _")
         if fault := cluster_fault(self.cluster):
             raise ValueError(fault)
@@ -316,10 +317,22 @@ def load_task(path: Path) -> TaskSpec:
     Raises:
         UserError: the file is missing, is not YAML, or says something a task may not.
     """
-    data = read_yaml(path, kind="task file", how="check tasks.folders in the recipe")
+    return task_of(read_yaml(path, kind="task file", how="check tasks.folders in the recipe"), path)
+
+
+def task_of(data: dict[str, Any], path: Path) -> TaskSpec:
+    """What a task file says, or will say, as a task.
+
+    Args:
+        data: its content.
+        path: where it is, or will be: what its family shares lies beside it.
+
+    Raises:
+        UserError: it says something a task may not.
+    """
     family = data.get("family")
     if family is not None:
-        if not isinstance(family, str) or not _NAME.match(family):
+        if not isinstance(family, str) or not NAME.match(family):
             raise UserError(f"family is {family!r}", where=str(path), how="write a name of a-z, 0-9 and _")
         shared = read_yaml(
             path.with_name(f"{family}.templates.yaml"), kind="file of shared templates", how=f"mend 'family' in {path}"

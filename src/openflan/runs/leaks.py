@@ -1,0 +1,142 @@
+"""The rows behind a leak certificate's pairs, side by side, with what they share marked.
+
+Invariant: writes nothing; rows are the recipe's own, read again. Cost: both tasks' rows as far as those that are asked
+for. Rejected: texts kept in the certificate, which then would hold the held-out rows that nobody may publish.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import UserError
+from openflan.mixture.certificate import LeakPair
+from openflan.runs.plan import Resolved, resolve
+from openflan.runs.stored import StoredRun
+from openflan.tasks.catalog import Entry
+from openflan.tasks.sources import load_rows, rows_at_hand
+from openflan.tasks.splits import Role
+from openflan.writing import plain_text, units_of
+
+__all__ = ["LeakTexts", "MarkedText", "leak_texts"]
+
+_PIECE = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MarkedText:
+    """A text of a row, and what of it another row has too."""
+
+    field: str
+    """Its column, dotted where it stands deeper."""
+    text: str
+    marks: tuple[tuple[int, int], ...] = ()
+    """Where the shared parts begin and end, as places in the text."""
+
+    @property
+    def parts(self) -> tuple[tuple[str, bool], ...]:
+        """The text in pieces, each with whether it is shared."""
+        cuts = [0, *(place for mark in self.marks for place in mark), len(self.text)]
+        pieces = [(self.text[a:b], bool(n % 2)) for n, (a, b) in enumerate(itertools.pairwise(cuts))]
+        return tuple(piece for piece in pieces if piece[0])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeakTexts:
+    """A training row beside the held-out item that it shares a text with."""
+
+    pair: LeakPair
+    trained: tuple[MarkedText, ...]
+    """The training row's texts."""
+    measured: tuple[MarkedText, ...]
+    """The held-out item's."""
+
+
+def leak_texts(run: str | Path, pairs: Sequence[LeakPair]) -> tuple[LeakTexts, ...]:
+    """The rows of some pairs of a run's leak certificate.
+
+    Args:
+        run: the run's folder.
+        pairs: of its `LeakCertificate.pairs`; those of the same two tasks are read together.
+
+    Raises:
+        UserError: it is no run's folder, or a pair's rows are not at hand or no longer there.
+    """
+    names = resolve(StoredRun.open(Path(run)).recipe)
+    trained = _rows(names, "train", [(pair.task, pair.row) for pair in pairs])
+    measured = _rows(names, "test", [(pair.held_out, pair.item) for pair in pairs])
+    return tuple(
+        LeakTexts(
+            pair=pair,
+            trained=_marked(trained[pair.task, pair.row], pair.shared),
+            measured=_marked(measured[pair.held_out, pair.item], pair.shared),
+        )
+        for pair in pairs
+    )
+
+
+def _rows(names: Resolved, role: Role, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """Rows by task and place in the source split."""
+    division = names.division
+    entries: dict[str, Entry] = {entry.spec.name: entry for entry in division.named}
+    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for task in dict.fromkeys(task for task, _ in wanted):
+        places = {place for name, place in wanted if name == task}
+        entry = entries.get(task)
+        if entry is None or not rows_at_hand(entry, role, data=names.data):
+            how = "give the folder of data that the run was mixed with"
+            raise UserError(f"the rows of '{task}' are not at hand", where=role, how=how)
+        for row in load_rows(entry, role, data=names.data, limit=max(places) + 1):
+            if row.index in places:
+                found[task, row.index] = row.fields
+        if lost := places - {place for name, place in found if name == task}:
+            how = "its rows are not those that were mixed"
+            raise UserError(f"no row {min(lost)}", where=f"{task}, {role}", how=how)
+    return found
+
+
+def _marked(row: Mapping[str, Any], shared: str) -> tuple[MarkedText, ...]:
+    """A row's texts, the shared words marked."""
+    return tuple(MarkedText(field=name, text=text, marks=_found(text, shared)) for name, text in _texts(row, ""))
+
+
+def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Every text of a row with the place where it stands."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _texts(below, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for number, below in enumerate(value):
+            yield from _texts(below, f"{name}[{number}]")
+
+
+def _found(text: str, shared: str) -> tuple[tuple[int, int], ...]:
+    """Where a run of units stands in a text; the whole of a text that is shared by its signs.
+
+    "The cat sat, the dog ran." has "cat sat the dog" at its fifth character.
+    """
+    wanted = units_of(shared)
+    if not wanted or plain_text(text) in shared.split(" / "):
+        return ((0, len(text)),) if text and plain_text(text) in shared.split(" / ") else ()
+    units = [unit for piece in _PIECE.finditer(text) for unit in _units(piece)]
+    marks: list[tuple[int, int]] = []
+    for place in range(len(units) - len(wanted) + 1):
+        if [unit for unit, _, _ in units[place : place + len(wanted)]] == wanted:
+            start, end = units[place][1], units[place + len(wanted) - 1][2]
+            if not marks or start >= marks[-1][1]:
+                marks.append((start, end))
+    return tuple(marks)
+
+
+def _units(piece: re.Match[str]) -> Iterator[tuple[str, int, int]]:
+    """A piece's units, each with its place: the word, or its characters where they are units by themselves."""
+    if len(whole := units_of(piece[0])) == 1:
+        yield whole[0], piece.start(), piece.end()
+        return
+    for offset, character in enumerate(piece[0]):
+        for unit in units_of(character):
+            yield unit, piece.start() + offset, piece.start() + offset + 1
