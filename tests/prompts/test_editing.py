@@ -40,7 +40,7 @@ def test_a_template_is_rendered_as_the_task_would_render_it(rte):
         ({"input": "{{premise}}", "target": "{{'' }}"}, "the target is empty"),
         ({"input": "{% for n in range(2000) %}x{% endfor %}"}, "range of more than 1,000"),
         ({"input": "{{premise.__class__}}"}, "unsafe"),
-        ({"inpt": "{{premise}}"}, "did you mean 'input'?"),
+        ({"inputs": "{{premise}}"}, "did you mean 'input'?"),
         ({"input": "{{premise}}", "options": ["a", "b", "c"]}, "has 3 options, the task has 2"),
         ({"input": "{{premise}}", "options": ["a", "a"]}, "has the option 'a' twice"),
     ],
