@@ -3,10 +3,12 @@
 import csv
 import json
 
+import openpyxl
 import pytest
 from test_recognising import rows_of
 
 import openflan as api
+from openflan.own.profile import columns_of
 from openflan.tasks.catalog import open_catalog
 from openflan.tasks.sources import load_rows
 
@@ -223,3 +225,62 @@ def test_a_column_that_is_empty_in_some_rows_takes_its_line_with_it(openflan, fo
         hint = prompts[0].fields["hint"]
         asking = [prompt.input for prompt in prompts if not task.spec.templates[prompt.number].inverted]
         assert all((f"\nHint: {hint}" in text) if hint else ("Hint" not in text) for text in asking)
+
+
+def workbook(path, sheets):
+    book = openpyxl.Workbook()
+    book.active.title = "about"
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for cells in (list(rows[0]), *(list(row.values()) for row in rows)):
+            sheet.append(cells)
+    book.save(path)
+
+
+def test_each_sheet_of_a_workbook_is_a_table_and_sheets_named_by_roles_are_one(openflan, folder):
+    workbook(folder / "desk.xlsx", {"Senses": rows_of("sense"), "Quiz": rows_of("candidates")})
+    rows = rows_of("inference", 100)
+    workbook(folder / "facts.xlsx", {"Train": rows[:80], "Test": rows[80:]})
+    code, out, _ = openflan("init", folder, "--yes")
+    assert (code, "desk_senses.yaml: word sense" in out, "desk_quiz.yaml: multiple choice" in out) == (0, True, True)
+    assert task(folder, "desk_quiz").spec.source.sheet == "Quiz"
+    texts = {role: {row.fields["a"] for row in load_rows(task(folder, "facts"), role)} for role in ("train", "test")}
+    assert texts["test"] == {row["a"] for row in rows[80:]}
+    assert texts["train"] < {row["a"] for row in rows[:80]}
+    assert openflan("tasks", "check", "--folder", folder / "tasks")[0] == 0
+    assert "was there already" in openflan("init", folder, "--yes")[1]
+    code, _, err = openflan("tasks", "new", folder / "desk.xlsx")
+    assert (code, "has 2 sheets with rows: 'Senses', 'Quiz'" in err) == (2, True)
+
+
+def test_numbers_with_a_comma_before_their_decimals_are_numbers(openflan, folder):
+    lines = ["links;rechts;naehe"]
+    lines += [f"{row['b']} {n};{row['b'] if n % 3 else row['a']} {n};{n % 11 // 2},{n % 2 * 5}"
+              for n, row in enumerate(rows_of("summary", 120))]  # fmt: skip
+    (folder / "nah.csv").write_text("\n".join(lines), encoding="utf-8")
+    openflan("init", folder, "--yes", "--quiet")
+    spec = task(folder, "nah").spec
+    assert (spec.source.decimal, spec.columns["naehe"], spec.answer.nearest) == (",", "float", True)
+    assert {row.fields["naehe"] for row in load_rows(task(folder, "nah"), "train")} > {0.5, 4.5}
+
+
+def test_a_list_of_objects_in_a_cell_is_read_as_lists(openflan, folder):
+    rows = [
+        {"asked": row["a"], "key": "abc"[row["c"]],
+         "offers": [{"mark": mark, "text": text} for mark, text in zip("abc", row["b"], strict=True)]}
+        for row in rows_of("choices in a cell", 80)
+    ]  # fmt: skip
+    write(folder / "offers.jsonl", rows)
+    write(folder / "cells.csv", [{**row, "offers": json.dumps(row["offers"])} for row in rows])
+    openflan("init", folder, "--yes", "--quiet")
+    for name in ("offers", "cells"):
+        answer = task(folder, name).spec.answer
+        assert (answer.options_field, answer.keys_field) == ("offers.text", "offers.mark")
+        prompt = api.Tasks([folder / "tasks"])[name].prompts(row=0)[0]
+        assert prompt.target in {offer["text"] for row in rows for offer in row["offers"]}
+    assert openflan("tasks", "check", "--folder", folder / "tasks")[0] == 0
+
+
+def test_figures_in_groups_of_three_are_no_decimals():
+    (column,) = columns_of([{"n": text} for text in ("1,200", "3,450", "12")], cells=True)
+    assert (column.kind, column.decimal) == ("text", ".")

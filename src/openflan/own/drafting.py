@@ -73,6 +73,10 @@ def draft(
         source["encoding"] = table.form.encoding
     if table.form is not None and table.form.separator != ",":
         source["separator"] = table.form.separator
+    if any(column.decimal == "," for column in table.columns):
+        source["decimal"] = ","
+    if table.files.sheet is not None:
+        source["sheet"] = table.files.sheet
     apart, warnings = keep_apart(table, view, reading)
     source["apart"] = apart
     used = _used(reading)

@@ -137,6 +137,8 @@ def _made_of(table: TableFiles, there: Mapping[str, Entry]) -> Entry | None:
     paths = {path.resolve() for path in table.files.values()}
     for entry in there.values():
         files = (entry.spec.source.local_files or {}).values()
-        if paths & {(entry.path.parent / Path(file).expanduser()).resolve() for file in files}:
+        if entry.spec.source.sheet == table.sheet and paths & {
+            (entry.path.parent / Path(file).expanduser()).resolve() for file in files
+        }:
             return entry
     return None

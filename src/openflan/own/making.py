@@ -15,7 +15,7 @@ from openflan.own.profile import OwnColumn
 from openflan.own.questions import UNSURE, Ask, TableGuess
 from openflan.own.reading import Reading, View
 from openflan.own.recognise import Recognised, alike, recognise
-from openflan.own.tables import OwnTable, TableFiles, read_table, task_name
+from openflan.own.tables import OwnTable, TableFiles, read_table, tables_of
 from openflan.own.wording import Wording, word_labels
 from openflan.recipes.safe_yaml import as_yaml
 from openflan.stage import write_atomically
@@ -147,8 +147,15 @@ def draft_task(
     if cluster is not None and (fault := cluster_fault(cluster)):
         what, _, how = fault.partition("; ")
         raise UserError(what, where="cluster", how=how)
-    stem = table.name.split(".")[0] if table.is_file() else table.name
-    files = TableFiles(name=name or task_name(stem), files={"all": table})
+    files, *more = tables_of(table)
+    if more:
+        sheets = ", ".join(f"'{one.sheet}'" for one in (files, *more))
+        raise UserError(
+            f"has {len(more) + 1} sheets with rows: {sheets}", where=str(table),
+            how=f"`openflan init {table.parent}` makes a task of each; or save one as a file of its own",
+        )  # fmt: skip
+    if name is not None:
+        files = replace(files, name=name)
     return make_task(
         files,
         out=out or table.parent,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
-from openflan.tasks.cells import looks_nested, parse_nested
+from openflan.tasks.cells import looks_nested, parse_nested, turned
 from openflan.writing import units_of
 
 __all__ = ["Kind", "OwnColumn", "columns_of", "spread"]
@@ -30,7 +30,10 @@ _FEW_ROWS = 40
 _FIGURES = 20
 """Different numbers up to which they may be classes."""
 _NESTED_SHARE = 0.95
+_GROUP = 3
+"""Figures between the commas of large numbers."""
 _INT = re.compile(r"[+-]?(?:0|[1-9]\d{0,15})")
+_COMMA = re.compile(r"[+-]?(?:0|[1-9]\d*),\d+")
 _FLOAT = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _NOTHING = {"nan", "null", "n/a", "#n/a", "<na>", "na", "none"}
 """What programs write for nothing; where else numbers stand, or texts of which no class is made."""
@@ -40,6 +43,7 @@ _QUESTION = re.compile(
 )
 _STOP = re.compile(r"[.!。！]\s*[\"')\]]*\s*\Z")
 _BLANK = re.compile(r"(?<!\w)_+(?!\w)|\[BLANK\]|\[MASK\]|<blank>|<mask>|@placeholder")
+_OBJECTS = re.compile(r"\s*(?:\[\s*)?\{")
 _ID = re.compile(r"(?=\S*\d)[\w#:/.@+=&%~|-]+")
 
 
@@ -67,6 +71,8 @@ class OwnColumn:
         """The kind as the file has it, which the contract must say: "1" may be stored as a text."""
         self.separator = ""
         """What stands between the items, where a text is read as a list."""
+        self.decimal = "."
+        """What stands before the decimals of its numbers."""
         self.spelled: dict[Any, str] = {}
         """How values that are stored as texts stand there: 1 as "1"."""
         self.kind, self.values = self._read(list(values), cells=cells)
@@ -84,6 +90,9 @@ class OwnColumn:
         if set(types) != {"text"}:
             self.stored = next(iter(types)) if len(types) == 1 else "other"
             return self.stored, values
+        if cells and _has_decimal_commas(values):
+            self.decimal = ","
+            values = [value and value.replace(",", ".") for value in values]
         kind, read, self.nothing = _kind_of_texts(values)
         self.stored = kind if cells or kind in ("texts", "lists", "other") else "text"
         if self.stored == "text" and kind != "text":
@@ -257,8 +266,7 @@ def columns_of(rows: Sequence[Mapping[str, Any]], *, cells: bool) -> list[OwnCol
 
 
 def _column(path: str, values: list[Any], *, cells: bool, top: str | None = None) -> list[OwnColumn]:
-    if cells:
-        values = _objects(values)
+    values = _turned(_objects(values) if cells else values)
     below = list(dict.fromkeys(key for value in values if isinstance(value, dict) for key in value))
     if not below or not all(value is None or isinstance(value, dict) for value in values):
         return [OwnColumn(path, values, cells=cells, top=top)]
@@ -271,13 +279,33 @@ def _column(path: str, values: list[Any], *, cells: bool, top: str | None = None
 
 def _objects(values: list[Any]) -> list[Any]:
     """Cells that hold objects, read; the cells as they are where not all do."""
-    if not any(isinstance(value, str) and value.lstrip()[:1] == "{" for value in values[:50]):
+    if not any(isinstance(value, str) and _OBJECTS.match(value) for value in values[:50]):
         return values
     read = [parse_nested(value) if isinstance(value, str) and value.strip() else None for value in values]
     return (
         read
-        if all(isinstance(one, dict) or _is_blank(value) for one, value in zip(read, values, strict=True))
+        if all(
+            isinstance(one, dict) or (isinstance(one, list) and turned(one)) or _is_blank(value)
+            for one, value in zip(read, values, strict=True)
+        )
         else values
+    )
+
+
+def _turned(values: list[Any]) -> list[Any]:
+    """Lists of objects as objects of lists; the values as they are where not all are such."""
+    there = [value for value in values if not _is_blank(value)]
+    if not there or not all(isinstance(value, list) and turned(value) for value in there):
+        return values
+    return [None if _is_blank(value) else turned(value) for value in values]
+
+
+def _has_decimal_commas(values: Sequence[Any]) -> bool:
+    """Whether numbers are written with a comma before their decimals, and not before each three figures."""
+    rest = [text for value in values if value and (text := value.strip()).lower() not in _NOTHING]
+    commas = [text for text in rest if _COMMA.fullmatch(text)]
+    return any(len(text.partition(",")[2]) != _GROUP for text in commas) and all(
+        _COMMA.fullmatch(text) or _INT.fullmatch(text) for text in rest
     )
 
 

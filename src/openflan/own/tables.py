@@ -7,6 +7,7 @@ Invariant: a file that can't be read as it stands is one line, and the others ar
 below the first, where other people's files lie.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,9 @@ from openflan.own.roles import hidden_answers, role_names, said_roles
 from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.readers import ENDINGS, is_rows, is_table, read_rows
 from openflan.tasks.splits import Role
+from openflan.tasks.workbooks import ALL_SHEETS, sheets_of
 
-__all__ = ["FEWEST_ROWS", "OwnTable", "TableFiles", "find_tables", "read_table"]
+__all__ = ["FEWEST_ROWS", "OwnTable", "TableFiles", "find_tables", "read_table", "tables_of"]
 
 _PARTS = re.compile(r"(?P<stem>.*?)[\W_]*(?P<role>" + "|".join(role_names()) + r")", re.IGNORECASE)
 FEWEST_ROWS = 10
@@ -36,11 +38,14 @@ class TableFiles:
     """Of the task that it becomes."""
     files: dict[str, Path]
     """By role, or one under `all`."""
+    sheet: str | None = None
+    """The sheet of a workbook that has several; `*` where they are the roles."""
 
     @property
     def shown(self) -> str:
         """The files' names."""
-        return ", ".join(path.name for path in self.files.values())
+        names = ", ".join(path.name for path in self.files.values())
+        return names if self.sheet in (None, ALL_SHEETS) else f"{names}, sheet {self.sheet}"
 
 
 @dataclass(kw_only=True)
@@ -139,11 +144,25 @@ def _grouped(folder: Path, name: str) -> list[TableFiles]:
             roles.setdefault(match["stem"], {})[role_names()[match["role"].lower()]] = path
         else:
             alone[path.name] = path
-    tables = [TableFiles(name=task_name(path.name.split(".")[0]), files={"all": path}) for path in alone.values()]
+    tables = [table for path in alone.values() for table in tables_of(path)]
     for stem, files in roles.items():
         one = dict(files) if "train" in files else {"all": next(iter(files.values()))}
         tables.append(TableFiles(name=task_name(stem) if stem else name, files=one))
     return sorted(tables, key=lambda table: table.name)
+
+
+def tables_of(path: Path) -> list[TableFiles]:
+    """The tables of one file: several where a workbook has several sheets that are no roles of one."""
+    stem = task_name(path.name.split(".")[0] if path.is_file() else path.name)
+    sheets: list[str] = []
+    if path.name.lower().endswith(".xlsx"):
+        with contextlib.suppress(UserError):  # told when it is read
+            sheets = sheets_of(path)
+    if len(sheets) < 2:
+        return [TableFiles(name=stem, files={"all": path})]
+    if (roles := {role_names().get(name.strip().lower()) for name in sheets}) > {"train"} and None not in roles:
+        return [TableFiles(name=stem, files={"all": path}, sheet=ALL_SHEETS)]
+    return [TableFiles(name=f"{stem}_{task_name(name)}", files={"all": path}, sheet=name) for name in sheets]
 
 
 def read_table(files: TableFiles, *, encoding: str | None = None, separator: str | None = None) -> OwnTable:
@@ -164,7 +183,8 @@ def read_table(files: TableFiles, *, encoding: str | None = None, separator: str
         if is_table(path):
             form = form_of(path, separator=separator, encoding=encoding)
         faults: list[UserError] = []
-        here = list(read_rows(path, {}, encoding=encoding, separator=separator, faults=faults))
+        reading = read_rows(path, {}, encoding=encoding, separator=separator, sheet=files.sheet, faults=faults)
+        here = list(reading)
         if faults and (not here or len(faults) > max(1, _BAD * len(here))):
             raise faults[0]
         if faults:

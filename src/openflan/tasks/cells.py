@@ -14,7 +14,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["LIST_SEPARATORS", "looks_nested", "parse_nested", "split_list"]
+__all__ = ["LIST_SEPARATORS", "looks_nested", "parse_nested", "split_list", "turned"]
 
 LIST_SEPARATORS = ("|", ";", "\n", ",", "/")
 """What may stand between the items of a list in a cell, the likeliest first."""
@@ -44,6 +44,13 @@ def parse_nested(text: str) -> Any:
 def split_list(text: str, separator: str) -> list[str]:
     """The items between separators, without blanks around them; empty ones are left out."""
     return [item for part in text.split(separator) if (item := part.strip())]
+
+
+def turned(items: list[Any]) -> dict[str, list[Any]] | None:
+    """A list of objects of the same keys as one of lists: `[{text: a, n: 1}, …]` as `{text: [a, …], n: [1, …]}`."""
+    if not items or not all(isinstance(item, dict) and item.keys() == items[0].keys() for item in items):
+        return None
+    return {key: [item[key] for item in items] for key in items[0]}
 
 
 def _python_literal(text: str) -> Any:

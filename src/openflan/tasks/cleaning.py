@@ -27,7 +27,10 @@ def file_rows(entry: Entry, path: Path) -> Iterator[dict[str, Any]]:
     """
     source = entry.spec.source
     faults: list[UserError] | None = [] if source.faulty == "leave_out" else None
-    return read_rows(path, entry.spec.columns, encoding=source.encoding, separator=source.separator, faults=faults)
+    return read_rows(
+        path, entry.spec.columns, encoding=source.encoding, separator=source.separator, decimal=source.decimal,
+        sheet=source.sheet, faults=faults,
+    )  # fmt: skip
 
 
 def unrolled(entry: Entry, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
@@ -87,7 +90,9 @@ def _as_stated(spec: TaskSpec, row: dict[str, Any]) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for name, column in spec.columns.items():
         value = row.get(name)
-        if isinstance(value, str):
+        if isinstance(value, list) and (read := read_nested(column, value)) is not value:
+            changed[name] = read
+        elif isinstance(value, str):
             read = None if spec.source.empty and value.strip() in spec.source.empty else read_nested(column, value)
             if read is not value:
                 changed[name] = read

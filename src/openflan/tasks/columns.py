@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from openflan.tasks.cells import parse_nested, split_list
+from openflan.tasks.cells import parse_nested, split_list, turned
 
 __all__ = [
     "Column",
@@ -129,8 +129,12 @@ def _mismatch(place: str, expected: str, value: Any) -> str:
     return f"column '{place}' should hold {expected}, holds {shown if len(shown) <= 60 else shown[:57] + '...'}"
 
 
-def from_text(column: Column, text: str) -> Any:
-    """A CSV cell as the type its column states; a text that is none stays a text, which `check_column` refuses."""
+def from_text(column: Column, text: str, *, decimal: str = ".") -> Any:
+    """A CSV cell as the type its column states; a text that is none stays a text, which `check_column` refuses.
+
+    Args:
+        decimal: what stands before a number's decimals.
+    """
     if isinstance(column, dict) and set(column) == {"values"}:
         return next((value for value in column["values"] if str(value) == text), text)
     kind = "int" if isinstance(column, dict) and set(column) == {"classes"} else column
@@ -139,28 +143,34 @@ def from_text(column: Column, text: str) -> Any:
     optional, kind = kind.endswith("?"), kind.removesuffix("?")
     if kind == "bool":
         return {"true": True, "false": False}.get(text.lower(), text)
-    return _number_from(kind, text, optional=optional) if kind in ("int", "float") else text
+    if kind not in ("int", "float"):
+        return text
+    return _number_from(kind, text.replace(decimal, "."), optional=optional, cell=text)
 
 
-def _number_from(kind: str, text: str, *, optional: bool) -> Any:
+def _number_from(kind: str, text: str, *, optional: bool, cell: str) -> Any:
     """A cell as a number; nothing for `nan` where that is allowed; the cell itself where it is neither."""
     if "_" in text:  # Python would read 1_000
-        return text
+        return cell
     try:
         number = int(text) if kind == "int" else float(text)
     except ValueError:
-        return text
+        return cell
     return None if optional and number != number else number  # noqa: PLR0124
 
 
 def read_nested(column: Column, value: Any) -> Any:
-    """A cell of a text as the list or mapping that its contract states; a text that is none stays one, and is
-    refused."""
+    """A cell of a text as the list or mapping that its contract states, and a list of objects as the mapping of lists
+    that it states; what is none stays as it is, and is refused."""
+    if isinstance(column, dict) and isinstance(value, list):
+        return turned(value) or value
     if isinstance(column, str) or not isinstance(value, str) or set(column) <= {"classes", "values"}:
         return value
     if isinstance(column, dict) and set(column) == {"separated"}:
         return split_list(value, column["separated"])
     found = parse_nested(value)
+    if isinstance(column, dict) and isinstance(found, list):
+        found = turned(found)
     return value if found is None else found
 
 

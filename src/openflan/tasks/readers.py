@@ -6,10 +6,7 @@ line without its number and guesses one column type from all rows.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,9 @@ import orjson
 
 from openflan.errors import UserError
 from openflan.tasks.columns import Column, from_text
-from openflan.tasks.delimited import form_of, read_cells
+from openflan.tasks.delimited import TableForm, form_of, read_cells
 from openflan.tasks.opened import COMPRESSED, encoding_of, open_bytes, open_text, stem_of
+from openflan.tasks.workbooks import check_names, plain, read_sheet
 
 __all__ = ["ENDINGS", "KINDS", "is_rows", "is_table", "read_rows"]
 
@@ -51,6 +49,8 @@ def read_rows(
     *,
     encoding: str | None = None,
     separator: str | None = None,
+    decimal: str = ".",
+    sheet: str | None = None,
     faults: list[UserError] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The rows of a file, one by one.
@@ -59,6 +59,8 @@ def read_rows(
         columns: the types that cells of a table are turned into; texts where a column is not among them.
         encoding: byte encoding of a text file, where it is not UTF-8 and has no mark.
         separator: what stands between the cells of a table, where more than one fits.
+        decimal: what stands before the decimals of a table's numbers.
+        sheet: name of a workbook's sheet; None for the first, `*` for all, each row with its sheet's name.
         faults: lines of JSON or cells that can't be read are passed over and what is wrong put here; None: it is
             raised.
 
@@ -72,11 +74,11 @@ def read_rows(
     if name.endswith(".json"):
         return _read_json(path, encoding)
     if is_table(path):
-        return _read_table(path, columns, encoding, separator, faults)
+        return _read_table(path, columns, form_of(path, separator=separator, encoding=encoding), decimal, faults)
     if name.endswith(".parquet"):
         return _read_parquet(path)
     if name.endswith(".xlsx"):
-        return _read_sheet(path)
+        return read_sheet(path, sheet)
     if name.endswith((".arrow", ".feather")) or path.is_dir():
         return _read_arrow(path)
     raise UserError("an unknown kind of file", where=str(path), how=f"use {KINDS}")
@@ -85,12 +87,15 @@ def read_rows(
 def _read_table(
     path: Path,
     columns: Mapping[str, Column],
-    encoding: str | None,
-    separator: str | None,
+    form: TableForm,
+    decimal: str,
     faults: list[UserError] | None,
 ) -> Iterator[dict[str, Any]]:
-    for row in read_cells(path, form_of(path, separator=separator, encoding=encoding), faults):
-        yield {name: from_text(columns[name], text) if name in columns else text for name, text in row.items()}
+    for row in read_cells(path, form, faults):
+        yield {
+            name: from_text(columns[name], text, decimal=decimal) if name in columns else text
+            for name, text in row.items()
+        }
 
 
 def _read_json_lines(
@@ -167,32 +172,11 @@ def _read_parquet(path: Path) -> Iterator[dict[str, Any]]:
 
     try:
         file = pq.ParquetFile(path)
-        _check_names(file.schema_arrow.names, path)
+        check_names(file.schema_arrow.names, str(path))
         for batch in file.iter_batches():
             yield from _plain_rows(batch.to_pylist(), str(file.schema_arrow))
     except (pa.ArrowInvalid, OSError):
         raise UserError("a damaged parquet file, or none", where=str(path), how="write or copy it again") from None
-
-
-def _read_sheet(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a workbook's first sheet, below its first row; rows without anything are passed over."""
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # zipfile, XML and openpyxl raise many kinds for a broken file
-        raise UserError("a damaged xlsx file, or none", where=str(path), how="save it again") from error
-    cells = book.worksheets[0].iter_rows(values_only=True)
-    names = ["" if name is None else str(name).strip() for name in next(cells, ())]
-    while names and not names[-1]:
-        names.pop()
-    if "" in names:
-        raise UserError("has a column without a name", where=f"{path}, row 1", how="give every column a name")
-    _check_names(names, path)
-    for row in cells:
-        values = [*row[: len(names)], *[None] * (len(names) - len(row))]
-        if any(value is not None for value in values):
-            yield {name: _plain(value) for name, value in zip(names, values, strict=True)}
 
 
 def _read_arrow(path: Path) -> Iterator[dict[str, Any]]:
@@ -202,7 +186,7 @@ def _read_arrow(path: Path) -> Iterator[dict[str, Any]]:
     try:
         if path.is_file() and path.open("rb").read(6) == b"ARROW1":  # a file with a footer, which feather is
             table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-            _check_names(table.column_names, path)
+            check_names(table.column_names, str(path))
             yield from _plain_rows(
                 (row for batch in table.to_batches() for row in batch.to_pylist()), str(table.schema)
             )
@@ -215,23 +199,10 @@ def _read_arrow(path: Path) -> Iterator[dict[str, Any]]:
         raise UserError("a damaged Arrow file, or none", where=str(path), how="write or copy it again") from error
 
 
-def _check_names(names: Iterable[str], path: Path) -> None:
-    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-        raise UserError(f"has two columns '{twice}'", where=str(path), how="give every column a name of its own")
-
-
 def _plain_rows(rows: Iterable[dict[str, Any]], schema: str) -> Iterator[dict[str, Any]]:
     """Rows with dates, times and decimals as the texts that they are written as."""
     if any(word in schema for word in ("date", "time", "decimal")):
         for row in rows:
-            yield {name: _plain(value) for name, value in row.items()}
+            yield {name: plain(value) for name, value in row.items()}
     else:
         yield from rows
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime | date | time | Decimal):
-        return str(value)
-    if isinstance(value, dict):
-        return {name: _plain(below) for name, below in value.items()}
-    return [_plain(below) for below in value] if isinstance(value, list) else value

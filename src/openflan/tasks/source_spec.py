@@ -41,6 +41,11 @@ class Source(Record):
     """Byte encoding of the text files among them, where it is not UTF-8: `cp1252`."""
     separator: str | None = None
     """What stands between the cells of the tables among them, where more than one would fit: `;`."""
+    decimal: Literal[".", ","] = "."
+    """What stands before the decimals of numbers in the tables among them."""
+    sheet: str | None = None
+    """Name of the sheet of a workbook among them, by default the first; `*` for all, whose names are the column
+    `sheet` then."""
     starter: str | None = None
     """Name of a row generator of the starter world."""
     apart: Apart | None = None
@@ -69,7 +74,8 @@ class Source(Record):
             raise ValueError("files: name one file a split; only a hub's may have alternatives")
         if self.separator is not None and (len(self.separator) != 1 or self.separator in "\"'\r\n"):
             raise ValueError(f"separator is {self.separator!r}; write one character")
-        own = {"apart": self.apart, "empty": self.empty, "faulty": self.faulty != "fail", "without": self.without}
+        own = {"apart": self.apart, "empty": self.empty, "faulty": self.faulty != "fail", "without": self.without,
+               "decimal": self.decimal != ".", "sheet": self.sheet}  # fmt: skip
         if self.local_files is None and (said := next((key for key, value in own.items() if value), None)):
             raise ValueError(f"{said} is for files of your own; remove it")
         if self.encoding is not None:

@@ -64,7 +64,16 @@ _REMARKS = {
 """What a spec says that no prompt and no answer depends on."""
 
 _LATER: dict[str, dict[str, Any]] = {
-    "source": {"encoding": None, "separator": None, "apart": None, "empty": [], "without": {}, "faulty": "fail"},
+    "source": {
+        "encoding": None,
+        "separator": None,
+        "apart": None,
+        "empty": [],
+        "without": {},
+        "faulty": "fail",
+        "decimal": ".",
+        "sheet": None,
+    },
     "answer": {"sample": None, "nearest": False, "joined": None},
 }
 """Keys that came later, left out of the fingerprint where they say nothing, so that older mixtures keep theirs."""
