@@ -111,10 +111,15 @@ if TYPE_CHECKING:
     from openflan.runs.leaks import LeakTexts as LeakTexts
     from openflan.runs.leaks import MarkedText as MarkedText
     from openflan.runs.leaks import leak_texts as leak_texts
+    from openflan.runs.listing import ListedGain as ListedGain
+    from openflan.runs.listing import RunStatus as RunStatus
+    from openflan.runs.listing import list_runs as list_runs
+    from openflan.runs.listing import run_status as run_status
     from openflan.runs.pipeline import Event as Event
     from openflan.runs.pipeline import Outcome as Outcome
     from openflan.runs.preview import MissingRows as MissingRows
     from openflan.runs.preview import MixturePreview as MixturePreview
+    from openflan.runs.progress import StageProgress as StageProgress
     from openflan.runs.publish import Published as Published
     from openflan.runs.results import ClusterVerdict as ClusterVerdict
     from openflan.runs.results import MeasureVerdict as MeasureVerdict
@@ -131,6 +136,9 @@ if TYPE_CHECKING:
     from openflan.study.forecast import PACE as PACE
     from openflan.study.forecast import CellForecast as CellForecast
     from openflan.study.forecast import Forecast as Forecast
+    from openflan.study.listing import StudyStatus as StudyStatus
+    from openflan.study.listing import list_studies as list_studies
+    from openflan.study.listing import study_status as study_status
     from openflan.study.outcome import NO_FIGURE as NO_FIGURE
     from openflan.study.outcome import AxisRecord as AxisRecord
     from openflan.study.outcome import CellRecord as CellRecord
@@ -141,7 +149,8 @@ if TYPE_CHECKING:
     from openflan.study.outcome import StudyOutcome as StudyOutcome
     from openflan.study.outcome import ValueRecord as ValueRecord
     from openflan.study.page import write_study_page as write_study_page
-    from openflan.study.running import CellEvent as CellEvent
+    from openflan.study.progress import CellEvent as CellEvent
+    from openflan.study.progress import CellProgress as CellProgress
     from openflan.study.study import Study as Study
     from openflan.tasks.apart import Apart as Apart
     from openflan.tasks.apart import SaidRoles as SaidRoles
@@ -206,8 +215,10 @@ _ROOMS = {
     "study.page": "write_study_page",
     "runs.compare": "Answers compare rescore",
     "runs.leaks": "LeakTexts MarkedText leak_texts",
+    "runs.listing": "ListedGain RunStatus list_runs run_status",
     "runs.pipeline": "Event Outcome",
     "runs.preview": "MissingRows MixturePreview",
+    "runs.progress": "StageProgress",
     "runs.publish": "Published",
     "runs.results": (
         "ClusterVerdict MeasureVerdict Results SeedMeasure SeedVerdict StageCost TaskVerdict Verdict VerdictScores"
@@ -216,7 +227,8 @@ _ROOMS = {
     "runs.stages": "RunPlaces Stage StageKind",
     "study.forecast": "CellForecast Forecast PACE",
     "study.outcome": "AxisRecord CellRecord Finding NO_FIGURE PlotRecord Point SeedPoint StudyOutcome ValueRecord",
-    "study.running": "CellEvent",
+    "study.listing": "StudyStatus list_studies study_status",
+    "study.progress": "CellEvent CellProgress",
     "study.study": "Study",
     "tasks.apart": "Apart SaidRoles",
     "tasks.catalog": "Entry",

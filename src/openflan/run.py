@@ -277,12 +277,14 @@ class Run:
     def losses(self) -> "pd.DataFrame":
         """What each step of tuning measured: a line a seed and step (from 1), with the loss in nats a target token.
 
+        While it is tuned, the steps that are done.
+
         Raises:
             UserError: it is not tuned yet.
         """
         import pandas as pd
 
-        metrics = {seed: self._stored.metrics(seed) for seed in self.places.tuned}
+        metrics = {seed: self._stored.metrics_so_far(seed) for seed in self.recipe.seeds}
         records = [{"seed": seed, **line.model_dump()} for seed, lines in metrics.items() for line in lines]
         if not records:
             raise UserError("not tuned yet", where=str(self.folder), how="tune it first: Run.tune()")

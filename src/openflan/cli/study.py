@@ -11,7 +11,7 @@ import typer
 import openflan
 from openflan.cli.options import DataOption, JsonOption, QuietOption, SetOption, named
 from openflan.cli.progress import rough_time
-from openflan.cli.study_progress import GridProgress, study_watcher
+from openflan.cli.study_progress import study_watcher
 from openflan.errors import UserError
 
 __all__ = ["study"]
@@ -56,8 +56,7 @@ def study(
     if dry_run:
         _tell(loaded, pace, json_=json_)
         return
-    progress = GridProgress(loaded.shares(), len(loaded.seeds))
-    with study_watcher(progress, quiet=quiet or json_) as watch, named(engine="--engine"):
+    with study_watcher(quiet=quiet or json_) as watch, named(engine="--engine"):
         outcome = loaded.run(engine=engine, watch=watch)
     if json_:
         sys.stdout.write(json.dumps({"study": str(loaded.folder), **outcome.model_dump(mode="json")}) + "\n")

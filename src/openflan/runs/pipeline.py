@@ -27,6 +27,7 @@ from openflan.runs.asking import Asking
 from openflan.runs.head import RunHead
 from openflan.runs.making import MAKERS, Making
 from openflan.runs.materials import Materials
+from openflan.runs.progress import kept_progress
 from openflan.runs.stages import UNTUNED, Stage, StageKind
 from openflan.runs.stored import StoredRun
 from openflan.runs.time_left import TimeLeft, measure_token_costs, prompts_of
@@ -149,7 +150,7 @@ def _work(
     watch: Watch,
     pool: CorePool | None,
 ) -> None:
-    """Check everything, then do the stages."""
+    """Check everything, then do the stages and let whoever looks know how far they are."""
     materials = Materials(run)
     begun = run.head is not None
     if ranks.is_first() and (not begun or run.recipe.evaluation.too_long == "refuse"):
@@ -158,8 +159,24 @@ def _work(
         if until is not StageKind.MIXTURE:
             materials.check_model()
         _write_head(run)
-    if until is not StageKind.MIXTURE and _is_small(run) and not _device_helps():
-        watch = _with_time_left(watch, run, materials, until, pool)
+    with kept_progress(run.folder, run.plan.stages(until), watch, writes=ranks.is_first()) as tell:
+        timed = until is not StageKind.MIXTURE and _is_small(run) and not _device_helps()
+        told = _with_time_left(tell, run, materials, until, pool) if timed else tell
+        _do_all(run, report, until, materials, workers=workers, engine=engine, watch=told, pool=pool)
+
+
+def _do_all(
+    run: StoredRun,
+    report: Callable[[StoredRun], "Results"],
+    until: StageKind,
+    materials: Materials,
+    *,
+    workers: int,
+    engine: str,
+    watch: Watch,
+    pool: CorePool | None,
+) -> None:
+    """Do the stages, one after the other and the untuned model's answers beside them."""
     asking = None
     if pool is not None:
 

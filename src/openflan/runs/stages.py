@@ -1,7 +1,7 @@
 """The stages of a run, and where they lie.
 
     runs/<name>-<hash>/
-        recipe.yaml  run.json
+        recipe.yaml  run.json  progress.json      the last while somebody works on the run
         mixture/                                  MIXTURE     the token store
         training/seed-0/  model/  metrics.jsonl   TRAINING    one a seed
         evaluation/untuned/                       EVALUATION  one a model: the untuned one and each tuned one
@@ -113,6 +113,11 @@ class RunPlaces:
     def head(self) -> Path:
         """Who wrote the folder, and what of it is whole (openflan.runs.head)."""
         return self.folder / "run.json"
+
+    @property
+    def progress(self) -> Path:
+        """How far work is, while there is any (openflan.runs.progress)."""
+        return self.folder / "progress.json"
 
     @property
     def recipe(self) -> Path:

@@ -21,7 +21,7 @@ from openflan.runs.head import RunHead
 from openflan.runs.plan import Plan, make_plan
 from openflan.runs.results import Results
 from openflan.runs.stages import RunPlaces, Stage, StageKind
-from openflan.stage import read_manifest
+from openflan.stage import partial_of, read_manifest
 from openflan.training.metrics import StepReport, read_metrics
 
 __all__ = ["StoredRun"]
@@ -158,6 +158,13 @@ class StoredRun:
             UserError: it was not tuned.
         """
         return read_metrics(self.places.metrics(self.chosen_seed(seed)))
+
+    def metrics_so_far(self, seed: int) -> list[StepReport]:
+        """The steps of a seed's tuning, also while it is at work; none before the first."""
+        if self.places.metrics(seed).is_file():
+            return read_metrics(self.places.metrics(seed))
+        growing = partial_of(self.places.training(seed)) / self.places.metrics(seed).name
+        return read_metrics(growing, growing=True) if growing.is_file() else []
 
     def answers(self, model: str) -> list[Answered]:
         """What a model answered, ranked by the recipe's `evaluation.score`.

@@ -29,7 +29,7 @@ from openflan.study.page import write_study_page
 from openflan.study.points import axes_of, points_of
 from openflan.study.spec import StudySpec
 
-__all__ = ["account_folder", "write_account"]
+__all__ = ["account_folder", "runs_of", "write_account"]
 
 
 def account_folder(study: StudySpec, grid: Grid, runs: Path) -> Path:
@@ -43,7 +43,7 @@ def write_account(study: StudySpec, grid: Grid, runs: Path, messages: Mapping[st
     Args:
         messages: why cells failed, by name.
     """
-    folders = {cell.name: _run_of(cell, runs) for cell in grid.everything}
+    folders = runs_of(grid, runs)
     measured: dict[str, Measured] = {}
     for cell in grid.cells:
         run = folders[cell.name]
@@ -84,6 +84,11 @@ def write_account(study: StudySpec, grid: Grid, runs: Path, messages: Mapping[st
         write_plot(outcome, folder)
         write_atomically(folder / "study.json", outcome.model_dump_json(indent=1))
     return write_study_page(folder)
+
+
+def runs_of(grid: Grid, runs: Path) -> dict[str, Path | None]:
+    """The run folder of each cell, by name; None where the model that it starts from is not there."""
+    return {cell.name: _run_of(cell, runs) for cell in grid.everything}
 
 
 def _run_of(cell: Cell, runs: Path) -> Path | None:

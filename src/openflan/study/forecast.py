@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from openflan.errors import UserError
 from openflan.evaluation.content_free import WITHOUT_CONTENT
 from openflan.mixture.planning import SPEED
 from openflan.prompts.options import TURNS
@@ -27,7 +28,7 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import source_name
 from openflan.tasks.splits import Role
 
-__all__ = ["PACE", "CellForecast", "Forecast", "Pace", "forecast", "weights_of"]
+__all__ = ["PACE", "CellForecast", "Forecast", "Pace", "forecast", "shares_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +198,15 @@ def _seconds(recipe: Recipe, tokens: int, prompts: int, mixed: int, pace: float 
     return tokens / pace + longer * prompts / (PACE.prompts * pace / PACE.tokens) + mixing
 
 
-def weights_of(cells: Sequence[CellForecast]) -> dict[str, float]:
+def shares_of(grid: Grid) -> dict[str, float]:
+    """How much of the whole each cell is, by name; they sum to 1. Alike where a cell is at fault."""
+    try:
+        return _weights_of(forecast(grid, pace=1.0).cells)
+    except UserError:  # it is told when it is run
+        return {cell.name: 1 / len(grid.everything) for cell in grid.everything}
+
+
+def _weights_of(cells: Sequence[CellForecast]) -> dict[str, float]:
     """How much of the whole each cell is, for progress."""
     costs = {cell.cell: cell.tokens + 10 * cell.prompts + 1 for cell in cells}
     whole = sum(costs.values())

@@ -21,7 +21,8 @@ from openflan.mixture.ray_engine import ray_cluster
 from openflan.runs.plan import make_plan
 from openflan.runs.stages import StageKind
 from openflan.study.grid import Cell, Grid
-from openflan.study.running import CellEvent, CellResult, WatchCells, blocked, ended, run_cell
+from openflan.study.progress import CellEvent
+from openflan.study.running import CellResult, WatchCells, blocked, ended, run_cell
 from openflan.study.spec import ResourcesPart
 
 __all__ = ["RayCells"]

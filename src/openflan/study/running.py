@@ -12,29 +12,20 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from openflan.errors import UserError
 from openflan.run import Run
 from openflan.runs.pipeline import Event
 from openflan.stage import user_file_errors
-from openflan.study.account import account_folder, write_account
+from openflan.study.account import account_folder, runs_of, write_account
+from openflan.study.forecast import shares_of
 from openflan.study.grid import Cell, Grid, make_grid
 from openflan.study.outcome import StudyOutcome
+from openflan.study.progress import CellEvent, GridProgress, kept_grid
 from openflan.study.spec import ResourcesPart, StudySpec
 
-__all__ = ["CellEvent", "CellResult", "Engine", "StudyRun", "blocked", "ended", "run_cell", "run_study"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CellEvent:
-    """Something a user may want to see while a study works."""
-
-    cell: str
-    kind: Literal["started", "working", "done", "kept", "failed"]
-    message: str = ""
-    event: Event | None = None
-    """What the cell's pipeline says; not where it runs on another machine."""
+__all__ = ["CellResult", "Engine", "StudyRun", "blocked", "ended", "run_cell", "run_study"]
 
 
 WatchCells = Callable[[CellEvent], None]
@@ -85,10 +76,13 @@ def run_study(
     with user_file_errors(runs):
         runs.mkdir(parents=True, exist_ok=True)
     messages: dict[str, str] = {}
+    progress = GridProgress(shares_of(grid), len(study.part.seeds))
+    folders = {name: "" if run is None else run.name for name, run in runs_of(grid, runs).items()}
     try:
-        for result in cells.run(grid, runs, watch):
-            if result.message is not None:
-                messages[result.cell] = result.message
+        with kept_grid(account_folder(study, grid, runs), study.file.title, folders, progress, watch) as told:
+            for result in cells.run(grid, runs, told):
+                if result.message is not None:
+                    messages[result.cell] = result.message
     except KeyboardInterrupt:  # what is whole is accounted for, too
         write_account(study, grid, runs, messages)
         raise

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openflan.errors import UserError
 from openflan.recipes.settings import Settings, setting_lines
 from openflan.study.account import account_folder
-from openflan.study.forecast import Forecast, forecast, weights_of
+from openflan.study.forecast import Forecast, forecast
 from openflan.study.grid import make_grid
 from openflan.study.outcome import StudyOutcome, read_study
-from openflan.study.running import CellEvent, run_study
+from openflan.study.progress import CellEvent
+from openflan.study.running import run_study
 from openflan.study.spec import load_study
 
 if TYPE_CHECKING:
@@ -105,13 +105,6 @@ class Study:
             UserError: a task, model or setting of a cell is at fault.
         """
         return forecast(self._grid, pace=pace)
-
-    def shares(self) -> dict[str, float]:
-        """How much of the whole each cell is, by name; they sum to 1. Alike where a cell is at fault."""
-        try:
-            return weights_of(self.forecast(pace=1.0).cells)
-        except UserError:  # it is told when it is run
-            return dict.fromkeys(self.cells, 1 / len(self.cells))
 
     def run(self, *, engine: str = "local", watch: Callable[[CellEvent], None] = lambda _event: None) -> StudyOutcome:
         """Run the cells that are not done yet, and tell what they show; a cell that fails stops no other.

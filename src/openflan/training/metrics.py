@@ -61,7 +61,7 @@ class MetricsLog:
         if writes and path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:keep]
             path.write_text("".join(lines), encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8") if writes else None
+        self._file = path.open("a", encoding="utf-8", buffering=1) if writes else None  # whole lines, for who looks on
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -84,17 +84,21 @@ class MetricsLog:
             self._file.flush()
 
 
-def read_metrics(path: Path) -> list[StepReport]:
+def read_metrics(path: Path, *, growing: bool = False) -> list[StepReport]:
     """The steps of a tuning run.
+
+    Args:
+        growing: whether it is still written, so that its last line may be half there.
 
     Raises:
         UserError: there is no log, or a line of it is damaged.
     """
     how = "tune again: remove the training's folder and run the recipe"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise UserError("no log of training", where=str(path), how=how) from None
+    lines = text[: text.rfind("\n") + 1 if growing else None].splitlines()
     return [_parsed(line, f"{path}, line {number}", how) for number, line in enumerate(lines, 1)]
 
 

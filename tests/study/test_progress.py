@@ -2,10 +2,9 @@
 
 import pytest
 
-from openflan.cli.study_progress import GridProgress
 from openflan.runs.pipeline import Event
 from openflan.runs.stages import Stage, StageKind
-from openflan.study.running import CellEvent
+from openflan.study.progress import CellEvent, GridProgress
 
 
 class Clock:
