@@ -14,6 +14,7 @@ from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
 from openflan.run import Run
 from openflan.runs import pipeline
+from openflan.training.metrics import read_metrics
 from processes import Command
 
 STEPS = 12
@@ -47,7 +48,8 @@ def write_recipe(folder: Path, my_tasks: Path, model: Path, **changes) -> Path:
 def finished(tmp_path_factory, my_tasks, tiny_llama):
     """A recipe that has run: (recipe path, runs folder, run folder)."""
     folder = tmp_path_factory.mktemp("finished")
-    path = write_recipe(folder, my_tasks, tiny_llama)
+    looks = {"training__evaluate_every": STEPS, "training__evaluate_tasks": ["natural_language_inference"]}
+    path = write_recipe(folder, my_tasks, tiny_llama, **looks)
     outcome = Run(load_recipe(path), runs=folder / "runs").work()
     assert outcome.worked
     return path, folder / "runs", outcome.folder
@@ -70,6 +72,14 @@ def weights(folder: Path) -> dict[str, str]:
 def numbers(folder: Path) -> dict:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     return {key: value for key, value in results.items() if key not in ("wall_seconds", "peak_memory_mb", "costs")}
+
+
+def test_a_look_while_training_tells_what_accuracy_is_made_of(finished):
+    *before, last = read_metrics(finished[2] / "training" / "seed-0" / "metrics.jsonl")
+    assert not any(line.evaluation or line.measures for line in before)
+    (task,) = last.evaluation
+    assert last.measures.keys() >= {f"{name}/{task}" for name in ("form", "auc", "first")}
+    assert all(0 <= value <= 1 for value in (*last.evaluation.values(), *last.measures.values()))
 
 
 def test_the_verdict_tells_held_out_clusters_from_tuned_ones(finished):

@@ -21,6 +21,7 @@ from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
 from openflan.training.gradients import Sharers
 from openflan.training.loop import tune
+from openflan.training.metrics import Look
 
 RECIPE = Recipe.model_validate(
     {
@@ -309,7 +310,7 @@ def test_tasks_are_looked_at_while_training_and_nothing_else_changes(tmp_path, g
     def evaluate(model):
         looks.append(model.training)
         torch.manual_seed(99)
-        return {"some_task": 0.5}
+        return Look({"some_task": 0.5}, {"auc/some_task": 0.75})
 
     part = training(evaluate_every=3, evaluate_tasks=("some_task",))
     (tmp_path / "run").mkdir()
@@ -317,9 +318,9 @@ def test_tasks_are_looked_at_while_training_and_nothing_else_changes(tmp_path, g
     tune(model, store, part, tmp_path / "run", seed=0, report=lambda _line: None, evaluate=evaluate)
     assert looks == [False, False]
     assert same(dropped, dict(model.state_dict()))
-    assert [line.get("evaluation") for line in numbers(tmp_path / "run")] == [
-        {"some_task": 0.5} if step in (3, 6) else None for step in range(1, 9)
-    ]
+    seen = [(line.get("evaluation"), line.get("measures")) for line in numbers(tmp_path / "run")]
+    look = {"some_task": 0.5}, {"auc/some_task": 0.75}
+    assert seen == [look if step in (3, 6) else (None, None) for step in range(1, 9)]
 
 
 def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_path, tiny_llama, store):

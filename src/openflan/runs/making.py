@@ -7,22 +7,23 @@ Invariant: a maker writes into the place it is given and nowhere else, goes on f
 there, and returns what the stage's manifest should tell.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from openflan import ranks
 from openflan.cores import CorePool
+from openflan.evaluation.answered import Answered
 from openflan.recipes.recipe import Recipe
 from openflan.runs.asking import Asking, ask
 from openflan.runs.materials import Materials, materials_here
 from openflan.runs.stages import Stage, StageKind
 from openflan.runs.stored import StoredRun
-
-if TYPE_CHECKING:
-    from openflan.training.metrics import StepReport
+from openflan.training.metrics import Look, StepReport
 
 __all__ = ["MAKERS", "Making"]
 
@@ -89,7 +90,7 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
     read_certificate(store.folder, key=plan.mixture_key)
     tuned = make_trainable(load_model(plan.model, device=pick_device()), plan.model, run.recipe, encoder, seed=seed)
 
-    def report(line: "StepReport") -> None:
+    def report(line: StepReport) -> None:
         note = f"loss {line.loss:.3f}  {line.tokens / line.seconds:,.0f} tokens/s  full {line.fill:.0%}"
         note += f"  mfu {line.mfu:.0%}" if line.mfu else ""
         note += f"  waited {line.waited / line.seconds:.0%}" if line.waited > 0.05 * line.seconds else ""
@@ -132,16 +133,27 @@ def _again(folder: Path, recipe: Recipe, seed: int) -> Any:
     return make_trainable(model, source, recipe, materials.encoder, seed=seed).model
 
 
-def _look(making: Making, model: Any) -> dict[str, float]:
+def _look(making: Making, model: Any) -> Look:
     """How a model in training does on `training.evaluate_tasks`."""
     from openflan.evaluation.answering import evaluate
 
     materials, part = making.materials, making.run.recipe.evaluation
     answers = evaluate(model, materials.tuned_encoder, materials.looks, part, report=lambda _done, _total: None)
-    values: dict[str, list[float]] = {}
+    by_task: dict[str, list[Answered]] = {}
     for answer in answers:
-        values.setdefault(answer.task, []).append(answer.value)
-    return {task: sum(of_task) / len(of_task) for task, of_task in values.items()}
+        by_task.setdefault(answer.task, []).append(answer)
+    scores = {task: sum(answer.value for answer in some) / len(some) for task, some in by_task.items()}
+    return Look(scores, {f"{name}/{task}": mean for task, some in by_task.items() for name, mean in _measures(some)})
+
+
+def _measures(answers: Sequence[Answered]) -> Iterator[tuple[str, float]]:
+    """Mean of each measure that a task's answers have."""
+    from openflan.evaluation.measures import option_cells
+
+    rows = {row: place for place, row in enumerate(sorted({answer.row for answer in answers}))}
+    cells = option_cells(answers, [], rows)
+    for name, values in (cells.measures if cells else {}).items():
+        yield name, float(np.nanmean(values))
 
 
 def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from openflan.ranks import is_first, spread, wait, world
 from openflan.recipes.parts import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
 from openflan.training.gradients import Gradients, InOrder, OnCores, Sharers, Together, few_weights
-from openflan.training.metrics import MetricsLog, StepReport
+from openflan.training.metrics import Look, MetricsLog, StepReport
 from openflan.training.optimizer import learning_rate, make_optimizer
 from openflan.training.peak import Work, device_peak
 from openflan.training.shape import Shape
@@ -37,8 +37,8 @@ from openflan.training.trackers import check_trackers, open_trackers
 __all__ = ["Evaluate", "StepReport", "tune"]
 
 ReportStep = Callable[[StepReport], None]
-Evaluate = Callable[[Any], Mapping[str, float]]
-"""Scores of the model by task."""
+Evaluate = Callable[[Any], Look]
+"""Looks at the model."""
 
 
 def tune(
@@ -110,7 +110,9 @@ def tune(
             line = stepper.step(step, steps, learning_rate(part.optimizer, step, part.steps))
             if evaluate is not None and part.evaluate_every and (step + 1) % part.evaluate_every == 0:
                 model.eval()
-                line = line.model_copy(update={"evaluation": dict(evaluate(model)) if is_first() else {}})
+                if is_first():
+                    look = evaluate(model)
+                    line = line.model_copy(update={"evaluation": look.scores, "measures": look.measures})
                 model.train()
                 wait()
             if is_first():

@@ -8,13 +8,23 @@ nobody lists.
 import json
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from openflan.errors import UserError
 from openflan.records import Record
 
-__all__ = ["MetricsLog", "StepReport", "read_metrics"]
+__all__ = ["Look", "MetricsLog", "StepReport", "read_metrics"]
+
+
+class Look(NamedTuple):
+    """How a model in training does on some tasks."""
+
+    scores: dict[str, float]
+    """By task."""
+    measures: dict[str, float]
+    """Of ranked tasks what accuracy is made of (evaluation/measures.py), by `<measure>/<task>`."""
 
 
 class StepReport(Record):
@@ -40,6 +50,8 @@ class StepReport(Record):
     """Mean loss a target token, by task."""
     evaluation: dict[str, float] = {}
     """Score by task, where this step was followed by a look at some."""
+    measures: dict[str, float] = {}
+    """Of the same look, what the accuracy of ranked tasks is made of: `form/rte`, `auc/rte`, `first/rte` …"""
 
     def numbers(self) -> dict[str, float]:
         """All numbers by name; those of a task as `task_loss/rte`."""
@@ -73,7 +85,7 @@ class MetricsLog:
     def write(self, line: StepReport) -> None:
         """Add a step's line; nothing where this process does not write."""
         if self._file is not None:
-            empty = {name for name in ("mfu", "evaluation") if not getattr(line, name)}
+            empty = {name for name in ("mfu", "evaluation", "measures") if not getattr(line, name)}
             fields = line.model_dump(exclude=empty)
             fields["task_loss"] = {name: round(value, 4) for name, value in line.task_loss.items()}
             self._file.write(json.dumps(fields) + "\n")
