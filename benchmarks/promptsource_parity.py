@@ -40,7 +40,7 @@ from openflan.importers.promptsource import import_promptsource
 from openflan.prompts.render import TaskRenderer
 from openflan.prompts.whole import draws
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.cleaning import clean_row
+from openflan.tasks.cleaning import RowCleaner
 from openflan.tasks.sources import SourceRow
 
 ROWS = 80
@@ -241,11 +241,8 @@ class Tally:
 @cache
 def _fits(renderer: TaskRenderer, index: int, text: str) -> tuple[SourceRow, list[int]] | UserError:
     try:
-        cleaned = clean_row(
-            Entry(spec=renderer.spec, path=Path("promptsource"), collection="mine"),
-            json.loads(text),
-            where=f"row {index + 1}",
-        )
+        entry = Entry(spec=renderer.spec, path=Path("promptsource"), collection="mine")
+        cleaned = RowCleaner(entry).clean(json.loads(text), where=f"row {index + 1}")
         row = SourceRow(index=index, fields=cleaned or {})
         return row, renderer.applicable(row)
     except UserError as error:

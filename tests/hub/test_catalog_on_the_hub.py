@@ -7,7 +7,7 @@ from catalog_repositories import BRANCH, CSV, OTHER_CONFIGURATIONS, publish, row
 from hub_client import catalog_entry, marked
 
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.cleaning import clean_row
+from openflan.tasks.cleaning import RowCleaner
 from openflan.tasks.splits import parse_slice
 
 ENTRIES = open_catalog(collections=["catalog"]).entries
@@ -75,7 +75,9 @@ def test_a_task_loads_exactly_its_splits_and_no_other_rows(hub, client, name):
         if entry.spec.source.shuffle is None:
             places = places_of(entry, role, size_of(file))
             cycle = twin_size(entry)
-            kept = [clean_row(entry, row_of(entry, file, number), where="") is not None for number in range(cycle)]
+            kept = [
+                RowCleaner(entry).clean(row_of(entry, file, number), where="") is not None for number in range(cycle)
+            ]
             assert indices == [place for place in places if kept[place % cycle]]
         else:
             assert len(indices) == len(set(indices))

@@ -17,7 +17,8 @@ from openflan.importers.written import write_tasks
 from openflan.prompts.render import TaskRenderer
 from openflan.prompts.whole import draws
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.sources import SourceRow, clean_row, load_rows
+from openflan.tasks.cleaning import RowCleaner
+from openflan.tasks.sources import SourceRow, load_rows
 
 HERE = Path(__file__).parent / "importing"
 
@@ -103,7 +104,7 @@ def test_every_imported_promptsource_template_reads_as_the_original(ferries, ori
     for task, entry in written(ferries, tmp_path).values():
         renderer = TaskRenderer(entry)
         for index, row in enumerate(ROWS):
-            source = SourceRow(index=index, fields=clean_row(entry, row, where="the test"))
+            source = SourceRow(index=index, fields=RowCleaner(entry).clean(row, where="the test"))
             fitting = renderer.applicable(source)
             for number, name in enumerate(task.templates):
                 if index == 3 and "harbours" in originals[name]["jinja"] + str(originals[name].get("answer_choices")):
@@ -128,7 +129,7 @@ def test_pipes_in_a_list_of_the_row_stay_in_their_option(ferries, tmp_path):
     task, entry = next(
         (task, entry) for task, entry in written(ferries, tmp_path).values() if "where to" in task.templates
     )
-    row = SourceRow(index=3, fields=clean_row(entry, ROWS[3] | {"goal": 1}, where="the test"))
+    row = SourceRow(index=3, fields=RowCleaner(entry).clean(ROWS[3] | {"goal": 1}, where="the test"))
     prompt = TaskRenderer(entry).render(row, task.templates.index("where to"))
     assert prompt.answer.options == ("Rost", "Vaeroy ||| or Bodo", "Moss")
     assert prompt.target == "Vaeroy ||| or Bodo"
@@ -332,7 +333,7 @@ def test_an_lm_eval_task_asks_the_same_with_the_same_choices(tmp_path, text, tar
     renderer = TaskRenderer(entry)
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     for number, row in enumerate(LM_ROWS):
-        source = SourceRow(index=number, fields=clean_row(entry, row, where="the test"))
+        source = SourceRow(index=number, fields=RowCleaner(entry).clean(row, where="the test"))
         prompt = renderer.render(source, 0)
         assert prompt.input == (row[text] if text in row else jinja.from_string(text).render(**row)).strip()
         assert prompt.answer.index == index
@@ -349,7 +350,7 @@ def test_lm_eval_itself_renders_the_same_text(tmp_path, text):
     config = {"doc_to_text": text, "doc_to_choice": ["A", "B", "C"], "doc_to_target": "gold"}
     found = import_lm_eval(lm_task(tmp_path, description="Of {{hint}}:\n\n", **config), cluster=None)
     _, entry = written(found, tmp_path / "out")["port_quiz"]
-    source = SourceRow(index=0, fields=clean_row(entry, LM_ROWS[0], where="the test"))
+    source = SourceRow(index=0, fields=RowCleaner(entry).clean(LM_ROWS[0], where="the test"))
     body = LM_ROWS[0][text] if text in LM_ROWS[0] else utils.apply_template(text, LM_ROWS[0])
     whole = utils.apply_template("Of {{hint}}:\n\n", LM_ROWS[0]) + body
     assert TaskRenderer(entry).render(source, 0).input == whole.strip()
@@ -374,7 +375,7 @@ def test_a_generated_answer_a_column_with_a_space_and_what_is_left_out(tmp_path)
     assert (spec.few_shot.before_target, spec.few_shot.between) == ("", "\n\n")
     assert (spec.evaluation_only, spec.splits) == (False, {"train": "train", "test": "test"})
     assert task.notes == ("not taken over: filter_list",)
-    source = SourceRow(index=0, fields=clean_row(entry, LM_ROWS[0], where="the test"))
+    source = SourceRow(index=0, fields=RowCleaner(entry).clean(LM_ROWS[0], where="the test"))
     assert TaskRenderer(entry).render(source, 0).target == "Moss"
 
 

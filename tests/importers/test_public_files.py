@@ -14,7 +14,7 @@ from openflan.prompts.examples import fitting_rows
 from openflan.prompts.render import TaskRenderer
 from openflan.prompts.whole import used_fields
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.cleaning import clean_row
+from openflan.tasks.cleaning import RowCleaner
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.sources import SourceRow, load_rows
 
@@ -27,7 +27,7 @@ def promptsource_entry(tmp_path, dataset="sea", **template):
 
 
 def prompt(entry, **fields):
-    cleaned = clean_row(entry, fields, where="row 1")
+    cleaned = RowCleaner(entry).clean(fields, where="row 1")
     return TaskRenderer(entry).render(SourceRow(index=0, fields=cleaned), 0)
 
 

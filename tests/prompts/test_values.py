@@ -6,7 +6,7 @@ from openflan.prompts.lint import check_task
 from openflan.prompts.render import TaskRenderer
 from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import Entry
-from openflan.tasks.cleaning import clean_row
+from openflan.tasks.cleaning import RowCleaner
 from openflan.tasks.sources import SourceRow
 from openflan.tasks.spec import load_task
 
@@ -211,8 +211,8 @@ def test_a_row_without_a_label_is_left_out_where_the_contract_lets_it_be(task):
     columns = {"text": "string", "label": "string?"}
     entry = task("{{text}}", columns=columns, fields=[])
     for empty in (None, "", "  "):
-        assert clean_row(entry, {"text": "a", "label": empty}, where="here") is None
-    assert clean_row(entry, {"text": "a", "label": "yes"}, where="here") is not None
+        assert RowCleaner(entry).clean({"text": "a", "label": empty}, where="here") is None
+    assert RowCleaner(entry).clean({"text": "a", "label": "yes"}, where="here") is not None
 
 
 @pytest.mark.parametrize(

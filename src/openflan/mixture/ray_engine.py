@@ -70,8 +70,6 @@ class RayEngine:
         UserError: Ray is not installed or can't be reached.
     """
 
-    here = False
-
     def __init__(self, work: MixWork, *, workers: int) -> None:
         self._work = work
         self._workers = workers
@@ -99,7 +97,10 @@ class RayEngine:
         context.enable_progress_bars = False
         context.verbose_progress = False
         actors = min(self._workers, len(jobs))
-        rows = [{"number": number, "job": pickle.dumps(replace(job, path=_NOWHERE))} for number, job in enumerate(jobs)]
+        rows = [
+            {"number": number, "job": pickle.dumps(replace(job.sent(), path=_NOWHERE))}
+            for number, job in enumerate(jobs)
+        ]
         pieces = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _PieceActor,
             fn_constructor_kwargs={"work": self._work},

@@ -34,11 +34,10 @@ from openflan.mixture.pieces import (
     PieceFacts,
     StoredPrompt,
     bounds,
-    draws_of_piece,
     pieces_covering,
     read_facts,
 )
-from openflan.mixture.workers import Job, MixWork, PieceEngine, SomeRows
+from openflan.mixture.workers import Job, MixWork, PieceEngine
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.engines import TokenEngine, pick_engine
 from openflan.stage import FORMAT, ReportDone, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
@@ -169,13 +168,8 @@ class StoreMaker:
         return (last - first) * (sum(tokens) / prompts if prompts else 1.0)
 
     def _job(self, name: str, seed: int, number: int, path: Path) -> Job:
-        """A piece to make, with the rows that it draws, so that no other process has to read them."""
-        rows = self.rows[name]
-        if self.engine.here:
-            return Job(task=name, seed=seed, number=number, path=path, rows=rows, fast=self._fast)
-        drawn = np.unique(draws_of_piece(name, len(rows), seed=seed, number=number).row).tolist()
-        drawn_rows = SomeRows(len(rows), {row: rows[row] for row in drawn})
-        return Job(task=name, seed=seed, number=number, path=path, rows=drawn_rows, fast=self._fast)
+        """A piece to make, with the task's rows, so that no process has to read them again."""
+        return Job(task=name, seed=seed, number=number, path=path, rows=self.rows[name], fast=self._fast)
 
     def _keep(self, seed: int, name: str, path: Path) -> bool:
         """Take a piece that an earlier call left; one that is damaged is made again."""

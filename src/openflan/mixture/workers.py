@@ -1,26 +1,30 @@
 """Workers: pieces of a token store made in this process, in several, or on a cluster.
 
 An engine runs the same pure function over the same list of jobs; which one, and how many processes, changes nothing in
-what is written. A process loads a task's rows when it first gets a job of that task and keeps the last few tasks.
+what is written. The calling process is one of the several: it has read the rows, and the others are sent those that
+their pieces draw.
 
-Invariant: 1, 2 or N processes write the same bytes. Cost: starting a process takes a second or two, which
-pays for a large store alone. Rejected: forking, which a tokenizer's own threads do not survive.
+Invariant: 1, 2 or N processes write the same bytes. Cost: starting a process takes a second or two of a core, and
+sending a piece's rows 15 to 60 ms, so several pay for a large store alone. Rejected: forking, which a tokenizer's own
+threads do not survive; a caller that only waits, which starts one process more and sends all rows.
 """
 
 import gc
 import multiprocessing
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
+
+import numpy as np
 
 from openflan.errors import UserError
-from openflan.mixture.pieces import PieceFacts, first_texts, write_piece
+from openflan.mixture.pieces import PieceFacts, draws_of_piece, first_texts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
 from openflan.prompts.engines import EngineComparison
 from openflan.prompts.examples import Count, ExampleMaker, ExampleRules, fitting_rows
@@ -31,8 +35,6 @@ from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.splits import rows_to_draw
 
 __all__ = ["Job", "MixWork", "PieceEngine", "PieceMaker", "SomeRows", "default_workers", "open_engine", "usable_rows"]
-
-Result = TypeVar("Result")
 
 _KEPT = 3
 """Tasks whose rows a process keeps."""
@@ -76,6 +78,14 @@ class Job:
     """The task's usable rows, or those of them that this piece draws; loaded by whoever makes the piece where None."""
     fast: bool = False
     """Whether the faster token engine was found to make the same tokens."""
+
+    def sent(self) -> "Job":
+        """The same with the rows that the piece draws alone, for a process that has none."""
+        if self.rows is None:
+            return self
+        rows = self.rows
+        drawn = np.unique(draws_of_piece(self.task, len(rows), seed=self.seed, number=self.number).row).tolist()
+        return replace(self, rows=SomeRows(len(rows), {row: rows[row] for row in drawn}))
 
 
 class SomeRows(Sequence[SourceRow]):
@@ -182,9 +192,6 @@ def default_workers(recipe: Recipe) -> int:
 class PieceEngine(Protocol):
     """What makes pieces: one process, several, or a cluster."""
 
-    here: bool
-    """Whether it works in this process, with the rows that lie in memory."""
-
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces; results may come in any order.
 
@@ -218,14 +225,12 @@ def open_engine(kind: str, work: MixWork, encoder: TextEncoder, *, workers: int)
     elif workers <= 1:
         yield _ThisProcess(PieceMaker(work, encoder))
     else:
-        with _Processes(work, workers) as processes:
+        with _Processes(PieceMaker(work, encoder), work, workers - 1) as processes:
             yield processes
 
 
 class _ThisProcess:
     """This process."""
-
-    here = True
 
     def __init__(self, maker: PieceMaker) -> None:
         self._maker = maker
@@ -239,22 +244,22 @@ class _ThisProcess:
 
 
 class _Processes:
-    """Several processes."""
+    """This process and some others."""
 
-    here = False
-
-    def __init__(self, work: MixWork, workers: int) -> None:
+    def __init__(self, maker: PieceMaker, work: MixWork, others: int) -> None:
         settings = {name: os.environ[name] for name in ("HF_HUB_OFFLINE", "HF_HOME") if name in os.environ}
-        self._workers = workers
+        os.environ.setdefault("RAYON_NUM_THREADS", "1")  # read when the token engine is first used here
+        self._maker = maker
+        self._others = others
         self._pool = ProcessPoolExecutor(
-            max_workers=workers,
+            max_workers=others,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin,
             initargs=(work, settings),
         )
 
     def __enter__(self) -> "_Processes":
-        for _ in range(self._workers):
+        for _ in range(self._others):
             self._pool.submit(int)  # starts a process, which loads its libraries while rows are read here
         return self
 
@@ -262,17 +267,38 @@ class _Processes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
-        yield from zip(jobs, self._each(_work, jobs), strict=True)
+        left, sent = deque(jobs), dict[Future[PieceFacts], Job]()
+        while left or sent:
+            ahead = 2 if len(left) > 2 * self._others else 1  # the next piece lies ready, but not when they get few
+            while left and len(sent) < ahead * self._others:
+                job = left.popleft()
+                with _errors_of_processes():
+                    sent[self._pool.submit(_work, job.sent())] = job
+            done = [future for future in sent if future.done()]
+            for future in done:
+                with _errors_of_processes():
+                    facts = future.result()
+                yield sent.pop(future), facts
+            if left and not done:
+                job = left.popleft()
+                yield job, self._maker.make(job)
+            elif not done:
+                wait(sent, return_when=FIRST_COMPLETED)
 
     def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        return list(self._each(_compare, jobs))
+        with _errors_of_processes():
+            found = self._pool.map(_compare, [job.sent() for job in jobs])
+            self._maker.encoder.prepare()  # meanwhile
+            return list(found)
 
-    def _each(self, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
-        try:
-            yield from self._pool.map(function, jobs)
-        except BrokenProcessPool:
-            how = "call it again: it goes on from the last whole piece"
-            raise UserError("a worker process was killed", where="mixture", how=how) from None
+
+@contextmanager
+def _errors_of_processes() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        how = "call it again: it goes on from the last whole piece"
+        raise UserError("a worker process was killed", where="mixture", how=how) from None
 
 
 _piece_maker: PieceMaker | None = None

@@ -22,7 +22,7 @@ from openflan.prompts.references import ReferenceCheck
 from openflan.prompts.render import BASELINE, Prompt, TaskRenderer, TemplateId
 from openflan.prompts.styles import label_fields
 from openflan.tasks.catalog import Entry
-from openflan.tasks.cleaning import clean_row, file_rows, unrolled
+from openflan.tasks.cleaning import RowCleaner, file_rows, unrolled
 from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.lineage import known_corpora
 from openflan.tasks.readers import ENDINGS, is_rows, is_table
@@ -250,13 +250,14 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
             checked.forms.update({} if form == TableForm() else {path: form})
         without = _left_out(entry, path)
         said = source.apart.said if source.apart else None
+        clean = RowCleaner(entry).clean
         for index, row in enumerate(unrolled(entry, file_rows(entry, path))):
             checked.rows += 1
             if index + 1 in without or (said is not None and said.of(row) is None):
                 checked.dropped += 1
                 continue
             try:
-                cleaned = clean_row(entry, row, where=f"{path}, row {index + 1}")
+                cleaned = clean(row, where=f"{path}, row {index + 1}")
             except UserError as error:
                 if source.faulty == "leave_out":
                     checked.dropped += 1

@@ -20,6 +20,7 @@ from typing import Any
 from openflan.tasks.cells import parse_nested, split_list, turned
 
 __all__ = [
+    "PLAIN",
     "Column",
     "check_column",
     "column_at",
@@ -42,7 +43,7 @@ _SCALARS: dict[str, tuple[type, ...]] = {"string": (str,), "int": (int,), "float
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 """One step of a path: a name, or a place in a list."""
 
-_PLAIN: dict[str, type] = {"string": str, "int": int, "float": float, "bool": bool}
+PLAIN: dict[str, type] = {"string": str, "int": int, "float": float, "bool": bool}
 """Types that most values have, recognised without a closer look."""
 
 
@@ -66,7 +67,7 @@ def column_error(column: Any, place: str) -> str | None:
 
 def check_column(column: Column, value: Any, place: str) -> str | None:
     """What is wrong with a row's value: what was expected and what stands there, or None."""
-    if type(column) is str and type(value) is _PLAIN.get(column):
+    if type(column) is str and type(value) is PLAIN.get(column):
         return None
     check = _CHECKS[type(column)]
     return check(column, value, place)

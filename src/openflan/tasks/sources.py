@@ -22,7 +22,7 @@ from openflan.errors import UserError, did_you_mean
 from openflan.stage import fingerprint_of, hash_file
 from openflan.tasks.apart import Apart, part_rows
 from openflan.tasks.catalog import Entry
-from openflan.tasks.cleaning import clean_row, file_rows, unrolled
+from openflan.tasks.cleaning import RowCleaner, file_rows, unrolled
 from openflan.tasks.hub import read_hub
 from openflan.tasks.parquet import ParquetRows
 from openflan.tasks.readers import ENDINGS, KINDS, is_rows
@@ -147,12 +147,13 @@ def load_rows(
     fault: UserError | None = None
     place, numbered = _numbered(entry, role, data)
     without = {number - 1 for number in spec.source.without.get(_parse_split(entry, role)[0], ())}
+    clean = RowCleaner(entry).clean
     kept: list[SourceRow] = []
     for index, row in numbered:
         if index in without:
             continue
         try:
-            cleaned = clean_row(entry, row, where=f"{place}, row {index + 1}")
+            cleaned = clean(row, where=f"{place}, row {index + 1}")
         except UserError as error:
             if spec.source.faulty == "leave_out":
                 continue
@@ -182,7 +183,8 @@ def load_twin(entry: Entry) -> list[SourceRow]:
     """
     path = _twin(entry)
     rows = enumerate(unrolled(entry, file_rows(entry, path)))
-    cleaned = ((index, clean_row(entry, row, where=f"{path}, row {index + 1}")) for index, row in rows)
+    clean = RowCleaner(entry).clean
+    cleaned = ((index, clean(row, where=f"{path}, row {index + 1}")) for index, row in rows)
     return [SourceRow(index=index, fields=row, source=str(path)) for index, row in cleaned if row is not None]
 
 
