@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from openflan.evaluation.harness import export_tasks as export_tasks
     from openflan.evaluation.measure_comparison import MeasureComparison as MeasureComparison
     from openflan.evaluation.model import Model as Model
+    from openflan.evaluation.model import PromptTokens as PromptTokens
     from openflan.evaluation.model import RankedOptions as RankedOptions
     from openflan.evaluation.scores import as_ends as as_ends
     from openflan.evaluation.scores import as_score as as_score
@@ -103,8 +104,16 @@ if TYPE_CHECKING:
     from openflan.recipes.recipe import Recipe as Recipe
     from openflan.recipes.writing import recipe_text as recipe_text
     from openflan.recipes.writing import write_recipe as write_recipe
+    from openflan.report.plot_data import Drawing as Drawing
+    from openflan.report.plot_data import PlotData as PlotData
+    from openflan.report.run_plots import RunPlots as RunPlots
     from openflan.report.write_comparison import write_comparison as write_comparison
     from openflan.run import Run as Run
+    from openflan.runs.browsing import UNSURE as UNSURE
+    from openflan.runs.browsing import AnswersPage as AnswersPage
+    from openflan.runs.browsing import BrowsedAnswer as BrowsedAnswer
+    from openflan.runs.browsing import BrowsedOption as BrowsedOption
+    from openflan.runs.browsing import browse_answers as browse_answers
     from openflan.runs.compare import Answers as Answers
     from openflan.runs.compare import compare as compare
     from openflan.runs.compare import rescore as rescore
@@ -175,7 +184,7 @@ _ROOMS = {
     "evaluation.evaluate": "Evaluation evaluate",
     "evaluation.harness": "HarnessExport HarnessTask export_tasks",
     "evaluation.measure_comparison": "MeasureComparison",
-    "evaluation.model": "Model RankedOptions",
+    "evaluation.model": "Model PromptTokens RankedOptions",
     "evaluation.scores": "as_ends as_score",
     "evaluation.standalone": "EvaluationResults",
     "evaluation.task_results": "BestOnValidation CleanSplit MeasureSpread TaskGain TaskResult TemplateSpread",
@@ -211,8 +220,11 @@ _ROOMS = {
     "recipes.ready": "ready_recipes",
     "recipes.recipe": "Recipe",
     "recipes.writing": "recipe_text write_recipe",
+    "report.plot_data": "Drawing PlotData",
+    "report.run_plots": "RunPlots",
     "report.write_comparison": "write_comparison",
     "study.page": "write_study_page",
+    "runs.browsing": "AnswersPage BrowsedAnswer BrowsedOption UNSURE browse_answers",
     "runs.compare": "Answers compare rescore",
     "runs.leaks": "LeakTexts MarkedText leak_texts",
     "runs.listing": "ListedGain RunStatus list_runs run_status",

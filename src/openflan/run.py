@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from openflan.errors import UserError
-from openflan.evaluation.model import Model
+from openflan.evaluation.model import Model, OpenedModel, model_of
 from openflan.evaluation.scores import Score
 from openflan.evaluation.tables import answers_table
 from openflan.mixture.mixture import Mixture
@@ -247,16 +247,24 @@ class Run:
         columns = [by, "role", "untuned", "tuned", "gain", "low", "high", "chance", "rows"]
         return pd.DataFrame(records, columns=columns).set_index(by)
 
-    def model(self, seed: int | None = None) -> Model:
-        """A tuned model, to be asked.
+    def model(self, seed: int | Literal["untuned"] | None = None) -> Model:
+        """A tuned model, to be asked, or the one that tuning starts from.
 
         Args:
-            seed: which; the first by default.
+            seed: which; the first by default. `untuned` is asked in the text format of the run, as its evaluation does.
 
         Raises:
             UserError: it is not tuned yet.
         """
-        return Model(self.folder, seed=seed)
+        if seed != "untuned":
+            return Model(self.folder, seed=seed)
+        from openflan.models.load import load_model, pick_device
+        from openflan.runs.materials import Materials
+
+        stored = self._stored
+        model = load_model(stored.plan.model, device=pick_device())
+        opened = OpenedModel(model=model, encoder=Materials(stored).encoder, prompts=self.recipe.prompts)
+        return model_of(f"{self.folder} {UNTUNED}", opened)
 
     def answers(self, model: str | int = UNTUNED, *, score: Score | None = None) -> "pd.DataFrame":
         """Every answer of a model: prompt, answer, expected, value (0 to 1), options, their log-likelihoods (nats).

@@ -16,23 +16,6 @@ from openflan.runs.progress import RunProgress, Worker, read_progress, write_pro
 from openflan.runs.stages import StageKind
 
 
-@pytest.fixture(scope="module")
-def looked_at(tmp_path_factory, my_tasks, tiny_llama):
-    """A run, and what the folder showed at each event of it."""
-    folder = tmp_path_factory.mktemp("looked_at")
-    less = {"seeds": [0], "training.steps": 6, "evaluation.generate": False, "evaluation.rows": 4}
-    run = openflan.Run(write_recipe(folder, my_tasks, tiny_llama), settings=less, runs=folder / "runs")
-    seen = []
-
-    def look(event):
-        found = openflan.list_runs(folder / "runs")
-        losses = len(run.losses()) if event.kind == "progress" and event.unit == "steps" else 0
-        seen.append((event, found[0], losses))
-
-    run.measure(watch=look)
-    return run, seen
-
-
 def test_a_run_at_work_says_which_stage_and_step_it_is_at(looked_at):
     _, seen = looked_at
     assert {status.state for _, status, _ in seen} >= {"mixing", "tuning", "evaluating", "reporting"}

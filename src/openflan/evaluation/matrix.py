@@ -12,7 +12,8 @@ Cost: 40 ms to read 2,000 answers. Rejected: one file for all tasks, of which a 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,23 @@ from openflan.evaluation.scores import SCORES, Ends, Rule, Score
 from openflan.prompts.render import BASELINE, TemplateId
 from openflan.stage import whole_file
 
-__all__ = ["MATRIX_SCHEMA", "TaskMatrix", "read_answers", "read_key", "read_matrix", "task_matrices", "write_answers"]
+__all__ = [
+    "MATRIX_SCHEMA",
+    "TaskMatrix",
+    "answers_of",
+    "read_answers",
+    "read_key",
+    "read_matrix",
+    "reading",
+    "task_matrices",
+    "write_answers",
+]
 
 MATRIX_SCHEMA = 3
 """Version of the columns."""
 
+_GROUP = 16_384
+"""Answers that are read together where single ones are looked for."""
 _LISTS = {
     "listed": "int64",
     "options": "string",
@@ -128,7 +141,7 @@ def write_answers(path: Path, answers: Sequence[Answered], *, key: str, facts: M
     header = {"schema": str(MATRIX_SCHEMA), "key": key, "facts": json.dumps(dict(facts))}
     table = pa.table(columns, schema=schema.with_metadata({f"openflan.{name}": text for name, text in header.items()}))
     with whole_file(path) as partial:
-        pq.write_table(table, partial, write_page_checksum=True)
+        pq.write_table(table, partial, write_page_checksum=True, row_group_size=_GROUP)
 
 
 def read_key(path: Path) -> str | None:
@@ -150,23 +163,46 @@ def read_answers(path: Path, *, score: Score | None = None, ends: Ends = "as_tun
     Raises:
         UserError: the file is damaged, or of another version.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
+
+    with reading(path) as noise:
+        # damage to what others read of it counts, too
+        answers = answers_of(pq.read_table(path, page_checksum_verification=True))
+    return answers if score is None else rescored(answers, score, noise=noise, ends=ends)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[float]:
+    """Read a file of answers; gives by how many nats its log-likelihoods may be off.
+
+    Raises:
+        UserError: the file is damaged, or of another version.
+    """
+    import pyarrow as pa
 
     header = _header(path)
     try:
-        whole = pq.read_table(path, page_checksum_verification=True)  # damage to what others read of it counts, too
-        table = whole.select([f.name for f in fields(Answered)])
-        if table.schema.types != [_type(pa, name) for name in table.column_names]:
-            raise KeyError("other columns than were written")  # damage to what the pages' checksums do not cover
-        records: list[dict[str, Any]] = table.to_pylist()
+        yield header.noise
     except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
         raise _damaged(path, error) from None
+
+
+def answers_of(stored: Any) -> list[Answered]:
+    """The answers of a stored table, or of a part of it.
+
+    Raises:
+        KeyError: it has other columns than were written.
+    """
+    import pyarrow as pa
+
+    table = stored.select([f.name for f in fields(Answered)])
+    if table.schema.types != [_type(pa, name) for name in table.schema.names]:
+        raise KeyError("other columns than were written")  # damage to what the pages' checksums do not cover
+    records: list[dict[str, Any]] = table.to_pylist()
     for record in records:
         record.update({name: tuple(record[name]) for name in _LISTS})
         record["template"] = BASELINE if record["template"] is None else record["template"]
-    answers = [Answered(**record) for record in records]
-    return answers if score is None else rescored(answers, score, noise=header.noise, ends=ends)
+    return [Answered(**record) for record in records]
 
 
 def read_matrix(folder: Path, *, score: Score | None = None, ends: Ends = "as_tuned") -> list[Answered]:

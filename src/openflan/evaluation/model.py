@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from openflan.errors import UserError, strict_error
 from openflan.models.limits import positions_of
 from openflan.models.load import find_model, load_encoder, load_model, load_tokenizer, pick_device, text_format_of
-from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.encoding import Encoded, TextEncoder
 from openflan.prompts.options import options_block
 from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.runs.stages import RunPlaces
@@ -32,7 +32,7 @@ from openflan.runs.stages import RunPlaces
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Model", "OpenedModel", "RankedOptions", "open_model"]
+__all__ = ["Model", "OpenedModel", "PromptTokens", "RankedOptions", "model_of", "open_model"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +67,20 @@ class RankedOptions:
         return f"RankedOptions({', '.join(f'{option} {share:.1%}' for option, share in pairs)})"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptTokens:
+    """What a model reads of a prompt."""
+
+    ids: tuple[int, ...]
+    """Token ids, those that stand around every prompt included."""
+    texts: tuple[str, ...]
+    """The text that each token adds; a token that ends within a character adds none, the one after it all of it."""
+    cut: bool
+    """Whether the prompt was too long and lost a part."""
+    limit: int
+    """Tokens that a prompt may have."""
+
+
 class Model:
     """A language model that can be asked.
 
@@ -98,13 +112,14 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name!r}, {self.parameters:,} parameters)"
 
-    def rank(self, instruction: str, options: Sequence[str], *, text: str = "") -> RankedOptions:
+    def rank(self, instruction: str, options: Sequence[str], *, text: str = "", listed: bool = True) -> RankedOptions:
         """How likely the model finds each of some answers (rank classification, Wei et al. 2022, section 2.3).
 
         Args:
             instruction: what is asked, in plain words.
             options: the answers to choose from, two or more; they are listed in the prompt.
             text: what the instruction is about; it stands between instruction and options.
+            listed: whether the prompt is to list the options; false where the instruction does so in its own words.
 
         Raises:
             UserError: the instruction is empty, there are not two different options, or one is empty.
@@ -115,7 +130,7 @@ class Model:
             raise UserError("needs two different options or more", where="options", how='e.g. ["yes", "no"]')
         if not all(option.strip() for option in options):
             raise UserError("an option is empty", where="options", how="leave it out")
-        prompt = self._prompt(instruction, text, options)
+        prompt = self._prompt(instruction, text, options if listed else ()).ids
         scores = score_texts(self._opened.model, self._opened.encoder, prompt, options).normalised("sum")
         ranked = sorted(zip(options, scores, strict=True), key=lambda pair: -pair[1])
         return RankedOptions(options=tuple(o for o, _ in ranked), logprobs=tuple(s for _, s in ranked))
@@ -133,7 +148,7 @@ class Model:
         """
         from openflan.evaluation.generation import generate
 
-        prompt = self._prompt(instruction, text)
+        prompt = self._prompt(instruction, text).ids
         return generate(
             self._opened.model,
             self._opened.encoder,
@@ -142,12 +157,31 @@ class Model:
             batch_tokens=len(prompt) + max_new_tokens,
         )[0]
 
-    def _prompt(self, instruction: str, text: str, options: Sequence[str] = ()) -> list[int]:
+    def tokens(self, instruction: str, options: Sequence[str] = (), *, text: str = "") -> PromptTokens:
+        """The tokens that the model reads when it is asked so.
+
+        Args:
+            instruction: what is asked, in plain words.
+            options: those that the prompt lists; none where it lists none.
+            text: what the instruction is about.
+
+        Raises:
+            UserError: the instruction is empty.
+        """
+        read = self._prompt(instruction, text, options)
+        return PromptTokens(
+            ids=tuple(read.ids),
+            texts=tuple(self._opened.encoder.pieces(read.ids)),
+            cut=read.cut,
+            limit=self._opened.prompts.max_input_tokens,
+        )
+
+    def _prompt(self, instruction: str, text: str, options: Sequence[str] = ()) -> Encoded:
         """Token ids of what the model reads."""
         if not instruction.strip():
             raise UserError("the instruction is empty", how='e.g. openflan ask --model RUN "Name a colour."')
         parts = [instruction.strip(), text.strip(), options_block(options) if options else ""]
-        return self._opened.encoder.inputs(["\n\n".join(part for part in parts if part)])[0]
+        return self._opened.encoder.encode_inputs(["\n\n".join(part for part in parts if part)])[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,6 +192,17 @@ class OpenedModel:
     """Of transformers, in evaluation mode."""
     encoder: TextEncoder
     prompts: PromptsPart
+
+
+def model_of(name: str, opened: OpenedModel) -> Model:
+    """A model that is open already.
+
+    Args:
+        name: what it is called.
+    """
+    model = Model.__new__(Model)
+    model.name, model._opened = name, opened
+    return model
 
 
 def open_model(

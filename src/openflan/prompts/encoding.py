@@ -296,6 +296,13 @@ class TextEncoder:
         """Tokens as the vocabulary spells them."""
         return [self._backend.id_to_token(token) or "?" for token in ids]
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The text that each token adds; a token that ends within a character adds none, the one after it all of it."""
+        from tokenizers.decoders import DecodeStream
+
+        stream = DecodeStream(skip_special_tokens=False)
+        return [stream.step(self._backend, token) or "" for token in ids]
+
     def raw(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts alone: nothing before, nothing after, nothing cut."""
         if self._fast is not None:
