@@ -47,7 +47,7 @@ def test_a_folder_of_tables_becomes_tasks_that_check_clean(openflan, folder):
     assert (code, ": 0 faults" in out) == (0, True)
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert "| who | pronoun |" in page
-    assert "no text of `a`, `b` stands in two" in page
+    assert "no text of `a`, `b`, and no 13 words on end of them, stands in two" in page
     assert api.Run(folder / "recipe.yaml").plan().held_out_clusters
 
 

@@ -90,3 +90,15 @@ def test_where_a_column_says_the_roles_rows_stay_in_theirs_and_training_leaves_o
 
 def test_a_rule_without_a_column_of_roles_says_nothing_of_one():
     assert "said" not in Apart(columns=("text",)).model_dump()
+
+
+def test_twins_that_share_a_run_of_words_are_in_one_role():
+    start = "kite {n} of Ada flew {n} times over mill {n} and river {n} when the wind of day {n} was"
+    rows = [{"text": f"{start.format(n=n // 2)} {['strong', 'weak'][n % 2]}", "label": n % 2} for n in range(200)]
+    rule = Apart(columns=("text",), even="label", run=13)
+    given = part_rows(rule, {"all": rows}, ALL)
+    twins = [{place // 2 for place in places} for places in given.values()]
+    assert all(one.isdisjoint(other) for one, other in itertools.combinations(twins, 2))
+    assert len(given["test"]) == pytest.approx(20, abs=2)
+    whole = part_rows(Apart(columns=("text",), even="label"), {"all": rows}, ALL)
+    assert {place // 2 for place in whole["test"]} & {place // 2 for place in whole["train"]}

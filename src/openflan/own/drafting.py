@@ -95,17 +95,13 @@ def draft(
         warnings.append(f"{reading.answer.path}: {empty}, the first row {reading.answer.first_empty}")
     personal = personal_data(used)
     answer, metrics = _answer(reading, wording)
-    roles = {
-        role: role if role in files else "train" if "train" in files else "all"
-        for role in ("train", "validation", "test")
-    }
     spec: dict[str, Any] = {
         "name": table.files.name,
         "cluster": cluster,
         **({"subcluster": reading.subcluster} if reading.subcluster and cluster == "misc" else {}),
         "description": f"{_kind_words(reading.kind).capitalize()}: {table.files.shown}.",
         "source": source,
-        "splits": roles,
+        "splits": dict(table.roles),
         "columns": _contract(used, reading),
         **({"rows": ["mask_personal_data"]} if personal else {}),
         "answer": answer,

@@ -69,8 +69,9 @@ def _part(task: OwnTask) -> list[str]:
     if apart is not None:
         columns = ", ".join(f"`{name}`" for name in apart.columns)
         even = f"; `{apart.even}` has like shares in each" if apart.even else ""
+        run = f", and no {apart.run} words on end of them," if apart.run else ""
         said = f"as `{apart.said.column}` says; " if apart.said else ""
-        lines += ["", f"Splits: {said}no text of {columns} stands in two{even}; seed {apart.seed}."]
+        lines += ["", f"Splits: {said}no text of {columns}{run} stands in two{even}; seed {apart.seed}."]
     if task.warnings:
         lines += ["", "Look at:", "", *(f"- {line}" for line in task.warnings)]
     if task.aside:

@@ -7,13 +7,14 @@ Invariant: the rule that comes out leaves every role rows. Cost: one pass over t
 text alone, which puts a question's passage on both sides.
 """
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
 from openflan.own.profile import OwnColumn
 from openflan.own.reading import Reading, View
 from openflan.own.tables import OwnTable
-from openflan.tasks.apart import Apart, groups_of, keys_of
+from openflan.tasks.apart import Apart, SaidRoles, groups_of, keys_of, part_rows
 
 __all__ = ["keep_apart"]
 
@@ -23,6 +24,12 @@ _MEASURED, _CHOSEN = 1_000, 500
 """Rows to measure on and to choose by at most, of a large table."""
 _SHARE = 0.1
 _TINY = 30
+_EVEN = 50
+"""Labels up to which each role has them in like shares."""
+_RUN = 13
+"""Words on end that the leak certificate calls a leak."""
+_MOST_WORDS = 1_500_000
+"""Words of a table up to which each run of them is looked at: some seconds."""
 
 
 def keep_apart(table: OwnTable, view: View, reading: Reading) -> tuple[dict[str, Any], list[str]]:
@@ -30,34 +37,54 @@ def keep_apart(table: OwnTable, view: View, reading: Reading) -> tuple[dict[str,
     warnings: list[str] = []
     taken: list[str] = []
     for column in _candidates(view, reading):
-        rule = Apart(columns=(*taken, column.path))
-        keys = [keys_of(rule, row) for row in table.rows]
-        largest = max(map(len, groups_of(keys)))
+        largest = _largest(table, Apart(columns=(*taken, column.path)))
         if largest <= max(2, _LARGEST * len(table.rows)) or (not taken and largest <= len(table.rows) / 2):
             taken.append(column.path)
         elif column in (*reading.parts.values(), *view.groups) and (column.mean_words >= 3 or column in view.groups):
             warnings.append(f"{column.path}: some of its texts stand in many rows, so they may stand in several splits")
     if not taken:
         taken = [next(iter(_candidates(view, reading))).path]
-    rows = len(table.rows)
+    rows, answer = len(table.rows), reading.answer
     if rows < _TINY:
         warnings.append(f"only {rows} rows: enough to try it out, and too few to measure anything by")
-    even = (
-        reading.answer.path
-        if reading.options and reading.options.form == "classes" and len(reading.answer.classes) <= 50
-        else None
+    even = reading.options is not None and reading.options.form == "classes" and len(answer.classes) <= _EVEN
+    warnings += [
+        f"{answer.path}: {value!r} stands in one row alone; it is an option that is never measured"
+        for value in (answer.classes if even else ())
+        if answer.counts[value] == 1
+    ]
+    rule = Apart(
+        columns=tuple(taken),
+        even=answer.path if even else None,
+        run=_run(table, view, taken),
+        said=SaidRoles(column=table.said_by, roles=table.said) if table.said else None,
+        validation=round(min(_SHARE, _CHOSEN / rows), 4),
+        test=round(min(_SHARE, _MEASURED / rows), 4),
     )
-    for value in reading.answer.classes if even else ():
-        if reading.answer.counts[value] == 1:
-            warnings.append(
-                f"{reading.answer.path}: {value!r} stands in one row alone; it is an option that is never measured"
-            )
-    rule_: dict[str, Any] = {"seed": 0, "columns": taken, **({"even": even} if even else {})}
-    if table.said:
-        rule_["said"] = {"column": table.said_by, "roles": table.said}
-    for role, most in (("validation", _CHOSEN), ("test", _MEASURED)):
-        rule_[role] = round(min(_SHARE, most / rows), 4)
-    return rule_, warnings
+    return rule.model_dump(mode="json", exclude_none=True), [*warnings, *_left_out(table, rule)]
+
+
+def _run(table: OwnTable, view: View, columns: list[str]) -> int | None:
+    """The words on end that no two roles may share; None where that would tie too many rows together, or take long."""
+    if sum(column.mean_words * column.present for column in view.all if column.path in columns) > _MOST_WORDS:
+        return None
+    largest = _largest(table, Apart(columns=tuple(columns), run=_RUN))
+    return _RUN if largest <= max(2, _LARGEST * len(table.rows)) else None
+
+
+def _left_out(table: OwnTable, rule: Apart) -> list[str]:
+    """A line on the rows of training that share a text with others, where the table says which rows those are."""
+    if not table.said and len(table.counts) < 2:
+        return []
+    rows = iter(table.rows)
+    files = {split: list(itertools.islice(rows, count)) for split, count in table.counts.items()}
+    left = len(table.rows) - sum(map(len, part_rows(rule, files, table.roles).values()))
+    return [f"{left:,} rows share a text with rows to measure on, so they are left out of training"] if left else []
+
+
+def _largest(table: OwnTable, rule: Apart) -> int:
+    """Rows that hang together at most under a rule."""
+    return max(map(len, groups_of([keys_of(rule, row) for row in table.rows])))
 
 
 def _candidates(view: View, reading: Reading) -> Iterable[OwnColumn]:

@@ -78,6 +78,13 @@ class OwnTable:
             return [str(row.get(self.said_by) or "").strip() for row in self.rows]
         return [split for split, count in self.counts.items() for _ in range(count)]
 
+    @property
+    def roles(self) -> dict[Role, str]:
+        """The file of each role's rows, by its name among the files."""
+        own = self.files.files
+        rest = "train" if "train" in own else "all"
+        return {role: role if role in own else rest for role in ("train", "validation", "test")}
+
     def without(self, parts: Mapping[str, str]) -> "OwnTable":
         """The table without some of its parts.
 

@@ -70,8 +70,13 @@ class OwnTexts:
     @cached_property
     def tests(self) -> dict[str, int]:
         """Test rows by task; 0 where it has none."""
-        have = {entry.spec.name: "test" in entry.spec.splits for entry in self.tasks}
-        return {e.spec.name: len(load_rows(e, "test", faulty=set())) if have[e.spec.name] else 0 for e in self.tasks}
+        return {entry.spec.name: self._tests(entry) for entry in self.tasks}
+
+    def _tests(self, entry: Entry) -> int:
+        if "test" not in entry.spec.splits:
+            return 0
+        counted = entry.spec.size.get("test") if entry.spec.source.apart is not None else None
+        return len(load_rows(entry, "test", faulty=set())) if counted is None else counted
 
     @cached_property
     def lengths(self) -> "PromptLengths":

@@ -1,9 +1,10 @@
 """Roles for the rows of a user's own table: no text, passage or group stands in two, and answers keep their shares.
 
 Rows that share a text (without case and kinds of blanks) in one of the columns named, whichever that is, belong
-together and go to one role as one. What is short (a word, an id) counts only within its own column. Where a role has a
-file of its own, or a column says the roles, rows stay where they are: rows to train on that share a text with rows to
-measure on are left out.
+together and go to one role as one. What is short (a word, an id) counts only within its own column. With `run`, so do
+rows that share as many words on end, which is what the leak certificate looks for: twins of one sentence. Where a role
+has a file of its own, or a column says the roles, rows stay where they are: rows to train on that share a text with
+rows to measure on are left out.
 
     rows 1, 4 share a passage; 4, 9 share a question    one group: 1, 4, 9
     groups, shuffled by the seed                        test until its share of each answer is full, then validation
@@ -14,7 +15,7 @@ which put the two questions of one passage on both sides; a table of row numbers
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from openflan.records import Record
 from openflan.tasks.columns import strings_in
 from openflan.tasks.splits import Role
-from openflan.writing import plain_text
+from openflan.writing import WORD, plain_text, units_of, weight_of
 
 __all__ = ["Apart", "SaidRoles", "groups_of", "keys_of", "part_rows"]
 
@@ -62,6 +63,8 @@ class Apart(Record):
     test: float = Field(default=0.1, gt=0, lt=0.5)
     """Share of the rows to measure on, where they share a file with training rows."""
 
+    run: int | None = Field(default=None, ge=_SHORT)
+    """So many words on end, of any punctuation, may not stand in two roles either; None: whole texts alone count."""
     said: SaidRoles | None = None
     """The column that says a row's role, where one does; a role that it does not name is dealt out of the training
     rows."""
@@ -69,7 +72,7 @@ class Apart(Record):
     @model_serializer(mode="wrap")
     def _as_ever(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = plain(self)
-        return content if self.said is not None else {key: content[key] for key in content if key != "said"}
+        return {key: value for key, value in content.items() if value is not None or key not in ("said", "run")}
 
     @model_validator(mode="after")
     def _some_left(self) -> "Apart":
@@ -89,7 +92,7 @@ def part_rows(
     """
     pools = [pool for split, rows in files.items() for pool in _pools(rule, split, rows, roles)]
     given: dict[Role, list[int]] = {}
-    taken: set[str] = set()
+    taken: set[Hashable] = set()
     for pool in sorted(pools, key=lambda pool: _ROLES.index(pool.roles[-1])):
         rows = files[pool.split]
         keys = {place: keys_of(rule, rows[place]) for place in pool.places}
@@ -131,15 +134,25 @@ def _pools(rule: Apart, split: str, rows: Sequence[Mapping[str, Any]], roles: Ma
     ]
 
 
-def keys_of(rule: Apart, row: Mapping[str, Any]) -> list[str]:
-    """What a row is known by: its texts in the columns that are kept apart."""
-    keys = []
+def keys_of(rule: Apart, row: Mapping[str, Any]) -> list[Hashable]:
+    """What a row is known by: its texts in the columns that are kept apart, or their runs of words."""
+    keys: list[Hashable] = []
     for name in rule.columns:
         value = _at(row, name)
         for text in [str(value)] if isinstance(value, int | float) else strings_in(value):
-            if plain := plain_text(text):
+            if rule.run is not None and len(units := units_of(text)) >= _SHORT:
+                keys += _runs(units, rule.run)
+            elif plain := plain_text(text):
                 keys.append(plain if plain.count(" ") >= _SHORT - 1 else f"{name}\0{plain}")
     return keys
+
+
+def _runs(units: list[str], words: int) -> list[Hashable]:
+    """Hashes of each run of words; of all of them where they are fewer."""
+    if weight_of(units) <= WORD * words:
+        return [hash(tuple(units))]
+    mean = max(1, round(words * WORD * len(units) / weight_of(units)))
+    return list(map(hash, zip(*(units[start:] for start in range(mean)), strict=False)))
 
 
 def _at(row: Mapping[str, Any], path: str) -> Any:
@@ -152,7 +165,7 @@ def _at(row: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def groups_of(keys: Sequence[Iterable[str]]) -> list[list[int]]:
+def groups_of(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
     """Rows that share a key, directly or by others between them; in the order of their first rows."""
     parent = list(range(len(keys)))
 
@@ -162,12 +175,13 @@ def groups_of(keys: Sequence[Iterable[str]]) -> list[list[int]]:
             number = parent[number]
         return number
 
-    first: dict[str, int] = {}
+    first: dict[Hashable, int] = {}
     for number, names in enumerate(keys):
         for name in names:
-            other = root(first.setdefault(name, number))
-            mine = root(number)
-            parent[max(mine, other)] = min(mine, other)
+            other = first.setdefault(name, number)
+            if other != number:
+                one, two = root(other), root(number)
+                parent[max(one, two)] = min(one, two)
     members: dict[int, list[int]] = {}
     for number in range(len(keys)):
         members.setdefault(root(number), []).append(number)

@@ -291,17 +291,21 @@ def _parted(entry: Entry, role: Role, rule: Apart) -> tuple[str, list[tuple[int,
     paths = {split: _local_path(entry, role, split, None) for split in dict.fromkeys(entry.spec.splits.values())}
     there = {split: path for split, path in paths.items() if path is not None}
     stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in there.values())
-    key = (entry.spec.fingerprint, stamps)
+    source = entry.spec.source
+    read = (source.encoding, source.separator, source.decimal, source.sheet, source.faulty)
+    key = repr((rule, read, entry.spec.splits, entry.spec.columns, stamps))
     split = entry.spec.splits[role]
     rows = {name: list(file_rows(entry, path)) for name, path in there.items() if key not in _PARTED or name == split}
     if key not in _PARTED:
-        _PARTED.clear()
+        while len(_PARTED) >= _PARTED_AT_MOST:
+            del _PARTED[next(iter(_PARTED))]
         _PARTED[key] = part_rows(rule, rows, entry.spec.splits)
     return str(paths[split]), [(place, rows[split][place]) for place in _PARTED[key][role]]
 
 
-_PARTED: dict[tuple[str, object], dict[Role, list[int]]] = {}
-"""Places of the task that was parted last: a task's roles are read one after the other."""
+_PARTED: dict[str, dict[Role, list[int]]] = {}
+"""Places of the tables that were parted last, by the rule and by what they were read from."""
+_PARTED_AT_MOST = 64
 
 
 def _share_a_split(entry: Entry) -> bool:
