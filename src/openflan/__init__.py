@@ -100,7 +100,7 @@ if TYPE_CHECKING:
     from openflan.recipes.parts import StylePart as StylePart
     from openflan.recipes.parts import TasksPart as TasksPart
     from openflan.recipes.parts import TrainingPart as TrainingPart
-    from openflan.recipes.ready import ready_recipes as ready_recipes
+    from openflan.recipes.ready import list_recipes as list_recipes
     from openflan.recipes.recipe import Recipe as Recipe
     from openflan.recipes.writing import recipe_text as recipe_text
     from openflan.recipes.writing import write_recipe as write_recipe
@@ -217,7 +217,7 @@ _ROOMS = {
         "EvaluationPart LoraPart MixedStyle ModelPart OptimizerPart PromptsPart "
         "SoftPromptPart StylePart TasksPart TrainingPart"
     ),
-    "recipes.ready": "ready_recipes",
+    "recipes.ready": "list_recipes",
     "recipes.recipe": "Recipe",
     "recipes.writing": "recipe_text write_recipe",
     "report.plot_data": "Drawing PlotData",

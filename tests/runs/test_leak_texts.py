@@ -101,7 +101,7 @@ def test_paths_of_a_recipe_lead_on_where_they_led(my_tasks, tmp_path):
     assert openflan.Run(tmp_path / "b" / "one.yaml").plan(estimate=True).mixture.totals.tasks == 3
 
 
-@pytest.mark.parametrize("name", openflan.ready_recipes())
+@pytest.mark.parametrize("name", openflan.list_recipes())
 def test_every_ready_recipe_can_be_written_out(name, tmp_path):
     recipe = openflan.Run(name).recipe
     assert openflan.write_recipe(recipe, tmp_path / "x.yaml").model_dump(exclude={"tasks": {"folders", "data"}}) == (
@@ -120,3 +120,11 @@ def test_the_papers_62_datasets_are_planned_in_a_tenth_of_a_second():
     )
     assert time.process_time() - start < 0.5
     assert preview.mixture.totals.total_rate <= 62 * 500
+
+
+def test_recipes_of_a_folder_are_told_from_its_tasks(my_tasks, tmp_path):
+    openflan.write_recipe(openflan.Run("starter").recipe, tmp_path / "mine.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
+    (tmp_path / "study.yaml").write_text("name: x\naxes: {rows: [1]}\n", encoding="utf-8")
+    own = {name: path for name, path in openflan.list_recipes([my_tasks, tmp_path]).items() if name.endswith(".yaml")}
+    assert own == {"mine.yaml": tmp_path / "mine.yaml"}

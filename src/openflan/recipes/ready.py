@@ -3,12 +3,15 @@
 They lie beside the package in a clone and inside it in an installation; a file that the user names comes first.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from openflan.errors import UserError, did_you_mean
+from openflan.recipes.recipe import Recipe
+from openflan.recipes.safe_yaml import parse_yaml
 
-__all__ = ["RECIPE", "ready_file", "ready_recipes"]
+__all__ = ["RECIPE", "list_recipes", "ready_file"]
 
 RECIPE = "recipe.yaml"
 """The recipe of a folder."""
@@ -21,10 +24,28 @@ def _folders(plural: str) -> tuple[Path, ...]:
     return (_PACKAGE / "ready" / plural, _PACKAGE.parents[1] / plural)
 
 
-def ready_recipes() -> dict[str, Path]:
-    """The recipes that come with openflan: name and file."""
-    found = [path for folder in reversed(_folders("recipes")) for path in sorted(folder.glob("*.yaml"))]
-    return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
+def list_recipes(folders: Iterable[str | Path] = ()) -> dict[str, Path]:
+    """Recipes by name: those that come with openflan by their word, those of folders by their file's name.
+
+    Args:
+        folders: their `.yaml` files are looked at, those below them not; what is no recipe is passed over.
+    """
+    ready = {path.stem: path for folder in reversed(_folders("recipes")) for path in folder.glob("*.yaml")}
+    found = {name: ready[name] for name in sorted(ready)}
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.yaml")):
+            if path.name not in found and _is_recipe(path):
+                found[path.name] = path
+    return found
+
+
+def _is_recipe(path: Path) -> bool:
+    """Whether a file says what recipes say and nothing else; what is wrong in it is for `load_recipe` to say."""
+    try:
+        said = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and "name" in said and not set(said) - set(Recipe.model_fields)
 
 
 def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | None = None) -> Path:
