@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from openflan.runs.stored import StoredRun
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import load_rows, rows_at_hand
 from openflan.tasks.splits import Role
-from openflan.writing import plain_text, units_of
+from openflan.writing import joined, plain_text, units_of
 
 __all__ = ["LeakTexts", "MarkedText", "leak_texts"]
 
@@ -68,12 +69,7 @@ def leak_texts(run: str | Path, pairs: Sequence[LeakPair]) -> tuple[LeakTexts, .
     trained = _rows(names, "train", [(pair.task, pair.row) for pair in pairs])
     measured = _rows(names, "test", [(pair.held_out, pair.item) for pair in pairs])
     return tuple(
-        LeakTexts(
-            pair=pair,
-            trained=_marked(trained[pair.task, pair.row], pair.shared),
-            measured=_marked(measured[pair.held_out, pair.item], pair.shared),
-        )
-        for pair in pairs
+        _side_by_side(pair, trained[pair.task, pair.row], measured[pair.held_out, pair.item]) for pair in pairs
     )
 
 
@@ -97,9 +93,28 @@ def _rows(names: Resolved, role: Role, wanted: Sequence[tuple[str, int]]) -> dic
     return found
 
 
-def _marked(row: Mapping[str, Any], shared: str) -> tuple[MarkedText, ...]:
-    """A row's texts, the shared words marked."""
-    return tuple(MarkedText(field=name, text=text, marks=_found(text, shared)) for name, text in _texts(row, ""))
+def _side_by_side(pair: LeakPair, trained: Mapping[str, Any], measured: Mapping[str, Any]) -> LeakTexts:
+    """Both rows' texts; what the certificate names is marked as far as the texts go on alike."""
+    left, right = list(_texts(trained, "")), list(_texts(measured, ""))
+    alike = [pair.shared]
+    alike += [_longest(a, b) for _, a in left if _found(a, pair.shared) for _, b in right if _found(b, pair.shared)]
+    shared = max(alike, key=lambda text: len(units_of(text)))
+    return LeakTexts(pair=pair, trained=_marked(left, shared, pair), measured=_marked(right, shared, pair))
+
+
+def _marked(texts: Sequence[tuple[str, str]], shared: str, pair: LeakPair) -> tuple[MarkedText, ...]:
+    """Texts with the shared words marked; where not all of them are there, those that the certificate names."""
+    return tuple(
+        MarkedText(field=name, text=text, marks=_found(text, shared) or _found(text, pair.shared))
+        for name, text in texts
+    )
+
+
+def _longest(one: str, other: str) -> str:
+    """The longest run of units that two texts have in common."""
+    left, right = units_of(one), units_of(other)
+    match = SequenceMatcher(None, left, right, autojunk=False).find_longest_match()
+    return joined(left[match.a : match.a + match.size])
 
 
 def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
