@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from little_models import FAMILIES, write_model
+from little_runs import watched_run, write_recipe
 from little_tasks import write_tasks
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[2] / "shared"))
@@ -60,6 +61,13 @@ def tiny_llama(model_folder) -> Path:
 def any_model(request, model_folder) -> Path:
     """Folder of a tiny model, one family after the other."""
     return model_folder(request.param)
+
+
+@pytest.fixture(scope="session")
+def looked_at(tmp_path_factory, my_tasks, tiny_llama):
+    """A measured run, and at each of its events how its folder was listed. Don't write to it."""
+    folder = tmp_path_factory.mktemp("looked_at")
+    return watched_run(folder, write_recipe(folder, my_tasks, tiny_llama))
 
 
 @pytest.fixture

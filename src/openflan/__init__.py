@@ -120,8 +120,10 @@ if TYPE_CHECKING:
     from openflan.runs.leaks import LeakTexts as LeakTexts
     from openflan.runs.leaks import MarkedText as MarkedText
     from openflan.runs.leaks import leak_texts as leak_texts
+    from openflan.runs.listing import EvaluationStatus as EvaluationStatus
     from openflan.runs.listing import ListedGain as ListedGain
     from openflan.runs.listing import RunStatus as RunStatus
+    from openflan.runs.listing import list_evaluations as list_evaluations
     from openflan.runs.listing import list_runs as list_runs
     from openflan.runs.listing import run_status as run_status
     from openflan.runs.pipeline import Event as Event
@@ -227,7 +229,7 @@ _ROOMS = {
     "runs.browsing": "AnswersPage BrowsedAnswer BrowsedOption UNSURE browse_answers",
     "runs.compare": "Answers compare rescore",
     "runs.leaks": "LeakTexts MarkedText leak_texts",
-    "runs.listing": "ListedGain RunStatus list_runs run_status",
+    "runs.listing": "EvaluationStatus ListedGain RunStatus list_evaluations list_runs run_status",
     "runs.pipeline": "Event Outcome",
     "runs.preview": "MissingRows MixturePreview",
     "runs.progress": "StageProgress",

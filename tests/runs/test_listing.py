@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
-from test_pipeline import write_recipe
 
 import openflan
+from little_runs import write_recipe
 from little_studies import little_study, write_study
 from openflan.errors import UserError
 from openflan.runs.progress import RunProgress, Worker, read_progress, write_progress
@@ -110,3 +110,13 @@ def test_a_study_shows_its_cells_while_it_works_and_after(tmp_path, my_tasks, ti
     assert (after.state, after.through, after.left) == ("done", 2, None)
     assert after.sentence == study.outcome.sentence
     assert not (study.folder / "progress.json").exists()
+
+
+def test_answers_without_a_recipe_are_listed(tmp_path):
+    for name, text in (("eval-a-1", '{"model": "a", "tasks": [{"task": "rte"}]}'), ("eval-b-2", "half")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(text, encoding="utf-8")
+    (one,) = openflan.list_evaluations(tmp_path)
+    assert (one.name, one.model, one.tasks) == ("eval-a-1", "a", ("rte",))
+    with pytest.raises(UserError, match="no such folder"):
+        openflan.list_evaluations(tmp_path / "none")

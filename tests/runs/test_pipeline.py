@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
+from little_runs import STEPS, write_recipe
 from openflan import cores
 from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
@@ -16,32 +16,6 @@ from openflan.run import Run
 from openflan.runs import pipeline
 from openflan.training.metrics import read_metrics
 from processes import Command
-
-STEPS = 12
-
-
-def write_recipe(folder: Path, my_tasks: Path, model: Path, **changes) -> Path:
-    recipe = {
-        "name": "short",
-        "model": {"path": str(model)},
-        "tasks": {"use": ["mine"], "folders": [str(my_tasks)], "hold_out": ["natural_language_inference"]},
-        "prompts": {"max_input_tokens": 128, "max_target_tokens": 32},
-        "training": {
-            "steps": STEPS,
-            "tokens_per_batch": 512,
-            "checkpoint_every": 3,
-            "precision": "float32",
-            "optimizer": {"name": "adamw", "learning_rate": 2e-3},
-        },
-        "evaluation": {"rows": 6, "seen_rows": 4, "max_new_tokens": 4, "bootstrap": 100},
-        "seeds": [0, 1],
-    }
-    for key, value in changes.items():
-        part, name = key.split("__")
-        recipe[part] = {**recipe[part], name: value}
-    path = folder / "short.yaml"
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")

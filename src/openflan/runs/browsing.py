@@ -30,7 +30,7 @@ from openflan.runs.sides import places_of
 from openflan.runs.stages import UNTUNED, RunPlaces
 from openflan.runs.stored import StoredRun
 
-__all__ = ["UNSURE", "AnswersPage", "AnswersShown", "BrowsedAnswer", "BrowsedOption", "browse_answers"]
+__all__ = ["UNSURE", "AnswersPage", "BrowsedAnswer", "BrowsedOption", "browse_answers"]
 
 AnswersShown = Literal["all", "wrong", "unsure", "disagree", "lost", "gained"]
 """Which answers: wrong ones; those that are hardly likelier than the next option; rows that are answered otherwise
@@ -102,7 +102,7 @@ def browse_answers(
     run: str | Path | Answers,
     *,
     model: str = UNTUNED,
-    show: AnswersShown = "all",
+    show: str = "all",
     task: str | None = None,
     template: int | None = None,
     row: int | None = None,
@@ -190,7 +190,7 @@ def _columns(path: Path, rule: _Rule) -> AnswerColumns | None:
     return answer_columns(path, score=rule.score, ends=rule.ends) if path.is_file() else None
 
 
-def _shown(columns: AnswerColumns, show: AnswersShown, untuned: AnswerColumns | None) -> NDArray[np.int64]:
+def _shown(columns: AnswerColumns, show: str, untuned: AnswerColumns | None) -> NDArray[np.int64]:
     """Numbers of the answers that are to be shown, in the order of the file."""
     right = columns.value >= 0.5
     match show:

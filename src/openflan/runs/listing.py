@@ -7,6 +7,7 @@ Invariant: reads, and writes nothing; a folder of another version is listed and 
 the first time for one that is done. Rejected: a database of runs, which is another truth beside the folders.
 """
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from openflan.runs.stages import RunPlaces, StageKind, stages_of
 from openflan.runs.stored import StoredRun
 from openflan.stage import read_manifest
 
-__all__ = ["ListedGain", "RunState", "RunStatus", "list_runs", "run_status"]
+__all__ = ["EvaluationStatus", "ListedGain", "RunState", "RunStatus", "list_evaluations", "list_runs", "run_status"]
 
 RunState = Literal["waiting", "mixing", "tuning", "evaluating", "reporting", "done", "failed", "unfinished"]
 """How a run stands; `unfinished`: some is whole and nobody works on it."""
@@ -97,11 +98,52 @@ def list_runs(runs: str | Path) -> list[RunStatus]:
     Raises:
         UserError: there is no such folder.
     """
+    folder = _there(runs)
+    found = [run_status(place) for place in folder.iterdir() if RunPlaces(place).is_run]
+    return sorted(found, key=lambda status: (-status.changed, status.name))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationStatus:
+    """Answers of a model that was measured without a recipe."""
+
+    name: str
+    """Of their folder."""
+    folder: Path
+    model: str
+    """As it was named."""
+    tasks: tuple[str, ...]
+
+
+def list_evaluations(runs: str | Path) -> list[EvaluationStatus]:
+    """What `evaluate` measured into a folder of runs, by name; what can't be read is left out.
+
+    Args:
+        runs: folder that holds the folders of answers.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    folder = _there(runs)
+    found = (_evaluation(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("eval-*/results.json")))
+    return [one for one in found if one is not None]
+
+
+@lru_cache(maxsize=512)
+def _evaluation(path: Path, _stamp: int) -> EvaluationStatus | None:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))  # what checks it all loads torch, too
+        tasks = tuple(str(task["task"]) for task in fields["tasks"])
+        return EvaluationStatus(name=path.parent.name, folder=path.parent, model=str(fields["model"]), tasks=tasks)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _there(runs: str | Path) -> Path:
     folder = Path(runs)
     if not folder.is_dir():
         raise UserError("no such folder", where=str(folder), how="name the folder that holds the runs")
-    found = [run_status(place) for place in folder.iterdir() if RunPlaces(place).is_run]
-    return sorted(found, key=lambda status: (-status.changed, status.name))
+    return folder
 
 
 def run_status(run: str | Path) -> RunStatus:
