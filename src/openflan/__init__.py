@@ -144,6 +144,9 @@ if TYPE_CHECKING:
     from openflan.runs.stages import RunPlaces as RunPlaces
     from openflan.runs.stages import Stage as Stage
     from openflan.runs.stages import StageKind as StageKind
+    from openflan.studio.app import make_app as make_app
+    from openflan.studio.app import serve_studio as serve_studio
+    from openflan.studio.folders import StudioFolders as StudioFolders
     from openflan.study.forecast import PACE as PACE
     from openflan.study.forecast import CellForecast as CellForecast
     from openflan.study.forecast import Forecast as Forecast
@@ -239,6 +242,8 @@ _ROOMS = {
     ),
     "run": "Run",
     "runs.stages": "RunPlaces Stage StageKind",
+    "studio.app": "make_app serve_studio",
+    "studio.folders": "StudioFolders",
     "study.forecast": "CellForecast Forecast PACE",
     "study.outcome": "AxisRecord CellRecord Finding NO_FIGURE PlotRecord Point SeedPoint StudyOutcome ValueRecord",
     "study.listing": "StudyStatus list_studies study_status",

@@ -21,6 +21,7 @@ from openflan.cli import (
     replay,
     report,
     run,
+    studio,
     study,
     tasks,
 )
@@ -43,6 +44,7 @@ app.command("run")(run.run)
 app.command("init")(init.init)
 app.command("plan")(plan.plan)
 app.command("study")(study.study)
+app.command("studio")(studio.studio)
 app.command("train")(run.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)

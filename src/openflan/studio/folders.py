@@ -1,0 +1,68 @@
+"""The folders that the studio was started with: the only doors to the disk.
+
+Invariant: what lies outside them, or behind a link that leads out of them, is refused; only the user's task folder is
+written to. Rejected: paths in addresses, checked where they are used: here they are names of what is listed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import openflan
+
+__all__ = ["StudioFolders"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudioFolders:
+    """What the studio may read, and the one folder that it may write to."""
+
+    runs: Path = Path("runs")
+    """Holds run folders and studies."""
+    folders: tuple[Path, ...] = ()
+    """Folders of the user's own task files; the first is written to."""
+    data: str | None = None
+    """A folder with `<task>/<split>.*` files, several as in PATH, or `twins`."""
+    model: str | None = None
+    """The model that is asked where no run is chosen."""
+
+    @property
+    def writable(self) -> Path | None:
+        """The folder that is written to; None where there is none."""
+        return next(iter(self.folders), None)
+
+    def to_write(self) -> Path:
+        """The folder that is written to.
+
+        Raises:
+            UserError: the studio was started without one.
+        """
+        if self.writable is None:
+            how = "start it with one of yours: openflan studio --folder DIR"
+            raise openflan.UserError("the studio has no folder to write to", how=how)
+        return self.writable
+
+    def confined(self, path: str | Path) -> Path:
+        """A path inside one of the folders, links followed.
+
+        Args:
+            path: absolute, or from the working folder.
+
+        Raises:
+            UserError: it lies outside all of them.
+        """
+        whole = Path(path).resolve()
+        if not any(whole.is_relative_to(folder.resolve()) for folder in self._readable()):
+            how = "start it with the folder that this is in"
+            raise openflan.UserError(
+                "lies outside the folders that the studio was started with", where=whole.name, how=how
+            )
+        return whole
+
+    def _readable(self) -> Iterable[Path]:
+        yield self.runs
+        yield from self.folders
+        if self.data not in (None, "twins"):
+            yield from (Path(one) for one in str(self.data).split(":") if one and one != "twins")
+        if self.model is not None and Path(self.model).is_dir():
+            yield Path(self.model)

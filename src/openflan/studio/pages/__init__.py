@@ -1,0 +1,1 @@
+"""The studio's pages, one module a part of the menu; each has `routes(studio)`."""

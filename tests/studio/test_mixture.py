@@ -1,0 +1,122 @@
+"""Mixtures in the studio: a plan that moves with its settings, certificates with their pairs, recipes written out."""
+
+import json
+import re
+from html import unescape
+
+import pytest
+
+import openflan
+
+PART = {"HX-Request": "true"}
+
+
+def text(page):
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.text)))
+
+
+def test_the_plan_is_that_of_the_api(client):
+    page = client.get("/mixture?recipe=flan&maximum=500&temperature=2&held=1&hold_out=translation")
+    settings = {"mixture.maximum": 500, "mixture.temperature": 2.0, "tasks.hold_out": ["translation"]}
+    totals = openflan.Run("flan", settings=settings).plan(estimate=True).mixture.totals
+    assert page.status_code == 200
+    assert f"{totals.tasks} tasks in 11 clusters, {totals.rows:,} rows" in text(page)
+    assert f"{totals.tokens:,} tokens and {totals.examples:,} examples" in text(page)
+    assert all(
+        f"{key}={value}" in text(page) for key, value in (("mixture.maximum", 500), ("mixture.temperature", 2.0))
+    )
+
+
+def test_htmx_gets_the_plan_alone(client):
+    page = client.get("/mixture?recipe=flan&maximum=500", headers=PART)
+    assert ("<html" in page.text, "By cluster" in text(page)) == (False, True)
+
+
+def test_a_fault_of_the_settings_stands_beside_the_plan_as_it_is(client):
+    for query, what in (
+        ("maximum=abc", "'abc' is no number"),
+        ("maximum=0", "greater than or equal to 1"),
+        ("hold_out=nowhere", "no cluster 'nowhere'"),
+    ):
+        page = client.get(f"/mixture?recipe=starter&{query}")
+        assert (page.status_code, what in text(page), "By cluster" in text(page)) == (200, True, True)
+
+
+def test_a_recipe_that_can_not_be_planned_can_be_left(client):
+    page = client.get("/mixture?recipe=t0")
+    assert (page.status_code, "no such folder of tasks" in text(page)) == (422, True)
+    assert '<option value="starter">' in page.text
+
+
+@pytest.mark.parametrize("name", ["nothing", "../flan", "/etc/passwd", "run ../x"])
+def test_only_listed_recipes_are_opened(client, name):
+    page = client.get("/mixture", params={"recipe": name})
+    assert (page.status_code, "no recipe" in text(page)) == (422, True)
+
+
+def test_a_changed_recipe_is_written_into_the_folder_once(client, folder):
+    asked = {"recipe": "starter", "maximum": "77", "held": "1", "hold_out": "sentiment", "name": "less"}
+    saved = client.post("/mixture/save", data=asked, follow_redirects=False)
+    assert saved.headers["location"] == "/mixture?recipe=less.yaml&saved=1"
+    recipe = openflan.Run(folder / "less.yaml").recipe
+    assert (recipe.name, recipe.mixture.maximum, recipe.tasks.hold_out) == ("less", 77, ("sentiment",))
+    assert "Written: less.yaml" in text(client.get(saved.headers["location"]))
+    was = (folder / "less.yaml").read_bytes()
+    again = client.post("/mixture/save", data={**asked, "maximum": "78"})
+    assert (again.status_code, "already there" in text(again)) == (422, True)
+    assert (folder / "less.yaml").read_bytes() == was
+    for name in ("../out", "", "Big", "a/b"):
+        assert client.post("/mixture/save", data={**asked, "name": name}).status_code == 422
+    assert sorted(path.name for path in folder.parent.rglob("*.yaml")) == ["less.yaml"]
+
+
+def test_the_tasks_of_the_folder_are_mixed_in(client, folder):
+    client.post("/template/save", data={"task": "starter_sentiment_plain", "template": "1", "input": "{{text}}"})
+    names = [path.stem for path in folder.glob("*.yaml")]
+    page = client.get("/mixture?recipe=starter&mine=1") if names else None
+    assert page is None or names[0] in text(page)
+
+
+@pytest.fixture(scope="module")
+def leaky_runs(tmp_path_factory):
+    """A run whose held-out task has a text of a tuned one."""
+    root = tmp_path_factory.mktemp("leaky")
+    story = "The old lighthouse keeper walked down to the harbour every morning before the first boat came in."
+    for name, cluster in (("tuned", "sentiment"), ("held", "commonsense")):
+        rows = [{"text": story, "label": 0}, *({"text": f"{name} row {n}", "label": n % 2} for n in range(11))]
+        (root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        (root / f"{name}.yaml").write_text(
+            f"name: {name}\ncluster: {cluster}\nsource: {{files: {{all: {name}.jsonl}}}}\n"
+            "splits: {train: all, test: all}\ncolumns: {text: string, label: {classes: [bad, good]}}\n"
+            "answer: {field: label, options: [bad, good]}\nmetrics: [accuracy]\nlicence: MIT\n"
+            f"lineage: [{name}_corpus]\ntemplates: [{{input: '{{{{text}}}} {{{{options}}}}'}}]\n",
+            encoding="utf-8",
+        )
+    settings = {
+        "name": "leaky",
+        "tasks.use": ["mine"],
+        "tasks.folders": [str(root)],
+        "tasks.hold_out": ["commonsense"],
+        "training.steps": 2,
+        "training.tokens_per_batch": 1024,
+        "evaluation.seen_rows": 0,
+    }
+    openflan.Run("starter", settings=settings, runs=root / "runs").mix()
+    return root / "runs"
+
+
+def test_a_certificate_has_its_worst_pairs_side_by_side(client_of, leaky_runs):
+    client = client_of(runs=leaky_runs)
+    page = client.get("/mixture/certificate")
+    assert "Clean: 1 of 12 held-out items shared a text with training rows; 1 training rows were dropped" in text(page)
+    assert "tuned beside held" in text(page)
+    marked = re.findall(r"<mark>(.*?)</mark>", page.text)
+    assert len(marked) == 2
+    assert all(one.startswith("The old lighthouse keeper") for one in marked)
+    assert client.get("/mixture/certificate?run=../x").status_code == 422
+    run = next(leaky_runs.iterdir()).name
+    assert client.get("/mixture", params={"recipe": f"run {run}"}).status_code == 200
+
+
+def test_no_runs_is_said(client):
+    assert "No run here has a mixture yet" in text(client.get("/mixture/certificate"))
