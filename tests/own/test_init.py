@@ -284,3 +284,26 @@ def test_a_list_of_objects_in_a_cell_is_read_as_lists(openflan, folder):
 def test_figures_in_groups_of_three_are_no_decimals():
     (column,) = columns_of([{"n": text} for text in ("1,200", "3,450", "12")], cells=True)
     assert (column.kind, column.decimal) == ("text", ".")
+
+
+def test_columns_called_what_templates_call_something_else_are_told_from_it(openflan, folder):
+    names = {"a": "asked", "b": "answer", "c": "row", "d": "options"}
+    write(folder / "quiz.jsonl", [{names[key]: value for key, value in row.items()} for row in rows_of("candidates")])
+    openflan("init", folder, "--yes", "--quiet")
+    spec = task(folder, "quiz").spec
+    assert (spec.description[:15], spec.answer.field) == ("Multiple choice", "options")
+    prompts = api.Tasks([folder / "tasks"])["quiz"].prompts(row=0)
+    told = next(prompt for prompt in prompts if prompt.input.startswith("Write a question to which the answer is"))
+    assert told.answer.text in told.input
+    assert told.target == told.fields["asked"]
+
+
+def test_a_candidate_that_is_an_empty_text_in_some_rows_is_none_there(openflan, folder):
+    rows = [{**row, "e": "a stone of wood" if n == 5 else ""} for n, row in enumerate(rows_of("candidates"))]
+    write(
+        folder / "quiz.jsonl",
+        [{**row, "d": "ABC"[2 if n == 5 else "AB".index(row["d"])]} for n, row in enumerate(rows)],
+    )
+    openflan("init", folder, "--yes", "--quiet")
+    assert {len(api.Tasks([folder / "tasks"])["quiz"].prompts(row=n)[0].answer.options) for n in range(20)} <= {2, 3}
+    assert openflan("tasks", "check", "--folder", folder / "tasks")[0] == 0

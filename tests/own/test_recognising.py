@@ -1,11 +1,13 @@
 """What a table is shows in what its columns hold, whatever they are called."""
 
+import itertools
 import random
 
 import pytest
 
 from openflan.own.profile import columns_of
 from openflan.own.recognise import recognise
+from openflan.own.wording import word_labels
 
 DRAW = random.Random(0)
 NAMES = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ida", "Jon", "Kit", "Lou"]
@@ -168,3 +170,83 @@ def test_a_question_about_a_sentence_is_no_pronoun_of_it():
     best = recognise(columns_of(rows, cells=False)).best
     assert best.kind in ("passage_multiple_choice", "multiple_choice")
     assert "asked" in {column.path for column in best.parts.values()}
+
+
+GLAD, SORRY = ["great", "lovely", "perfect", "friendly"], ["awful", "boring", "useless", "broken"]
+
+
+@pytest.mark.parametrize("answer", ["0/1", "topics", "stars"])
+def test_a_heading_and_a_text_are_classified_together(answer):
+    draw, rows = random.Random(1), []
+    for n in range(160):
+        felt, words = n % 2, draw.choices((SORRY, GLAD)[n % 2], k=3)
+        text = f"{story(n)[3]} It was {words[0]}, {words[1]} and {words[2]} on day {n}."
+        topic, stars = draw.choice(["toys", "boats", "walks", "trade"]), 1 + 2 * felt + n % 3
+        heading = " ".join(draw.sample([*THINGS, *LOOKS], 3))
+        rows.append({"x": heading, "y": text, "z": {"0/1": felt, "topics": topic, "stars": stars}[answer]})
+    best = recognise(columns_of(rows, cells=False)).best
+    assert best.kind == ("rating" if answer == "stars" else "classification")
+    assert ([one.path for one in best.parts.values()], [one.path for one in best.extras]) == (["y"], ["x"])
+
+
+def test_a_subject_is_a_heading_by_its_name_though_its_words_stand_in_the_body():
+    rows = [
+        {"subject": f"{story(n)[1]} {story(n)[2]}", "body": story(n)[3] + " " + story(n + 5)[3], "spam": n % 2}
+        for n in range(80)
+    ]
+    best = recognise(columns_of(rows, cells=False)).best
+    assert (best.kind, best.answer.path, [column.path for column in best.headings]) == (
+        "classification", "spam", ["subject"],
+    )  # fmt: skip
+
+
+WORDS = ["".join(pair) for pair in itertools.product(["ka", "lo", "mi", "ne", "su", "ta", "ve"], repeat=3)]
+
+
+def overlapping(draw, kept, count=10):
+    """Two texts of as many words, some of which are the same."""
+    words, others = draw.sample(WORDS, count), draw.sample(WORDS, count)
+    return " ".join(words), " ".join(words[:kept] + others[kept:])
+
+
+def test_whole_numbers_that_rise_with_what_two_texts_share_are_a_likeness():
+    draw, rows = random.Random(2), []
+    for _ in range(200):
+        mark = draw.randrange(6)
+        one, two = overlapping(draw, 2 * mark)
+        rows.append({"one": one, "two": two, "mark": mark})
+    best = recognise(columns_of(rows, cells=False)).best
+    assert (best.kind, best.options.form) == ("similarity", "scale")
+
+
+def test_words_between_commas_are_what_a_sentence_is_made_of():
+    draw, rows = random.Random(3), []
+    for _ in range(120):
+        name, thing, look = draw.choice(NAMES), draw.choice(THINGS), draw.choice(LOOKS)
+        rows.append({"a": f"{name} saw a {look} {thing} at the market.", "b": f"{thing}, {look}, {name}"})
+    best = recognise(columns_of(rows, cells=True)).best
+    assert (best.kind, best.answer.path) == ("data_to_text", "a")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["e", "n", "c"], ["follows", "cannot be told", "contradicts"]),
+        ([1, 0, -1], ["follows", "cannot be told", "contradicts"]),
+        ([1, -1], ["follows", "does not follow"]),
+        (["Y", "N"], ["yes", "no"]),
+        (["SUPPORTS", "REFUTES"], ["supports", "refutes"]),
+    ],
+)
+def test_labels_of_numbers_and_letters_are_given_words(values, expected):
+    draw, rows = random.Random(4), []
+    for _ in range(200):
+        label = draw.randrange(len(values))
+        long, short = overlapping(draw, 6 if label == 0 else 3)
+        long += " " + " ".join(draw.sample(WORDS, 8)) + "."
+        rows.append({"a": long, "b": " ".join(short.split()[:6]) + ".", "c": values[label]})
+    recognised = recognise(columns_of(rows, cells=False))
+    assert recognised.best.kind == "inference"
+    wording = word_labels(recognised.view, recognised.best)
+    said = dict(zip(recognised.best.answer.classes, wording.options, strict=True))
+    assert said == dict(zip(values, expected, strict=True))

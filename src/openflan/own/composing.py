@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 from openflan.own.profile import OwnColumn
-from openflan.own.reading import Reading, View, asks, capped, in_order, named_as
+from openflan.own.reading import Reading, View, as_list, asks, capped, in_order, named_as
 
 __all__ = ["composing"]
 
@@ -205,7 +205,7 @@ def _of_data(view: View) -> Iterator[Reading]:
         if text.mean_words < 4 or asks(text) > 0.5 or text.same_start > 0.6:
             continue
         for data in (*view.lists, *view.texts):
-            structured = data.kind in ("texts", "lists") or _has_marks(data)
+            structured = data.kind in ("texts", "lists") or _has_marks(data) or _is_enumeration(data)
             if data is text or (not structured and _like_prose(data) > 0.5 * _like_prose(text)):
                 continue
             if data.kind == "text" and view.relations.inside(data, text) > 0.6:
@@ -222,6 +222,15 @@ def _like_prose(column: OwnColumn) -> float:
     """Share of a text's words that many texts of the column have: near 0 for keywords and facts, a third for
     sentences."""
     return column.common_words if column.kind == "text" else 0.0
+
+
+def _is_enumeration(column: OwnColumn) -> bool:
+    """Whether nearly all texts are short parts between the same marks: `dog, ball, park`."""
+    read = as_list(column)
+    if read is None or column.stops > 0.2 or asks(column) > 0.5:
+        return False
+    items = [len(value) for value in read.sample if value]
+    return sum(count > 1 for count in items) > 0.8 * len(items)
 
 
 def _has_marks(column: OwnColumn) -> bool:

@@ -29,7 +29,7 @@ from openflan.prompts.lint import check_task
 from openflan.prompts.render import TaskRenderer
 from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import load_rows
-from openflan.tasks.spec import TaskSpec
+from openflan.tasks.spec import RESERVED, TaskSpec
 
 __all__ = ["DraftedTask", "draft", "try_task"]
 
@@ -80,7 +80,7 @@ def draft(
     apart, warnings = keep_apart(table, view, reading)
     source["apart"] = apart
     used = _used(reading)
-    if empties := _empties(used, reading):
+    if empties := _empties(used, reading, cells=table.cells):
         source["empty"] = empties
     required = [column for column in used if column not in _optional(reading) and column is not reading.answer]
     lost = {column.path: column for column in required if column.empty}
@@ -102,7 +102,8 @@ def draft(
         "description": f"{_kind_words(reading.kind).capitalize()}: {table.files.shown}.",
         "source": source,
         "splits": dict(table.roles),
-        "columns": _contract(used, reading),
+        "columns": (contract := _contract(used, reading)),
+        **_fields(contract, reading),
         **({"rows": ["mask_personal_data"]} if personal else {}),
         "answer": answer,
         "metrics": metrics,
@@ -190,11 +191,12 @@ def _optional(reading: Reading) -> set[OwnColumn]:
     return optional
 
 
-def _empties(used: Sequence[OwnColumn], reading: Reading) -> list[str]:
+def _empties(used: Sequence[OwnColumn], reading: Reading, *, cells: bool) -> list[str]:
     """Texts that stand for nothing in the columns that are used, and are no class in another of them."""
     found = {text for column in used for text in column.nothing}
     classes = {str(value) for column in used for value in column.classes if column.kind == "text"}
-    blank = any(column.empty and column not in _optional(reading) for column in used if column.stored == "text")
+    optional = _optional(reading) if cells else set(reading.extras)
+    blank = any(column.empty and column not in optional for column in used if column.stored == "text")
     return [*([""] if blank else []), *sorted(found - classes)]
 
 
@@ -215,6 +217,14 @@ def _contract(used: Sequence[OwnColumn], reading: Reading) -> dict[str, Any]:
             here = here.setdefault(part, {})
         here[last] = kind
     return contract
+
+
+def _fields(contract: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """The names that templates may use, where a column is called what openflan calls something else in them."""
+    listed = reading.options.columns if reading.options and reading.options.form == "list" else ()
+    meant = {column.top for column in listed} - {"answer"} | {reading.answer.top} & {"answer"}
+    free = [name for name in contract if name not in RESERVED or name in meant]
+    return {} if len(free) == len(contract) else {"fields": free}
 
 
 def _type(column: OwnColumn) -> Any:

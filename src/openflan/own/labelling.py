@@ -17,6 +17,7 @@ from openflan.own.polarity import polarity, separation
 from openflan.own.profile import OwnColumn, spread
 from openflan.own.reading import Options, Reading, View, asks, capped, in_order, named_as
 from openflan.own.references import word_in_both
+from openflan.own.relations import Cover
 from openflan.own.words import words
 
 __all__ = ["labelling", "polar_order"]
@@ -85,7 +86,8 @@ def _label_score(view: View, column: OwnColumn) -> tuple[float, str]:
 
 def _begin(values: Sequence[str], kind: str) -> bool:
     """Whether one of a label's values begins like those of a kind of label."""
-    return any(value.startswith(tuple(words("labels", kind))) for value in values)
+    initials = {"e", "n", "c"} if kind == "inference" else None
+    return set(values) == initials or any(value.startswith(tuple(words("labels", kind))) for value in values)
 
 
 def _mostly_places(column: OwnColumn) -> bool:
@@ -144,8 +146,8 @@ def _of_texts(
     two = _two_and_more(view, label, texts, spans)
     if two is not None:
         return two
-    if len(texts) == 1:
-        return _one_text(view, label, texts[0])
+    if all(_stands_over(label, short, texts[0]) for short in texts[1:]):
+        return replace(_one_text(view, label, texts[0]), headings=tuple(texts[1:]))
     if len(texts) == 2:
         return _two_texts(view, label, *texts)
     return _two_texts(view, label, *texts[:2]).scored(0.6, f"there are {len(texts)} texts")
@@ -209,6 +211,17 @@ def _one_text(view: View, label: OwnColumn, text: OwnColumn) -> Reading:
     return _made(view, label, kind, {"text": text}, cluster, 0.97, why, subcluster=subcluster, doubts=doubts)
 
 
+def _stands_over(label: OwnColumn, short: OwnColumn, long: OwnColumn) -> bool:
+    """Whether a short text is the heading of a long one, so that the label is of both together."""
+    values = [str(value).lower() for value in label.classes]
+    if _begin(values, "inference") or asks(short) > 0.3 or asks(long) > 0.6:
+        return False
+    ratio = long.mean_words / max(0.5, short.mean_words)
+    if named_as(short, "heading") and ratio > 1.5 and not named_as(long, "premise"):
+        return True
+    return ratio > 3 and (len(values) > 3 or polar_order(label, long)[0] > _FELT)
+
+
 def _is_rating(label: OwnColumn, polar: float, order: Sequence[object]) -> bool:
     if not label.classes:
         return True
@@ -252,8 +265,10 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
             0.45 * (not peers) + 0.25 * (forward.real > back.real + 0.1) + 0.2 * (len(label.classes) == 3)
         )
     scale = not label.classes or (label.kind == "float" and len(label.classes) > 4)
+    if len(label.classes) > 3 and label.kind == "int" and _rises(forward, label):
+        scale, score["paraphrase"] = True, score["paraphrase"] + 1.0
     asking = asks(other)
-    yes_no = set(values) <= words("labels", "yes_no") or label.kind == "bool" or set(label.classes) == {0, 1}
+    yes_no = set(values) <= words("labels", "yes_no") or label.kind == "bool" or set(label.classes) in ({0, 1}, {-1, 1})
     if asking > 0.6 and asks(one) < 0.4 and ratio > 2 and yes_no:
         score["passage_yes_no"] += 1.2 if one.mean_words > _PASSAGE or one.unique < 0.8 else 0.75
     score["inference"] -= 0.4 * (asks(one) > 0.6)
@@ -269,7 +284,8 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
                      "two texts and a number on a scale")  # fmt: skip
     second_best = sorted(score.values())[-2]
     sure = capped(0.7 + 0.5 * (score[kind] - second_best))
-    if kind in ("pair_classification", "passage_yes_no") and yes_no and one.mean_words < _PASSAGE:
+    asked = max(asks(one), asks(other)) > 0.4
+    if (kind != "inference" or asked) and kind != "paraphrase" and yes_no and one.mean_words < _PASSAGE:
         sure = min(sure, 0.7)  # one of the two may explain the answer
     why = (
         f"two texts, {forward.real:.0%} of the shorter one's words stand in the other ({forward.chance:.0%} by chance)"
@@ -283,6 +299,17 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
     else:
         parts, cluster = {"first": first, "second": second}, "misc"
     return _made(view, label, kind, parts, cluster, 0.97, why, doubts={"kind": (why, sure)})
+
+
+def _rises(cover: Cover, label: OwnColumn) -> bool:
+    """Whether two texts have more in common the higher their number is."""
+    shares: dict[float, list[float]] = {}
+    places = spread(len(label.values))
+    for place, share in cover.rows:
+        if (value := label.values[places[place]]) is not None:
+            shares.setdefault(float(value), []).append(share)
+    means = [sum(those) / len(those) for _, those in sorted(shares.items()) if len(those) > 3]
+    return len(means) > 3 and means[-1] - means[0] > 0.2 and sum(a < b for a, b in pairwise(means)) >= len(means) - 2
 
 
 def _made(

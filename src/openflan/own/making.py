@@ -26,6 +26,8 @@ from openflan.tasks.readers import KINDS, is_rows
 __all__ = ["OwnTask", "draft_task", "make_task"]
 
 _READINGS = 4
+_FALLEN_BACK = 0.5
+"""Confidence in a reading that is taken because the likeliest one does not work."""
 _SHOWN = 12
 """Labels that are asked about one by one."""
 
@@ -102,7 +104,7 @@ def make_task(
     return OwnTask(
         entry=entry,
         kind=taken.kind,
-        confidence=recognised.confidence if alike(taken, recognised.best) else 0.5,
+        confidence=recognised.confidence if alike(taken, recognised.best) else _FALLEN_BACK,
         rows=len(table.rows),
         form="" if table.form is None else str(table.form),
         guesses=tuple(guesses),
@@ -204,6 +206,15 @@ class _Questions:
         self.taken.append(made)
         return made.answer
 
+    def mend(self, about: str, answer: str, why: str) -> None:
+        """Put another answer, of which nobody is sure, in the place of a guess."""
+        self.taken = [
+            replace(guess, answer=answer, confidence=_FALLEN_BACK, why=why, asked=False)
+            if guess.about == about
+            else guess
+            for guess in self.taken
+        ]
+
 
 def _first_that_works(
     table: OwnTable,
@@ -230,6 +241,7 @@ def _first_that_works(
         if fault is not None:
             kinds = (one.kind.replace("_", " ") for one in (reading, first))
             drafted.warnings.append("read as {}, for as {} it does not work: {}".format(*kinds, fault))
+            questions.mend("kind", describe(reading), f"as {describe(first)} it does not work")
         return entry, drafted, taken
     assert fault is not None, "a reading was tried"
     raise fault

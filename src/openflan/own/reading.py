@@ -23,7 +23,7 @@ from openflan.own.roles import said_roles
 from openflan.own.words import words
 from openflan.tasks.cells import LIST_SEPARATORS, split_list
 
-__all__ = ["ALMOST_EMPTY", "Options", "Reading", "View", "asks", "capped"]
+__all__ = ["ALMOST_EMPTY", "Options", "Reading", "View", "as_list", "asks", "capped"]
 
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ]\d{1,2}:\d\d.*)?|\d{1,2}:\d\d(?::\d\d)?|1[5-9]\d{8,11}")
 _LINK = re.compile(r"(?:https?://|www\.)\S+|[\w./\\-]+\.(?:jpe?g|png|gif|wav|mp3|mp4|pdf|html?)", re.IGNORECASE)
@@ -64,6 +64,8 @@ class Reading:
     """What is unsure besides the kind: about what, in words, and how sure it is."""
     aside: dict[str, str] = field(default_factory=dict)
     """Columns that are no part, with the reason."""
+    headings: tuple[OwnColumn, ...] = ()
+    """Those of the extras that surely belong to the question: titles of its text."""
     extras: tuple[OwnColumn, ...] = ()
     """Columns that may belong to the question and stand in every template as a line of their own."""
 

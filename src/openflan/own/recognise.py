@@ -50,7 +50,7 @@ def recognise(columns: Sequence[OwnColumn]) -> Recognised:
 def _with_rest(view: View, reading: Reading) -> Reading:
     """A reading that counts for less where it has no place for a column that some task is made of."""
     options = reading.options
-    placed = {reading.answer.path, *(column.path for column in reading.parts.values())}
+    placed = {reading.answer.path, *(column.path for column in (*reading.parts.values(), *reading.headings))}
     placed |= {column.path for column in options.columns} if options else set()
     score = reading.score
     for column in view.columns:

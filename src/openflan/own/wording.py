@@ -28,9 +28,14 @@ _KNOWN = {
     "notequivalent": "not the same", "equivalent": "the same", "notduplicate": "not a duplicate",
     "duplicate": "a duplicate", "notparaphrase": "not the same", "paraphrase": "the same",
     "nonirony": "not ironic", "irony": "ironic",
-    "nonoffensive": "not offensive", "pos": "positive", "neg": "negative", "neu": "neutral", "y": "yes", "n": "no",
-    "t": "true", "f": "false", "unacceptable": "unacceptable", "acceptable": "acceptable",
+    "nonoffensive": "not offensive", "pos": "positive", "neg": "negative", "neu": "neutral",
+    "unacceptable": "unacceptable", "acceptable": "acceptable",
 }  # fmt: skip
+_LETTERS = (
+    {"y": "yes", "n": "no"}, {"t": "true", "f": "false"}, {"j": "ja", "n": "nein"},
+    {"e": "follows", "n": "cannot be told", "c": "contradicts"},
+)  # fmt: skip
+"""Words for labels of one letter each."""
 _PAIRS: dict[str, tuple[tuple[str, ...], ...]] = {
     "inference": (("does not follow", "follows"), ("follows", "cannot be told", "contradicts")),
     "paraphrase": (("no", "yes"),),
@@ -49,6 +54,9 @@ _SIDES = {
 }
 _CODE = re.compile(r"(?:label|class|cat|category|type|c|l|klasse)?[\s_#-]*\d+|[a-z]", re.IGNORECASE)
 _FELT = 6.0
+_OFF_AND_ON = (("0", "1"), ("-1", "1"), ("false", "true"))
+_ABBREVIATION = 6
+"""Letters of the longest abbreviation: longer capitals are words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +75,15 @@ def word_labels(view: View, reading: Reading) -> Wording:
     """Words for the values of a reading's label."""
     values = reading.answer.classes
     plain = tuple(_plain(value) for value in values)
+    for letters in _LETTERS:
+        if set(letters) == {text.lower() for text in plain}:
+            words = tuple(letters[text.lower()] for text in plain)
+            return Wording(options=words, confidence=0.9, why="the words that begin so", changed=True)
     if any(isinstance(value, str) and not _CODE.fullmatch(value) for value in values):
         worded = tuple(_known(text) for text in plain)
         options = worded if len(set(worded)) == len(worded) else plain
+        if all(text.isupper() for text in plain) and max(map(len, plain)) > _ABBREVIATION:
+            options = tuple(text.lower() for text in options)
         return Wording(options=options, confidence=0.9, why="the values in plain words", changed=options != plain)
     return _of_numbers(view, reading, values, plain)
 
@@ -110,7 +124,7 @@ def _of_numbers(view: View, reading: Reading, values: Sequence[Any], plain: tupl
         if found is not None:
             return _of_pairs(reading, view, values, found)
     noun = readable(reading.answer.path)
-    if len(values) == 2 and noun and plain in (("0", "1"), ("false", "true")) and reading.kind == "classification":
+    if len(values) == 2 and noun and plain in _OFF_AND_ON and reading.kind == "classification":
         return Wording(options=(f"not {noun}", noun), confidence=0.6, why=f"1 is taken for '{noun}'", changed=True)
     return Wording(options=plain, confidence=0.4, why="nothing says what they mean", changed=False)
 
@@ -131,6 +145,8 @@ def _of_pairs(reading: Reading, view: View, values: Sequence[Any], words: tuple[
             if apart > 3:
                 options = words if order[-1] == values[-1] else words[::-1]
                 sure, why = min(0.95, 0.6 + 0.05 * apart), "texts share more words in that class"
+        elif len(order) == 3 and order[-1] == values[-1] and _errors_apart(means[values[0]], means[order[-1]]) > 3:
+            options, sure, why = words[::-1], 0.6, f"texts share most words in class {values[-1]}"
         elif len(order) == 3 and order[-1] != values[0] and _errors_apart(means[values[0]], means[order[-1]]) > 3:
             sure, why = 0.3, "0 is taken for 'follows', but another class shares more words"
     if all(isinstance(value, bool) for value in values):
