@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -135,10 +136,18 @@ def test_where_nothing_is_left_it_is_one_clear_line(lines, says):
 def test_the_rates_of_mixing_are_those_that_were_measured():
     path = FLAN.parents[1] / SPEED.source.rpartition(" ")[2]
     record = json.loads(path.read_text(encoding="utf-8"))
-    assert SPEED.alone == pytest.approx(record["tokens_per_second"]["one"], rel=0.01)
-    assert SPEED.beside * 2 == pytest.approx(record["tokens_per_second"]["two"], rel=0.01)
-    checked = record["e_leakage"]
-    assert SPEED.leak_check == pytest.approx(checked["training_rows"] / checked["seconds"], rel=0.01)
+    for side, speed in (("one", SPEED.alone), ("two", SPEED.two), ("plain", SPEED.plain)):
+        seen = median(turn["tokens"] / turn["seconds"] for turn in record["turns"][side])
+        assert speed == pytest.approx(seen, rel=0.01)
+    checked = median(turn["training_rows"] / turn["seconds"] for turn in record["turns"]["leak"])
+    assert SPEED.leak_check == pytest.approx(checked, rel=0.01)
+
+
+def test_mixing_takes_as_long_as_was_seen_and_what_two_processes_did_not_share_is_never_shared():
+    seconds = [SPEED.seconds(1e9, workers=workers, fast=True) for workers in (1, 2, 64)]
+    assert seconds[:2] == pytest.approx([1e9 / SPEED.alone, 1e9 / SPEED.two])
+    assert seconds[2] > 2 * seconds[1] - seconds[0]
+    assert SPEED.seconds(1e9, workers=1, fast=False) == pytest.approx(1e9 / SPEED.plain)
 
 
 def test_official_sizes_are_cut_as_the_rows_will_be():

@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +31,25 @@ class Recorded(TimeLeft):
         Recorded.calls = []
         Recorded.given = {
             "costs": {"tuning": costs.tuning, "asking": costs.asking},
-            "prompts": {"count": prompts.count, "characters": prompts.characters, "rendering": prompts.rendering},
+            "prompts": asdict(prompts),
             "cores": cores,
             "began": now(),
         }
 
-    def _note(self, what: str, stage: Stage, share: float = 0.0) -> None:
+    def _note(self, what: str, stage: Stage, share: float = 0.0, spent: float | None = None) -> None:
         times = [round(value, 3) for value in self._now()]
-        Recorded.calls.append([*times, what, str(stage.kind), stage.model, round(share, 5)])
+        seconds = None if spent is None else round(spent, 3)
+        Recorded.calls.append([*times, what, str(stage.kind), stage.model, round(share, 5), seconds])
 
     def began(self, stage: Stage) -> None:
         """Note it."""
         self._note("began", stage)
         super().began(stage)
 
-    def progress(self, stage: Stage, share: float) -> None:
+    def progress(self, stage: Stage, share: float, *, spent: float | None = None) -> None:
         """Note it."""
-        self._note("progress", stage, share)
-        super().progress(stage, share)
+        self._note("progress", stage, share, spent)
+        super().progress(stage, share, spent=spent)
 
     def ended(self, stage: Stage) -> None:
         """Note it."""

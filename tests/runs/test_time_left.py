@@ -35,10 +35,10 @@ def told(record):
         cores=record["cores"],
         now=lambda: tuple(times),
     )
-    for *times, what, kind, model, share in record["calls"]:
+    for *times, what, kind, model, share, spent in record["calls"]:
         stage = Stage(kind=StageKind(kind), model=model)
         if what == "progress":
-            clock.progress(stage, share)
+            clock.progress(stage, share, spent=spent)
         else:
             getattr(clock, what)(stage)
         yield times[0] - record["started"], clock.seconds, record["ended"] - times[0]

@@ -143,13 +143,13 @@ def _summary(mixture: "openflan.MixPlan", speed: "openflan.Speed") -> list[str]:
     times = f", {of.seeds} seeds" if of.seeds > 1 else ""
     each = " a seed" if of.seeds > 1 else ""
     processes = "1 process" if of.workers == 1 else f"{of.workers} processes"
-    rate = speed.alone if of.workers == 1 else speed.beside * of.workers
     return [
         f"{of.tasks} tasks in {len(mixture.clusters)} clusters, {of.rows:,} rows, total rate {of.total_rate:,}",
         f"{of.steps:,} steps of {of.tokens_per_step:,} tokens{times}: {of.tokens:,} tokens and {of.examples:,} examples"
         f"{each}, {of.tokens_per_example:.0f} tokens each, {_share(of.cut) or 'none'} of them cut",
         f"token store: {of.made_prompts:,} prompts in whole pieces, {_size(of.disk_bytes)}",
-        f"mixing: {rough_time(of.seconds)} with {processes} once the rows are there, at {rate:,.0f} tokens a second",
+        f"mixing: {rough_time(of.seconds)} with {processes} once the rows are there, "
+        f"at {of.tokens_per_second:,.0f} tokens a second",
         f"  ({speed.source})",
     ]
 

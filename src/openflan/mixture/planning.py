@@ -41,22 +41,35 @@ _HEAVY = 0.10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """How fast mixtures were seen to be made."""
+    """How fast mixtures were seen to be made, in tokens a second, rows read."""
 
     alone: float
-    """Tokens a second of one process."""
-    beside: float
-    """Tokens a second of each of several."""
+    """Of one process."""
+    two: float
+    """Of two together."""
+    plain: float
+    """Of one process whose tokens `tokenizers` makes, where the faster engine can't."""
     leak_check: float
     """Training rows a second that are held against held-out ones."""
     source: str
 
+    def seconds(self, tokens: float, *, workers: int, fast: bool) -> float:
+        """Seconds of making so many tokens; what two processes did not share, more do not share either.
+
+        Args:
+            fast: whether the faster engine makes them.
+        """
+        one, shared = 1 / self.alone, 2 * (1 / self.alone - 1 / self.two)
+        slower = 0.0 if fast else 1 / self.plain - one
+        return tokens * (one - shared + (shared + slower) / workers)
+
 
 SPEED = Speed(
-    alone=596_000,
-    beside=496_000,
+    alone=2_292_000,
+    two=3_000_000,
+    plain=399_000,
     leak_check=13_800,
-    source="measured on two cores of a small machine, vocabulary 4,010: benchmarks/results/2026-11-24-mix.json",
+    source="measured on two cores of a small machine, vocabulary 49,152: benchmarks/results/2026-11-28-mix.json",
 )
 
 
@@ -130,6 +143,8 @@ class Totals:
     disk_bytes: int
     seconds: float
     """To check, render, tokenise and pack, rows at hand."""
+    tokens_per_second: float
+    """Without the check."""
     workers: int
 
 
@@ -154,13 +169,16 @@ class MixPlan:
     concerns: tuple[Concern, ...]
 
 
-def plan_mixture(facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Recipe, *, workers: int) -> MixPlan:
+def plan_mixture(
+    facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Recipe, *, workers: int, fast: bool = False
+) -> MixPlan:
     """Plan a mixture.
 
     Args:
         facts: the tuned tasks.
         known: all tasks of the recipe, held out or not.
         workers: processes that would make it.
+        fast: whether the faster token engine would.
 
     Raises:
         UserError: weights or groups name no task or don't fit, or nothing is left to tune on.
@@ -176,7 +194,7 @@ def plan_mixture(facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Rec
     examples = recipe.training.steps * recipe.training.tokens_per_batch * _FILL / each
     tasks = tuple(_task(task, draws, examples, each) for task in facts)
     clusters = _clusters(tasks)
-    totals = _totals(tasks, rows, recipe, examples, each, workers=workers)
+    totals = _totals(tasks, rows, recipe, examples, each, workers=workers, fast=fast)
     return MixPlan(
         tasks=tasks, clusters=clusters, totals=totals, concerns=tuple(_concerns(tasks, clusters, known, recipe))
     )
@@ -222,7 +240,14 @@ def _clusters(tasks: Sequence[TaskPlan]) -> tuple[ClusterPlan, ...]:
 
 
 def _totals(
-    tasks: Sequence[TaskPlan], rows: Mapping[str, int], recipe: Recipe, examples: float, each: float, *, workers: int
+    tasks: Sequence[TaskPlan],
+    rows: Mapping[str, int],
+    recipe: Recipe,
+    examples: float,
+    each: float,
+    *,
+    workers: int,
+    fast: bool,
 ) -> Totals:
     training, seeds = recipe.training, len(recipe.seeds)
     steps_made = max(training.steps * SPARE, training.steps + OPEN_BINS - 1)
@@ -233,7 +258,7 @@ def _totals(
     names = sum(made[task.task] * len(task.task) for task in tasks)
     disk = 4 * tokens + prompts * _PROMPT_BYTES + names
     disk += seeds * (examples * _PLACE_BYTES + 8 * training.steps) + 8 * sum(rows.values())
-    speed = SPEED.alone if workers == 1 else SPEED.beside * workers
+    making = SPEED.seconds(tokens, workers=workers, fast=fast)
     return Totals(
         tasks=len(tasks),
         rows=sum(task.rows or 0 for task in tasks),
@@ -248,7 +273,8 @@ def _totals(
         made_prompts=prompts,
         made_tokens=round(tokens),
         disk_bytes=round(disk),
-        seconds=tokens / speed + sum(rows.values()) / SPEED.leak_check,
+        seconds=making + sum(rows.values()) / SPEED.leak_check,
+        tokens_per_second=tokens / making,
         workers=workers,
     )
 

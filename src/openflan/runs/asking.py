@@ -8,7 +8,7 @@ Invariant: the answers do not depend on the number of processes. Cost: each proc
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,61 @@ from openflan.runs.stages import Stage
 if TYPE_CHECKING:
     from openflan.evaluation.protocol import Asked
 
-__all__ = ["AskedTasks", "Asking", "ask"]
+__all__ = ["AskedTasks", "Asking", "Told", "Workload", "ask", "workload"]
+
+Told = Callable[[Stage, int, int, float, float], None]
+"""Told of a stage: prompts answered and of how many, share of its work, processor seconds that it took so far."""
 
 _WRITING = 6
-"""How much longer a written answer takes than options that are ranked."""
+"""How much longer an answer of as many tokens as are allowed takes to write than options to rank."""
+_CHARACTERS = 4.3
+"""Of a token."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workload:
+    """What a model is asked, and about how long each task takes beside the others."""
+
+    prompts: dict[str, int]
+    """Of each task, in the order in which they are asked."""
+    costs: dict[str, float]
+    """Characters to read; those of prompts that are answered in writing count more."""
+
+    @classmethod
+    def of(cls, asked: "Sequence[Asked]", *, tuned: bool, room: int) -> "Workload":
+        """The workload of some tasks' questions, those first that take longest.
+
+        Args:
+            tuned: of a tuned model, whose written answers end; an untuned one's are as long as they may be.
+            room: tokens that a written answer may have.
+        """
+        costs = {one.entry.spec.name: _cost(one, tuned=tuned, room=room) for one in asked}
+        prompts = {one.entry.spec.name: len(one.everything) for one in asked}
+        order = sorted(costs, key=lambda task: -costs[task])
+        return cls(prompts={task: prompts[task] for task in order}, costs=costs)
+
+    @property
+    def total(self) -> int:
+        """Prompts of all tasks."""
+        return sum(self.prompts.values())
+
+    @property
+    def cost(self) -> float:
+        """Of all tasks."""
+        return sum(self.costs.values())
+
+    def share(self, done: Mapping[str, int]) -> float:
+        """Share of the work, where so many prompts of each task are answered."""
+        parts = (self.costs[task] * min(1.0, some / max(1, self.prompts[task])) for task, some in done.items())
+        return sum(parts) / max(1, self.cost)
+
+    def share_in_order(self, done: int) -> float:
+        """The same, where tasks are asked one after the other."""
+        left, answered = done, {}
+        for task, size in self.prompts.items():
+            answered[task] = min(size, left)
+            left -= answered[task]
+        return self.share(answered)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,13 +178,9 @@ _loaded: dict[tuple[str, str], tuple[Any, str]] = {}
 
 
 class Asking:
-    """Evaluations that the processes of a pool are at.
+    """Evaluations that the processes of a pool are at."""
 
-    Args:
-        report: told of a stage how many of how many prompts are answered.
-    """
-
-    def __init__(self, pool: CorePool, report: Callable[[Stage, int, int], None]) -> None:
+    def __init__(self, pool: CorePool, report: Told) -> None:
         self._pool = pool
         self._report = report
         self._begun: dict[Stage, _Begun] = {}
@@ -146,17 +193,9 @@ class Asking:
         """
         if stage in self._begun:
             return
-        generate = materials.run.recipe.evaluation.generate
-        wanted = [one.entry.spec for one in materials.questions]
-        asked = [
-            materials.question(spec.name, tuned=stage.seed is not None)
-            for spec in wanted
-            if generate or spec.is_classification
-        ]
-        asked.sort(key=_cost, reverse=True)
-        begun = _Begun(sizes={one.entry.spec.name: len(one.everything) for one in asked})
+        begun = _Begun(load=workload(materials, tuned=stage.seed is not None))
         self._begun[stage] = begun
-        for task in begun.sizes:
+        for task in begun.load.prompts:
             job = self._pool.do(_ask_task, materials.run.folder, materials.run.recipe, stage, place, task)
             job.add_done_callback(begun.end)
             begun.jobs.append(job)
@@ -170,9 +209,11 @@ class Asking:
         news = self._pool.heard()
         for stage, begun in self._begun.items():
             if own := [value for topic, value in news if topic == str(stage)]:
-                begun.done.update(own)
-                answered = sum(min(done, begun.sizes[task]) for task, done in begun.done.items())
-                self._report(stage, answered, sum(begun.sizes.values()))
+                for task, done, seconds in own:
+                    begun.done[task], begun.seconds[task] = done, seconds
+                answered = sum(min(done, begun.load.prompts[task]) for task, done in begun.done.items())
+                spent = sum(begun.seconds.values())
+                self._report(stage, answered, begun.load.total, begun.load.share(begun.done), spent)
 
     def finish(self, stage: Stage) -> tuple[AskedTasks, float]:
         """What came of an evaluation that was begun, and the seconds that it took.
@@ -190,33 +231,46 @@ class Asking:
 class _Begun:
     """An evaluation that processes are at."""
 
-    sizes: dict[str, int]
-    """Prompts of each task."""
+    load: Workload
     jobs: "list[Future[AskedTasks]]" = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
     ended: float = 0.0
     done: dict[str, int] = field(default_factory=dict)
     """Prompts of each task that are answered."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Processor seconds of each task so far."""
 
     def end(self, _job: "Future[AskedTasks]") -> None:
         """One more job is done."""
         self.ended = time.perf_counter()
 
 
-def _cost(asked: "Asked") -> int:
+def workload(materials: Materials, *, tuned: bool) -> Workload:
+    """What a model of a run is asked."""
+    room = materials.run.recipe.evaluation.max_new_tokens
+    return Workload.of(materials.asked(tuned=tuned), tuned=tuned, room=room)
+
+
+def _cost(asked: "Asked", *, tuned: bool, room: int) -> float:
     """About how long a task takes: characters to read, written answers more."""
     size = sum(len(prompt.input) for prompt, _ in asked.everything)
-    return size if asked.entry.spec.is_classification else _WRITING * size
+    if asked.entry.spec.is_classification:
+        return float(size)
+    longest = max((len(text) for prompt, _ in asked.everything for text in prompt.answer.references), default=0)
+    share = min(1.0, longest / _CHARACTERS / room) if tuned else 1.0  # a batch is done when its last answer is
+    return size * (1 + (_WRITING - 1) * share)
 
 
 def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str) -> AskedTasks:
     """In a process of the pool: ask a model one task."""
-    last = 0.0
+    materials = materials_here(folder, recipe)
+    materials.question(task)
+    last, began = 0.0, time.process_time()
 
     def report(done: int, total: int) -> None:
         nonlocal last
         if done == total or time.monotonic() - last > 0.5:
-            tell(str(stage), (task, done))
+            tell(str(stage), (task, done, time.process_time() - began))
             last = time.monotonic()
 
-    return ask(materials_here(folder, recipe), stage, place, tasks=[task], report=report, keep_model=True)
+    return ask(materials, stage, place, tasks=[task], report=report, keep_model=True)

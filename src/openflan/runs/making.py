@@ -19,7 +19,7 @@ from openflan import ranks
 from openflan.cores import CorePool
 from openflan.evaluation.answered import Answered
 from openflan.recipes.recipe import Recipe
-from openflan.runs.asking import Asking, ask
+from openflan.runs.asking import Asking, ask, workload
 from openflan.runs.materials import Materials, materials_here
 from openflan.runs.stages import Stage, StageKind
 from openflan.runs.stored import StoredRun
@@ -160,12 +160,17 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
     making.materials.check()
     seconds = None
     if making.asking is None:
+        load = workload(making.materials, tuned=stage.seed is not None)
+
+        def report(done: int, total: int) -> None:
+            making.tell("progress", done=done, total=total, unit="prompts", share=load.share_in_order(done))
+
         found = ask(
             making.materials,
             stage,
             place,
-            tasks=[entry.spec.name for entry in making.run.plan.measured],
-            report=lambda done, total: making.tell("progress", done=done, total=total, unit="prompts"),
+            tasks=list(load.prompts),
+            report=report,
             team=ranks.Team.gathered(),
         )
     else:

@@ -89,6 +89,16 @@ class Materials:
         asked = self._asked[task]
         return replace(asked, baseline=()) if tuned and asked.baseline else asked
 
+    def asked(self, *, tuned: bool) -> "list[Asked]":
+        """Of the questions, what a model is asked.
+
+        Args:
+            tuned: of a tuned model.
+        """
+        generate = self._plan.recipe.evaluation.generate
+        wanted = [one.entry.spec for one in self.questions if generate or one.entry.spec.is_classification]
+        return [self.question(spec.name, tuned=tuned) for spec in wanted]
+
     def check(self) -> None:
         """Read and render everything, so that bad rows are found before hours of work.
 

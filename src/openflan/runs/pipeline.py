@@ -23,6 +23,7 @@ from openflan.cores import CorePool, thread_count, torch_threads
 from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.mixture.workers import default_workers
+from openflan.models.load import pick_device, pick_precision
 from openflan.runs.asking import Asking
 from openflan.runs.head import RunHead
 from openflan.runs.making import MAKERS, Making
@@ -62,6 +63,10 @@ class Event:
     total: int = 0
     unit: str = ""
     note: str = ""
+    share: float | None = None
+    """Share of the stage's work that is done, where that is not `done` of `total`: prompts differ in length."""
+    spent: float | None = None
+    """Processor seconds that this took so far, in all processes, where that is known."""
     left: float | None = None
     """Seconds until everything that was asked for is done, where that can be told."""
 
@@ -70,6 +75,8 @@ Watch = Callable[[Event], None]
 
 _SMALL = 32 << 20
 """Bytes of weights up to which a model is trained and asked by processes of one thread."""
+_TRIED = 4 << 30
+"""Bytes of weights up to which a few tokens are tried on CPU before the first stage."""
 _WORTH_PROCESSES = 2e11
 """Tokens of tuning times bytes of weights from which on starting processes pays: ten seconds of one core."""
 
@@ -155,13 +162,15 @@ def _work(
     begun = run.head is not None
     if ranks.is_first() and (not begun or run.recipe.evaluation.too_long == "refuse"):
         materials.check()  # prompts of changed rows may be too long, whoever has answers to them
+    model = None
     if ranks.is_first() and not begun:
         if until is not StageKind.MIXTURE:
-            materials.check_model()
+            model = materials.check_model()
         _write_head(run)
     with kept_progress(run.folder, run.plan.stages(until), watch, writes=ranks.is_first()) as tell:
-        timed = until is not StageKind.MIXTURE and _is_small(run) and not _device_helps()
-        told = _with_time_left(tell, run, materials, until, pool) if timed else tell
+        timed = until is not StageKind.MIXTURE and _is_timed(run)
+        told = _with_time_left(tell, run, materials, until, pool, model or materials.check_model()) if timed else tell
+        del model
         _do_all(run, report, until, materials, workers=workers, engine=engine, watch=told, pool=pool)
 
 
@@ -180,8 +189,8 @@ def _do_all(
     asking = None
     if pool is not None:
 
-        def answered(stage: Stage, done: int, total: int) -> None:
-            _tell(watch, stage, "progress", done=done, total=total, unit="prompts")
+        def answered(stage: Stage, done: int, total: int, share: float, spent: float) -> None:
+            _tell(watch, stage, "progress", done=done, total=total, unit="prompts", share=share, spent=spent)
 
         asking = Asking(pool, answered)
         _ask_untuned_first(run, materials, until, asking, watch)
@@ -207,7 +216,7 @@ def _do_all(
 
 
 def _with_time_left(
-    watch: Watch, run: StoredRun, materials: Materials, until: StageKind, pool: CorePool | None
+    watch: Watch, run: StoredRun, materials: Materials, until: StageKind, pool: CorePool | None, model: Any
 ) -> Watch:
     """Tell with every event how long everything still takes."""
     todo = [stage for stage in run.plan.stages(until) if not run.done(stage)]
@@ -215,7 +224,9 @@ def _with_time_left(
     def now() -> tuple[float, float, float]:
         return time.perf_counter(), time.process_time(), 0.0 if pool is None else pool.processor_seconds
 
-    costs, prompts = measure_token_costs(materials.check_model()), prompts_of(materials)
+    parts = {"tuning": run.recipe.training.precision, "asking": run.recipe.evaluation.precision}
+    bfloat16 = {name: pick_precision(wish, model.device) == "bfloat16" for name, wish in parts.items()}
+    costs, prompts = measure_token_costs(model, bfloat16=bfloat16), prompts_of(materials)
     clock = TimeLeft(todo, run.recipe, costs, prompts, cores=0 if pool is None else pool.size, now=now)
 
     def tell(event: Event) -> None:
@@ -223,7 +234,8 @@ def _with_time_left(
             case "started":
                 clock.began(event.stage)
             case "progress":
-                clock.progress(event.stage, event.done / max(1, event.total))
+                share = event.done / max(1, event.total) if event.share is None else event.share
+                clock.progress(event.stage, share, spent=event.spent)
             case "done" | "kept" | "linked":
                 clock.ended(event.stage)
         watch(replace(event, left=clock.seconds))
@@ -276,9 +288,13 @@ def _is_small(run: StoredRun) -> bool:
     return ranks.world() == 1 and size is not None and size <= _SMALL
 
 
-def _device_helps() -> bool:
-    from openflan.models.load import pick_device
+def _is_timed(run: StoredRun) -> bool:
+    """Whether the time left is told: one process, on CPU, and a model that a second or two can be spent on trying."""
+    size = run.plan.model.size
+    return ranks.world() == 1 and size is not None and size <= _TRIED and not _device_helps()
 
+
+def _device_helps() -> bool:
     return pick_device().type != "cpu"
 
 

@@ -6,11 +6,13 @@ few hundred a task.
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from openflan.mixture.planning import SPEED, MixPlan, Speed, plan_mixture
 from openflan.mixture.survey import Survey, survey
 from openflan.mixture.workers import default_workers
+from openflan.models.load import ModelSource
 from openflan.recipes.recipe import Recipe
 from openflan.runs.plan import Resolved, resolve
 from openflan.runs.scope import scope_of
@@ -106,7 +108,13 @@ def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | No
     )
     return MixturePreview(
         recipe=recipe.name,
-        mixture=plan_mixture(known.facts, division.named, recipe, workers=workers or default_workers(recipe)),
+        mixture=plan_mixture(
+            known.facts,
+            division.named,
+            recipe,
+            workers=workers or default_workers(recipe),
+            fast=_is_fast(names.model),
+        ),
         held_out_clusters=division.clusters,
         held_out=tuple(entry.spec.name for entry in division.held_out),
         kin=tuple(one.entry.spec.name for one in division.condemned),
@@ -116,6 +124,16 @@ def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | No
         missing=(*_missing(known), *_by_hand(names)),
         speed=SPEED,
     )
+
+
+def _is_fast(model: ModelSource) -> bool:
+    """Whether the faster token engine reads a model's vocabulary; of one that is not here, whether there is one."""
+    from openflan.prompts.engines import find_engine
+
+    path = None if model.folder is None else model.folder / "tokenizer.json"
+    if path is None or not path.is_file():
+        return find_spec("fastokens") is not None
+    return find_engine(path.read_text(encoding="utf-8")).engine is not None
 
 
 def _missing(known: Survey) -> tuple[MissingRows, ...]:
