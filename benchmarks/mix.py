@@ -225,10 +225,11 @@ def leakage(data: Path, *, train: int, held: int) -> dict[str, Any]:
     turns = -(-train // left)
     training = [(entry, (some * turns)[: int(len(some) * train / left)]) for entry, some in training]
     before = peak()
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     found = check_leakage(training, items, mode="rows")
     return {
         "seconds": time.perf_counter() - began,
+        "processor_seconds": time.process_time() - busy,
         "training_rows": sum(len(some) for _, some in training),
         "held_out_rows": sum(len(some) for _, some in items),
         "hit": sum(one["ngram"] if isinstance(one, dict) else one.hits.ngram for one in found.items.values()),
@@ -326,6 +327,11 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
             "ratio": ratio(peaks, "large", "small"),
         },
         "leak_check_seconds": {side: round(seconds[side], 1) for side in ("leak", "leak_commit") if side in seconds},
+        "leak_check_processor_seconds": {
+            side: round(statistics.median(one["processor_seconds"] for one in turns[side]), 1)
+            for side in ("leak", "leak_commit")
+            if side in turns
+        },
         "stores": stores,
         "one_store": len(stores) > 1 and len({hash_ for hashes in stores.values() for hash_ in hashes}) == 1,
     }

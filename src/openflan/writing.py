@@ -95,6 +95,8 @@ _APART, _WEIGHT = _Apart(), _Weight()
 
 def joined(units: Sequence[str]) -> str:
     """Units as a text to be read: blanks beside words, none between characters."""
+    if not units or max(units) < _FIRST:
+        return " ".join(units)
     parts: list[str] = []
     for place, (unit, weight) in enumerate(zip(units, weights := weights_of(units), strict=True)):
         if place and (weight == WORD or weights[place - 1] == WORD):

@@ -327,5 +327,4 @@ def _hits(
     for place, whole in wholes:
         for side in sides:
             for number in side.items.wholes.get(whole, ()):
-                shared = " / ".join(whole)
-                yield side, _Hit(Overlap(held_out=number, train=place, exact=True, shared=shared), "exact")
+                yield side, _Hit(Overlap(held_out=number, train=place, exact=True, units=[" / ".join(whole)]), "exact")

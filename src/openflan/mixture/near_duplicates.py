@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from openflan.mixture.ngrams import Overlap, Text
-from openflan.writing import WORD, joined, weights_of
+from openflan.writing import WORD, weights_of
 
 __all__ = ["NearIndex", "shingles_of"]
 
@@ -76,8 +76,7 @@ class NearIndex:
                     continue
                 common = len(shingles & held_out)
                 if common >= self._similarity * (len(shingles) + len(held_out) - common):
-                    shared = joined(text.units)
-                    yield Overlap(held_out=self._owners[number], train=text.owner, exact=False, shared=shared)
+                    yield Overlap(held_out=self._owners[number], train=text.owner, exact=False, units=text.units)
 
 
 def _bands(similarity: float) -> tuple[int, int]:

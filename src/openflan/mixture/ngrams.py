@@ -58,8 +58,13 @@ class Overlap:
     train: int
     exact: bool
     """Whether the two texts are the same from end to end."""
-    shared: str
-    """What they share."""
+    units: Sequence[str]
+    """Of the training text, what they share."""
+
+    @property
+    def shared(self) -> str:
+        """What they share, to be read."""
+        return joined(self.units)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,4 +196,4 @@ def _compare(held_out: Text, train: Text, first: int, last: int) -> Overlap | No
     exact = held_out.units == train.units
     if not exact and f" {' '.join(shared)} " not in f" {' '.join(held_out.units)} ":
         return None
-    return Overlap(held_out=held_out.owner, train=train.owner, exact=exact, shared=joined(shared))
+    return Overlap(held_out=held_out.owner, train=train.owner, exact=exact, units=shared)

@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
@@ -257,16 +258,23 @@ class _Processes:
             initializer=_begin,
             initargs=(work, settings),
         )
+        self._start = Thread(target=self._begin, daemon=True)
 
     def __enter__(self) -> "_Processes":
-        for _ in range(self._others):
-            self._pool.submit(int)  # starts a process, which loads its libraries while rows are read here
+        self._start.start()  # processes load their libraries while rows are read here
         return self
 
+    def _begin(self) -> None:
+        """Start the processes; each is handed the vocabulary, and takes it when it has loaded its libraries."""
+        for _ in range(self._others):
+            self._pool.submit(int)
+
     def __exit__(self, *_: object) -> None:
+        self._start.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
+        self._start.join()
         left, sent = deque(jobs), dict[Future[PieceFacts], Job]()
         while left or sent:
             ahead = 2 if len(left) > 2 * self._others else 1  # the next piece lies ready, but not when they get few
@@ -287,6 +295,7 @@ class _Processes:
 
     def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
         with _errors_of_processes():
+            self._start.join()
             found = self._pool.map(_compare, [job.sent() for job in jobs])
             self._maker.encoder.prepare()  # meanwhile
             return list(found)
