@@ -57,6 +57,8 @@ class Speed:
         """Seconds of making so many tokens; what two processes did not share, more do not share either.
 
         Args:
+            tokens: of the prompts, altogether.
+            workers: processes that share the work.
             fast: whether the faster engine makes them.
         """
         one, shared = 1 / self.alone, 2 * (1 / self.alone - 1 / self.two)
