@@ -4,6 +4,8 @@ Invariant: shows what the certificate in the run's folder says; texts are the re
 Cost: both tasks' rows as far as those that are shown.
 """
 
+from __future__ import annotations  # so that what pages need is imported when they are asked for
+
 from pathlib import Path
 from typing import Any
 

@@ -6,6 +6,8 @@ folder of the user's, and moves beside the task file when that is written.
 Invariant: nothing but the table waits before the task is written. Cost: one reading of the table an answer.
 """
 
+from __future__ import annotations  # so that what pages need is imported when they are asked for
+
 import hashlib
 import re
 import secrets

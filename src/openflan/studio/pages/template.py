@@ -8,6 +8,8 @@
 Invariant: a shipped task is never written to; what was typed survives every answer. Cost: 5 ms a keystroke.
 """
 
+from __future__ import annotations  # so that what pages need is imported when they are asked for
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
