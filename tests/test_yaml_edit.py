@@ -50,3 +50,8 @@ def test_any_text_reads_back(text, place, value):
 def test_a_list_that_is_not_there_begins():
     assert parse_yaml(with_item("name: a", "list", 0, 1)) == {"name": "a", "list": [1]}
     assert parse_yaml(with_item("name: a\nlist: []\n", "list", 0, 1)) == {"name": "a", "list": [1]}
+
+
+def test_a_new_key_stands_where_it_belongs():
+    assert with_keys(TEXT, {"new": 1}, after="name").splitlines()[:3] == ["# head", "name: one   # the name", "new: 1"]
+    assert with_keys(TEXT, {"new": 1}, after="nothing").endswith("new: 1\n")

@@ -183,6 +183,15 @@ def test_what_can_not_be_is_refused_and_nothing_is_written(rte, tmp_path, templa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_copy_of_a_starter_task_is_checked_on_rows_of_its_world(tmp_path):
+    task = openflan.Tasks()["starter_review_positive"]
+    sound = openflan.edit_template(task, {"input": "{{review}} Well?\n{{options}}"}, folder=tmp_path).write()
+    assert (sound.own, check_task(sound, strict=False).faults) == (False, [])
+    openflan.edit_template(sound, {"input": "{{review}} {{answer}}"}, folder=tmp_path, number=0).write()
+    checked = check_task(openflan.Tasks([tmp_path])["my_starter_review_positive"], strict=False)
+    assert any("gives the answer away" in fault.what for fault in checked.faults)
+
+
 def test_a_folder_that_a_link_leads_out_of_is_not_the_folder(my_tasks, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "cafe_review.yaml").symlink_to(Path(my_tasks) / "cafe_review.yaml")

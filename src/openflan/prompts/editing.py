@@ -166,7 +166,7 @@ def _copied(task: Entry, text: str, path: Path) -> str:
     spec = task.spec
     changes: dict[str, Any] = {"name": path.stem}
     if not spec.source.local_files:
-        changes["dataset"] = spec.dataset or spec.name
+        text = with_keys(text, {"dataset": spec.dataset or spec.name}, after="cluster")
     else:
         source = dict(parse_yaml(text)["source"])
         source["files"] = {

@@ -27,7 +27,7 @@ from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.lineage import known_corpora
 from openflan.tasks.readers import ENDINGS, is_rows, is_table
 from openflan.tasks.rows import STEPS
-from openflan.tasks.sources import SourceRow, folders_of
+from openflan.tasks.sources import SourceRow, folders_of, load_rows
 from openflan.tasks.spec import RESERVED, Template
 
 __all__ = ["Fault", "TaskCheck", "alike", "check_task", "check_template_on"]
@@ -143,6 +143,10 @@ def _check_sources(
             report("no such file of rows", str(path))
             continue
         _check_rows(renderer, itertools.islice(_read(entry, path, report, checked), first), report, checked)
+    if entry.spec.source.starter is not None and entry.collection == "mine":  # a user's copy; the suite has its tests
+        made = load_rows(entry, "train", limit=first or 2 * _LEAK_ROWS)
+        checked.rows += len(made)
+        _check_rows(renderer, made, report, checked)
     for folder in folders_of(entry, data):
         for path in _files(folder):
             _check_rows(renderer, _read(entry, path, report, checked), report, checked)

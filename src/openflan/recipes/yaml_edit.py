@@ -17,8 +17,11 @@ from openflan.recipes.safe_yaml import as_yaml, parse_yaml, tree_of
 __all__ = ["with_item", "with_keys"]
 
 
-def with_keys(text: str, changes: Mapping[str, Any]) -> str:
-    """A mapping's text with some of its keys set, where they stand or at the end; None takes a key out.
+def with_keys(text: str, changes: Mapping[str, Any], *, after: str = "") -> str:
+    """A mapping's text with some of its keys set, where they stand; None takes a key out.
+
+    Args:
+        after: the key that new ones stand after; without it, or where there is none such, they stand at the end.
 
     Raises:
         ValueError: the text is no YAML.
@@ -31,7 +34,7 @@ def with_keys(text: str, changes: Mapping[str, Any]) -> str:
             wanted[key] = value
     changed: str | None = text
     for key, value in changes.items():
-        changed = None if changed is None else _with_key(changed, key, value)
+        changed = None if changed is None else _with_key(changed, key, value, after=after)
     return _checked(changed, wanted)
 
 
@@ -50,8 +53,6 @@ def with_item(text: str, key: str, place: int, value: Any) -> str:
 def _checked(changed: str | None, wanted: Mapping[str, Any]) -> str:
     """A changed text that says what it should, else the whole written anew."""
     try:
-        if changed is not None and list(parse_yaml(changed).items()) == list(wanted.items()):
-            return changed
         if changed is not None and parse_yaml(changed) == wanted:
             return changed
     except ValueError:
@@ -65,16 +66,20 @@ def _root(text: str) -> yaml.MappingNode | None:
     return node if isinstance(node, yaml.MappingNode) and not node.flow_style else None
 
 
-def _with_key(text: str, key: str, value: Any) -> str | None:
+def _with_key(text: str, key: str, value: Any, *, after: str = "") -> str | None:
     root = _root(text)
     if root is None:
         return None
     lines = _lines(text)
     starts = [name.start_mark.line for name, _ in root.value]
     new = [] if value is None else _written({key: value})
-    place = next((n for n, (name, _) in enumerate(root.value) if name.value == key), None)
-    if place is None:
-        return "".join([*lines, *new])
+    keys = [name.value for name, _ in root.value]
+    if key not in keys:
+        _, last = (
+            _span(lines, starts, keys.index(after), column=0, end=len(lines)) if after in keys else (0, len(lines))
+        )
+        return "".join([*lines[:last], *new, *lines[last:]])
+    place = keys.index(key)
     first, last = _span(lines, starts, place, column=0, end=len(lines))
     return "".join([*lines[:first], *new, *lines[last:]])
 

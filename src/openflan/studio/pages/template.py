@@ -11,6 +11,7 @@ Invariant: a shipped task is never written to; what was typed survives every ans
 from __future__ import annotations  # so that what pages need is imported when they are asked for
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,7 @@ class _Pages:
         given = request.query_params
         place = self._place(given)
         written = place.written
-        text = written if written is not None else openflan.Template(input=_BEGINNING)
+        text = written if written is not None else openflan.Template(input=_beginning(place.task))
         said = text.model_dump()
         return self._page(request, place, _typed_of(said), saved=given.get("saved"))
 
@@ -223,9 +224,13 @@ class _Pages:
         return [*task.spec.names, *task.spec.constants, "answer", *choices]
 
 
-_BEGINNING = "Write here what you would ask.\n"
-"""Of a further template, before anything is typed."""
 _KEYS = ("input", "target", "when", "options", "inverted", "whole", "choices")
+
+
+def _beginning(task: openflan.Task) -> str:
+    """Of a further template: the fields that the first one reads, for words to be written around them."""
+    named = list(dict.fromkeys(re.findall(r"\{\{\s*(\w+)\s*\}\}", task.spec.templates[0].text)))
+    return "\n\n".join(f"{{{{{name}}}}}" for name in named) or "…"
 
 
 def _typed_of(given: Mapping[str, Any] | FormData) -> dict[str, str]:
