@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from openflan.evaluation.model import Model as Model
     from openflan.evaluation.model import PromptTokens as PromptTokens
     from openflan.evaluation.model import RankedOptions as RankedOptions
+    from openflan.evaluation.reading import PromptReader as PromptReader
+    from openflan.evaluation.reading import ReadPrompt as ReadPrompt
+    from openflan.evaluation.reading import ReadToken as ReadToken
     from openflan.evaluation.scores import as_ends as as_ends
     from openflan.evaluation.scores import as_score as as_score
     from openflan.evaluation.standalone import EvaluationResults as EvaluationResults
@@ -172,6 +175,8 @@ if TYPE_CHECKING:
     from openflan.tasks.delimited import TableForm as TableForm
     from openflan.tasks.errata import as_fidelity as as_fidelity
     from openflan.tasks.lineage import Descent as Descent
+    from openflan.tasks.paging import PagedRows as PagedRows
+    from openflan.tasks.paging import RowsPage as RowsPage
     from openflan.tasks.source_spec import Source as Source
     from openflan.tasks.sources import SourceRow as SourceRow
     from openflan.tasks.spec import Answer as Answer
@@ -190,6 +195,7 @@ _ROOMS = {
     "evaluation.harness": "HarnessExport HarnessTask export_tasks",
     "evaluation.measure_comparison": "MeasureComparison",
     "evaluation.model": "Model PromptTokens RankedOptions",
+    "evaluation.reading": "PromptReader ReadPrompt ReadToken",
     "evaluation.scores": "as_ends as_score",
     "evaluation.standalone": "EvaluationResults",
     "evaluation.task_results": "BestOnValidation CleanSplit MeasureSpread TaskGain TaskResult TemplateSpread",
@@ -254,6 +260,7 @@ _ROOMS = {
     "tasks.delimited": "TableForm",
     "tasks.errata": "as_fidelity",
     "tasks.lineage": "Descent",
+    "tasks.paging": "PagedRows RowsPage",
     "tasks.sources": "SourceRow",
     "tasks.source_spec": "Source",
     "tasks.spec": "Answer FewShot TaskSpec Template",

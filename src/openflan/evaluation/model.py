@@ -23,7 +23,15 @@ from pydantic import ValidationError
 
 from openflan.errors import UserError, strict_error
 from openflan.models.limits import positions_of
-from openflan.models.load import find_model, load_encoder, load_model, load_tokenizer, pick_device, text_format_of
+from openflan.models.load import (
+    ModelSource,
+    find_model,
+    load_encoder,
+    load_model,
+    load_tokenizer,
+    pick_device,
+    text_format_of,
+)
 from openflan.prompts.encoding import Encoded, TextEncoder
 from openflan.prompts.options import options_block
 from openflan.recipes.parts import ModelPart, PromptsPart
@@ -32,7 +40,7 @@ from openflan.runs.stages import RunPlaces
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Model", "OpenedModel", "PromptTokens", "RankedOptions", "model_of", "open_model"]
+__all__ = ["Model", "OpenedModel", "PromptTokens", "RankedOptions", "format_of", "model_of", "open_model", "source_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,29 +227,55 @@ def open_model(
     Raises:
         UserError: as `Model`.
     """
+    source = source_of(name, seed=seed)
+    # a hub model's positions are known once it is here; of a folder, the tokenizer is ready before weights are read
+    model = load_model(source, device=pick_device()) if source.folder is None else None
+    positions = source.positions if model is None else positions_of(model)
+    prompts, tokenizer = format_of(source, positions, changes=changes, in_chat=in_chat)
+    encoder = load_encoder(source, prompts, tokenizer=tokenizer)
+    model = load_model(source, device=pick_device()) if model is None else model
+    return OpenedModel(model=model, encoder=encoder, prompts=prompts)
+
+
+def source_of(name: str, *, seed: int | None = None) -> ModelSource:
+    """Where a model lies that is named as for `Model`.
+
+    Raises:
+        UserError: as `Model`.
+    """
     folder = Path(name).expanduser()
     if RunPlaces(folder).is_run:
         folder = _tuned(RunPlaces(folder), seed)
-    source = find_model(ModelPart(path=name), folder)
+    return find_model(ModelPart(path=name), folder)
+
+
+def format_of(
+    source: ModelSource, positions: int | None, *, changes: Mapping[str, Any] | None = None, in_chat: bool = False
+) -> tuple[PromptsPart, Any]:
+    """The text format that a model is asked in, and its tokenizer where that had to be loaded.
+
+    Args:
+        positions: the longest sequence that it takes, where that is known.
+        changes: as for `open_model`.
+        in_chat: as for `open_model`.
+
+    Raises:
+        UserError: a setting is not allowed.
+    """
     record, tokenizer = text_format_of(source), None
-    # a hub model's positions are known once it is here; of a folder, the tokenizer is ready before weights are read
-    model = load_model(source, device=pick_device()) if source.folder is None else None
     if record is not None:
         stated = record.prompts.model_dump(mode="json")
     else:
-        positions = (source.positions if model is None else positions_of(model)) or 1280
+        positions = positions or 1280
         target = min(256, positions // 4)
         stated = {"max_input_tokens": min(1024, positions - target), "max_target_tokens": target}
         if in_chat:
             tokenizer = load_tokenizer(source)
             stated |= {"chat": True} if getattr(tokenizer, "chat_template", None) else {}
     try:
-        prompts = PromptsPart.model_validate_json(json.dumps({**stated, **(changes or {})}))
+        return PromptsPart.model_validate_json(json.dumps({**stated, **(changes or {})})), tokenizer
     except ValidationError as error:
         raise strict_error(error, "prompts", PromptsPart) from None
-    encoder = load_encoder(source, prompts, tokenizer=tokenizer)
-    model = load_model(source, device=pick_device()) if model is None else model
-    return OpenedModel(model=model, encoder=encoder, prompts=prompts)
 
 
 def _tuned(run: RunPlaces, seed: int | None) -> Path:

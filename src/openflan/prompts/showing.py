@@ -1,19 +1,19 @@
 """A row under every template, to be looked at.
 
 Invariant: what is shown is what is trained on, from the task's twin where no rows are at hand.
-Cost: rows are read as far as the one that is asked for.
+Cost: finding the row, which its place in a file makes short (openflan.tasks.paging).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from openflan.errors import UserError
 from openflan.prompts.render import BASELINE, Prompt, TaskRenderer
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, load_rows, load_twin
+from openflan.tasks.paging import PagedRows
+from openflan.tasks.sources import SourceRow
 from openflan.tasks.splits import Role
 
-__all__ = ["ShownRow", "show_row"]
+__all__ = ["ShownRow", "show_prompts", "show_row"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,11 +44,21 @@ def show_row(
     """
     source = entry.spec.source
     twin = data is None and not hub and not source.starter and not source.local_files
-    rows = load_twin(entry) if twin else load_rows(entry, role, data=data, limit=number + 1)
-    if number >= len(rows):
-        what = f"{'the twin' if twin else role} has {len(rows)} rows"
-        raise UserError(what, where=f"row {number}", how="choose a smaller one")
-    row, renderer = rows[number], TaskRenderer(entry)
+    row = PagedRows(entry, role, data=data, twin=twin).row(number)
+    return show_prompts(entry, row, twin=twin)
+
+
+def show_prompts(entry: Entry, row: SourceRow, *, twin: bool = False) -> ShownRow:
+    """A row that was read already, under every template that fits it.
+
+    Args:
+        row: one of the task's.
+        twin: whether it is of the task's twin.
+
+    Raises:
+        UserError: it can't be rendered.
+    """
+    renderer = TaskRenderer(entry)
     return ShownRow(
         row=row,
         twin=twin,

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, get_args
 from openflan.errors import UserError, did_you_mean
 from openflan.prompts.lint import TaskCheck, check_task
 from openflan.prompts.render import Prompt
-from openflan.prompts.showing import ShownRow, show_row
+from openflan.prompts.showing import ShownRow, show_prompts, show_row
 from openflan.prompts.trial import TemplateTrial, try_template
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.errata import ERRATA, Fidelity, active_errata, as_fidelity, errata_of
+from openflan.tasks.paging import PagedRows
 from openflan.tasks.sources import SourceRow, find_data, load_rows, load_twin
 from openflan.tasks.spec import Template
 from openflan.tasks.splits import Role, official_rows
@@ -101,6 +102,30 @@ class Task(Entry):
         if self._by_twin(data, place):
             return load_twin(self)[:limit]
         return load_rows(self, _role(split), data=place, limit=limit)
+
+    def paged(self, split: Role = "train", *, data: str | Path | None = None) -> PagedRows:
+        """The same rows a page at a time, from anywhere in the split, for sets that no memory holds.
+
+        Args:
+            split: as for `rows`.
+            data: as for `rows`.
+
+        Raises:
+            UserError: as `rows`.
+        """
+        place = folder_of_data(data)
+        return PagedRows(self, _role(split), data=place, twin=self._by_twin(data, place))
+
+    def show_row(self, row: SourceRow) -> ShownRow:
+        """A row that was read already, with its prompts as `show` has them.
+
+        Args:
+            row: one of the task's rows.
+
+        Raises:
+            UserError: a template fails on it.
+        """
+        return show_prompts(self, row)
 
     def try_template(
         self,

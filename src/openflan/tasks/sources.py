@@ -11,11 +11,12 @@ gets a tenth. Cost: 2,000 rows in about 20 ms.
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import openflan_starter
 from openflan.errors import UserError, did_you_mean
@@ -30,12 +31,17 @@ from openflan.tasks.splits import Role, parse_slice
 
 __all__ = [
     "TWINS",
+    "ByPlace",
+    "NumberedRows",
     "SourceRow",
+    "cleaned_rows",
     "find_data",
     "folders_of",
     "load_rows",
     "load_twin",
     "must_be_fetched",
+    "no_rows",
+    "numbered_rows",
     "origin",
     "rows_at_hand",
     "source_fingerprint",
@@ -50,6 +56,21 @@ _TWINS = "twins"
 """What a user writes for them."""
 
 _TWIN_ROWS = {"train": slice(None, -4), "validation": slice(-4, -2), "test": slice(-2, None)}
+
+
+ByPlace = Callable[[Path], Any]
+"""Opens a file whose rows have a length and can be taken by place."""
+
+
+class NumberedRows(NamedTuple):
+    """Rows of a role as their source has them."""
+
+    place: str
+    """Where they come from, in words."""
+    rows: Iterable[tuple[int, dict[str, Any]]]
+    """Each with its index in the split."""
+    count: Callable[[], int] | None = None
+    """How many the role has, without reading them all; None where it takes that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,36 +164,64 @@ def load_rows(
     Raises:
         UserError: a file, split or column is missing, a line is malformed, or no row is left.
     """
-    spec = entry.spec
-    fault: UserError | None = None
-    place, numbered = _numbered(entry, role, data)
-    without = {number - 1 for number in spec.source.without.get(_parse_split(entry, role)[0], ())}
-    clean = RowCleaner(entry).clean
     kept: list[SourceRow] = []
-    for index, row in numbered:
-        if index in without:
-            continue
-        try:
-            cleaned = clean(row, where=f"{place}, row {index + 1}")
-        except UserError as error:
-            if spec.source.faulty == "leave_out":
-                continue
-            if faulty is None:
-                raise
-            fault = fault or error
-            faulty.add(index)
-            continue
-        if cleaned is not None:
-            kept.append(SourceRow(index=index, fields=cleaned, source=place))
+    faults: list[UserError] = []
+    place, numbered, _ = numbered_rows(entry, role, data)
+    for row in cleaned_rows(entry, role, place, numbered, faulty=faulty, faults=faults):
+        if row is not None:
+            kept.append(row)
             if limit is not None and len(kept) >= limit:
                 break
     if not kept:
-        raise fault or UserError(
-            f"no rows left in {spec.name}, split '{spec.splits[role]}'",
-            where=place,
-            how="check the file, the slice and the cleaning steps, or leave the task out",
-        )
+        raise faults[0] if faults else no_rows(entry, role, place)
     return kept
+
+
+def no_rows(entry: Entry, role: Role, place: str) -> UserError:
+    """The error that cleaning leaves nothing of a split."""
+    return UserError(
+        f"no rows left in {entry.spec.name}, split '{entry.spec.splits[role]}'",
+        where=place,
+        how="check the file, the slice and the cleaning steps, or leave the task out",
+    )
+
+
+def cleaned_rows(
+    entry: Entry,
+    role: Role,
+    place: str,
+    numbered: Iterable[tuple[int, dict[str, Any]]],
+    *,
+    faulty: set[int] | None = None,
+    faults: list[UserError] | None = None,
+) -> Iterator[SourceRow | None]:
+    """Rows of a role as a task uses them, None for each that it leaves out.
+
+    Args:
+        place: where they are read from, in words.
+        numbered: rows with their index in the split.
+        faulty: as for `load_rows`.
+        faults: what was wrong with those is put here.
+
+    Raises:
+        UserError: as `load_rows`.
+    """
+    spec = entry.spec
+    without = {number - 1 for number in spec.source.without.get(_parse_split(entry, role)[0], ())}
+    clean = RowCleaner(entry).clean
+    for index, row in numbered:
+        cleaned = None
+        if index not in without:
+            try:
+                cleaned = clean(row, where=f"{place}, row {index + 1}")
+            except UserError as error:
+                if spec.source.faulty != "leave_out":
+                    if faulty is None:
+                        raise
+                    faulty.add(index)
+                    if faults is not None:
+                        faults.append(error)
+        yield None if cleaned is None else SourceRow(index=index, fields=cleaned, source=place)
 
 
 def load_twin(entry: Entry) -> list[SourceRow]:
@@ -249,27 +298,48 @@ def _parse_split(entry: Entry, role: Role) -> tuple[str, int | None, int | None]
     return parse_slice(text)
 
 
-def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterable[tuple[int, dict[str, Any]]]]:
-    """Where a role's rows come from, in words, and the rows with their index in the split."""
+def numbered_rows(
+    entry: Entry, role: Role, data: Path | None, *, by_place: ByPlace | None = None, since: int = 0
+) -> NumberedRows:
+    """A role's rows before they are cleaned.
+
+    Args:
+        data: as for `load_rows`.
+        by_place: opens a file so that a few of its rows can be read; without it files are read from their start.
+        since: so many of the role's rows at the start are passed over.
+
+    Raises:
+        UserError: as `load_rows`.
+    """
     split, start, stop = _parse_split(entry, role)
     source = entry.spec.source
     if source.apart is not None:
-        return _parted(entry, role, source.apart)
+        return _parted(entry, role, source.apart, by_place, since)
     path = _local_path(entry, role, split, data)
     if path is not None and _is_twin(entry, path):
         every = list(enumerate(unrolled(entry, file_rows(entry, path))))
-        return str(path), every if "train" not in entry.spec.splits else every[_TWIN_ROWS[role]]
+        mine = every if "train" not in entry.spec.splits else every[_TWIN_ROWS[role]]
+        return NumberedRows(str(path), mine[since:], lambda: len(mine))
     shared = {role} <= {"train", "validation"} and _share_a_split(entry)
     whole = source.shuffle is not None or (start or 0) < 0 or (stop or 0) < 0
     if shared:
         _, *bounds = _parse_split(entry, "validation")
         whole = whole or any((at or 0) < 0 for at in bounds)
-    place, rows = _read(entry, role, split, data, stream=source.stream and (not whole or source.files is not None))
+    if path is not None and by_place is not None and source.unroll is None:
+        place, rows = str(path), by_place(path)
+    else:
+        place, rows = _read(entry, role, split, data, stream=source.stream and (not whole or source.files is not None))
     rows = unrolled(entry, rows)
     if not whole and not isinstance(rows, ParquetRows):
-        return place, itertools.islice(enumerate(rows), start or 0, stop)
+        start, stop = start or 0, sys.maxsize if stop is None else stop
+        if hasattr(rows, "take"):
+            places = range(start + since, max(start + since, stop))
+            return NumberedRows(
+                place, zip(places, rows.take(places), strict=False), lambda: len(range(len(rows))[start:stop])
+            )
+        return NumberedRows(place, itertools.islice(enumerate(rows), start + since, max(start + since, stop)))
     table: Any = rows if hasattr(rows, "__len__") else list(rows)
-    places: Sequence[int] = range(len(table))
+    places = range(len(table))
     if source.shuffle is not None:
         places = list(places)
         random.Random(source.shuffle).shuffle(places)
@@ -281,12 +351,15 @@ def _numbered(entry: Entry, role: Role, data: Path | None) -> tuple[str, Iterabl
             chosen = places[start : stop if (stop or 0) >= 0 else None]  # the end that validation leaves
         taken = set(kept)
         chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
-    if isinstance(table, ParquetRows):
-        return place, zip(chosen, table.take(chosen), strict=True)
-    return place, ((index, table[index]) for index in chosen)
+    count, chosen = len(chosen), chosen[since:]
+    if hasattr(table, "take"):
+        return NumberedRows(place, zip(chosen, table.take(chosen), strict=True), lambda: count)
+    return NumberedRows(place, ((index, table[index]) for index in chosen), lambda: count)
 
 
-def _parted(entry: Entry, role: Role, rule: Apart) -> tuple[str, list[tuple[int, dict[str, Any]]]]:
+def _parted(
+    entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, since: int
+) -> NumberedRows:
     """A role's rows of own files, kept apart from the other roles'; rows are numbered within their file."""
     paths = {split: _local_path(entry, role, split, None) for split in dict.fromkeys(entry.spec.splits.values())}
     there = {split: path for split, path in paths.items() if path is not None}
@@ -295,12 +368,20 @@ def _parted(entry: Entry, role: Role, rule: Apart) -> tuple[str, list[tuple[int,
     read = (source.encoding, source.separator, source.decimal, source.sheet, source.faulty)
     key = repr((rule, read, entry.spec.splits, entry.spec.columns, stamps))
     split = entry.spec.splits[role]
-    rows = {name: list(file_rows(entry, path)) for name, path in there.items() if key not in _PARTED or name == split}
-    if key not in _PARTED:
+    known = key in _PARTED
+    needed = [split] if known else [*there]
+    rows = {} if known and by_place else {name: list(file_rows(entry, there[name])) for name in needed}
+    if not known:
         while len(_PARTED) >= _PARTED_AT_MOST:
             del _PARTED[next(iter(_PARTED))]
         _PARTED[key] = part_rows(rule, rows, entry.spec.splits)
-    return str(paths[split]), [(place, rows[split][place]) for place in _PARTED[key][role]]
+    every = _PARTED[key][role]
+    places = every[since:]
+    if split not in rows and by_place is not None:
+        numbered: Iterable[tuple[int, dict[str, Any]]] = zip(places, by_place(there[split]).take(places), strict=True)
+    else:
+        numbered = [(place, rows[split][place]) for place in places]
+    return NumberedRows(str(paths[split]), numbered, lambda: len(every))
 
 
 _PARTED: dict[str, dict[Role, list[int]]] = {}
