@@ -81,7 +81,9 @@ class PromptReader:
             prompt: one of `Task.prompts`.
         """
         encoder, part = self._encoder, self._encoder.part
-        before, after, end = (list(ids) for ids in (encoder.frame.before, encoder.frame.after, encoder.frame.target_end))
+        before, after, end = (
+            list(ids) for ids in (encoder.frame.before, encoder.frame.after, encoder.frame.target_end)
+        )
         text = prompt.input + encoder.separator
         whole, target = encoder.raw([text, prompt.target])
         kept = encoder.inputs([prompt])[0][len(before) :]

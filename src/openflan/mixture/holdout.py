@@ -18,7 +18,7 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.clusters import CLUSTERS, KIN, SUBCLUSTERS
 from openflan.tasks.lineage import Descent, shared_source
 
-__all__ = ["Condemned", "HoldOut", "first_of_clusters", "hold_out"]
+__all__ = ["Condemned", "HoldOut", "first_of_clusters", "hold_out", "kin_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +81,7 @@ def hold_out(
             )
     out = set(clusters)
     if kin == "paper":
-        out.update(*(KIN.get(name, ()) for name in clusters))
+        out.update(*map(kin_of, clusters))
     held_out = tuple(entry for entry in entries if _clusters_of(entry) & out)
     rest = [entry for entry in entries if not _clusters_of(entry) & out and not entry.spec.evaluation_only]
     condemned = _condemned(rest, held_out) if lineage == "drop" else ()
@@ -99,6 +99,15 @@ def hold_out(
         held_out=held_out,
         condemned=condemned,
     )
+
+
+def kin_of(cluster: str) -> tuple[str, ...]:
+    """Clusters that leave tuning with a held-out one, for they ask for much the same (Wei et al. 2022, section 2.2).
+
+    Args:
+        cluster: the one that is held out.
+    """
+    return KIN.get(cluster, ())
 
 
 def first_of_clusters(division: HoldOut, most: int | None) -> HoldOut:

@@ -20,6 +20,7 @@ from openflan.prompts.lint import TaskCheck, check_task
 from openflan.prompts.render import Prompt
 from openflan.prompts.showing import ShownRow, show_prompts, show_row
 from openflan.prompts.trial import TemplateTrial, try_template
+from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.errata import ERRATA, Fidelity, active_errata, as_fidelity, errata_of
@@ -116,16 +117,18 @@ class Task(Entry):
         place = folder_of_data(data)
         return PagedRows(self, _role(split), data=place, twin=self._by_twin(data, place))
 
-    def show_row(self, row: SourceRow) -> ShownRow:
-        """A row that was read already, with its prompts as `show` has them.
+    def show_row(self, row: SourceRow, *, style: StylePart | None = None, key: int = 0) -> ShownRow:
+        """A row that was read already, under every template that fits it; one that fails on it stops no other.
 
         Args:
             row: one of the task's rows.
+            style: how prompts are made, by default in the plain style.
+            key: draws what the style leaves open, such as the markers of the options.
 
         Raises:
-            UserError: a template fails on it.
+            UserError: the task's templates are at fault whatever the row.
         """
-        return show_prompts(self, row)
+        return show_prompts(self, row, style=style or StylePart(), key=key)
 
     def try_template(
         self,

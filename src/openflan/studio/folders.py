@@ -4,6 +4,7 @@ Invariant: what lies outside them, or behind a link that leads out of them, is r
 written to. Rejected: paths in addresses, checked where they are used: here they are names of what is listed.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,12 @@ class StudioFolders:
     """A folder with `<task>/<split>.*` files, several as in PATH, or `twins`."""
     model: str | None = None
     """The model that is asked where no run is chosen."""
+
+    def __post_init__(self) -> None:
+        """Let twins stand in for what a folder of data lacks: no page asks the hub."""
+        data = self.data or os.environ.get("OPENFLAN_DATA")
+        if data and data != "hub" and data.split(os.pathsep)[-1] != "twins":
+            object.__setattr__(self, "data", f"{data}{os.pathsep}twins")
 
     @property
     def writable(self) -> Path | None:
@@ -63,6 +70,6 @@ class StudioFolders:
         yield self.runs
         yield from self.folders
         if self.data not in (None, "twins"):
-            yield from (Path(one) for one in str(self.data).split(":") if one and one != "twins")
+            yield from (Path(one) for one in str(self.data).split(os.pathsep) if one and one != "twins")
         if self.model is not None and Path(self.model).is_dir():
             yield Path(self.model)

@@ -4,14 +4,16 @@ Of JSON lines and tables of cells, the byte at which every 512th row begins is r
 of Parquet, the file says it itself. Any other kind of file is read from its start each time, one row in memory.
 
 Invariant: row n is the n-th that `file_rows` gives, and a file that it refuses is refused in the same words. Cost:
-finding the rows of 100 MB of JSON lines takes 0.2 s, once; a page after that milliseconds, and in a packed file what unpacking
-as far takes. Rejected: a copy in a format with an index, which is as large as the data and soon older than it.
+finding the rows of 100 MB of JSON lines takes 0.2 s, once; a page after that milliseconds, and in a packed
+file what unpacking as far takes. Rejected: a copy in a format with an index, which is as large as the data and soon
+older than it.
 """
 
 import csv
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -93,31 +95,48 @@ class FileRows:
             there = range(places[0], min(places[-1] + 1, len(self._table))) if isinstance(places, range) else places
             yield from map(plain, self._table.take(there))
             return
-        if isinstance(places, range):  # one after another: the file is opened once
+        if isinstance(places, range) or all(one < other for one, other in pairwise(places)):
             yield from self._run(places)
             return
         for at in range(0, len(places), _AT_ONCE):
             part = places[at : at + _AT_ONCE]
-            rows = {place: row for place in sorted(part) for row in itertools.islice(self._run(range(place, place + 1)), 1)}
+            ordered = sorted(part)
+            rows = dict(zip(ordered, self._run(ordered), strict=False))
             for place in part:
                 if place not in rows:
                     return
                 yield rows[place]
 
-    def _run(self, places: range) -> Iterator[dict[str, Any]]:
-        """Rows that lie one after another."""
+    def _run(self, places: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """The rows at ascending places; the file is opened once."""
         done = 0
         if not self._odd:
             try:
                 with open_bytes(self.path) as file:
-                    for record in itertools.islice(self._from(file, places.start), len(places)):
-                        row = self._row(record)
-                        yield row
+                    for record in self._picked(file, places):
+                        yield self._row(record)
                         done += 1
                 return
             except _ODD:
                 self._odd = True
-        yield from itertools.islice(file_rows(self._entry, self.path), places.start + done, places.stop)
+        rest, every = places[done:], enumerate(file_rows(self._entry, self.path))
+        for place in rest:
+            found = next((row for number, row in every if number == place), None)
+            if found is None:
+                return
+            yield found
+
+    def _picked(self, file: BinaryIO, places: Sequence[int]) -> Iterator[_Record]:
+        """What is written at ascending places; what lies between them is passed over."""
+        records, at = None, 0
+        for place in places:
+            if records is None or place - at > _APART:
+                records, at = self._from(file, place), place
+            record = next(itertools.islice(records, place - at, None), None)
+            if record is None:
+                return
+            at = place + 1
+            yield record
 
     def _from(self, file: BinaryIO, place: int) -> Iterator[_Record]:
         """What is written from a row on to the end; where rows begin that nobody had read is remembered."""

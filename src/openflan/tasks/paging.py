@@ -125,8 +125,8 @@ class PagedRows:
         else:
             block = min(start // _APART, len(self._places) - 1)
             number, place = block * _APART, self._places[block]
-        where, numbered, _ = numbered_rows(self.entry, self.role, self._data, by_place=self._open, since=place)
-        for row in cleaned_rows(self.entry, self.role, where, numbered):
+        found = numbered_rows(self.entry, self.role, self._data, by_place=self._open, since=place)
+        for row in cleaned_rows(self.entry, self.role, found):
             if row is not None:
                 if number % _APART == 0 and number // _APART == len(self._places):
                     self._places.append(place)
@@ -138,7 +138,7 @@ class PagedRows:
             return
         self._total = number
         if not number:
-            raise no_rows(self.entry, self.role, where)
+            raise no_rows(self.entry, self.role, found.place)
 
     def _open(self, path: Path) -> FileRows:
         if path not in self._files:

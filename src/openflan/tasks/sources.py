@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import openflan_starter
 from openflan.errors import UserError, did_you_mean
@@ -62,7 +62,8 @@ ByPlace = Callable[[Path], Any]
 """Opens a file whose rows have a length and can be taken by place."""
 
 
-class NumberedRows(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NumberedRows:
     """Rows of a role as their source has them."""
 
     place: str
@@ -166,8 +167,9 @@ def load_rows(
     """
     kept: list[SourceRow] = []
     faults: list[UserError] = []
-    place, numbered, _ = numbered_rows(entry, role, data)
-    for row in cleaned_rows(entry, role, place, numbered, faulty=faulty, faults=faults):
+    found = numbered_rows(entry, role, data)
+    place = found.place
+    for row in cleaned_rows(entry, role, found, faulty=faulty, faults=faults):
         if row is not None:
             kept.append(row)
             if limit is not None and len(kept) >= limit:
@@ -189,8 +191,7 @@ def no_rows(entry: Entry, role: Role, place: str) -> UserError:
 def cleaned_rows(
     entry: Entry,
     role: Role,
-    place: str,
-    numbered: Iterable[tuple[int, dict[str, Any]]],
+    found: NumberedRows,
     *,
     faulty: set[int] | None = None,
     faults: list[UserError] | None = None,
@@ -198,8 +199,7 @@ def cleaned_rows(
     """Rows of a role as a task uses them, None for each that it leaves out.
 
     Args:
-        place: where they are read from, in words.
-        numbered: rows with their index in the split.
+        found: the role's rows, or some of them.
         faulty: as for `load_rows`.
         faults: what was wrong with those is put here.
 
@@ -209,11 +209,11 @@ def cleaned_rows(
     spec = entry.spec
     without = {number - 1 for number in spec.source.without.get(_parse_split(entry, role)[0], ())}
     clean = RowCleaner(entry).clean
-    for index, row in numbered:
+    for index, row in found.rows:
         cleaned = None
         if index not in without:
             try:
-                cleaned = clean(row, where=f"{place}, row {index + 1}")
+                cleaned = clean(row, where=f"{found.place}, row {index + 1}")
             except UserError as error:
                 if spec.source.faulty != "leave_out":
                     if faulty is None:
@@ -221,7 +221,7 @@ def cleaned_rows(
                     faulty.add(index)
                     if faults is not None:
                         faults.append(error)
-        yield None if cleaned is None else SourceRow(index=index, fields=cleaned, source=place)
+        yield None if cleaned is None else SourceRow(index=index, fields=cleaned, source=found.place)
 
 
 def load_twin(entry: Entry) -> list[SourceRow]:
@@ -319,27 +319,28 @@ def numbered_rows(
     if path is not None and _is_twin(entry, path):
         every = list(enumerate(unrolled(entry, file_rows(entry, path))))
         mine = every if "train" not in entry.spec.splits else every[_TWIN_ROWS[role]]
-        return NumberedRows(str(path), mine[since:], lambda: len(mine))
+        return NumberedRows(place=str(path), rows=mine[since:], count=lambda: len(mine))
     shared = {role} <= {"train", "validation"} and _share_a_split(entry)
     whole = source.shuffle is not None or (start or 0) < 0 or (stop or 0) < 0
     if shared:
         _, *bounds = _parse_split(entry, "validation")
         whole = whole or any((at or 0) < 0 for at in bounds)
+    rows: Any
     if path is not None and by_place is not None and source.unroll is None:
         place, rows = str(path), by_place(path)
     else:
         place, rows = _read(entry, role, split, data, stream=source.stream and (not whole or source.files is not None))
     rows = unrolled(entry, rows)
     if not whole and not isinstance(rows, ParquetRows):
-        start, stop = start or 0, sys.maxsize if stop is None else stop
-        if hasattr(rows, "take"):
-            places = range(start + since, max(start + since, stop))
-            return NumberedRows(
-                place, zip(places, rows.take(places), strict=False), lambda: len(range(len(rows))[start:stop])
-            )
-        return NumberedRows(place, itertools.islice(enumerate(rows), start + since, max(start + since, stop)))
+        first = since + (start or 0)
+        end = None if stop is None else max(first, stop)
+        if not hasattr(rows, "take"):
+            return NumberedRows(place=place, rows=itertools.islice(enumerate(rows), first, end))
+        run = range(first, sys.maxsize if end is None else end)
+        taken_rows = zip(run, rows.take(run), strict=False)
+        return NumberedRows(place=place, rows=taken_rows, count=lambda: len(range(len(rows))[start:stop]))
     table: Any = rows if hasattr(rows, "__len__") else list(rows)
-    places = range(len(table))
+    places: Sequence[int] = range(len(table))
     if source.shuffle is not None:
         places = list(places)
         random.Random(source.shuffle).shuffle(places)
@@ -352,14 +353,11 @@ def numbered_rows(
         taken = set(kept)
         chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
     count, chosen = len(chosen), chosen[since:]
-    if hasattr(table, "take"):
-        return NumberedRows(place, zip(chosen, table.take(chosen), strict=True), lambda: count)
-    return NumberedRows(place, ((index, table[index]) for index in chosen), lambda: count)
+    found = table.take(chosen) if hasattr(table, "take") else (table[index] for index in chosen)
+    return NumberedRows(place=place, rows=zip(chosen, found, strict=True), count=lambda: count)
 
 
-def _parted(
-    entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, since: int
-) -> NumberedRows:
+def _parted(entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, since: int) -> NumberedRows:
     """A role's rows of own files, kept apart from the other roles'; rows are numbered within their file."""
     paths = {split: _local_path(entry, role, split, None) for split in dict.fromkeys(entry.spec.splits.values())}
     there = {split: path for split, path in paths.items() if path is not None}
@@ -381,7 +379,7 @@ def _parted(
         numbered: Iterable[tuple[int, dict[str, Any]]] = zip(places, by_place(there[split]).take(places), strict=True)
     else:
         numbered = [(place, rows[split][place]) for place in places]
-    return NumberedRows(str(paths[split]), numbered, lambda: len(every))
+    return NumberedRows(place=str(paths[split]), rows=numbered, count=lambda: len(every))
 
 
 _PARTED: dict[str, dict[Role, list[int]]] = {}
