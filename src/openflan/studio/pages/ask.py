@@ -119,7 +119,7 @@ class _Ask:
         if not known[run]:
             return {"model": (("model", run), lambda: openflan.Model(run))}
         folder = self._studio.folders.confined(self._studio.folders.runs / run)
-        chosen = int(seed) if seed.isdigit() and int(seed) in known[run] else known[run][0]
+        chosen = int(seed) if seed.isdecimal() and int(seed) in known[run] else known[run][0]
         opened = openflan.Run.open(folder)
         base = str(opened.recipe.model.path)
         stamp = openflan.RunPlaces(folder).model(chosen).stat().st_mtime_ns
@@ -131,7 +131,7 @@ class _Ask:
     def _of_row(self, asked: QueryParams) -> AskedOnce:
         """The prompt of a task's row, or one that a run's evaluation asked."""
         task, row = asked.get("task"), asked.get("row")
-        if not task or row is None or not row.isdigit():
+        if not task or row is None or not row.isdecimal():
             return AskedOnce(instruction="")
         template = asked.get("template") or "0"
         if asked.get("stored"):
@@ -150,7 +150,7 @@ class _Ask:
 
     def _stored(self, run: str, task: str, row: int, template: str) -> AskedOnce:
         folder = self._studio.folders.confined(self._studio.folders.runs / run)
-        number = int(template) if template.lstrip("-").isdigit() else -1
+        number = int(template) if template.lstrip("-").isdecimal() else -1
         page = openflan.browse_answers(folder, task=task, row=row, template=number, limit=1)
         if not page.answers:
             raise openflan.UserError("no such answer", where=f"{task}, row {row}", how="choose one of the answers")
@@ -177,5 +177,5 @@ def _question(asked: FormData | QueryParams) -> AskedOnce:
         options=options,
         listed=bool(asked.get("listed")) if "sent" in asked else True,
         expected=text("expected").strip(),
-        most_tokens=max(1, min(_MOST_TOKENS, int(most))) if most.isdigit() else 64,
+        most_tokens=max(1, min(_MOST_TOKENS, int(most))) if most.isdecimal() else 64,
     )
