@@ -106,11 +106,11 @@ class Run:
 
     # what it does
 
-    def plan(self, *, estimate: bool = False, workers: int | None = None) -> MixturePreview:
+    def plan(self, *, estimate: bool | Literal["sampled"] = False, workers: int | None = None) -> MixturePreview:
         """What it would train on: rows, rates, tokens, epochs, disk and time; nothing is downloaded or written.
 
         Args:
-            estimate: look at no rows, even where they are at hand.
+            estimate: look at no rows, even where they are at hand; `sampled`, at the first of each task alone.
             workers: processes that would mix.
 
         Raises:

@@ -185,7 +185,11 @@ def test_what_can_not_be_is_refused_and_nothing_is_written(rte, tmp_path, templa
 
 def test_a_copy_of_a_starter_task_is_checked_on_rows_of_its_world(tmp_path):
     task = openflan.Tasks()["starter_review_positive"]
-    sound = openflan.edit_template(task, {"input": "{{review}} Well?\n{{options}}"}, folder=tmp_path).write()
+    sound = openflan.edit_template(
+        task,
+        {"input": "{{review}}\n\nTell me how our guest liked the stay, in one word.\n{{options}}"},
+        folder=tmp_path,
+    ).write()
     assert (sound.own, check_task(sound, strict=False).faults) == (False, [])
     openflan.edit_template(sound, {"input": "{{review}} {{answer}}"}, folder=tmp_path, number=0).write()
     checked = check_task(openflan.Tasks([tmp_path])["my_starter_review_positive"], strict=False)
@@ -199,3 +203,9 @@ def test_a_folder_that_a_link_leads_out_of_is_not_the_folder(my_tasks, tmp_path)
     edit = openflan.edit_template(task, {"input": "{{text}} Well?\n{{options}}"}, folder=tmp_path / "mine")
     assert edit.copied is not None
     assert edit.path.name == "my_cafe_review.yaml"
+
+
+def test_a_link_to_nothing_in_a_folder_is_one_line(tmp_path):
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(openflan.UserError, match="mend the link"):
+        openflan.Tasks([tmp_path])

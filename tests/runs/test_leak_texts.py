@@ -128,3 +128,25 @@ def test_recipes_of_a_folder_are_told_from_its_tasks(my_tasks, tmp_path):
     (tmp_path / "study.yaml").write_text("name: x\naxes: {rows: [1]}\n", encoding="utf-8")
     own = {name: path for name, path in openflan.list_recipes([my_tasks, tmp_path]).items() if name.endswith(".yaml")}
     assert own == {"mine.yaml": tmp_path / "mine.yaml"}
+
+
+def test_a_plan_from_first_rows_is_near_that_of_all_rows(my_tasks):
+    settings = {
+        "tasks.use": ["mine"],
+        "tasks.folders": [str(my_tasks)],
+        "tasks.hold_out": ["paraphrase"],
+        "mixture.rows_per_task": 40,
+    }
+    run = openflan.Run("starter", settings=settings)
+    sampled, exact = (run.plan(estimate=how).mixture for how in ("sampled", False))
+    for one, other in zip(sampled.tasks, exact.tasks, strict=True):
+        assert (one.task, one.rows) == (other.task, other.rows)
+        assert one.input_tokens == pytest.approx(other.input_tokens, rel=0.05)
+        assert one.target_tokens == pytest.approx(other.target_tokens, rel=0.15)
+
+
+def test_the_suite_says_how_many_rows_its_world_makes():
+    from openflan_starter.rows import COUNTS
+
+    for task in openflan.Tasks().select("starter"):
+        assert task.spec.size == {split: COUNTS[split] for split in task.spec.splits.values()}, task.name

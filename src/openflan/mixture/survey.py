@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from openflan.errors import UserError
 from openflan.mixture.holdout import HoldOut
 from openflan.mixture.lengths import (
     ZERO_SHOT,
@@ -31,6 +30,7 @@ from openflan.mixture.lengths import (
     known_lengths,
 )
 from openflan.mixture.planning import TaskFacts
+from openflan.mixture.sampling import counted_rows, local_rate, sampled_lengths
 from openflan.models.load import ModelSource
 from openflan.recipes.parts import PromptsPart
 from openflan.recipes.recipe import Recipe
@@ -48,8 +48,6 @@ _PROMPTS = 16_384
 """Prompts that are made in all, to measure lengths."""
 _FEWEST, _MOST = 256, 4_096
 """And of each task."""
-_SAMPLE = 40
-"""Prompts of a twin that tell how many bytes a token has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,14 +76,14 @@ def survey(
     seen: Sequence[Entry] = (),
     data: Path | None,
     errata: frozenset[str],
-    estimate: bool = False,
+    estimate: bool | Literal["sampled"] = False,
 ) -> Survey:
     """Find out what can be known of the tuned tasks.
 
     Args:
         measured: held-out tasks whose test rows must not stand in the mixture.
         seen: tuned tasks that are measured too, by test rows that should not be their training rows.
-        estimate: look at no rows, even where they are at hand.
+        estimate: look at no rows, even where they are at hand; `sampled`, at the first of each task alone.
 
     Raises:
         UserError: rows or templates of a task are at fault.
@@ -93,7 +91,10 @@ def survey(
     here = [entry for entry in division.tuned if not estimate and rows_at_hand(entry, "train", data=data)]
     names = {entry.spec.name for entry in here}
     away = [entry for entry in division.tuned if entry.spec.name not in names]
-    facts = {one.entry.spec.name: one for one in _expected(recipe, division, away, model, errata)}
+    facts = {
+        one.entry.spec.name: one
+        for one in _expected(recipe, division, away, model, errata, data, sampled=estimate == "sampled")
+    }
     known = Survey(
         facts=(),
         absent=tuple(e.spec.name for e in away if data is not None and not estimate and not e.spec.source.by_hand),
@@ -106,15 +107,28 @@ def survey(
 
 
 def _expected(
-    recipe: Recipe, division: HoldOut, away: Sequence[Entry], model: ModelSource, errata: frozenset[str]
+    recipe: Recipe,
+    division: HoldOut,
+    away: Sequence[Entry],
+    model: ModelSource,
+    errata: frozenset[str],
+    data: Path | None,
+    *,
+    sampled: bool,
 ) -> list[TaskFacts]:
-    """Tasks without rows: official sizes and known lengths."""
+    """Tasks whose rows are not all looked at: official sizes, and known lengths or those of the first rows."""
     lengths = {entry.spec.name: known_lengths(entry.spec.name, _cluster_of(entry, division)) for entry in away}
-    rates = {} if model.folder is None else _local_rates(away, lengths, model.folder)
+    if sampled:
+        own = {e.spec.name: sampled_lengths(e, data=data, reference=lengths[e.spec.name].reference) for e in away}
+        lengths |= {name: found for name, found in own.items() if found is not None}
+    rates = {} if model.folder is None else _local_rates(away, lengths, model.folder, data, sampled=sampled)
     facts = []
     for entry in away:
         known = lengths[entry.spec.name]
-        rows = official_rows(entry.spec, "train", most=recipe.mixture.most_rows(entry.called), errata=errata)
+        most = recipe.mixture.most_rows(entry.called)
+        rows = official_rows(entry.spec, "train", most=most, errata=errata)
+        if rows is None and sampled and (counted := counted_rows(entry)) is not None:
+            rows = min(counted, most)
         facts.append(
             TaskFacts(
                 entry=entry,
@@ -133,47 +147,18 @@ def _cluster_of(entry: Entry, division: HoldOut) -> list[str]:
 
 
 def _local_rates(
-    entries: Sequence[Entry], lengths: Mapping[str, KnownLengths], folder: Path
+    entries: Sequence[Entry], lengths: Mapping[str, KnownLengths], folder: Path, data: Path | None, *, sampled: bool
 ) -> dict[str, BytesPerToken]:
-    """Bytes a token of a local tokenizer; a task without a twin has as many more than the reference as the others."""
-    rates = _twins_rates(entries, folder)
+    """Bytes a token of a local tokenizer; a task without rows or a twin has as many more than the reference as the
+    others."""
+    found = {entry.spec.name: local_rate(entry, folder, data=data, sampled=sampled) for entry in entries}
+    rates = {name: rate for name, rate in found.items() if rate is not None}
     if not rates:
         return rates
     more = median(rate.input / lengths[name].reference.input for name, rate in rates.items())
     for name, known in lengths.items():
         guess = BytesPerToken(input=known.reference.input * more, target=known.reference.target * more)
         rates.setdefault(name, guess)
-    return rates
-
-
-def _twins_rates(entries: Sequence[Entry], folder: Path) -> dict[str, BytesPerToken]:
-    """Bytes a token of a local tokenizer, from the prompts of the tasks' twins."""
-    from tokenizers import Tokenizer
-
-    from openflan.prompts.render import TaskRenderer
-    from openflan.tasks.sources import load_twin
-
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        return {}
-    tokenizer = Tokenizer.from_file(str(path))
-
-    def rate(texts: Sequence[str]) -> float:
-        encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return sum(len(text.encode()) for text in texts) / max(1, sum(len(one.ids) for one in encodings))
-
-    rates = {}
-    for entry in entries:
-        try:
-            rows = load_twin(entry)
-        except UserError:
-            continue  # no twin
-        renderer = TaskRenderer(entry)
-        pairs = [(row, number) for row in rows for number in renderer.applicable(row)]
-        prompts = [renderer.render(row, number) for row, number in pairs[:: max(1, len(pairs) // _SAMPLE)]]
-        rates[entry.spec.name] = BytesPerToken(
-            input=rate([prompt.input for prompt in prompts]), target=rate([prompt.target for prompt in prompts])
-        )
     return rates
 
 

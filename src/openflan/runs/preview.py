@@ -84,11 +84,13 @@ class MixturePreview:
         return f"MixturePreview({self.recipe!r}, {totals.tasks} tasks, {totals.tokens:,} tokens a seed)"
 
 
-def preview_mixture(recipe: Recipe, *, estimate: bool = False, workers: int | None = None) -> MixturePreview:
+def preview_mixture(
+    recipe: Recipe, *, estimate: bool | Literal["sampled"] = False, workers: int | None = None
+) -> MixturePreview:
     """Tell what a recipe would train on.
 
     Args:
-        estimate: look at no rows, even where they are at hand.
+        estimate: look at no rows, even where they are at hand; `sampled`, at the first of each task alone.
         workers: processes that would mix; by default as many as mixing takes.
 
     Raises:

@@ -142,5 +142,9 @@ def _tasks_in(folder: Path) -> tuple[tuple[Path, TaskSpec], ...]:
 
 def _is_task(path: Path) -> bool:
     """Whether a file has a key that only tasks have; what is wrong in a task is for `load_task` to say."""
-    text = path.read_bytes()
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        how = "mend the link, or take it away" if path.is_symlink() else "check its permissions"
+        raise UserError(f"can't be read: {error.strerror}", where=str(path), how=how) from None
     return _TASKS_OWN.search(text) is not None or text.lstrip().startswith(b"{")
