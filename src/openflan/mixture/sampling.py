@@ -21,7 +21,7 @@ from openflan.tasks.sources import SourceRow, folders_of, load_rows, load_twin, 
 
 __all__ = ["counted_rows", "local_rate", "sampled_lengths"]
 
-Thing = TypeVar("Thing")
+Kept = TypeVar("Kept")
 
 _ROWS = 48
 _PROMPTS = 40
@@ -99,13 +99,13 @@ def local_rate(entry: Entry, folder: Path, *, data: Path | None, sampled: bool) 
     return _once(("rate", str(path), path.stat().st_mtime_ns, sampled, *_state(entry, data)), measure)
 
 
-def _once(key: tuple[Any, ...], make: Callable[[], Thing]) -> Thing:
+def _once(key: tuple[Any, ...], make: Callable[[], Kept]) -> Kept:
     """What was made under a key, or is made now."""
     if key not in _kept:
         if len(_kept) >= _MOST:
             _kept.clear()
         _kept[key] = make()
-    found: Thing = _kept[key]
+    found: Kept = _kept[key]
     return found
 
 
