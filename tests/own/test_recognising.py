@@ -250,3 +250,13 @@ def test_labels_of_numbers_and_letters_are_given_words(values, expected):
     wording = word_labels(recognised.view, recognised.best)
     said = dict(zip(recognised.best.answer.classes, wording.options, strict=True))
     assert said == dict(zip(values, expected, strict=True))
+
+
+def test_candidates_of_which_nobody_says_the_order_begin_with_those_that_no_row_lacks():
+    rows = []
+    for n in range(200):
+        offers = random.Random(n).sample([f"{look} {thing}" for look in LOOKS for thing in THINGS], 4)
+        row = {"q": f"What did {story(n)[0]} find on day {n}?", "key": "ABCD"[n % 4] if n % 9 else "A"}
+        rows.append({"odd": offers[3] if n % 9 else "", "kite": offers[0], "fox": offers[1], "hut": offers[2], **row})
+    options = recognise(columns_of(rows, cells=False)).best.options
+    assert [column.path for column in options.columns] == ["kite", "fox", "hut", "odd"]

@@ -87,7 +87,7 @@ def in_said_order(peers: Sequence[OwnColumn], table: Sequence[OwnColumn]) -> tup
         found = [[word for word in words_of(column.path) if word in ordinals] for column in peers]
         if all(len(those) == 1 for those in found) and len({those[0] for those in found}) == len(peers):
             return _sorted(peers, [ordinals.index(those[0]) for those in found]), True
-    return in_order(peers, table), False
+    return sorted(in_order(peers, table), key=lambda column: column.empty), False  # the last ones may be missing
 
 
 def _sorted(columns: Sequence[OwnColumn], keys: Sequence[Any]) -> list[OwnColumn]:

@@ -16,7 +16,7 @@ from openflan.report.numbers import listed, signed, span
 from openflan.study.grid import Cell
 from openflan.study.measuring import Difference, Measured, difference_of
 from openflan.study.outcome import NO_FIGURE, Finding, FindingVerdict
-from openflan.study.spec import AxisPart, ClaimPart, StudySpec
+from openflan.study.spec import LAST_BUT_ONE, AxisPart, ClaimPart, StudySpec
 
 __all__ = ["finding_sentence", "findings_of", "study_sentence", "verdict_of"]
 
@@ -153,7 +153,7 @@ def _label(axis: AxisPart, label: str) -> str:
     """A value's label, where it may be named by its place."""
     if label in axis.labels:
         return label
-    return {"first": axis.labels[0], "last": axis.labels[-1]}.get(label, label)
+    return {"first": axis.labels[0], "last": axis.labels[-1], LAST_BUT_ONE: axis.labels[-2:][0]}.get(label, label)
 
 
 def _words(study: StudySpec, wanted: Mapping[str, str]) -> str:

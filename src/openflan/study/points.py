@@ -106,7 +106,8 @@ def _drawn(placing: _Placing, cells: Sequence[Cell], measured: Mapping[str, Meas
             if placing.series_by_cluster:
                 place = placing.place(there[0])
                 x = placing.x_of(place, [measured[cell.name] for cell in there], point.tasks)
-                drawn.append(point.model_copy(update={"series": cluster, "x": x, "x_label": place.label}))
+                label = place.label if x == place.x else f"{x:,.0f}"  # a task that has fewer rows than the cell allows
+                drawn.append(point.model_copy(update={"series": cluster, "x": x, "x_label": label}))
             else:
                 drawn.append(point.model_copy(update={"x": float(number)}))
     return sorted(drawn, key=lambda point: (point.series, point.x)) if placing.series_by_cluster else drawn

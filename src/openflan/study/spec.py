@@ -85,6 +85,10 @@ class AxisPart(Record):
             return False
 
 
+LAST_BUT_ONE = "last but one"
+"""Names the value before an axis' last, so that an end can be held against what stands before it."""
+
+
 class ClaimPart(Record):
     """Something that the paper says of the study's cells."""
 
@@ -95,7 +99,8 @@ class ClaimPart(Record):
     """Where the paper makes it; the study's figure by default."""
     measure: Measure = "tuned"
     of: dict[str, str] = {}
-    """The cells it is about: for some axes a value's label, `first` or `last`; all cells by default."""
+    """The cells it is about: for some axes a value's label, `first`, `last` or `last but one`; all cells by
+    default."""
     against: dict[str, str] | None = None
     """Cells they are held against; None: against no change, for gains only."""
     expect: Literal["higher", "lower", "same"] = "higher"
@@ -282,7 +287,7 @@ def _check(study: StudySpec) -> None:
             for name, label in side.items():
                 place = f"{study.where}, claims[{number}]"
                 _known(name, list(axes), "axis", place)
-                _known(label, ["first", "last", *axes[name].labels], f"value of {name}", place)
+                _known(label, ["first", "last", LAST_BUT_ONE, *axes[name].labels], f"value of {name}", place)
     plot = study.file.plot
     _known(plot.x, ["cluster", *axes], "axis", f"{study.where}, plot.x")
     if plot.series is not None:

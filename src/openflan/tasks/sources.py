@@ -361,7 +361,7 @@ def _parted(entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, sin
     """A role's rows of own files, kept apart from the other roles'; rows are numbered within their file."""
     paths = {split: _local_path(entry, role, split, None) for split in dict.fromkeys(entry.spec.splits.values())}
     there = {split: path for split, path in paths.items() if path is not None}
-    stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in there.values())
+    stamps = tuple((str(path.resolve()), path.stat().st_mtime_ns, path.stat().st_size) for path in there.values())
     source = entry.spec.source
     read = (source.encoding, source.separator, source.decimal, source.sheet, source.faulty)
     key = repr((rule, read, entry.spec.splits, entry.spec.columns, stamps))
