@@ -1,6 +1,11 @@
-"""Record what a run told of its time left: `python tests/runs/recorded_run.py` on two idle cores, some minutes.
+"""Record what runs told of their time left: `python tests/runs/recorded_run.py` on two idle cores, some minutes.
 
-The record holds every call of `TimeLeft` with the clocks at that moment, so that a test can make it again.
+    starter        the embedded default, shortened: processes of one thread share the work
+    larger-model   a Llama of ten million weights that know nothing: one process of two threads, one stage after another
+
+A record holds every call of `TimeLeft` with the clocks at that moment, so that a test can make it again.
+
+    python tests/runs/recorded_run.py larger-model      one of them
 """
 
 import json
@@ -16,8 +21,31 @@ from openflan.runs import pipeline
 from openflan.runs.stages import Stage
 from openflan.runs.time_left import TimeLeft
 
-RECORD = Path(__file__).parent / "recorded-run.json"
-SETTINGS = {"training.steps": 150, "evaluation.rows": 80, "evaluation.seen_rows": 15}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "starter": {"training.steps": 150, "evaluation.rows": 80, "evaluation.seen_rows": 15},
+    "larger-model": {"training.steps": 25, "evaluation.rows": 12, "evaluation.seen_rows": 3},
+}
+
+
+def record_of(name: str) -> Path:
+    """Where a record lies."""
+    return Path(__file__).parent / f"recorded-{name}.json"
+
+
+def larger_model(folder: Path) -> Path:
+    """A Llama of 43 MB of weights with the starter's tokenizer."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    import openflan_starter
+
+    tokenizer = AutoTokenizer.from_pretrained(openflan_starter.BASE)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 320, "intermediate_size": 864, "num_hidden_layers": 7, "num_attention_heads": 5}
+    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=True, **shape)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 class Recorded(TimeLeft):
@@ -57,15 +85,22 @@ class Recorded(TimeLeft):
         super().ended(stage)
 
 
-def main() -> int:
+def record(name: str) -> None:
     """Run and record."""
-    pipeline.TimeLeft = Recorded  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
+        model = {"model.path": str(larger_model(Path(folder) / "model"))} if name == "larger-model" else {}
         started = time.perf_counter()
-        openflan.Run("starter", settings=SETTINGS, runs=folder).measure()
+        openflan.Run("starter", settings={**SETTINGS[name], **model}, runs=folder).measure()
         ended = time.perf_counter()
-    record = {"settings": SETTINGS, **Recorded.given, "started": started, "ended": ended, "calls": Recorded.calls}
-    RECORD.write_text(json.dumps(record), encoding="utf-8")
+    facts = {"settings": SETTINGS[name], **Recorded.given, "started": started, "ended": ended, "calls": Recorded.calls}
+    record_of(name).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def main() -> int:
+    """Record what is named, or everything."""
+    pipeline.TimeLeft = Recorded  # type: ignore[misc]
+    for name in sys.argv[1:] or SETTINGS:
+        record(name)
     return 0
 
 
