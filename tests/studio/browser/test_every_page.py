@@ -12,7 +12,7 @@ import openflan
 from little_tasks import write_tasks
 from studio_windows import served
 
-pytestmark = pytest.mark.slow  # a browser and some eighty pages: two minutes
+pytestmark = pytest.mark.slow  # a browser and some hundred pages: two minutes
 
 SHOTS = Path(os.environ["OPENFLAN_SHOTS"]) if "OPENFLAN_SHOTS" in os.environ else None
 
@@ -29,6 +29,12 @@ def pages_of(run: str) -> dict[str, str]:
     both = f"a={run}/evaluation/untuned&b={run}"
     return {
         "tasks": "/",
+        "tasks-filtered": "/?cluster=sentiment",
+        "task": "/tasks/rte?split=train",
+        "task-of-mine": "/tasks/cafe_review?split=train&start=10",
+        "row": "/tasks/rte/row?row=1&template=2&tokens=1",
+        "row-markers": "/tasks/cafe_review/row?row=1&markers=random",
+        "hold-out": "/hold-out?cluster=sentiment",
         "template": "/template?task=rte&template=2&row=0",
         "template-further": "/template?task=does_it_follow&template=new&row=1",
         "new-task": "/new",
