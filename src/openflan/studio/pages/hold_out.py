@@ -22,7 +22,7 @@ from openflan.studio.views import Studio
 __all__ = ["hold_out_routes"]
 
 _OF = {"catalog": "the paper's datasets", "starter": "the starter suite", "all": "all tasks"}
-_LINE, _PAD, _BOX, _APART, _TOP = 17, 12, 236, 176, 30
+_LINE, _PAD, _BOX, _APART, _TOP = 17, 12, 284, 168, 30
 """Heights and widths of the drawing, in pixels at full size."""
 _MOST = 14
 """Tasks that a box names; further ones are counted."""
