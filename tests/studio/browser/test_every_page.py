@@ -98,3 +98,13 @@ def test_a_theme_that_was_chosen_stays(visit, address):
     assert after != before
     window.go("/ask")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == after
+
+
+def test_a_row_stands_beside_its_templates_and_its_tokens_in_line(visit, address):
+    """On a desk the row stays in sight while its templates pass, and covers none of them."""
+    window = visit(address)
+    page = window.go("/tasks/rte/row?row=1&template=1&tokens=1")
+    side, first = (page.locator(one).first.bounding_box() for one in (".row-side", ".under"))
+    assert side["x"] + side["width"] <= first["x"]
+    learnt, line = (page.locator(one).first.bounding_box() for one in (".token.learnt", ".tokens"))
+    assert learnt["width"] < line["width"] / 4
