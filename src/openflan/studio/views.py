@@ -75,6 +75,19 @@ class Studio:
                 self._kept.popitem(last=False)
         return made
 
+    def rows(self, task: openflan.Task, split: str) -> openflan.PagedRows:
+        """The rows of a task's split, of which a page is read at a time.
+
+        Args:
+            task: the task.
+            split: as for `Task.rows`.
+
+        Raises:
+            UserError: there is no such split.
+        """
+        key = ("rows", str(task.path), task.name, task.spec.fingerprint, split)
+        return self.kept(key, lambda: task.paged(split, data=self.folders.data))  # type: ignore[arg-type]
+
     def changed(self) -> None:
         """Forget what was kept, for files were written."""
         with self._lock:

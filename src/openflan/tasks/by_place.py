@@ -91,6 +91,8 @@ class FileRows:
         Raises:
             UserError: the file can't be read as it is written.
         """
+        if not places:
+            return
         if self._table is not None:
             there = range(places[0], min(places[-1] + 1, len(self._table))) if isinstance(places, range) else places
             yield from map(plain, self._table.take(there))

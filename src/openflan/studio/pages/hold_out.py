@@ -109,6 +109,9 @@ def hold_out_routes(studio: Studio) -> list[Route]:
             of=of,
             kinds=_OF,
             division=division,
+            only=len(entries) - len(division.held_out) - len(division.condemned) - len(division.tuned)
+            if division
+            else 0,
             entries=entries,
             boxes=boxes,
             edges=edges,

@@ -73,7 +73,7 @@ class _Tasks:
         start = _whole(asked.get("start", "0"), "start")
         page, fault = None, None
         try:
-            page = self._rows(task, split).page(start, _A_PAGE)
+            page = self._studio.rows(task, split).page(start, _A_PAGE)
         except openflan.UserError as error:  # what the task is can be shown without its rows
             fault = error
         part = request.headers.get("HX-Target") == "rows"
@@ -88,7 +88,7 @@ class _Tasks:
             size=_A_PAGE,
             columns=self._columns(task, page),
             cell=lambda row, name: _cell(task, row, name),
-            twin=page is not None and self._rows(task, split).twin,
+            twin=page is not None and self._studio.rows(task, split).twin,
             official=openflan.official_rows(task.spec, split),  # type: ignore[arg-type]
             official_of={name: openflan.official_rows(task.spec, name) for name in task.spec.splits},
         )
@@ -96,13 +96,13 @@ class _Tasks:
     def count(self, request: Request) -> Response:
         """How many rows there are, for a page that was shown before they were counted."""
         task, split = self._task(request)
-        total = self._rows(task, split).count()
+        total = self._studio.rows(task, split).count()
         return self._studio.page(request, "tasks/_count.html.j2", task=task, split=split, total=total, size=_A_PAGE)
 
     def row(self, request: Request) -> Response:
         task, split, asked = *self._task(request), request.query_params
         number = _whole(asked.get("row", "0"), "row")
-        rows = self._rows(task, split)
+        rows = self._studio.rows(task, split)
         style, key = self._style(request)
         shown = task.show_row(rows.row(number), style=style, key=key)
         fitting = {prompt.number: prompt for prompt in shown.prompts}
@@ -137,7 +137,7 @@ class _Tasks:
         asked = request.query_params
         number, template = (_whole(asked.get(name, "0"), name) for name in ("row", "template"))
         style, key = self._style(request)
-        shown = task.show_row(self._rows(task, split).row(number), style=style, key=key)
+        shown = task.show_row(self._studio.rows(task, split).row(number), style=style, key=key)
         prompt = next((prompt for prompt in shown.prompts if prompt.number == template), None)
         if prompt is None:
             how = "choose another template"
@@ -177,11 +177,6 @@ class _Tasks:
         if split not in there:
             raise openflan.UserError(f"no split '{split}'", where=task.name, how=f"choose {' or '.join(there)}")
         return task, split
-
-    def _rows(self, task: openflan.Task, split: str) -> openflan.PagedRows:
-        data = self._studio.folders.data
-        key = ("paged", str(task.path), task.name, task.spec.fingerprint, split)
-        return self._studio.kept(key, lambda: task.paged(split, data=data))  # type: ignore[arg-type]
 
     @staticmethod
     def _columns(task: openflan.Task, page: openflan.RowsPage | None) -> list[str]:

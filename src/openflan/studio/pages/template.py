@@ -176,18 +176,9 @@ class _Pages:
         Raises:
             UserError: there are no rows at hand, or fewer.
         """
-        data = self._studio.folders.data
-        limit = max(_OTHERS, place.row + 1)
-        task, split = place.task, place.split
-        rows = self._studio.kept(
-            ("rows", str(task.path), task.name, split, limit),
-            lambda: task.source_rows(split, data=data, limit=limit),  # type: ignore[arg-type]
-        )
-        if place.row >= len(rows):
-            raise openflan.UserError(
-                f"there are {len(rows)} rows", where=f"row {place.row + 1}", how="choose a smaller one"
-            )
-        return rows[place.row], rows[:_OTHERS]
+        rows = self._studio.rows(place.task, place.split)
+        first = self._studio.kept(("first", rows), lambda: rows.page(0, _OTHERS).rows)
+        return first[place.row] if place.row < len(first) else rows.row(place.row), list(first)
 
     def _edited(self, place: _Place, form: FormData, typed: Mapping[str, str]) -> openflan.TaskEdit:
         """The change that is typed.
