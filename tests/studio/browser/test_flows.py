@@ -162,7 +162,13 @@ def test_real_rows_are_shown_and_asked(visit, shared, looked_at, mine):
         page = window.go("/template?task=rte&template=2&row=3&split=train")
         page.locator("#beside .prompt", has_text=str(prompt.fields["hypothesis"])).first.wait_for()
         assert window.findings() == []
-        window.go(f"/ask?run={run.folder.name}&task=rte&row=3&template=1&split=train")
+        window.go("/tasks/rte?split=train")
+        page.get_by_text(str(prompt.fields["hypothesis"])[:40]).first.wait_for()
+        window.go("/tasks/rte/row?split=train&row=3&template=1&tokens=1")
+        page.locator(".token.learnt").first.wait_for()
+        assert window.findings() == []
+        page.get_by_role("link", name="Ask this").nth(1).click()
+        page.wait_for_url("**/ask?**")
         assert page.get_by_label("Instruction", exact=True).input_value() == prompt.input
         page.get_by_role("button", name="Ask", exact=True).click()
         page.locator("#reply:not([hx-get]) table").first.wait_for()
