@@ -130,7 +130,7 @@ class TimeLeft:
         now: Callable[[], Times],
     ) -> None:
         (count, characters), (tuned_count, tuned_characters) = prompts.untuned, prompts.tuned
-        python = max(0.1, prompts.rendering / (_RENDERED * max(1, count)))
+        python = min(2.0, max(0.5, prompts.rendering / (_RENDERED * max(1, count))))  # of few prompts, rows are most
         tokens = recipe.training.steps * recipe.training.tokens_per_batch
         self._stages = stages
         self._cores = cores
