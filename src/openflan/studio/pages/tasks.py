@@ -150,18 +150,23 @@ class _Tasks:
             return None
         name = self._model(request)
         with self._lock:  # a tokenizer is loaded once, whoever asks
-            reader = self._studio.kept(("reader", name), lambda: openflan.PromptReader(name))
+            place = self._models()[name]
+            reader = self._studio.kept(("reader", place), lambda: openflan.PromptReader(place))
         return reader.read(prompt)
 
-    def _models(self) -> list[str]:
-        """Whose tokenizer may be chosen: the starter's and that of --model."""
-        return list(dict.fromkeys([str(self._studio.folders.model or "starter"), "starter"]))
+    def _models(self) -> dict[str, str]:
+        """Whose tokenizer may be chosen, by name: that of --model, the starter's, and those of tuned runs."""
+        folder = self._studio.folders.runs
+        runs = openflan.list_runs(folder) if folder.is_dir() else []
+        tuned = {run.name: str(run.folder) for run in runs if openflan.RunPlaces(run.folder).tuned}
+        named = str(self._studio.folders.model or "starter")
+        return {named: named, "starter": "starter", **tuned}
 
     def _model(self, request: Request) -> str:
         asked, known = request.query_params.get("model"), self._models()
         if asked and asked not in known:
             raise openflan.UserError(f"no tokenizer '{asked}'", where="model", how="start the studio with --model")
-        return asked or known[0]
+        return asked or next(iter(known))
 
     def _style(self, request: Request) -> tuple[openflan.StylePart, int]:
         markers = request.query_params.get("markers", "dash")
@@ -208,8 +213,7 @@ def _address(
     said: dict[str, object] = {"split": split, "row": number}
     if style.option_markers != "dash":
         said |= {"markers": style.option_markers, "draw": key}
-    if model != "starter":
-        said["model"] = model
+    said["model"] = model
     return urlencode({**said, **more})
 
 
