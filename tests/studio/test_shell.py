@@ -1,8 +1,12 @@
 """The studio's frame: who may talk to it, what its pages may load, and what it keeps."""
 
+import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -63,6 +67,68 @@ def test_a_token_is_asked_for_and_kept_where_no_script_sees_it(client_of):
     assert client.get("/mixture").status_code == 200
 
 
+def test_a_link_with_a_token_opens_what_it_links_to_and_nothing_elsewhere(client_of):
+    client = client_of(token="right")
+    asked = client.get("/mixture?recipe=flan&steps=5")
+    assert 'name="recipe" value="flan"' in asked.text
+    assert "<script>" not in client.get('/mixture?x="><script>').text
+    opened = client.get("/mixture?recipe=flan&steps=5&token=right", follow_redirects=False)
+    assert opened.headers["location"] == "/mixture?recipe=flan&steps=5"
+    client.cookies.clear()
+    elsewhere = client.get("http://127.0.0.1:7860//evil.example/?token=right", follow_redirects=False)
+    assert elsewhere.headers["location"] == "/evil.example/"
+
+
+@pytest.mark.parametrize("others", ["a/b=1", "a,b=1", "x=a b", 'x="y', "openflan_studio_9000=theirs"])
+def test_cookies_of_other_programs_on_this_machine_do_not_matter(client_of, others):
+    client = client_of(token="right")
+    kept = client.get("/mixture?token=right", follow_redirects=False).headers["set-cookie"].partition(";")[0]
+    client.cookies.clear()
+    assert client.get("/mixture", headers={"Cookie": f"{others}; {kept}"}).status_code == 200
+    assert client.get("/mixture", headers={"Cookie": others}).status_code == 401
+
+
+def test_a_run_behind_a_link_that_leads_out_is_neither_listed_nor_read(client_of, tmp_path):
+    outside = tmp_path / "elsewhere" / "theirs"
+    (outside / "mixture").mkdir(parents=True)
+    recipe = openflan.Run("starter").recipe.model_copy(update={"name": "theirs-only"})
+    (outside / "recipe.yaml").write_text(openflan.recipe_text(recipe, folder=outside), encoding="utf-8")
+    (outside / "mixture" / "leakage.json").write_text("{}", encoding="utf-8")
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "linked").symlink_to(outside)
+    client = client_of(runs=runs)
+    for path in ("/runs", "/mixture", "/mixture/certificate", "/compare", "/ask"):
+        assert "linked" not in client.get(path).text
+    for path in ("/runs/linked", "/mixture?recipe=run+linked", "/mixture/certificate?run=linked", "/ask?run=linked"):
+        assert "theirs-only" not in client.get(path).text
+
+
+@pytest.mark.parametrize("name", ["%00", "x" * 300, "%2e%2e", "%f0%9f%98%80"])
+def test_a_name_that_is_none_is_one_line(client, name):
+    page = client.get(f"/runs/{name}")
+    assert (page.status_code, page.text.count('role="alert"')) == (422, 1)
+
+
+def test_a_table_may_have_a_long_name(client, folder):
+    table = ("long" * 80 + ".csv", b"text,label\ngood,yes\nbad,no\n")
+    assert client.post("/new", files={"table": table}, follow_redirects=False).status_code == 303
+    assert [path.suffix for path in folder.rglob("*") if path.is_file()] == [".csv"]
+
+
+def test_a_fault_of_ours_is_one_line_with_the_guards_headers(client, monkeypatch):
+    def broken(*_given, **_more):
+        raise KeyError("ours")
+
+    monkeypatch.setattr(openflan, "list_recipes", broken)
+    from starlette.testclient import TestClient
+
+    page = TestClient(client.app, base_url=str(client.base_url), raise_server_exceptions=False).get("/mixture")
+    assert page.status_code == 500
+    assert "openflan is at fault here (KeyError)" in page.text
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+
+
 def test_paths_outside_the_folders_are_refused(folder, tmp_path):
     folders = openflan.StudioFolders(folders=(folder,), runs=tmp_path / "runs")
     (tmp_path / "secret").write_text("x")
@@ -98,6 +164,39 @@ def test_a_task_that_is_written_while_the_studio_runs_is_seen(client, folder):
 def test_the_command_says_what_is_missing(openflan, tmp_path):
     code, _, err = openflan("studio", "--folder", tmp_path / "none")
     assert (code, "no such folder" in err) == (2, True)
+
+
+def test_a_port_that_is_taken_is_one_line(openflan, folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = openflan("studio", "--folder", folder, "--port", taken.getsockname()[1])
+    assert code == 2
+    assert "can't listen there (address already in use)" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_the_extra_that_is_missing_is_one_line(openflan, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    code, _, err = openflan("studio", "--folder", folder)
+    assert (code, 'pip install "openflan[studio]"' in err) == (2, True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_address_that_is_printed_answers(host, folder):
+    if host == "::1":
+        try:
+            socket.create_server((host, 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    command = [sys.executable, "-m", "openflan", "studio", "--folder", str(folder), "--host", host, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as studio:
+        try:
+            address = studio.stdout.readline().split()[-1]
+            with urllib.request.urlopen(f"{address}mixture", timeout=60) as page:
+                assert page.status == 200
+        finally:
+            studio.send_signal(signal.SIGINT)
+        said = studio.communicate(timeout=60)
+    assert (studio.returncode, said[1]) == (0, "")
 
 
 def test_starting_imports_neither_torch_nor_transformers():

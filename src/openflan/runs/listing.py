@@ -23,7 +23,16 @@ from openflan.runs.stages import RunPlaces, StageKind, stages_of
 from openflan.runs.stored import StoredRun
 from openflan.stage import read_manifest
 
-__all__ = ["EvaluationStatus", "ListedGain", "RunState", "RunStatus", "list_evaluations", "list_runs", "run_status"]
+__all__ = [
+    "EvaluationStatus",
+    "ListedGain",
+    "RunState",
+    "RunStatus",
+    "entries_of",
+    "list_evaluations",
+    "list_runs",
+    "run_status",
+]
 
 RunState = Literal["waiting", "mixing", "tuning", "evaluating", "reporting", "done", "failed", "unfinished"]
 """How a run stands; `unfinished`: some is whole and nobody works on it."""
@@ -89,17 +98,17 @@ class RunStatus:
         return f"{words}, {unit}{stage.done:,} of {stage.total:,}{after}"
 
 
-def list_runs(runs: str | Path) -> list[RunStatus]:
+def list_runs(runs: str | Path, *, links: bool = True) -> list[RunStatus]:
     """Every run in a folder, those that changed last first.
 
     Args:
         runs: folder that holds the run folders.
+        links: whether links that lead out of the folder are followed.
 
     Raises:
         UserError: there is no such folder.
     """
-    folder = _there(runs)
-    found = [run_status(place) for place in folder.iterdir() if RunPlaces(place).is_run]
+    found = [run_status(place) for place in entries_of(runs, "*", links=links) if RunPlaces(place).is_run]
     return sorted(found, key=lambda status: (-status.changed, status.name))
 
 
@@ -115,17 +124,18 @@ class EvaluationStatus:
     tasks: tuple[str, ...]
 
 
-def list_evaluations(runs: str | Path) -> list[EvaluationStatus]:
+def list_evaluations(runs: str | Path, *, links: bool = True) -> list[EvaluationStatus]:
     """What `evaluate` measured into a folder of runs, by name; what can't be read is left out.
 
     Args:
         runs: folder that holds the folders of answers.
+        links: whether links that lead out of the folder are followed.
 
     Raises:
         UserError: there is no such folder.
     """
-    folder = _there(runs)
-    found = (_evaluation(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("eval-*/results.json")))
+    places = entries_of(runs, "eval-*/results.json", links=links)
+    found = (_evaluation(path, path.stat().st_mtime_ns) for path in places)
     return [one for one in found if one is not None]
 
 
@@ -139,11 +149,22 @@ def _evaluation(path: Path, _stamp: int) -> EvaluationStatus | None:
         return None
 
 
-def _there(runs: str | Path) -> Path:
+def entries_of(runs: str | Path, pattern: str, *, links: bool) -> list[Path]:
+    """What a folder of runs holds by a pattern, by name.
+
+    Args:
+        runs: the folder.
+        pattern: as `Path.glob` takes it.
+        links: whether links that lead out of the folder are followed.
+
+    Raises:
+        UserError: there is no such folder.
+    """
     folder = Path(runs)
     if not folder.is_dir():
         raise UserError("no such folder", where=str(folder), how="name the folder that holds the runs")
-    return folder
+    whole = folder.resolve()
+    return [path for path in sorted(folder.glob(pattern)) if links or path.resolve().is_relative_to(whole)]
 
 
 def run_status(run: str | Path) -> RunStatus:

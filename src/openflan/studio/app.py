@@ -4,9 +4,13 @@ Invariant: nothing leaves the machine; what a page needs is under `static/`. Cos
 most of it Python's imports.
 """
 
+import errno
 import importlib
+import os
 import secrets
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +42,7 @@ def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette"
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
-    from openflan.studio.guard import Guard
+    from openflan.studio.guard import HEADERS, Guard
     from openflan.studio.views import Studio
 
     studio = Studio(folders)
@@ -48,7 +52,15 @@ def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette"
 
     def missing(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 404)
-        return studio.error(request, openflan.UserError("there is no such page", where=request.url.path), status=status)
+        what = "there is no such page" if status == 404 else str(getattr(error, "detail", "can't be done"))
+        return studio.error(request, openflan.UserError(what, where=request.url.path), status=status)
+
+    def broken(request: Request, error: Exception) -> Response:
+        """A fault of ours: one line here, the traceback in the terminal. It stands outside the guard."""
+        told = openflan.UserError(f"openflan is at fault here ({type(error).__name__})", how="the terminal says where")
+        answer = studio.error(request, told, status=500)
+        answer.headers.update(HEADERS)
+        return answer
 
     place = Path(__file__).parent
     routes: list[Route | Mount] = []
@@ -66,7 +78,7 @@ def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette"
     return Starlette(
         routes=routes,
         middleware=[Middleware(Guard, token=token)],
-        exception_handlers={openflan.UserError: fault, HTTPException: missing},
+        exception_handlers={openflan.UserError: fault, HTTPException: missing, Exception: broken},
     )
 
 
@@ -79,7 +91,7 @@ def serve_studio(folders: StudioFolders, *, host: str = "127.0.0.1", port: int =
         port: the port to listen on.
 
     Raises:
-        UserError: a folder is missing, or what the studio needs is not installed.
+        UserError: a folder is missing, the address can't be listened on, or what the studio needs is not installed.
     """
     for folder in folders.folders:
         if not folder.is_dir():
@@ -93,7 +105,26 @@ def serve_studio(folders: StudioFolders, *, host: str = "127.0.0.1", port: int =
         raise openflan.UserError("the studio is not installed", how='pip install "openflan[studio]"') from None
     token = None if host in _LOCAL else secrets.token_urlsafe(18)
     app = make_app(folders, token=token)
-    shown = f"http://{'127.0.0.1' if host in _LOCAL else host}:{port}/"
+    listening = _listening(host, port)
+    name, bound = listening.getsockname()[:2] if host in _LOCAL else (host, listening.getsockname()[1])
+    shown = f"http://{f'[{name}]' if ':' in name else name}:{bound}/"
     sys.stdout.write(f"openflan studio: {shown}{f'?token={token}' if token else ''}\n")
     sys.stdout.flush()
-    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+    with listening, suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UserError: the address is not this machine's, or the port is taken or not to be had.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        number = error.errno or 0  # below 0 where a name leads nowhere
+        reason = (os.strerror(number) if number > 0 else str(error.strerror or error)).lower()
+        how = "choose another --port, or 0 for any that is free" if error.errno == errno.EADDRINUSE else None
+        raise openflan.UserError(f"can't listen there ({reason})", where=f"{host}, port {port}", how=how) from None

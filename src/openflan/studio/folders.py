@@ -58,13 +58,29 @@ class StudioFolders:
         Raises:
             UserError: it lies outside all of them.
         """
-        whole = Path(path).resolve()
-        if not any(whole.is_relative_to(folder.resolve()) for folder in self._readable()):
+        try:
+            whole = Path(path).resolve()
+            whole.exists()
+        except (OSError, ValueError):  # too long, or no name of a file at all
+            raise openflan.UserError("is no name of a file", where=ascii(Path(path).name)[:60]) from None
+        if not self._holds(whole):
             how = "start it with the folder that this is in"
             raise openflan.UserError(
                 "lies outside the folders that the studio was started with", where=whole.name, how=how
             )
         return whole
+
+    def in_runs(self, pattern: str) -> list[Path]:
+        """What the folder of runs holds by a pattern, but for what lies outside all folders, links followed.
+
+        Args:
+            pattern: as `Path.glob` takes it.
+        """
+        found = sorted(self.runs.glob(pattern)) if self.runs.is_dir() else []
+        return [path for path in found if self._holds(path.resolve())]
+
+    def _holds(self, whole: Path) -> bool:
+        return any(whole.is_relative_to(folder.resolve()) for folder in self._readable())
 
     def _readable(self) -> Iterable[Path]:
         yield self.runs

@@ -10,20 +10,22 @@ histories and logs.
 
 import hmac
 from collections.abc import Mapping
-from http.cookies import SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from html import escape
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LARGEST", "Guard"]
+__all__ = ["HEADERS", "LARGEST", "Guard"]
 
 LARGEST = 64 << 20
 """Bytes of a request: an uploaded table."""
-_COOKIE = "openflan_studio"
+_COOKIE = "openflan_studio_"
+"""With the port after it: a browser sends a host's cookies to all of its ports."""
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -75,34 +77,46 @@ class Guard:
     def _without_token(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
         """The answer to who has not shown the token yet; None to who has."""
         assert self._token is not None
-        cookies: SimpleCookie = SimpleCookie(headers.get("cookie", ""))
-        shown = cookies[_COOKIE].value if _COOKIE in cookies else ""
+        name = _COOKIE + _port(headers.get("host", ""))
+        shown = cookie_parser(headers.get("cookie", "")).get(name, "")
         if hmac.compare_digest(shown.encode(), self._token.encode()):
             return None
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = dict(asked).get("token", "")
+        others = [(key, value) for key, value in asked if key != "token"]
         if hmac.compare_digest(given.encode(), self._token.encode()):
-            answer: Response = RedirectResponse(scope["path"], status_code=303)
-            answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict", path="/")
+            rest = urlencode(others)
+            path = "/" + scope["path"].lstrip("/\\")  # else `//name` would lead to another host
+            answer: Response = RedirectResponse(f"{quote(path)}{'?' if rest else ''}{rest}", status_code=303)
+            answer.set_cookie(name, self._token, httponly=True, samesite="strict", path="/")
             return answer
-        return Response(_ASK.format(fault="That is not it." if given else ""), 401, media_type="text/html")
+        kept = "".join(f'<input type="hidden" name="{escape(key)}" value="{escape(value)}">' for key, value in others)
+        fault = "That is not it." if given else ""
+        return Response(_ASK.format(fault=fault, kept=kept), 401, media_type="text/html")
 
 
 _ASK = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>openflan studio</title><main><h1>openflan studio</h1>'
     '<form><label for="token">Token, as the command printed it</label> <input id="token" name="token" type="password"'
-    " required autofocus> <button>Open</button> {fault}</form></main></html>"
+    " required autofocus>{kept} <button>Open</button> {fault}</form></main></html>"
 )
 
 
 def _name(host: str) -> str:
     """A host without its port."""
-    return host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and ":" in host else host
+    return host.removesuffix(f":{_port(host)}")
+
+
+def _port(host: str) -> str:
+    """A host's port; empty where it says none."""
+    _, colon, port = host.rpartition(":")
+    return port if colon and port.isdecimal() else ""
 
 
 def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(_HEADERS)
+            MutableHeaders(scope=message).update(HEADERS)
         await send(message)
 
     return sending

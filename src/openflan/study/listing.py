@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from openflan.errors import UserError
+from openflan.runs.listing import entries_of
 from openflan.study.outcome import StudyOutcome, read_study
 from openflan.study.progress import CellProgress, StudyProgress, read_grid
 
@@ -48,19 +49,17 @@ class StudyStatus:
         return sum(cell.state in ("done", "failed") for cell in self.cells)
 
 
-def list_studies(runs: str | Path) -> list[StudyStatus]:
+def list_studies(runs: str | Path, *, links: bool = True) -> list[StudyStatus]:
     """Every study in a folder of runs, by name.
 
     Args:
         runs: folder that holds the run folders and the studies'.
+        links: whether links that lead out of the folder are followed.
 
     Raises:
         UserError: there is no such folder.
     """
-    folder = Path(runs)
-    if not folder.is_dir():
-        raise UserError("no such folder", where=str(folder), how="name the folder that holds the runs")
-    return [study_status(place) for place in sorted(folder.glob("study-*")) if _is_study(place)]
+    return [study_status(place) for place in entries_of(runs, "study-*", links=links) if _is_study(place)]
 
 
 def study_status(study: str | Path) -> StudyStatus:

@@ -105,7 +105,7 @@ class _Ask:
         folder = self._studio.folders.runs
         found = {
             run.name: openflan.RunPlaces(run.folder).tuned
-            for run in (openflan.list_runs(folder) if folder.is_dir() else [])
+            for run in (openflan.list_runs(folder, links=False) if folder.is_dir() else [])
         }
         runs = {name: seeds for name, seeds in found.items() if seeds}
         model = self._studio.folders.model or (None if runs else "starter")

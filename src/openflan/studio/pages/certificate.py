@@ -42,8 +42,7 @@ def certificate_routes(studio: Studio) -> list[Route]:
 
 def _mixed(studio: Studio) -> dict[str, Path]:
     """Runs with a whole mixture, the latest first."""
-    found = studio.folders.runs.glob("*/mixture/leakage.json") if studio.folders.runs.is_dir() else ()
-    places = sorted(found, key=lambda path: -path.stat().st_mtime)
+    places = sorted(studio.folders.in_runs("*/mixture/leakage.json"), key=lambda path: -path.stat().st_mtime)
     return {path.parents[1].name: path.parents[1] for path in places}
 
 

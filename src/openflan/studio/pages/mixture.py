@@ -201,8 +201,7 @@ class _Pages:
         """Every recipe that may be opened, by what the address calls it."""
         folders = self._studio.folders
         found = openflan.list_recipes(folders.folders)
-        runs = sorted(folders.runs.glob("*/recipe.yaml")) if folders.runs.is_dir() else []
-        return found | {f"run {path.parent.name}": path.parent for path in runs}
+        return found | {f"run {path.parent.name}": path.parent for path in folders.in_runs("*/recipe.yaml")}
 
     def _given(self, asked: _Asked) -> openflan.Run:
         """The recipe as it is.

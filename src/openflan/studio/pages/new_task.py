@@ -111,7 +111,7 @@ class _Pages:
         upload = secrets.token_hex(8)
         place = waiting / upload
         place.mkdir(parents=True)
-        name = re.sub(r"[^\w.-]", "_", Path(str(table.filename)).name).lstrip(".") or "table"
+        name = re.sub(r"[^\w.-]", "_", Path(str(table.filename)).name)[-60:].lstrip(".") or "table"
         with (place / name).open("wb") as file:
             shutil.copyfileobj(table.file, file)
         return upload

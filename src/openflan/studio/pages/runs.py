@@ -61,9 +61,9 @@ class _Runs:
             request,
             "runs/list.html.j2",
             folder=folder,
-            runs=openflan.list_runs(folder) if folder.is_dir() else [],
-            studies=openflan.list_studies(folder) if folder.is_dir() else [],
-            evaluations=openflan.list_evaluations(folder) if folder.is_dir() else [],
+            runs=openflan.list_runs(folder, links=False) if folder.is_dir() else [],
+            studies=openflan.list_studies(folder, links=False) if folder.is_dir() else [],
+            evaluations=openflan.list_evaluations(folder, links=False) if folder.is_dir() else [],
         )
 
     def one(self, request: Request) -> Response:
@@ -138,12 +138,12 @@ class _Runs:
         """What can be compared, by what it is called: relative to the runs folder."""
         folder = self._studio.folders.runs
         sides: dict[str, str] = {}
-        for run in openflan.list_runs(folder) if folder.is_dir() else []:
+        for run in openflan.list_runs(folder, links=False) if folder.is_dir() else []:
             asked = openflan.RunPlaces(run.folder).asked
             if any(name != "untuned" for name in asked):
                 sides[run.name] = f"{run.name}, tuned"
             sides |= {f"{run.name}/evaluation/{name}": f"{run.name}, {name}" for name in asked}
-        for one in openflan.list_evaluations(folder) if folder.is_dir() else []:
+        for one in openflan.list_evaluations(folder, links=False) if folder.is_dir() else []:
             sides[one.name] = f"{one.name} ({one.model})"
         return sides
 
