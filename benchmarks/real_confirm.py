@@ -3,7 +3,7 @@
     python benchmarks/real_confirm.py --model FOLDER --data FOLDER [--seeds 11,12] [--form none] [--set key=value …]
 
 Every choice of recipes/real.yaml was made on the split `validation` of the held-out tasks and tuning seed 0. This asks
-rows of `test`, drawn by their content's hash and listed in the file that is written, with other seeds, once. The untuned
+rows of `test`, drawn by their content's hash (so the same for everybody), with other seeds, once. The untuned
 model counts with the better of its templates and its text to continue. P-values are Holm's over all clusters, seed by
 seed. `--form dataset-name` or `none` tunes on prompts without instructions and asks in instructions (section 4.3 of Wei
 et al. 2022). Runs stay in `--out`, so a killed measurement goes on; `--curve` adds what looks while tuning saw (no rows
@@ -72,6 +72,7 @@ def main() -> None:
             f"evaluation.tasks=[{', '.join(LOOKED)}]",
             f"training.evaluate_tasks=[{', '.join(LOOKED)}]",
             f"training.evaluate_every={asked.curve}",
+            "evaluation.templates=3",
         ]
     recipe = load_recipe(asked.recipe, [*settings, *asked.settings])
     run = Run(recipe, runs=asked.out)
