@@ -22,6 +22,7 @@ import openflan_starter
 from openflan.errors import UserError, did_you_mean
 from openflan.stage import fingerprint_of, hash_file
 from openflan.tasks.apart import Apart, part_rows
+from openflan.tasks.by_place import FileRows
 from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import RowCleaner, file_rows, unrolled
 from openflan.tasks.hub import read_hub
@@ -58,7 +59,7 @@ _TWINS = "twins"
 _TWIN_ROWS = {"train": slice(None, -4), "validation": slice(-4, -2), "test": slice(-2, None)}
 
 
-ByPlace = Callable[[Path], Any]
+ByPlace = Callable[[Path], FileRows]
 """Opens a file whose rows have a length and can be taken by place."""
 
 
@@ -334,7 +335,7 @@ def numbered_rows(
     if not whole and not isinstance(rows, ParquetRows):
         first = since + (start or 0)
         end = None if stop is None else max(first, stop)
-        if not hasattr(rows, "take"):
+        if not isinstance(rows, FileRows):
             return NumberedRows(place=place, rows=itertools.islice(enumerate(rows), first, end))
         run = range(first, sys.maxsize if end is None else end)
         taken_rows = zip(run, rows.take(run), strict=False)
@@ -353,7 +354,7 @@ def numbered_rows(
         taken = set(kept)
         chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
     count, chosen = len(chosen), chosen[since:]
-    found = table.take(chosen) if hasattr(table, "take") else (table[index] for index in chosen)
+    found = table.take(chosen) if isinstance(table, FileRows | ParquetRows) else (table[index] for index in chosen)
     return NumberedRows(place=place, rows=zip(chosen, found, strict=True), count=lambda: count)
 
 
