@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "real.yaml")
     parser.add_argument("--seeds", default="11,12")
     parser.add_argument("--form", choices=("instruction", "dataset-name", "none"), default="instruction")
-    parser.add_argument("--curve", type=int, metavar="STEPS", help="tune seed 0 with a look every so many steps instead")
+    parser.add_argument(
+        "--curve", type=int, metavar="STEPS", help="tune seed 0 with a look every so many steps instead"
+    )
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "real-confirm")
     parser.add_argument("--to", type=Path, help="the file to write")
@@ -96,7 +98,9 @@ def main() -> None:
             for seed in seeds
         }
         held_out = [verdict.model_dump(mode="json") for verdict in results.verdict.held_out]
-        report["seeds"] = [{"seed": seed, "held_out": [_of_seed(record, seed) for record in held_out]} for seed in seeds]
+        report["seeds"] = [
+            {"seed": seed, "held_out": [_of_seed(record, seed) for record in held_out]} for seed in seeds
+        ]
         report["both"] = held_out
     report |= {"model": Path(asked.model).name, "versions": version_facts(), "machine": machine_facts()}
     path = asked.to or ROOT / "benchmarks" / "results" / f"{date.today()}-real-{kind}{suffix}.json"
