@@ -50,7 +50,7 @@ from openflan.models.load import ModelSource, find_model, load_model, load_token
 from openflan.prompts.render import Prompt
 from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.sources import TWINS
+from openflan.tasks.local import TWINS
 from ranking_sides import Asked, open_harness, records, requests, score_ours, score_theirs
 from side_by_side import Clock, Facts, Settings, Turn, alternate, main, say, summary, turn
 from template_cost import measure_templates, passages_first, reached

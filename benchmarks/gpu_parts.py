@@ -359,7 +359,7 @@ def _asked(shape: Shape, *, rows: int) -> tuple[Any, Asked]:
     from openflan.prompts.encoding import TextEncoder
     from openflan.recipes.parts import ModelPart, PromptsPart
     from openflan.tasks.catalog import open_catalog
-    from openflan.tasks.sources import TWINS
+    from openflan.tasks.local import TWINS
 
     part = PromptsPart()
     first = TextEncoder.of(load_tokenizer(find_model(ModelPart(), Path("starter"))), part)

@@ -22,7 +22,8 @@ import openflan
 from openflan.prompts.options import options_block
 from openflan.prompts.render import TaskRenderer
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.sources import SourceRow, find_data, load_rows, load_twin
+from openflan.tasks.local import find_data
+from openflan.tasks.sources import SourceRow, load_rows, load_twin
 
 GOAL = 25_000
 RESULTS = Path(__file__).parent / "results"

@@ -13,7 +13,7 @@ from openflan.models.load import find_model, load_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.sources import TWINS
+from openflan.tasks.local import TWINS
 from template_cost import measure_templates, passages_first, reached
 
 

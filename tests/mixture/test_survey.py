@@ -14,7 +14,7 @@ from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.parts import ModelPart
 from openflan.recipes.recipe import Recipe
 from openflan.tasks.catalog import open_catalog
-from openflan.tasks.sources import TWINS
+from openflan.tasks.local import TWINS
 
 SHORT = {"max_input_tokens": 48, "max_target_tokens": 16}
 

@@ -3,8 +3,9 @@
 import pytest
 
 from openflan.tasks.catalog import Entry, open_catalog
+from openflan.tasks.local import TWINS
 from openflan.tasks.rows import STEPS
-from openflan.tasks.sources import TWINS, load_rows
+from openflan.tasks.sources import load_rows
 
 ENTRIES = open_catalog(collections=["catalog"]).entries
 every_task = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)

@@ -11,7 +11,8 @@ import pytest
 
 from openflan.errors import UserError
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.sources import TWINS, find_data, load_rows, origin, source_fingerprint
+from openflan.tasks.local import TWINS, find_data
+from openflan.tasks.sources import load_rows, origin, source_fingerprint
 from openflan.tasks.spec import TaskSpec
 
 ROWS = [{"text": f"row {number}, é\u2028", "label": number % 2} for number in range(10)]

@@ -17,7 +17,8 @@ from openflan.mixture.lengths import BytesPerToken, KnownLengths, LengthCurve
 from openflan.prompts.options import options_block
 from openflan.prompts.render import Prompt, TaskRenderer
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, folders_of, load_rows, load_twin, rows_at_hand
+from openflan.tasks.local import folders_of
+from openflan.tasks.sources import SourceRow, load_rows, load_twin, rows_at_hand
 
 __all__ = ["counted_rows", "local_rate", "sampled_lengths"]
 

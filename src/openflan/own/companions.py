@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from openflan.tasks.catalog import Entry, open_catalog
-from openflan.tasks.sources import find_data, must_be_fetched, rows_at_hand
+from openflan.tasks.local import find_data
+from openflan.tasks.sources import must_be_fetched, rows_at_hand
 from openflan.tasks.splits import Role
 
 __all__ = ["CompanionSource", "Companions", "choose_companions"]

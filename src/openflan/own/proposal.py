@@ -24,7 +24,7 @@ from openflan.recipes.safe_yaml import as_yaml
 from openflan.runs.scope import scope_of
 from openflan.study.outcome import NO_FIGURE
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import find_data
+from openflan.tasks.local import find_data
 
 __all__ = ["Proposal", "check_named", "propose"]
 

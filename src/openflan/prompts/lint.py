@@ -25,9 +25,10 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import RowCleaner, file_rows, unrolled
 from openflan.tasks.delimited import TableForm, form_of
 from openflan.tasks.lineage import known_corpora
+from openflan.tasks.local import folders_of
 from openflan.tasks.readers import ENDINGS, is_rows, is_table
 from openflan.tasks.rows import STEPS
-from openflan.tasks.sources import SourceRow, folders_of, load_rows
+from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.spec import RESERVED, Template
 
 __all__ = ["Fault", "TaskCheck", "alike", "check_task", "check_template_on"]

@@ -24,8 +24,9 @@ from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.errata import ERRATA, Fidelity, active_errata, as_fidelity, errata_of
+from openflan.tasks.local import find_data
 from openflan.tasks.paging import PagedRows
-from openflan.tasks.sources import SourceRow, find_data, load_rows, load_twin
+from openflan.tasks.sources import SourceRow, load_rows, load_twin
 from openflan.tasks.spec import Template
 from openflan.tasks.splits import Role, official_rows
 

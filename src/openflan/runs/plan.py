@@ -27,7 +27,8 @@ from openflan.runs.keys import Contents, keyed_stages, settings_of_tuning
 from openflan.runs.stages import Stage, StageKind
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.errata import active_errata
-from openflan.tasks.sources import find_data, must_be_fetched, source_fingerprint
+from openflan.tasks.local import find_data
+from openflan.tasks.sources import must_be_fetched, source_fingerprint
 from openflan.tasks.spec import TaskSpec
 from openflan.tasks.splits import Role
 

@@ -9,7 +9,6 @@ gets a tenth. Cost: 2,000 rows in about 20 ms.
 """
 
 import itertools
-import os
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,18 +25,15 @@ from openflan.tasks.by_place import FileRows
 from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import RowCleaner, file_rows, unrolled
 from openflan.tasks.hub import read_hub
+from openflan.tasks.local import is_twin, local_path, places_of, twin_of
 from openflan.tasks.parquet import ParquetRows
-from openflan.tasks.readers import ENDINGS, KINDS, is_rows
 from openflan.tasks.splits import Role, parse_slice
 
 __all__ = [
-    "TWINS",
     "ByPlace",
     "NumberedRows",
     "SourceRow",
     "cleaned_rows",
-    "find_data",
-    "folders_of",
     "load_rows",
     "load_twin",
     "must_be_fetched",
@@ -49,12 +45,6 @@ __all__ = [
     "source_name",
 ]
 
-
-TWINS = Path(":twins:")
-"""In place of a folder of data, or after folders: read the tasks' twins."""
-
-_TWINS = "twins"
-"""What a user writes for them."""
 
 _TWIN_ROWS = {"train": slice(None, -4), "validation": slice(-4, -2), "test": slice(-2, None)}
 
@@ -91,50 +81,6 @@ class SourceRow:
         return f"{self.source}, row {self.index + 1}" if self.source else f"row {self.index + 1}"
 
 
-def find_data(named: str | None, find: Callable[[str], Path] = Path) -> Path | None:
-    """The folders of rows that a setting or, without one, the environment variable OPENFLAN_DATA names.
-
-    Several are written as in PATH, `rows:more-rows`, and looked through in that order. A task that none of them has
-    comes from its hub, or with `twins` at the end from its twin.
-
-    Args:
-        named: folders, `twins`, both, or None.
-        find: resolves a relative path.
-
-    Raises:
-        UserError: there is no such folder.
-    """
-    where = "tasks.data"
-    if named is None and os.environ.get("OPENFLAN_DATA"):
-        named, where, find = os.environ["OPENFLAN_DATA"], "OPENFLAN_DATA", Path
-    if named is None:
-        return None
-    *folders, last = [named] if find(named).is_dir() else named.split(os.pathsep)
-    twins = last == _TWINS
-    places = [find(folder) for folder in (folders if twins else [*folders, last])]
-    for folder in places:
-        if not folder.is_dir():
-            raise UserError("no such folder of data", where=f"{where}: {named}", how="check the path")
-    return Path(os.pathsep.join([*map(str, places), *([str(TWINS)] if twins else [])]))
-
-
-def _places(data: Path | None) -> tuple[list[Path], bool]:
-    """The folders to look through, and whether twins stand in for what they lack."""
-    text, twins = ("" if data is None else str(data)), False
-    if text.endswith(str(TWINS)):
-        text, twins = text.removesuffix(str(TWINS)).removesuffix(os.pathsep), True
-    folders = [Path(text)] if Path(text).is_dir() else [Path(part) for part in text.split(os.pathsep) if part]
-    return (folders if text else []), twins
-
-
-def folders_of(entry: Entry, data: Path | None) -> list[Path]:
-    """Where a task's files lie among folders of data: the first folder of its name, else of its dataset's."""
-    for name in dict.fromkeys((entry.spec.name, entry.spec.dataset)):
-        if there := [folder / name for folder in _places(data)[0] if name and (folder / name).is_dir()]:
-            return there[:1]
-    return []
-
-
 def origin(entry: Entry, role: Role, *, data: Path | None = None) -> str:
     """Where a role's rows are read from, in words that name no path of this machine."""
     source = entry.spec.source
@@ -142,10 +88,10 @@ def origin(entry: Entry, role: Role, *, data: Path | None = None) -> str:
         return "starter world"
     if source.local_files is not None:
         return "own files"
-    path = _local_path(entry, role, _parse_split(entry, role)[0], data)
+    path = local_path(entry, role, _parse_split(entry, role)[0], data)
     if path is None:
         return "by hand" if source.hub is None else f"hub, {source.hub} at {source.revision or 'main'}"
-    return "twin" if _is_twin(entry, path) else "folder of data"
+    return "twin" if is_twin(entry, path) else "folder of data"
 
 
 def load_rows(
@@ -231,7 +177,7 @@ def load_twin(entry: Entry) -> list[SourceRow]:
     Raises:
         UserError: the task has no twin, or a row breaks the contract.
     """
-    path = _twin(entry)
+    path = twin_of(entry)
     rows = enumerate(unrolled(entry, file_rows(entry, path)))
     clean = RowCleaner(entry).clean
     cleaned = ((index, clean(row, where=f"{path}, row {index + 1}")) for index, row in rows)
@@ -244,7 +190,7 @@ def rows_at_hand(entry: Entry, role: Role, *, data: Path | None = None) -> bool:
     if entry.spec.source.starter is not None or entry.spec.source.local_files is not None:
         return True
     try:
-        return _local_path(entry, role, split, data) is not None
+        return local_path(entry, role, split, data) is not None
     except UserError:
         return False
 
@@ -263,9 +209,9 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
     if source.starter is not None:
         return fingerprint_of(["starter", source.starter, _starter_version(), split])
     if source.apart is not None:
-        every = {str(_local_path(entry, role, name, None)) for name in entry.spec.splits.values()}
+        every = {str(local_path(entry, role, name, None)) for name in entry.spec.splits.values()}
         return fingerprint_of([hash_file(Path(file)) for file in sorted(every)])
-    path = _local_path(entry, role, split, data)
+    path = local_path(entry, role, split, data)
     if path is not None:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         return fingerprint_of([hash_file(file) for file in files])
@@ -277,7 +223,7 @@ def source_name(entry: Entry, role: Role, *, data: Path | None = None) -> str:
     """What a role's rows are read from, without a look into it: stands for `source_fingerprint` in a forecast."""
     split, *_ = _parse_split(entry, role)
     try:
-        path = _local_path(entry, role, split, data)
+        path = local_path(entry, role, split, data)
     except UserError:
         return f"no file in {data}"
     return source_fingerprint(entry, role, data=data) if path is None else str(path)
@@ -316,8 +262,8 @@ def numbered_rows(
     source = entry.spec.source
     if source.apart is not None:
         return _parted(entry, role, source.apart, by_place, since)
-    path = _local_path(entry, role, split, data)
-    if path is not None and _is_twin(entry, path):
+    path = local_path(entry, role, split, data)
+    if path is not None and is_twin(entry, path):
         every = list(enumerate(unrolled(entry, file_rows(entry, path))))
         mine = every if "train" not in entry.spec.splits else every[_TWIN_ROWS[role]]
         return NumberedRows(place=str(path), rows=mine[since:], count=lambda: len(mine))
@@ -360,7 +306,7 @@ def numbered_rows(
 
 def _parted(entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, since: int) -> NumberedRows:
     """A role's rows of own files, kept apart from the other roles'; rows are numbered within their file."""
-    paths = {split: _local_path(entry, role, split, None) for split in dict.fromkeys(entry.spec.splits.values())}
+    paths = {split: local_path(entry, role, split, None) for split in dict.fromkeys(entry.spec.splits.values())}
     there = {split: path for split, path in paths.items() if path is not None}
     stamps = tuple((str(path.resolve()), path.stat().st_mtime_ns, path.stat().st_size) for path in there.values())
     source = entry.spec.source
@@ -396,14 +342,6 @@ def _share_a_split(entry: Entry) -> bool:
     return train[0] == validation[0] and train[1:] != validation[1:]
 
 
-def _twin(entry: Entry) -> Path:
-    path = _twin_path(entry)
-    if not path.is_file():
-        how = "give rows with --data DIR" if entry.collection == "catalog" else "write some rows there in your schema"
-        raise UserError(f"task '{entry.spec.name}' has no twin", where=str(path), how=how)
-    return path
-
-
 def _read(
     entry: Entry, role: Role, split: str, data: Path | None, *, stream: bool
 ) -> tuple[str, Iterable[dict[str, Any]]]:
@@ -419,7 +357,7 @@ def _read(
                 how=did_you_mean(source.starter, starter.TASKS),
             )
         return f"starter world, {source.starter}, {split}", starter.rows(source.starter, split)
-    path = _local_path(entry, role, split, data)
+    path = local_path(entry, role, split, data)
     if path is not None:
         return str(path), file_rows(entry, path)
     if source.hub is None:
@@ -431,53 +369,6 @@ def _read(
     try:
         return f"{source.hub}, {split}", read_hub(entry, split, stream=stream)
     except UserError as error:
-        folders, _ = _places(data)
+        folders, _ = places_of(data)
         how = f"put its files into {folders[0] / entry.spec.name}, or {error.how}" if folders else error.how
         raise UserError(error.what, where=error.where, how=how) from error
-
-
-def _local_path(entry: Entry, role: Role, split: str, data: Path | None) -> Path | None:
-    """The file that holds a split, or None where the hub is to be asked."""
-    source = entry.spec.source
-    if source.local_files is not None:
-        if split not in source.local_files:
-            raise UserError(
-                f"source.files has no split '{split}'", where=str(entry.path), how=f"add it for splits.{role}"
-            )
-        path = entry.path.parent / Path(source.local_files[split]).expanduser()
-        if not is_rows(path):
-            raise UserError("no such file", where=str(path), how=f"mend source.files.{split} in {entry.path}")
-        return path
-    if source.starter is not None:
-        return None
-    for folder in folders_of(entry, data):
-        return _file_of(entry, folder, dict.fromkeys((split, role)))
-    return _twin(entry) if _places(data)[1] else None
-
-
-def _file_of(entry: Entry, folder: Path, names: Iterable[str]) -> Path:
-    """The file in a task's folder that holds a split, under the first name that has one; of whatever kind it is."""
-    for name in names:
-        there = [folder / f"{name}{ending}" for ending in ENDINGS if is_rows(folder / f"{name}{ending}")]
-        if len(there) > 1:
-            raise UserError(
-                f"two files of split '{name}': {there[0].name} and {there[1].name}",
-                where=str(folder),
-                how="keep the one that is meant",
-            )
-        if there:
-            return there[0]
-    first = next(iter(names))
-    raise UserError(
-        f"no file of split '{first}' for task '{entry.spec.name}'",
-        where=str(folder),
-        how=f"put {first}.jsonl there ({KINDS}), or take the folder away",
-    )
-
-
-def _is_twin(entry: Entry, path: Path) -> bool:
-    return entry.spec.source.local_files is None and path == _twin_path(entry)
-
-
-def _twin_path(entry: Entry) -> Path:
-    return entry.path.with_name(f"{entry.spec.name}.twin.jsonl")
