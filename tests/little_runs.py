@@ -1,5 +1,6 @@
 """A little run on the little tasks and a tiny model, and what its folder shows while it works."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,3 +49,33 @@ def watched_run(folder: Path, recipe: Path) -> tuple[openflan.Run, Looks]:
 
     run.measure(watch=look)
     return run, seen
+
+
+def leaky_run(folder: Path, tuned: str, held: str) -> openflan.Run:
+    """A mixed run whose held-out task and tuned task have these texts as their first rows.
+
+    Args:
+        folder: an empty one, for tasks and runs.
+    """
+    for name, cluster, first in (("tuned", "sentiment", tuned), ("held", "commonsense", held)):
+        rows = [{"text": first, "label": 0}, *({"text": f"{name} row {n}", "label": n % 2} for n in range(11))]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(
+            f"name: {name}\ncluster: {cluster}\nsource: {{files: {{all: {name}.jsonl}}}}\n"
+            "splits: {train: all, test: all}\ncolumns: {text: string, label: {classes: [bad, good]}}\n"
+            "answer: {field: label, options: [bad, good]}\nmetrics: [accuracy]\nlicence: MIT\n"
+            f"lineage: [{name}_corpus]\ntemplates: [{{input: '{{{{text}}}} {{{{options}}}}'}}]\n",
+            encoding="utf-8",
+        )
+    settings = {
+        "name": "leaky",
+        "tasks.use": ["mine"],
+        "tasks.folders": [str(folder)],
+        "tasks.hold_out": ["commonsense"],
+        "training.steps": 2,
+        "training.tokens_per_batch": 1024,
+        "evaluation.seen_rows": 0,
+    }
+    run = openflan.Run("starter", settings=settings, runs=folder / "runs")
+    run.mix()
+    return run

@@ -1,10 +1,9 @@
 """A leak certificate's pairs side by side, and recipes written out for people."""
 
-import json
-
 import pytest
 
 import openflan
+from little_runs import leaky_run
 from openflan.runs.leaks import MarkedText, _found
 
 STORY = "The old lighthouse keeper walked down to the harbour every morning before the first boat came in."
@@ -13,32 +12,7 @@ STORY = "The old lighthouse keeper walked down to the harbour every morning befo
 @pytest.fixture(scope="module")
 def leaky(tmp_path_factory):
     """A run whose held-out task has a text of the tuned one, in other letters and marks."""
-    tmp_path = tmp_path_factory.mktemp("leaky")
-    folder = tmp_path / "tasks"
-    folder.mkdir()
-    firsts = (("tuned", "sentiment", STORY), ("held", "commonsense", f"So: {STORY.upper()} Or not?"))
-    for name, cluster, first in firsts:
-        rows = [{"text": first, "label": 0}, *({"text": f"{name} row {n}", "label": n % 2} for n in range(11))]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        (folder / f"{name}.yaml").write_text(
-            f"name: {name}\ncluster: {cluster}\nsource: {{files: {{all: {name}.jsonl}}}}\n"
-            "splits: {train: all, test: all}\ncolumns: {text: string, label: {classes: [bad, good]}}\n"
-            "answer: {field: label, options: [bad, good]}\nmetrics: [accuracy]\nlicence: MIT\n"
-            f"lineage: [{name}_corpus]\ntemplates: [{{input: '{{{{text}}}} {{{{options}}}}'}}]\n",
-            encoding="utf-8",
-        )
-    settings = {
-        "name": "leaky",
-        "tasks.use": ["mine"],
-        "tasks.folders": [str(folder)],
-        "tasks.hold_out": ["commonsense"],
-        "training.steps": 2,
-        "training.tokens_per_batch": 1024,
-        "evaluation.seen_rows": 0,
-    }
-    run = openflan.Run("starter", settings=settings, runs=tmp_path / "runs")
-    run.mix()
-    return run
+    return leaky_run(tmp_path_factory.mktemp("leaky"), STORY, f"So: {STORY.upper()} Or not?")
 
 
 def test_pairs_stand_side_by_side_with_what_they_share_marked(leaky):

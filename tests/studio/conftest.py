@@ -46,3 +46,15 @@ def client(client_of, tmp_path) -> TestClient:
 def reading_client(tmp_path) -> TestClient:
     """A client of a studio that may not write."""
     return client_for(openflan.StudioFolders(runs=tmp_path / "runs"))
+
+
+@pytest.fixture(scope="module")
+def run(looked_at) -> openflan.Run:
+    """A measured run."""
+    return looked_at[0]
+
+
+@pytest.fixture
+def here(client_of, run):
+    """A client of a studio on the folder of a measured run."""
+    return client_of(runs=run.folder.parent)

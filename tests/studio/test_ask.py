@@ -11,17 +11,6 @@ import openflan
 from openflan.studio.asking import AskedOnce, Asker, Session
 
 
-@pytest.fixture(scope="module")
-def run(looked_at) -> openflan.Run:
-    return looked_at[0]
-
-
-@pytest.fixture
-def here(client_of, run):
-    """A client of a studio on the folder of a measured run."""
-    return client_of(runs=run.folder.parent)
-
-
 def asked(client, **fields):
     """The page of a question once it is answered."""
     page = client.post("/ask", data={"sent": "1", **fields})

@@ -1,12 +1,12 @@
 """Mixtures in the studio: a plan that moves with its settings, certificates with their pairs, recipes written out."""
 
-import json
 import re
 from html import unescape
 
 import pytest
 
 import openflan
+from little_runs import leaky_run
 
 PART = {"HX-Request": "true"}
 
@@ -80,29 +80,8 @@ def test_the_tasks_of_the_folder_are_mixed_in(client, folder):
 @pytest.fixture(scope="module")
 def leaky_runs(tmp_path_factory):
     """A run whose held-out task has a text of a tuned one."""
-    root = tmp_path_factory.mktemp("leaky")
     story = "The old lighthouse keeper walked down to the harbour every morning before the first boat came in."
-    for name, cluster in (("tuned", "sentiment"), ("held", "commonsense")):
-        rows = [{"text": story, "label": 0}, *({"text": f"{name} row {n}", "label": n % 2} for n in range(11))]
-        (root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        (root / f"{name}.yaml").write_text(
-            f"name: {name}\ncluster: {cluster}\nsource: {{files: {{all: {name}.jsonl}}}}\n"
-            "splits: {train: all, test: all}\ncolumns: {text: string, label: {classes: [bad, good]}}\n"
-            "answer: {field: label, options: [bad, good]}\nmetrics: [accuracy]\nlicence: MIT\n"
-            f"lineage: [{name}_corpus]\ntemplates: [{{input: '{{{{text}}}} {{{{options}}}}'}}]\n",
-            encoding="utf-8",
-        )
-    settings = {
-        "name": "leaky",
-        "tasks.use": ["mine"],
-        "tasks.folders": [str(root)],
-        "tasks.hold_out": ["commonsense"],
-        "training.steps": 2,
-        "training.tokens_per_batch": 1024,
-        "evaluation.seen_rows": 0,
-    }
-    openflan.Run("starter", settings=settings, runs=root / "runs").mix()
-    return root / "runs"
+    return leaky_run(tmp_path_factory.mktemp("leaky"), story, story).folder.parent
 
 
 def test_a_certificate_has_its_worst_pairs_side_by_side(client_of, leaky_runs):

@@ -12,17 +12,6 @@ import openflan
 from openflan.runs.progress import RunProgress, Worker, write_progress
 
 
-@pytest.fixture(scope="module")
-def run(looked_at) -> openflan.Run:
-    return looked_at[0]
-
-
-@pytest.fixture
-def here(client_of, run):
-    """A client of a studio on the folder of a measured run."""
-    return client_of(runs=run.folder.parent)
-
-
 def text_of(page) -> str:
     """What a page says, without its marks."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())

@@ -15,7 +15,6 @@ import os
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from openflan.cores import errors_of_processes
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, draws_of_piece, first_texts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
@@ -280,11 +280,11 @@ class _Processes:
             ahead = 2 if len(left) > 2 * self._others else 1  # the next piece lies ready, but not when they get few
             while left and len(sent) < ahead * self._others:
                 job = left.popleft()
-                with _errors_of_processes():
+                with errors_of_processes("a worker process", where="mixture"):
                     sent[self._pool.submit(_work, job.sent())] = job
             done = [future for future in sent if future.done()]
             for future in done:
-                with _errors_of_processes():
+                with errors_of_processes("a worker process", where="mixture"):
                     facts = future.result()
                 yield sent.pop(future), facts
             if left and not done:
@@ -294,20 +294,11 @@ class _Processes:
                 wait(sent, return_when=FIRST_COMPLETED)
 
     def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        with _errors_of_processes():
+        with errors_of_processes("a worker process", where="mixture"):
             self._start.join()
             found = self._pool.map(_compare, [job.sent() for job in jobs])
             self._maker.encoder.prepare()  # meanwhile
             return list(found)
-
-
-@contextmanager
-def _errors_of_processes() -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool:
-        how = "call it again: it goes on from the last whole piece"
-        raise UserError("a worker process was killed", where="mixture", how=how) from None
 
 
 _piece_maker: PieceMaker | None = None

@@ -14,7 +14,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -122,24 +121,26 @@ class ProgressFile:
         self._watch = watch
         self._worker = Worker.here()
         self._began = time.time()
-        self._stages = {stage.place: _Standing() for stage in stages}
+        self._stages = {stage.place: StageProgress(place=stage.place) for stage in stages}
         self._left: float | None = None
         self._last = 0.0
         self._write()
 
     def tell(self, event: Any) -> None:
         """Take an event in, and pass it on."""
-        standing = self._stages.setdefault(event.stage.place, _Standing())
-        first = not standing.done
+        place = event.stage.place
+        before = self._stages.get(place, StageProgress(place=place))
+        first = not before.done
         match event.kind:
             case "started":
-                standing.state = "working"
+                now: dict[str, Any] = {"state": "working"}
             case "progress":
-                standing.state = "working"
-                standing.done, standing.total, standing.unit = event.done, event.total, event.unit
-                standing.note = event.note
+                now = {name: getattr(event, name) for name in ("done", "total", "unit", "note")} | {"state": "working"}
             case "done" | "kept" | "linked":
-                standing.state = "done"
+                now = {"state": "done"}
+            case _:
+                now = {}
+        self._stages[place] = before.model_copy(update=now)
         self._left = event.left
         if first or event.kind != "progress" or time.monotonic() - self._last > _EVERY:
             self._write()
@@ -156,28 +157,15 @@ class ProgressFile:
 
     def _write(self, failed: str = "") -> None:
         self._last = time.monotonic()
-        stages = [
-            StageProgress(place=place, state=one.state, done=one.done, total=one.total, unit=one.unit, note=one.note)
-            for place, one in self._stages.items()
-        ]
         now = RunProgress(
             worker=self._worker,
             began=self._began,
             updated=time.time(),
-            stages=stages,
+            stages=list(self._stages.values()),
             left=None if failed else self._left,
             failed=failed,
         )
         write_progress(self._path, now)
-
-
-@dataclass(kw_only=True, slots=True)
-class _Standing:
-    state: Literal["waiting", "working", "done"] = "waiting"
-    done: int = 0
-    total: int = 0
-    unit: str = ""
-    note: str = ""
 
 
 @contextmanager
