@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from openflan.mixture.export import Exported as Exported
     from openflan.mixture.holdout import Condemned as Condemned
     from openflan.mixture.holdout import HoldOut as HoldOut
+    from openflan.mixture.holdout import LeaveReason as LeaveReason
     from openflan.mixture.holdout import hold_out as hold_out
     from openflan.mixture.holdout import kin_of as kin_of
     from openflan.mixture.ledger import Ledger as Ledger
@@ -205,7 +206,7 @@ _ROOMS = {
     "mixture.certificate": "Compared Hits ItemCounts LeakCertificate LeakEdge LeakPair",
     "mixture.difference": "MixtureChange TaskChange",
     "mixture.export": "Exported",
-    "mixture.holdout": "Condemned HoldOut hold_out kin_of",
+    "mixture.holdout": "Condemned HoldOut LeaveReason hold_out kin_of",
     "mixture.ledger": "Ledger LedgerTask LockedTask MixtureLock",
     "mixture.mixture": "Mixture",
     "mixture.own_rows": "OwnRows own_rows",

@@ -26,3 +26,9 @@ def test_kin_leave_unless_kept(openflan):
 def test_an_unknown_cluster_is_told(openflan):
     code, _, err = openflan("tasks", "holdout", "coreferenc")
     assert (code, "did you mean 'coreference'" in err) == (2, True)
+
+
+def test_a_task_that_shares_text_with_two_is_told_of_both(openflan):
+    _, text, _ = openflan("tasks", "holdout", "coreference")
+    assert "wnli <- winograd_schemas -> wsc\n" in text
+    assert "wnli <- winograd_schemas -> wsc273\n" in text

@@ -109,3 +109,35 @@ def test_a_cluster_of_the_users_own_is_held_out_like_one_of_the_twelve(my_tasks)
     division = hold_out(entries, ["routing"], kin="paper")
     assert division.clusters == ("routing",)
     assert division.held_out == (entries[0],)
+
+
+def test_every_reason_of_a_task_is_said():
+    """Text reaches MultiRC and CoQA from CNN / Daily Mail; ANLI's third round has HellaSwag's and Story Cloze's."""
+    catalog = open_catalog().select(["catalog"], where="tasks.use")
+    division = hold_out(catalog, ["reading_comprehension_with_commonsense"], kin="paper")
+    said = {
+        (one.entry.spec.name, one.rule, one.cluster, one.by.spec.name if one.by else None, one.words)
+        for one in division.reasons
+    }
+    mail = "shared corpus: cnn_dailymail_articles"
+    assert said >= {
+        ("record", "asked", "reading_comprehension_with_commonsense", None, "held out"),
+        ("multirc", "kin", "reading_comprehension_with_commonsense", None, "rule: close kin"),
+        ("multirc", "corpus", "reading_comprehension_with_commonsense", "record", mail),
+        ("coqa", "corpus", "reading_comprehension", "multirc", mail),
+        ("coqa", "corpus", "reading_comprehension_with_commonsense", "record", mail),
+        ("anli_r3", "corpus", "commonsense", "hellaswag", "shared corpus: wikihow"),
+        ("anli_r3", "corpus", "commonsense", "story_cloze", "shared corpus: rocstories"),
+    }
+    first = {one.entry.spec.name: (one.by.spec.name, one.descent.corpus) for one in division.condemned}
+    every = {(one.entry.spec.name, one.by.spec.name, one.descent.corpus) for one in division.reasons if one.by}
+    assert {(task, *why) for task, why in first.items()} <= every
+    assert {one.entry.spec.name for one in division.reasons} == {
+        entry.spec.name for entry in division.named if entry not in division.tuned
+    }
+
+
+def test_where_text_may_be_shared_it_is_no_reason():
+    catalog = open_catalog().select(["catalog"], where="tasks.use")
+    division = hold_out(catalog, ["natural_language_inference"], kin="paper", lineage="keep")
+    assert {one.rule for one in division.reasons} == {"asked", "kin"}

@@ -22,7 +22,7 @@ def text(page):
 
 
 def names(page):
-    return re.findall(r'<th scope="row"><a href="/tasks/(\w+)">', page.text)
+    return re.findall(r'<th scope="row(?:group)?"[^>]*><a href="/tasks/(\w+)">', page.text)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_only_known_tokenizers_are_read(client, tmp_path):
     assert client.get(f"/tasks/rte/tokens?row=0&template=0&model={tmp_path}").status_code == 422
 
 
-def test_what_leaves_with_a_held_out_cluster_is_drawn_and_tabled_with_its_reason(client):
+def test_what_leaves_with_a_held_out_cluster_is_drawn_and_tabled_with_each_reason(client):
     tasks = openflan.Tasks()
     division = openflan.hold_out(tasks.select("catalog"), ["natural_language_inference"], kin="paper")
     assert division.condemned
@@ -188,11 +188,28 @@ def test_what_leaves_with_a_held_out_cluster_is_drawn_and_tabled_with_its_reason
         [entry.spec.name for entry in division.held_out] + [one.entry.spec.name for one in division.condemned]
     )
     edges = re.findall(r'<g class="edge (\w+)">.*?<text[^>]*>(.*?)</text>', page.text)
+    shared = [one for one in division.reasons if one.rule == "corpus"]
     assert sorted(reason for kind, reason in edges if kind == "shared") == sorted(
-        f"text: {one.descent.corpus}" for one in division.condemned
+        f"text: {one.descent.corpus}" for one in shared
     )
     assert [reason for kind, reason in edges if kind == "kin"] == ["rule: close kin"]
+    said = re.findall(r'<td class="text">(shared corpus: \w+)', page.text)
+    assert sorted(said) == sorted(one.words for one in shared)
     assert f"{len(division.tuned)} of {len(tasks.select('catalog'))} are tuned on" in text(page)
+
+
+def test_no_two_edges_of_the_drawing_end_at_one_place_nor_cross_a_box(client):
+    page = client.get("/hold-out?cluster=reading_comprehension_with_commonsense&cluster=summarization&of=all").text
+    boxes = [
+        (float(x), float(y), float(height))
+        for x, y, height in re.findall(r'<rect x="(\d+)" y="([\d.]+)" width="\d+" height="(\d+)"', page)
+    ]
+    ends = [(float(y), float(to)) for y, to in re.findall(r'<path d="M[^"]* ([\d.]+)H([\d.]+)" marker', page)]
+    assert len(ends) >= 16
+    assert len({*ends}) == len(ends)
+    starts = [float(x) for x in re.findall(r'<path d="M(\d+) ', page)]
+    for start, (y, to) in zip(starts, ends, strict=True):
+        assert not any(start < x < to and top <= y <= top + height for x, top, height in boxes)
 
 
 @pytest.mark.parametrize("cluster", [*openflan.Tasks().clusters, *openflan.Tasks().subclusters])

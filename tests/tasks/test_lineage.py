@@ -1,6 +1,6 @@
 """Lineage: two tasks share a text where their corpora meet, and broad corpora are no meeting."""
 
-from openflan.tasks.lineage import known_corpora, shared_source
+from openflan.tasks.lineage import known_corpora, shared_source, shared_sources
 
 
 def test_the_nearest_shared_corpus_and_both_ways_to_it_are_told():
@@ -26,3 +26,14 @@ def test_condemning_is_mutual():
 def test_a_name_of_ones_own_is_a_corpus_too():
     assert shared_source(["our_tickets"], ["our_tickets"]).corpus == "our_tickets"
     assert shared_source(["our_tickets"], ["your_tickets"]) is None
+
+
+def test_every_shared_corpus_is_found_but_not_what_it_was_made_from():
+    found = shared_sources(["our_tickets", "squad", "rte_pairs"], ["squad", "our_tickets"])
+    assert {one.corpus for one in found} == {"our_tickets", "squad"}
+    made = next(
+        name
+        for name, corpus in known_corpora().items()
+        if any(not known_corpora()[one].broad for one in corpus.made_from) and not corpus.broad
+    )
+    assert [one.corpus for one in shared_sources([made], [made])] == [made]

@@ -31,6 +31,7 @@ def holdout(
     division = openflan.hold_out(
         chosen, clusters, kin="none" if no_kin else "paper", lineage="keep" if keep else "drop"
     )
+    dropped = {one.entry.spec.name for one in division.condemned}
     counts = [openflan.official_rows(entry.spec, "train", errata=tasks.errata) for entry in division.tuned]
     record: dict[str, Any] = {
         "hold_out": clusters,
@@ -51,7 +52,8 @@ def holdout(
                 "path": [one.entry.spec.name, *one.descent.left],
                 "other_path": [one.by.spec.name, *one.descent.right],
             }
-            for one in division.condemned
+            for one in division.reasons
+            if one.by is not None and one.descent is not None and one.entry.spec.name in dropped
         ],
         "tuned": [entry.spec.name for entry in division.tuned],
         "total_rate": sum(min(count, maximum) for count in counts if count is not None),

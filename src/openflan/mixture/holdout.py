@@ -16,9 +16,9 @@ from typing import Literal
 from openflan.errors import UserError, did_you_mean
 from openflan.tasks.catalog import Entry
 from openflan.tasks.clusters import CLUSTERS, KIN, SUBCLUSTERS
-from openflan.tasks.lineage import Descent, shared_source
+from openflan.tasks.lineage import Descent, shared_source, shared_sources
 
-__all__ = ["Condemned", "HoldOut", "first_of_clusters", "hold_out", "kin_of"]
+__all__ = ["Condemned", "HoldOut", "LeaveReason", "first_of_clusters", "hold_out", "kin_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +32,29 @@ class Condemned:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LeaveReason:
+    """One reason for which a task leaves tuning; a task can have several."""
+
+    entry: Entry
+    """The task that leaves."""
+    rule: Literal["asked", "kin", "corpus"]
+    """Its cluster was to be held out, is close kin of one that was, or its text is a held-out task's."""
+    cluster: str
+    """The held-out cluster because of which it leaves."""
+    by: Entry | None = None
+    """The held-out task of that cluster, where they share a corpus."""
+    descent: Descent | None = None
+    """How the two come by the same text."""
+
+    @property
+    def words(self) -> str:
+        """The reason as a reader is told it."""
+        if self.descent is not None:
+            return f"shared corpus: {self.descent.corpus}"
+        return "held out" if self.rule == "asked" else "rule: close kin"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class HoldOut:
     """A division of the tasks: what is tuned on, and what is not."""
 
@@ -40,7 +63,11 @@ class HoldOut:
     tuned: tuple[Entry, ...]
     held_out: tuple[Entry, ...]
     condemned: tuple[Condemned, ...] = ()
-    """Tasks of other clusters that left tuning because of their lineage."""
+    """Tasks of other clusters that left tuning because of their lineage, each with the first reason."""
+    asked: tuple[str, ...] = ()
+    """Clusters that were to be held out."""
+    lineage: Literal["drop", "keep"] = "drop"
+    """Whether sharing text with a held-out task is a reason to leave."""
     missing: tuple[Entry, ...] = ()
     """Tasks left out because their rows must be fetched by hand (`tasks.missing: leave_out`)."""
     left_out: tuple[Entry, ...] = ()
@@ -51,6 +78,35 @@ class HoldOut:
         """Every task that the recipe names, on whichever side or left out."""
         condemned = (one.entry for one in self.condemned)
         return (*self.tuned, *self.held_out, *condemned, *self.missing, *self.left_out)
+
+    @property
+    def reasons(self) -> tuple[LeaveReason, ...]:
+        """Every reason of every task that left tuning because of what is held out, task by task.
+
+        A task of a cluster that was asked for has no other: its text is what is held out.
+        """
+        found: list[LeaveReason] = []
+        for entry in self.held_out:
+            own = [name for name in self.asked if name in _clusters_of(entry)]
+            found += [LeaveReason(entry=entry, rule="asked", cluster=name) for name in own]
+            if not own:
+                kin = [name for name in self.asked if _clusters_of(entry) & {*kin_of(name)}]
+                found += [LeaveReason(entry=entry, rule="kin", cluster=name) for name in kin]
+                found += self._by_corpus(entry, [one for one in self.held_out if _clusters_of(one) & {*self.asked}])
+        for one in self.condemned:
+            found += self._by_corpus(one.entry, self.held_out)
+        return tuple(found)
+
+    def _by_corpus(self, entry: Entry, others: Sequence[Entry]) -> list[LeaveReason]:
+        """The corpora that a task shares with held-out ones."""
+        if self.lineage == "keep":
+            return []
+        return [
+            LeaveReason(entry=entry, rule="corpus", cluster=cluster, by=other, descent=descent)
+            for other in others
+            for cluster in [next(name for name in (*self.asked, *self.clusters) if name in _clusters_of(other))]
+            for descent in shared_sources(entry.spec.lineage, other.spec.lineage)
+        ]
 
 
 def hold_out(
@@ -98,6 +154,8 @@ def hold_out(
         tuned=tuned,
         held_out=held_out,
         condemned=condemned,
+        asked=tuple(dict.fromkeys(clusters)),
+        lineage=lineage,
     )
 
 

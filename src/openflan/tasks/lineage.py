@@ -20,7 +20,7 @@ from openflan.errors import UserError, did_you_mean
 from openflan.recipes.safe_yaml import read_yaml
 from openflan.records import Record
 
-__all__ = ["Corpus", "Descent", "known_corpora", "shared_source"]
+__all__ = ["Corpus", "Descent", "known_corpora", "shared_source", "shared_sources"]
 
 _FILE = Path(__file__).with_name("corpora.yaml")
 
@@ -78,12 +78,25 @@ def _ancestors(start: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return paths
 
 
+def shared_sources(left: Iterable[str], right: Iterable[str]) -> tuple[Descent, ...]:
+    """The corpora, no broad ones, that two lineages share, the nearest first.
+
+    What a nearer one of them was made from is no further reason, and left out.
+    """
+    ours, theirs = _ancestors(left), _ancestors(right)
+    shared = [name for name in ours if name in theirs and not _is_broad(name)]
+    found: list[str] = []
+    for name in sorted(shared, key=lambda name: (len(ours[name]) + len(theirs[name]), name)):
+        if not any(name in _ancestors([nearer]) for nearer in found):
+            found.append(name)
+    return tuple(Descent(corpus=name, left=ours[name], right=theirs[name]) for name in found)
+
+
 def shared_source(left: Iterable[str], right: Iterable[str]) -> Descent | None:
     """The nearest corpus, not a broad one, that two lineages share; None where they share none."""
-    ours, theirs = _ancestors(left), _ancestors(right)
-    broad = {name for name, corpus in known_corpora().items() if corpus.broad}
-    shared = [name for name in ours if name in theirs and name not in broad]
-    if not shared:
-        return None
-    nearest = min(shared, key=lambda name: (len(ours[name]) + len(theirs[name]), name))
-    return Descent(corpus=nearest, left=ours[nearest], right=theirs[nearest])
+    return next(iter(shared_sources(left, right)), None)
+
+
+def _is_broad(name: str) -> bool:
+    corpora = known_corpora()
+    return name in corpora and corpora[name].broad

@@ -3,11 +3,12 @@
     /hold-out?cluster=sentiment&of=catalog
 
 From left to right: the clusters that are held out, their kin (the paper's rule), and tasks of other clusters whose text
-comes from a corpus of theirs. Each edge is one reason. Cost: 10 ms.
+comes from a corpus of theirs. Each edge is one reason, and a task may have several. Cost: 10 ms.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,16 +25,16 @@ __all__ = ["hold_out_routes"]
 _OF = {"catalog": "the paper's datasets", "starter": "the starter suite", "all": "all tasks"}
 _LINE, _PAD, _BOX, _APART, _TOP = 17, 12, 284, 168, 30
 """Heights and widths of the drawing, in pixels at full size."""
-_MOST = 14
-"""Tasks that a box names; further ones are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Box:
-    """A cluster with tasks that leave, or a task that leaves on its own."""
+    """A cluster with the tasks that leave with it, or a task that leaves on its own."""
 
     title: str
     lines: tuple[str, ...]
+    heights: tuple[int, ...]
+    """Of the title and the lines, each counted in lines: as many as edges that end there."""
     column: int
     y: float
     kind: str
@@ -45,45 +46,45 @@ class _Box:
 
     @property
     def height(self) -> int:
-        return 2 * _PAD + _LINE * (1 + len(self.lines))
+        return 2 * _PAD + _LINE * sum(self.heights)
 
     @property
-    def middle(self) -> float:
-        return self.y + self.height / 2
+    def written(self) -> list[tuple[str, float]]:
+        """The lines, each with the height at which it is written."""
+        return [(line, self.level(place) + 5) for place, line in enumerate(self.lines, 1)]
+
+    def level(self, place: int, edge: int = 0) -> float:
+        """The height at which an edge of a line begins or ends.
+
+        Args:
+            place: of the line; the title is 0.
+            edge: which of those that end there.
+        """
+        return self.y + _PAD + _LINE * (sum(self.heights[:place]) + edge) + 8
+
+    def place(self, task: str) -> int:
+        """The line of a task; the title's where the box is the task's own."""
+        return self.lines.index(task) + 1 if task in self.lines else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Edge:
     """A reason."""
 
-    start: _Box
-    stop: _Box
+    x: int
     y: float
     """Where it begins."""
+    to: int
+    level: float
+    """Where it ends."""
     reason: str
     kind: str
 
     @property
     def path(self) -> str:
         """As an SVG path: level at both ends, so that the reason can stand on the second."""
-        x, to = self.start.x + _BOX, self.stop.x
-        bend, level = x + 44, self.stop.middle
-        return f"M{x} {self.y:.1f}C{x + 26} {self.y:.1f} {x + 18} {level:.1f} {bend} {level:.1f}H{to - 6}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Leaves:
-    """A line of the table."""
-
-    name: str
-    """Of the task, or of the cluster."""
-    cluster: str
-    by: str
-    reason: str
-    left: tuple[str, ...] = ()
-    """From its own corpus to the shared one."""
-    right: tuple[str, ...] = ()
-    """From the held-out task's own corpus to the shared one."""
+        x, level = self.x, self.level
+        return f"M{x} {self.y:.1f}C{x + 26} {self.y:.1f} {x + 18} {level:.1f} {x + 44} {level:.1f}H{self.to - 6}"
 
 
 def hold_out_routes(studio: Studio) -> list[Route]:
@@ -100,7 +101,7 @@ def hold_out_routes(studio: Studio) -> list[Route]:
         names = _clusters(tasks, entries)
         chosen = [name for name in dict.fromkeys(asked.getlist("cluster")) if name]
         division = openflan.hold_out(entries, chosen, kin="paper") if chosen else None
-        boxes, edges = _drawn(division, chosen) if division else ([], [])
+        boxes, edges = _drawn(division) if division else ([], [])
         return studio.page(
             request,
             "tasks/hold_out.html.j2",
@@ -115,7 +116,7 @@ def hold_out_routes(studio: Studio) -> list[Route]:
             entries=entries,
             boxes=boxes,
             edges=edges,
-            leaves=_table(division, chosen) if division else [],
+            leaves=_table(division) if division else [],
             width=max((box.x for box in boxes), default=0) + _BOX + 2,
             height=max((box.y + box.height for box in boxes), default=0) + 4,
             size={"line": _LINE, "pad": _PAD, "box": _BOX},
@@ -137,77 +138,69 @@ def _clusters(tasks: openflan.Tasks, entries: Sequence[openflan.Entry]) -> dict[
     return {name: what for name, what in {**tasks.clusters, **tasks.subclusters}.items() if name in there}
 
 
-def _drawn(division: openflan.HoldOut, chosen: Sequence[str]) -> tuple[list[_Box], list[_Edge]]:
-    """Boxes in up to three columns, and an edge a reason."""
+def _drawn(division: openflan.HoldOut) -> tuple[list[_Box], list[_Edge]]:
+    """Boxes in up to three columns, and an edge a reason.
+
+    A box that an edge reaches from two columns before lies below all that stands between them.
+    """
+    reasons = defaultdict[str, list[openflan.LeaveReason]](list)
+    for one in division.reasons:
+        if one.rule == "corpus":
+            reasons[one.entry.spec.name].append(one)
     y = [0.0, 0.0, 0.0]
     boxes: dict[str, _Box] = {}
+    edges: list[_Edge] = []
 
-    def put(title: str, lines: Sequence[str], column: int, kind: str) -> _Box:
-        shown = [*lines[:_MOST], f"and {len(lines) - _MOST} more"] if len(lines) > _MOST + 1 else lines
-        box = _Box(title=title, lines=tuple(shown), column=column, y=y[column], kind=kind)
-        y[column] += box.height + _TOP
+    def put(title: str, lines: list[str], column: int, kind: str, heights: list[int], below: float = 0.0) -> _Box:
+        place = max(y[column], below)
+        box = _Box(title=title, lines=tuple(lines), heights=tuple(heights), column=column, y=place, kind=kind)
+        y[column] = box.y + box.height + _TOP
         boxes[title] = box
         return box
 
-    edges: list[_Edge] = []
-    kin = [name for name in division.clusters if name not in chosen]
-    for name in (*chosen, *kin):
+    def draw(box: _Box, place: int, found: list[openflan.LeaveReason]) -> None:
+        for edge, one in enumerate(found):
+            start = home(one)
+            line = start.place(one.by.spec.name) if one.by is not None else 0
+            words, kind = (one.words, "kin") if one.descent is None else (f"text: {one.descent.corpus}", "shared")
+            at, level = start.level(line), box.level(place, edge)
+            edges.append(_Edge(x=start.x + _BOX, y=at, to=box.x, level=level, reason=words, kind=kind))
+
+    def home(one: openflan.LeaveReason) -> _Box:
+        return boxes[one.cluster] if one.by is None else boxes[homes[one.by.spec.name]]
+
+    def columns_of(found: list[openflan.LeaveReason]) -> list[int]:
+        return sorted({home(one).column for one in found}, reverse=True)
+
+    homes: dict[str, str] = {}
+    kin = [name for name in division.clusters if name not in division.asked]
+    for name in (*division.asked, *kin):
         inside = [
-            entry.spec.name for entry in division.held_out if name in (entry.spec.cluster, entry.spec.code_cluster)
+            entry.spec.name
+            for entry in division.held_out
+            if name in (entry.spec.cluster, entry.spec.code_cluster) and entry.spec.name not in homes
         ]
-        if name in chosen:
-            put(name, inside, 0, "asked")
+        homes |= dict.fromkeys(inside, name)
+        if name in division.asked:
+            put(name, inside, 0, "asked", [1] * (len(inside) + 1))
         elif inside:
-            put(name, inside, 1, "kin")
-    for name in kin:
-        if name in boxes:
-            start = boxes[_kin_of(name, chosen)]
-            edges.append(
-                _Edge(start=start, stop=boxes[name], y=start.y + _PAD + 8, reason="rule: close kin", kind="kin")
-            )
-    order = {entry.spec.name: place for place, entry in enumerate(division.held_out)}
-    for one in sorted(division.condemned, key=lambda one: (order[one.by.spec.name], one.entry.spec.name)):
-        home = next(boxes[name] for name in (one.by.spec.code_cluster, one.by.spec.cluster) if name in boxes)
-        name, by = one.entry.spec.name, one.by.spec.name
-        box = put(name, (f"of {one.entry.spec.code_cluster}",), home.column + 1, "shared")
-        line = home.lines.index(by) if by in home.lines else len(home.lines) - 1
-        edges.append(
-            _Edge(
-                start=home,
-                stop=box,
-                y=home.y + _PAD + _LINE * (line + 1) + 9,
-                reason=f"text: {one.descent.corpus}",
-                kind="shared",
-            )
-        )
+            own = {one.cluster: one for one in division.reasons if one.rule == "kin" and one.entry.spec.name in inside}
+            box = put(name, inside, 1, "kin", [len(own), *(max(1, len(reasons[task])) for task in inside)])
+            draw(box, 0, list(own.values()))
+            for task in inside:
+                draw(box, box.place(task), reasons[task])
+    order = {name: place for place, name in enumerate(homes)}
+    for name, found in sorted(
+        ((one.entry.spec.name, reasons[one.entry.spec.name]) for one in division.condemned),
+        key=lambda one: (columns_of(one[1]), min(order[reason.by.spec.name] for reason in one[1] if reason.by)),
+    ):
+        columns = columns_of(found)
+        below = y[1] if len(columns) > 1 else 0.0
+        lines = [f"of {found[0].entry.spec.code_cluster}"]
+        draw(put(name, lines, columns[0] + 1, "shared", [1, max(1, len(found) - 1)], below), 0, found)
     return list(boxes.values()), edges
 
 
-def _kin_of(name: str, chosen: Sequence[str]) -> str:
-    """The chosen cluster whose kin another is."""
-    return next((one for one in chosen if name in openflan.kin_of(one)), chosen[0])
-
-
-def _table(division: openflan.HoldOut, chosen: Sequence[str]) -> list[_Leaves]:
-    lines = [
-        _Leaves(
-            name=entry.spec.name,
-            cluster=entry.spec.code_cluster,
-            by=next((name for name in (entry.spec.code_cluster, entry.spec.cluster) if name in chosen), "")
-            or _kin_of(entry.spec.cluster, chosen),
-            reason="held out" if {entry.spec.cluster, entry.spec.code_cluster} & {*chosen} else "rule: close kin",
-        )
-        for entry in division.held_out
-    ]
-    lines += [
-        _Leaves(
-            name=one.entry.spec.name,
-            cluster=one.entry.spec.code_cluster,
-            by=one.by.spec.name,
-            reason=f"shared corpus: {one.descent.corpus}",
-            left=one.descent.left,
-            right=one.descent.right,
-        )
-        for one in division.condemned
-    ]
-    return lines
+def _table(division: openflan.HoldOut) -> list[tuple[openflan.Entry, list[openflan.LeaveReason]]]:
+    """What leaves, each with its reasons."""
+    return [(first, list(own)) for first, own in groupby(division.reasons, key=lambda one: one.entry)]
