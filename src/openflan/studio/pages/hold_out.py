@@ -8,6 +8,7 @@ comes from a corpus of theirs. Each edge is one reason, and a task may have seve
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +24,18 @@ from openflan.studio.views import Studio
 __all__ = ["hold_out_routes"]
 
 _OF = {"catalog": "the paper's datasets", "starter": "the starter suite", "all": "all tasks"}
-_LINE, _PAD, _BOX, _APART, _TOP = 17, 12, 284, 168, 30
+_LINE, _PAD, _BOX, _APART, _TOP = 17, 12, 284, 200, 30
 """Heights and widths of the drawing, in pixels at full size."""
+_WIDTH = 32
+"""Letters of a title that a box has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Box:
     """A cluster with the tasks that leave with it, or a task that leaves on its own."""
 
-    title: str
+    title: tuple[str, ...]
+    """In as many lines as it needs."""
     lines: tuple[str, ...]
     heights: tuple[int, ...]
     """Of the title and the lines, each counted in lines: as many as edges that end there."""
@@ -49,8 +53,13 @@ class _Box:
         return 2 * _PAD + _LINE * sum(self.heights)
 
     @property
+    def heading(self) -> list[tuple[str, float]]:
+        """The lines of the title, each with the height at which it is written."""
+        return [(line, self.level(0, place) + 5) for place, line in enumerate(self.title)]
+
+    @property
     def written(self) -> list[tuple[str, float]]:
-        """The lines, each with the height at which it is written."""
+        """The other lines, each with the height at which it is written."""
         return [(line, self.level(place) + 5) for place, line in enumerate(self.lines, 1)]
 
     def level(self, place: int, edge: int = 0) -> float:
@@ -153,7 +162,10 @@ def _drawn(division: openflan.HoldOut) -> tuple[list[_Box], list[_Edge]]:
 
     def put(title: str, lines: list[str], column: int, kind: str, heights: list[int], below: float = 0.0) -> _Box:
         place = max(y[column], below)
-        box = _Box(title=title, lines=tuple(lines), heights=tuple(heights), column=column, y=place, kind=kind)
+        whole = title if kind == "shared" else title.replace("_", " ")
+        words = tuple(textwrap.wrap(whole, _WIDTH))
+        fits = (max(heights[0], len(words)), *heights[1:])
+        box = _Box(title=words, lines=tuple(lines), heights=fits, column=column, y=place, kind=kind)
         y[column] = box.y + box.height + _TOP
         boxes[title] = box
         return box
