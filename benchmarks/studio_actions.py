@@ -1,25 +1,29 @@
 """Five hundred actions in the studio: how long each takes, and whether the server's memory stays flat.
 
     python benchmarks/studio_actions.py --runs RUNS --out benchmarks/results/DATE-studio-actions.json [--data DIR]
+    python benchmarks/studio_actions.py --runs RUNS --out benchmarks/results/DATE-studio-hour.json --minutes 60
 
 RUNS holds a run that is done (`make run` leaves one). The studio is started as a user starts it, in a process of its
 own, on a folder with a task of 345,000 rows, which is made here; this one asks for pages as a browser does, one after
-the other: tasks and their filters, rows anywhere in the large split, a row under every template and its tokens, a
-hold-out, a template tried, a mixture changed, runs, figures, answers of every kind, a comparison, and questions to both
-models, each of which is waited for. Rounds of twenty differ by row, page and settings.
+the other: tasks and their filters, rows anywhere in the large split and in one that is packed, a row under every
+template and its tokens, a hold-out, a template tried, a mixture changed, runs, figures, answers of every kind, a
+comparison, and questions to both models, each of which is waited for. Rounds of 21 differ by row, page and settings.
 
 Told are the seconds from the command to the first whole page; for each kind of action the first, the median, the 95th
 percentile and the slowest; and the server's resident memory after each tenth action, with its rise over the last four
-fifths.
+fifths. With `--minutes` it is somebody who clicks for so long, with a pause after each action: the rounds go on until
+the time is over, and memory is told a minute, with the processor seconds that the server took.
 
 Invariant: an answer that is not a page of the studio ends the script. Rejected: a browser, whose own work would be
 timed; it is what tests/studio/browser looks at.
 """
 
 import argparse
+import gzip
 import http.client
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,7 +40,7 @@ import psutil
 import openflan
 from openflan.machine import machine_facts, version_facts
 
-ACTIONS, ROWS, LARGE = 500, 345_000, "large_remarks"
+ACTIONS, ROWS, LARGE, PACKED = 500, 345_000, "large_remarks", "packed_remarks"
 SHOWS = ("wrong", "unsure", "disagree", "lost", "gained", "all")
 FIGURES = ("scores", "loss", "task_loss")
 Action = tuple[str, str, dict[str, object] | None]
@@ -77,11 +81,13 @@ class Client:
 
 
 def write_large(folder: Path) -> None:
-    """A task of many rows in the user's folder."""
+    """Two tasks of many rows in the user's folder, one of them packed."""
     with (folder / "large.jsonl").open("w", encoding="utf-8") as file:
         for number in range(ROWS):
             text = f"Remark {number} of a long list, which says that the soup was {'warm' if number % 3 else 'cold'}."
             file.write(json.dumps({"text": text, "label": "good" if number % 3 else "bad"}) + "\n")
+    with (folder / "large.jsonl").open("rb") as plain, gzip.open(folder / "packed.jsonl.gz", "wb", 6) as packed:
+        shutil.copyfileobj(plain, packed)
     task = {
         "name": LARGE,
         "cluster": "sentiment",
@@ -96,6 +102,8 @@ def write_large(folder: Path) -> None:
         ],
     }
     (folder / f"{LARGE}.yaml").write_text(json.dumps(task), encoding="utf-8")
+    packed_task = {**task, "name": PACKED, "source": {"files": {"train": "packed.jsonl.gz"}}}
+    (folder / f"{PACKED}.yaml").write_text(json.dumps(packed_task), encoding="utf-8")
 
 
 def actions_of(run: str, turn: int) -> list[Action]:
@@ -113,6 +121,7 @@ def actions_of(run: str, turn: int) -> list[Action]:
         ("tasks", f"/?cluster={clusters[turn % len(clusters)]}", None),
         ("task and rows", f"{large}?split=train&start={starts[0]}", None),
         ("task and rows", f"{large}?split=train&start={starts[1]}", None),
+        ("packed rows", f"/tasks/{PACKED}?split=train&start={starts[1]}", None),
         ("row", f"{large}/row?row={starts[2]}&template={turn % 2}", None),
         ("row", f"{large}/row?row={starts[3]}&template={turn % 2}&markers=random", None),
         ("tokens", f"{large}/tokens?row={starts[4]}&template={turn % 2}", None),
@@ -149,11 +158,19 @@ def begin(arguments: argparse.Namespace, folder: Path) -> tuple[subprocess.Popen
     raise SystemExit("the studio did not start; is the port in use?")
 
 
+def rise(settled: list[float], *, minutes: bool) -> dict[str, float]:
+    """Megabytes that memory grows by, from a line through what was told."""
+    slope = statistics.linear_regression(range(len(settled)), settled).slope
+    return {"per_hour": round(60 * slope, 2)} if minutes else {"per_hundred_actions": round(10 * slope, 2)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--actions", type=int, default=ACTIONS)
+    parser.add_argument("--minutes", type=float, help="go on for so long, whatever --actions says")
+    parser.add_argument("--pause", type=float, default=1.5, help="seconds after each action, with --minutes")
     parser.add_argument("--port", type=int, default=7897)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -166,12 +183,22 @@ def main() -> None:
         try:
             server = psutil.Process(studio.pid)
             turns = chain.from_iterable(actions_of(run, turn) for turn in count())
-            for number, (kind, path, form) in enumerate(islice(turns, arguments.actions), 1):
+            start, number = time.perf_counter(), 0
+            for kind, path, form in turns if arguments.minutes else islice(turns, arguments.actions):
                 began = time.perf_counter()
                 client.page(path, form)
                 seconds[kind].append(time.perf_counter() - began)
-                if number % 10 == 0:
+                number += 1
+                if arguments.minutes:
+                    time.sleep(arguments.pause)
+                    over = (time.perf_counter() - start) / 60
+                    if over > len(memory):
+                        memory.append(round(server.memory_info().rss / 1e6, 1))
+                    if over >= arguments.minutes:
+                        break
+                elif number % 10 == 0:
                     memory.append(round(server.memory_info().rss / 1e6, 1))
+            spent = server.cpu_times()
         finally:
             studio.terminate()
             studio.wait(timeout=20)
@@ -180,7 +207,9 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine_facts(),
         "versions": version_facts(),
-        "actions": arguments.actions,
+        "actions": number,
+        **({"minutes": arguments.minutes, "pause_seconds": arguments.pause} if arguments.minutes else {}),
+        "processor_seconds_of_the_server": round(spent.user + spent.system, 1),
         "rows_of_the_large_split": ROWS,
         "first_page_seconds": round(first, 2),
         "seconds": {
@@ -194,11 +223,12 @@ def main() -> None:
             for kind, own in seconds.items()
         },
         "memory_mb": memory,
+        "memory_is_told": "a minute" if arguments.minutes else "each tenth action",
         "memory_rise_mb": {
             "after_a_fifth": settled[0],
             "end": settled[-1],
             "largest": max(memory),
-            "per_hundred_actions": round(10 * statistics.linear_regression(range(len(settled)), settled).slope, 2),
+            **rise(settled, minutes=bool(arguments.minutes)),
         },
         "goals": GOALS,
     }
