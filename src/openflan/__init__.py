@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from openflan.importers.importing import import_tasks as import_tasks
     from openflan.importers.outcome import Imported as Imported
     from openflan.importers.outcome import Refused as Refused
+    from openflan.links import links_out as links_out
     from openflan.mixture.certificate import Compared as Compared
     from openflan.mixture.certificate import Hits as Hits
     from openflan.mixture.certificate import ItemCounts as ItemCounts
@@ -203,6 +204,7 @@ _ROOMS = {
     "evaluation.task_results": "BestOnValidation CleanSplit MeasureSpread TaskGain TaskResult TemplateSpread",
     "importers.importing": "TaskImport import_tasks",
     "importers.outcome": "Imported Refused",
+    "links": "links_out",
     "mixture.certificate": "Compared Hits ItemCounts LeakCertificate LeakEdge LeakPair",
     "mixture.difference": "MixtureChange TaskChange",
     "mixture.export": "Exported",

@@ -219,7 +219,7 @@ def test_offline_without_a_cache_is_said(hub, offline_client):
     line = offline_client(refusal, own_entry({"hub": "owner/never"}), "train")
     assert line == (
         "mine.yaml: dataset owner/never, train is not in the cache and the hub can't be reached;"
-        " unset HF_HUB_OFFLINE, or give local files with --data"
+        " fetch it once without HF_HUB_OFFLINE (the studio sets it), or give local files with --data"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,6 +87,14 @@ def test_weights_that_do_not_belong_to_the_configuration_are_refused(copy, chang
     (copy / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(UserError, match=r"check that config.json|could not be loaded"):
         load_model(find(copy), device=torch.device("cpu"))
+
+
+def test_a_model_that_is_not_in_the_cache_is_told_where_no_hub_is_asked(monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="not in the cache, and the hub is not asked; download it once without"):
+        load_model(find_model(ModelPart(path="nobody/nothing"), Path("nobody/nothing")), device=torch.device("cpu"))
 
 
 def test_a_folder_without_tokenizer_is_told(copy):

@@ -1,6 +1,7 @@
 """Mixtures in the studio: a plan that moves with its settings, certificates with their pairs, recipes written out."""
 
 import re
+import shutil
 from html import unescape
 
 import pytest
@@ -95,6 +96,18 @@ def test_a_certificate_has_its_worst_pairs_side_by_side(client_of, leaky_runs):
     assert client.get("/mixture/certificate?run=../x").status_code == 422
     run = next(leaky_runs.iterdir()).name
     assert client.get("/mixture", params={"recipe": f"run {run}"}).status_code == 200
+
+
+def test_a_run_with_a_file_behind_a_link_that_leads_out_is_refused(client_of, leaky_runs, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(leaky_runs, runs)
+    run = next(runs.iterdir())
+    client = client_of(runs=runs)
+    assert run.name in client.get("/runs").text
+    (tmp_path / "theirs.json").write_text("{}", encoding="utf-8")
+    (run / "mixture" / "extra.json").symlink_to(tmp_path / "theirs.json")
+    assert run.name not in client.get("/runs").text
+    assert "extra.json: lies outside the folders" in client.get(f"/runs/{run.name}").text
 
 
 def test_no_runs_is_said(client):

@@ -1,5 +1,6 @@
 """The studio's frame: who may talk to it, what its pages may load, and what it keeps."""
 
+import json
 import os
 import re
 import signal
@@ -139,6 +140,81 @@ def test_paths_outside_the_folders_are_refused(folder, tmp_path):
             folders.confined(path)
 
 
+@pytest.fixture
+def secret(tmp_path):
+    """Rows of others, which lie in none of the folders."""
+    path = tmp_path / "secret.jsonl"
+    path.write_text('{"text": "not for you", "label": "good"}\n', encoding="utf-8")
+    return path
+
+
+OWN = {
+    "name": "mine_only",
+    "cluster": "sentiment",
+    "fields": ["text", "label"],
+    "source": {"files": {"train": "rows.jsonl"}},
+    "splits": {"train": "train"},
+    "answer": {"field": "label", "options": ["bad", "good"]},
+    "metrics": ["accuracy"],
+    "templates": [{"input": "{{text}}\n{{options}}"}],
+}
+
+
+@pytest.mark.parametrize("rows", ["rows.jsonl", "../secret.jsonl"])
+def test_rows_behind_a_link_or_a_path_that_leads_out_are_refused(client, folder, secret, rows):
+    (folder / "rows.jsonl").symlink_to(secret)
+    said = {**OWN, "source": {"files": {"train": rows}}}
+    (folder / "mine_only.yaml").write_text(json.dumps(said), encoding="utf-8")
+    for path in ("/tasks/mine_only", "/tasks/mine_only/row?row=0", "/tasks/mine_only/count", "/template?task=mine_only",
+                 "/ask?task=mine_only&row=0", "/tasks/mine_only/tokens?row=0"):  # fmt: skip
+        page = client.get(path)
+        assert "not for you" not in page.text
+        assert "lies outside the folders" in page.text
+
+
+def test_a_task_file_behind_a_link_that_leads_out_is_refused(client, folder, tmp_path):
+    (tmp_path / "theirs.yaml").write_text(json.dumps(OWN), encoding="utf-8")
+    (folder / "mine_only.yaml").symlink_to(tmp_path / "theirs.yaml")
+    page = client.get("/")
+    assert (page.status_code, "mine_only.yaml: lies outside the folders" in page.text) == (422, True)
+
+
+def test_a_recipe_behind_a_link_that_leads_out_is_not_listed(client, folder, tmp_path):
+    recipe = openflan.Run("starter").recipe.model_copy(update={"name": "theirs-only"})
+    (tmp_path / "theirs.yaml").write_text(openflan.recipe_text(recipe, folder=tmp_path), encoding="utf-8")
+    (folder / "theirs.yaml").symlink_to(tmp_path / "theirs.yaml")
+    assert "theirs" not in client.get("/mixture?recipe=flan").text
+    assert "theirs-only" not in client.get("/mixture?recipe=theirs.yaml").text
+
+
+def test_a_recipe_plans_with_no_folder_outside(client, folder, tmp_path):
+    (tmp_path / "others").mkdir()
+    given = openflan.Run("starter", settings={"tasks.folders": [str(tmp_path / "others")], "name": "far"}).recipe
+    openflan.write_recipe(given, folder / "far.yaml")
+    assert "others: lies outside the folders" in client.get("/mixture?recipe=far.yaml").text
+
+
+@pytest.mark.parametrize("linked", ["cola/train.jsonl", "cola"])
+def test_a_folder_of_data_is_read_as_far_as_it_reaches(client_of, tmp_path, secret, linked):
+    data = tmp_path / "data"
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "train.jsonl").write_text('{"sentence": "not for you", "label": 1, "idx": 0}\n')
+    (data / linked).parent.mkdir(parents=True)
+    (data / linked).symlink_to(tmp_path / "theirs" / ("" if linked == "cola" else "train.jsonl"))
+    client = client_of(data=str(data))
+    for path in ("/tasks/cola", "/mixture?recipe=flan"):
+        page = client.get(path).text
+        assert "not for you" not in page
+        assert "lies outside the folders" in page
+
+
+def test_a_link_that_stays_inside_is_followed(client, folder, secret):
+    secret.rename(folder / "kept.jsonl")
+    (folder / "rows.jsonl").symlink_to("kept.jsonl")
+    (folder / "mine_only.yaml").write_text(json.dumps(OWN), encoding="utf-8")
+    assert "not for you" in client.get("/tasks/mine_only").text
+
+
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/nothing", "/mixture/x"])
 def test_there_is_nothing_else(client, path):
     assert client.get(path).status_code == 404
@@ -206,3 +282,51 @@ def test_starting_imports_neither_torch_nor_transformers():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_no_hub_is_asked_whatever_the_environment_says(tmp_path):
+    """Rows that are not in the cache are one line; a hub that listens hears nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as hub, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        asked = {
+            "HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}",
+            "HF_HOME": str(tmp_path),
+            "HF_HUB_OFFLINE": "0",
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "openflan",
+            "studio",
+            "--port",
+            str(port),
+            "--data",
+            "hub",
+            "--runs",
+            str(tmp_path),
+        ]
+        server = subprocess.Popen(command, env={**os.environ, **asked}, stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().removeprefix("openflan studio: ").strip()
+            page = urllib.request.urlopen(f"{address}tasks/rte", timeout=60).read().decode()
+        finally:
+            server.terminate()
+            server.communicate(timeout=20)
+        hub.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            hub.accept()
+    assert "is not in the cache and the hub can&#39;t be reached" in page
+
+
+def test_what_the_studio_starts_asks_no_hub_either(monkeypatch):
+    from openflan.studio import app
+
+    for name in app.OFFLINE:
+        monkeypatch.setenv(name, "0")
+    with pytest.raises(openflan.UserError):  # it stops before it listens
+        openflan.serve_studio(openflan.StudioFolders(folders=(Path("no-such-folder"),)))
+    asked = [sys.executable, "-c", "import os, sys; print(*(os.environ[name] for name in sys.argv[1:]))", *app.OFFLINE]
+    assert {*subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()} == {"1"}

@@ -255,7 +255,8 @@ def test_a_task_that_the_data_folder_lacks_comes_from_the_hub_or_its_twin(tmp_pa
     there = tmp_path / "rows"
     there.mkdir()
     with pytest.raises(
-        UserError, match=r"hub can't be reached; put its files into .*rows.mine, or unset HF_HUB_OFFLINE"
+        UserError,
+        match=r"hub can't be reached; put its files into .*rows.mine, or fetch it once without HF_HUB_OFFLINE",
     ):
         load_rows(mine, "train", data=find_data(str(there)))
     (tmp_path / "mine.twin.jsonl").write_text(json_lines(ROWS), encoding="utf-8")

@@ -381,5 +381,10 @@ def _quiet() -> None:
 
 
 def _unloadable(what: str, source: ModelSource, error: Exception) -> UserError:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE and not Path(source.name).exists():
+        how = "download it once without HF_HUB_OFFLINE (the studio sets it), or check model.path"
+        return UserError("is not in the cache, and the hub is not asked", where=source.name, how=how)
     first = (str(error).splitlines() or [type(error).__name__])[0][:300]
     return UserError(f"the {what} could not be loaded ({first})", where=source.name, how="check model.path")

@@ -24,7 +24,7 @@ from openflan.recipes.parts import StylePart
 from openflan.tasks.catalog import COLLECTIONS, Entry, open_catalog
 from openflan.tasks.clusters import CLUSTERS, SUBCLUSTERS
 from openflan.tasks.errata import ERRATA, Fidelity, active_errata, as_fidelity, errata_of
-from openflan.tasks.local import find_data
+from openflan.tasks.local import files_of, find_data
 from openflan.tasks.paging import PagedRows
 from openflan.tasks.sources import SourceRow, load_rows, load_twin
 from openflan.tasks.spec import Template
@@ -117,6 +117,20 @@ class Task(Entry):
         """
         place = folder_of_data(data)
         return PagedRows(self, _role(split), data=place, twin=self._by_twin(data, place))
+
+    def files(self, split: Role = "train", *, data: str | Path | None = None) -> list[Path]:
+        """The files of this machine that a split's rows are read from, some of which may be missing.
+
+        Your own, the task's folder in a folder of data, or its twin; none where rows come from the hub or are made.
+
+        Args:
+            split: as for `rows`.
+            data: as for `rows`.
+
+        Raises:
+            UserError: there is no such split or folder of data.
+        """
+        return files_of(self, _role(split), folder_of_data(data), twin=self._by_twin(data, folder_of_data(data)))
 
     def show_row(self, row: SourceRow, *, style: StylePart | None = None, key: int = 0) -> ShownRow:
         """A row that was read already, under every template that fits it; one that fails on it stops no other.

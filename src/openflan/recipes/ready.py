@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from openflan.errors import UserError, did_you_mean
+from openflan.links import links_out
 from openflan.recipes.recipe import Recipe
 from openflan.recipes.safe_yaml import parse_yaml
 
@@ -24,17 +25,18 @@ def _folders(plural: str) -> tuple[Path, ...]:
     return (_PACKAGE / "ready" / plural, _PACKAGE.parents[1] / plural)
 
 
-def list_recipes(folders: Iterable[str | Path] = ()) -> dict[str, Path]:
+def list_recipes(folders: Iterable[str | Path] = (), *, links: bool = True) -> dict[str, Path]:
     """Recipes by name: those that come with openflan by their word, those of folders by their file's name.
 
     Args:
         folders: their `.yaml` files are looked at, those below them not; what is no recipe is passed over.
+        links: whether links that lead out of the folders are followed.
     """
     ready = {path.stem: path for folder in reversed(_folders("recipes")) for path in folder.glob("*.yaml")}
-    found = {name: ready[name] for name in sorted(ready)}
+    found, folders = {name: ready[name] for name in sorted(ready)}, list(folders)
     for folder in folders:
         for path in sorted(Path(folder).glob("*.yaml")):
-            if path.name not in found and _is_recipe(path):
+            if path.name not in found and (links or links_out(path, folders) is None) and _is_recipe(path):
                 found[path.name] = path
     return found
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from openflan.errors import UserError
+from openflan.links import links_out
 from openflan.records import Record
 from openflan.runs.progress import RunProgress, StageProgress, read_progress
 from openflan.runs.results import Results
@@ -103,7 +104,7 @@ def list_runs(runs: str | Path, *, links: bool = True) -> list[RunStatus]:
 
     Args:
         runs: folder that holds the run folders.
-        links: whether links that lead out of the folder are followed.
+        links: whether what leads out of the folder, itself or by a link in it, is read.
 
     Raises:
         UserError: there is no such folder.
@@ -129,7 +130,7 @@ def list_evaluations(runs: str | Path, *, links: bool = True) -> list[Evaluation
 
     Args:
         runs: folder that holds the folders of answers.
-        links: whether links that lead out of the folder are followed.
+        links: whether what leads out of the folder, itself or by a link in it, is read.
 
     Raises:
         UserError: there is no such folder.
@@ -155,7 +156,7 @@ def entries_of(runs: str | Path, pattern: str, *, links: bool) -> list[Path]:
     Args:
         runs: the folder.
         pattern: as `Path.glob` takes it.
-        links: whether links that lead out of the folder are followed.
+        links: whether what leads out of the folder, itself or by a link in it, is read.
 
     Raises:
         UserError: there is no such folder.
@@ -163,8 +164,7 @@ def entries_of(runs: str | Path, pattern: str, *, links: bool) -> list[Path]:
     folder = Path(runs)
     if not folder.is_dir():
         raise UserError("no such folder", where=str(folder), how="name the folder that holds the runs")
-    whole = folder.resolve()
-    return [path for path in sorted(folder.glob(pattern)) if links or path.resolve().is_relative_to(whole)]
+    return [path for path in sorted(folder.glob(pattern)) if links or links_out(path, [folder]) is None]
 
 
 def run_status(run: str | Path) -> RunStatus:

@@ -25,6 +25,8 @@ __all__ = ["make_app", "serve_studio"]
 _PAGES = ("tasks", "template", "mixture", "runs", "ask")
 _REPORT = Path(openflan.__file__).parent / "report" / "page.css"
 _LOCAL = ("127.0.0.1", "localhost", "::1")
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
+"""What is set for this process and those that it starts."""
 
 
 def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette":
@@ -83,7 +85,7 @@ def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette"
 
 
 def serve_studio(folders: StudioFolders, *, host: str = "127.0.0.1", port: int = 7860) -> None:
-    """Serve the studio until it is interrupted.
+    """Serve the studio until it is interrupted; from then on this process asks no hub, nor does any that it starts.
 
     Args:
         folders: what it may read and write.
@@ -93,6 +95,7 @@ def serve_studio(folders: StudioFolders, *, host: str = "127.0.0.1", port: int =
     Raises:
         UserError: a folder is missing, the address can't be listened on, or what the studio needs is not installed.
     """
+    _go_offline()
     for folder in folders.folders:
         if not folder.is_dir():
             raise openflan.UserError("no such folder", where=f"--folder {folder}", how="make it first")
@@ -112,6 +115,14 @@ def serve_studio(folders: StudioFolders, *, host: str = "127.0.0.1", port: int =
     sys.stdout.flush()
     with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+
+
+def _go_offline() -> None:
+    """Let the hub's clients read their cache alone."""
+    os.environ.update(dict.fromkeys(OFFLINE, "1"))
+    for loaded in ("huggingface_hub.constants", "datasets.config"):  # they looked at the environment when imported
+        if loaded in sys.modules:
+            sys.modules[loaded].HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -38,6 +38,12 @@ class StudioFolders:
         """The folder that is written to; None where there is none."""
         return next(iter(self.folders), None)
 
+    @property
+    def rows(self) -> list[Path]:
+        """The folders of data."""
+        parts = str(self.data or "").split(os.pathsep)
+        return [Path(one) for one in parts if one not in ("", "twins", "hub")]
+
     def to_write(self) -> Path:
         """The folder that is written to.
 
@@ -56,36 +62,33 @@ class StudioFolders:
             path: absolute, or from the working folder.
 
         Raises:
-            UserError: it lies outside all of them.
+            UserError: it lies outside all of them, or a link in it leads out.
         """
         try:
             whole = Path(path).resolve()
             whole.exists()
         except (OSError, ValueError):  # too long, or no name of a file at all
             raise openflan.UserError("is no name of a file", where=ascii(Path(path).name)[:60]) from None
-        if not self._holds(whole):
+        led = openflan.links_out(path, self._readable())
+        if led is not None:
             how = "start it with the folder that this is in"
             raise openflan.UserError(
-                "lies outside the folders that the studio was started with", where=whole.name, how=how
+                "lies outside the folders that the studio was started with", where=led.name, how=how
             )
         return whole
 
     def in_runs(self, pattern: str) -> list[Path]:
-        """What the folder of runs holds by a pattern, but for what lies outside all folders, links followed.
+        """What the folder of runs holds by a pattern, but for what leads out of all folders.
 
         Args:
             pattern: as `Path.glob` takes it.
         """
         found = sorted(self.runs.glob(pattern)) if self.runs.is_dir() else []
-        return [path for path in found if self._holds(path.resolve())]
-
-    def _holds(self, whole: Path) -> bool:
-        return any(whole.is_relative_to(folder.resolve()) for folder in self._readable())
+        return [path for path in found if openflan.links_out(path, self._readable()) is None]
 
     def _readable(self) -> Iterable[Path]:
         yield self.runs
         yield from self.folders
-        if self.data not in (None, "twins"):
-            yield from (Path(one) for one in str(self.data).split(os.pathsep) if one and one != "twins")
+        yield from self.rows
         if self.model is not None and Path(self.model).is_dir():
             yield Path(self.model)

@@ -52,9 +52,12 @@ class Studio:
         """The catalog with the user's tasks, as their files are now.
 
         Raises:
-            UserError: a task file is at fault.
+            UserError: a task file is at fault, or a link that leads out of the folders.
         """
-        return self.kept(("tasks", self._state()), lambda: openflan.Tasks(self.folders.folders))
+        state = self._state()
+        for path, _ in state:
+            self.folders.confined(path)
+        return self.kept(("tasks", state), lambda: openflan.Tasks(self.folders.folders))
 
     def kept(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
         """A thing that is made when it is first asked for, and kept while it is asked for often enough.
@@ -83,8 +86,12 @@ class Studio:
             split: as for `Task.rows`.
 
         Raises:
-            UserError: there is no such split.
+            UserError: there is no such split, or its rows lie outside the folders.
         """
+        shipped = task.path.parent if task.collection != "mine" else None  # its twin is no file of the user's
+        for path in task.files(split, data=self.folders.data):  # type: ignore[arg-type]
+            if path.parent != shipped:
+                self.folders.confined(path)
         key = ("rows", str(task.path), task.name, task.spec.fingerprint, split)
         return self.kept(key, lambda: task.paged(split, data=self.folders.data))  # type: ignore[arg-type]
 

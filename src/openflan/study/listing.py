@@ -54,7 +54,7 @@ def list_studies(runs: str | Path, *, links: bool = True) -> list[StudyStatus]:
 
     Args:
         runs: folder that holds the run folders and the studies'.
-        links: whether links that lead out of the folder are followed.
+        links: whether what leads out of the folder, itself or by a link in it, is read.
 
     Raises:
         UserError: there is no such folder.

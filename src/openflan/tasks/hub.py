@@ -215,7 +215,11 @@ def _refusal(entry: Entry, split: str, error: Exception) -> UserError:
         how = f"look at {page}/tree/main for its branches and mend source.revision in {entry.path}"
     elif constants.HF_HUB_OFFLINE or isinstance(error, LocalEntryNotFoundError | CachedRepoTreeNotFoundError):
         what = f"dataset {hub}, {split} is not in the cache and the hub can't be reached"
-        how = "unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "check the network"
+        how = (
+            "fetch it once without HF_HUB_OFFLINE (the studio sets it)"
+            if constants.HF_HUB_OFFLINE
+            else "check the network"
+        )
     elif isinstance(error, HfHubHTTPError | EntryNotFoundError):
         how = "try again later" if getattr(error, "response", None) is not None else how
     elif "BuilderConfig" in first and "Available:" in first:

@@ -11,9 +11,9 @@ from pathlib import Path
 from openflan.errors import UserError
 from openflan.tasks.catalog import Entry
 from openflan.tasks.readers import ENDINGS, KINDS, is_rows
-from openflan.tasks.splits import Role
+from openflan.tasks.splits import Role, parse_slice
 
-__all__ = ["TWINS", "find_data", "folders_of", "is_twin", "local_path", "places_of", "twin_of"]
+__all__ = ["TWINS", "files_of", "find_data", "folders_of", "is_twin", "local_path", "places_of", "twin_of"]
 
 TWINS = Path(":twins:")
 """In place of a folder of data, or after folders: read the tasks' twins."""
@@ -91,6 +91,26 @@ def local_path(entry: Entry, role: Role, split: str, data: Path | None) -> Path 
     for folder in folders_of(entry, data):
         return _file_of(entry, folder, dict.fromkeys((split, role)))
     return twin_of(entry) if places_of(data)[1] else None
+
+
+def files_of(entry: Entry, role: Role, data: Path | None, *, twin: bool = False) -> list[Path]:
+    """The files that a role's rows are read from, some of which may be missing; of a folder of data, the task's folder.
+
+    Args:
+        data: what `find_data` found.
+        twin: the twin's rows are read, whatever else is there.
+    """
+    source = entry.spec.source
+    if source.local_files is not None:
+        files = source.local_files
+        split = parse_slice(entry.spec.splits[role])[0]
+        read = [*files.values()] if source.apart is not None else [files[split]] if split in files else []
+        return [entry.path.parent / Path(name).expanduser() for name in read]
+    if source.starter is not None:
+        return []
+    if not twin and (folders := folders_of(entry, data)):
+        return folders
+    return [_twin_path(entry)] if twin or places_of(data)[1] else []
 
 
 def _file_of(entry: Entry, folder: Path, names: Iterable[str]) -> Path:

@@ -136,9 +136,8 @@ class _Ask:
         template = asked.get("template") or "0"
         if asked.get("stored"):
             return self._stored(Path(asked.get("run", "")).name, task, int(row), asked.get("template") or "-1")
-        folders = self._studio.folders
         role: Literal["train", "test"] = "test" if asked.get("split") == "test" else "train"
-        shown = self._studio.tasks()[task].show(int(row), split=role, data=folders.data)
+        shown = self._shown(task, role, int(row))
         for prompt in shown.prompts:
             if str(prompt.template) == template:
                 answer = prompt.answer
@@ -147,6 +146,10 @@ class _Ask:
                 )
         how = "choose another template"
         raise openflan.UserError(f"template {template} does not fit the row", where=f"{task}, row {row}", how=how)
+
+    def _shown(self, name: str, role: Literal["train", "test"], row: int) -> openflan.ShownRow:
+        task = self._studio.tasks()[name]
+        return task.show_row(self._studio.rows(task, role).row(row))
 
     def _stored(self, run: str, task: str, row: int, template: str) -> AskedOnce:
         folder = self._studio.folders.confined(self._studio.folders.runs / run)

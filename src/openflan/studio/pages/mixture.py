@@ -200,19 +200,26 @@ class _Pages:
     def _recipes(self) -> dict[str, Path]:
         """Every recipe that may be opened, by what the address calls it."""
         folders = self._studio.folders
-        found = openflan.list_recipes(folders.folders)
+        found = openflan.list_recipes(folders.folders, links=False)
         return found | {f"run {path.parent.name}": path.parent for path in folders.in_runs("*/recipe.yaml")}
 
     def _given(self, asked: _Asked) -> openflan.Run:
         """The recipe as it is.
 
         Raises:
-            UserError: there is no such recipe, or it can't be read.
+            UserError: there is no such recipe, it can't be read, or what it plans with lies outside the folders.
         """
         known = self._recipes()
         if asked.recipe not in known:
             raise openflan.UserError(f"no recipe '{asked.recipe}'", how=f"there are {', '.join(known)}")
-        return openflan.Run(known[asked.recipe], data=self._studio.folders.data)
+        folders, path = self._studio.folders, known[asked.recipe]
+        run = openflan.Run(path, data=folders.data)
+        if not path.is_dir() and path not in openflan.list_recipes().values():  # a run stands by what it was made of
+            for named in run.recipe.tasks.folders:
+                folders.confined(run.recipe.find(named))
+        for folder in folders.rows:
+            folders.confined(folder)
+        return run
 
     def _changed(self, given: openflan.Run, asked: _Asked, *, name: str | None = None) -> openflan.Run:
         settings = asked.settings(given.recipe, self._studio.folders.writable)

@@ -157,7 +157,7 @@ class _Tasks:
     def _models(self) -> dict[str, str]:
         """Whose tokenizer may be chosen, by name: that of --model, the starter's, and those of tuned runs."""
         folder = self._studio.folders.runs
-        runs = openflan.list_runs(folder) if folder.is_dir() else []
+        runs = openflan.list_runs(folder, links=False) if folder.is_dir() else []
         tuned = {run.name: str(run.folder) for run in runs if openflan.RunPlaces(run.folder).tuned}
         named = str(self._studio.folders.model or "starter")
         return {named: named, "starter": "starter", **tuned}
