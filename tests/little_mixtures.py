@@ -8,6 +8,7 @@ from openflan.mixture.holdout import HoldOut
 from openflan.mixture.workers import MixWork
 from openflan.prompts.encoding import TextEncoder
 from openflan.recipes.recipe import Recipe
+from openflan.stage import ReportDone
 
 
 def write_mixture(
@@ -21,6 +22,7 @@ def write_mixture(
     engine: str = "local",
     data: Path | None = None,
     errata: Sequence[str] = (),
+    report: ReportDone = lambda _done, _total: None,
 ) -> Path:
     """Build a mixture into a folder, which may hold pieces already."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,5 +40,5 @@ def write_mixture(
         key="key",
         tokenizer="tokenizer",
     )
-    build_mixture(folder, mixing, siblings=siblings, workers=workers, engine=engine, report=lambda _done, _total: None)
+    build_mixture(folder, mixing, siblings=siblings, workers=workers, engine=engine, report=report)
     return folder

@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from openflan import stage
@@ -13,6 +14,7 @@ from openflan.stage import (
     adopt_twin,
     commit_folder,
     fingerprint_of,
+    fingerprint_of_integers,
     hash_file,
     partial_folder,
     read_manifest,
@@ -188,6 +190,13 @@ def test_equal_values_have_equal_fingerprints_and_others_do_not():
     assert fingerprint_of({"a": 1, "b": [1, 2]}) == fingerprint_of(json.loads('{"b": [1, 2], "a": 1}'))
     values = [{"a": 1}, {"a": "1"}, {"a": 1.5}, {"a": None}, {"a": [1]}, {"a": {"1": 1}}, [], ["a", 1], "é", "e"]
     assert len({fingerprint_of(value) for value in values}) == len(values)
+
+
+def test_integers_in_arrays_have_the_fingerprint_that_they_have_in_lists():
+    hashes, places = np.array([0, 2**64 - 1], dtype="<u8"), np.array([3, -1], dtype=np.int64)
+    assert fingerprint_of_integers(hashes) == fingerprint_of(hashes.tolist())
+    assert fingerprint_of_integers(hashes, places) == fingerprint_of([hashes.tolist(), places.tolist()])
+    assert fingerprint_of_integers(hashes[:0]) == fingerprint_of([])
 
 
 def test_a_large_file_is_hashed_by_size_and_ends(tmp_path):

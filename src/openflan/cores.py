@@ -27,7 +27,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from openflan.errors import UserError
 
-__all__ = ["CorePool", "Threads", "errors_of_processes", "tell", "thread_count", "torch_threads"]
+__all__ = ["CorePool", "Threads", "tell", "thread_count", "torch_threads"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class CorePool:
         Args:
             job: a function of a module; its arguments and result are sent.
         """
-        with errors_of_processes():
+        with _errors_of_processes():
             return self._executor.submit(job, *args, **named)
 
     def heard(self) -> list[tuple[Any, Any]]:
@@ -163,7 +163,7 @@ class CorePool:
         Raises:
             UserError: as `results`.
         """
-        with errors_of_processes():
+        with _errors_of_processes():
             return future.result()
 
 
@@ -216,12 +216,8 @@ def _no_main_module() -> Iterator[None]:
 
 
 @contextmanager
-def errors_of_processes(what: str = "a process at work", *, where: str = "") -> Iterator[None]:
+def _errors_of_processes() -> Iterator[None]:
     """A process of a pool that was killed is an error of one line.
-
-    Args:
-        what: was killed, in words.
-        where: what it was at.
 
     Raises:
         UserError: one was.
@@ -230,4 +226,4 @@ def errors_of_processes(what: str = "a process at work", *, where: str = "") -> 
         yield
     except BrokenProcessPool:
         how = "call it again: it goes on from the last whole piece"
-        raise UserError(f"{what} was killed", where=where, how=how) from None
+        raise UserError("a process at work was killed", how=how) from None

@@ -17,9 +17,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openflan.errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "FORMAT",
@@ -27,6 +30,7 @@ __all__ = [
     "adopt_twin",
     "commit_folder",
     "fingerprint_of",
+    "fingerprint_of_integers",
     "free_bytes",
     "hash_file",
     "link_or_copy",
@@ -56,6 +60,14 @@ def fingerprint_of(value: Any) -> str:
     """Short hash of any JSON value; equal values give equal hashes on every machine."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def fingerprint_of_integers(*columns: "NDArray[Any]") -> str:
+    """`fingerprint_of` of a list of integers, or of several in a list, in a tenth of the time."""
+    import orjson
+
+    value: Any = columns[0] if len(columns) == 1 else columns
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)).hexdigest()[:16]
 
 
 def hash_file(path: Path) -> str:

@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 
 import numpy as np
+import psutil
 import pytest
 from datasets import load_from_disk
 
@@ -132,6 +133,36 @@ def test_the_same_recipe_writes_the_same_bytes(folder, tmp_path, division, encod
 
 def test_two_processes_write_the_same_bytes_as_one(folder, tmp_path, division, encoder):
     assert contents(write(tmp_path, division, encoder, workers=2)) == contents(folder)
+
+
+def test_a_process_that_is_killed_while_mixing_is_told(tmp_path, division, encoder):
+    before = psutil.Process().children()
+
+    def kill(_done: int, _total: int) -> None:
+        for process in psutil.Process().children():
+            if process not in before and "spawn_main" in str(process.cmdline()):
+                process.kill()
+
+    with pytest.raises(UserError, match="was killed; call it again"):
+        write(tmp_path, division, encoder, workers=2, report=kill)
+
+
+def test_rows_that_another_process_read_are_checked_for_leaks(tmp_path, encoder):
+    rows = write_tasks(tmp_path / "tasks") / "rows"
+    texts = [
+        f"Guest {n} wrote in the book of the house " + "that the soup was cold but the bread warm " * 60 for n in "abc"
+    ]
+    stolen, reviews = [{"text": text, "label": 1} for text in texts], rows / "cafe_review-train.jsonl"
+    reviews.write_text("".join(json.dumps(row) + "\n" for row in stolen) + reviews.read_text(encoding="utf-8"))
+    asked = [{"premise": text, "hypothesis": "The soup was cold.", "label": "entailment"} for text in texts]
+    with (rows / "does_it_follow-test.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in asked)
+    assert reviews == max(rows.glob("*-train.jsonl"), key=lambda path: path.stat().st_size)  # which others begin with
+    entries = open_catalog([rows.parent], collections=()).select(["mine"], where="tasks.use")
+    division = hold_out(entries, ["natural_language_inference"], kin="paper")
+    one, two = (write(tmp_path / str(n), division, encoder, workers=n) for n in (1, 2))
+    assert contents(two) == contents(one)
+    assert {name: task.dropped for name, task in read_ledger(two).tasks.items() if task.dropped} == {"cafe_review": 3}
 
 
 def test_the_faster_engine_writes_the_same_store_and_the_ledger_names_it(tmp_path, division, model_folder, monkeypatch):

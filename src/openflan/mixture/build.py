@@ -14,9 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from openflan.errors import UserError
 from openflan.mixture.certificate import LeakCertificate, write_certificate
 from openflan.mixture.holdout import HoldOut
@@ -33,13 +30,13 @@ from openflan.mixture.ledger import (
 )
 from openflan.mixture.rates import draws_per_round
 from openflan.mixture.store import StoreMaker
-from openflan.mixture.workers import MixWork, open_engine, usable_rows
+from openflan.mixture.workers import MixWork, UsableRows, open_engine
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.engines import TokenEngine
 from openflan.recipes.recipe import Recipe
-from openflan.stage import ReportDone, fingerprint_of
+from openflan.stage import ReportDone, fingerprint_of, fingerprint_of_integers
 from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import SourceRow, origin
+from openflan.tasks.sources import origin
 
 __all__ = ["Mixing", "build_mixture"]
 
@@ -82,21 +79,21 @@ def build_mixture(
     """
     recipe, encoder = mixing.recipe, TextEncoder(mixing.work.encoder)
     with _no_collection(), open_engine(engine, mixing.work, encoder, workers=workers) as pieces:
-        broken: dict[str, set[int]] = {entry.spec.name: set() for entry in mixing.division.tuned}
-        rows = {name: usable_rows(mixing.work, name, faulty) for name, faulty in broken.items()}
+        read = pieces.read([entry.spec.name for entry in mixing.division.tuned])
         certificate = check_mixture(
             recipe.mixture,
-            [(entry, rows[entry.spec.name]) for entry in mixing.division.tuned],
+            [(entry, read[entry.spec.name].rows) for entry in mixing.division.tuned],
             mixing.measured,
             mixing.seen,
             data=mixing.work.data,
             lineage=mixing.division.condemned,
         )
-        kept = certificate.rows_left(rows)
-        if not kept:
-            raise _nothing_left(certificate, rows)
-        division = mixing.division
-        draws = draws_per_round({name: len(usable) for name, usable in kept.items()}, division.named, recipe.mixture)
+        left = certificate.rows_left({name: usable.rows for name, usable in read.items()})
+        if not left:
+            raise _nothing_left(certificate, read)
+        kept = {name: read[name].only(rows) for name, rows in left.items()}
+        named = mixing.division.named
+        draws = draws_per_round({name: len(usable.rows) for name, usable in kept.items()}, named, recipe.mixture)
         maker = StoreMaker(
             folder=folder,
             work=mixing.work,
@@ -111,12 +108,10 @@ def build_mixture(
         if tokens_by.compared and tokens_by.note:
             note(tokens_by.note)
         drawn = maker.write(seeds=recipe.seeds, steps=recipe.training.steps, capacity=recipe.training.tokens_per_batch)
-    ledger = _ledger(
-        mixing, encoder, tokens_by, rows, kept, draws, drawn, {name: len(faulty) for name, faulty in broken.items()}
-    )
-    write_row_hashes(folder, maker.row_hashes)
+    ledger = _ledger(mixing, encoder, tokens_by, read, kept, draws, drawn)
+    write_row_hashes(folder, {name: usable.hashes for name, usable in kept.items()})
     write_certificate(folder, certificate, key=mixing.key)
-    write_lock(folder, _lock(mixing, encoder, maker.row_hashes, ledger))
+    write_lock(folder, _lock(mixing, encoder, kept, ledger))
     write_ledger(folder, ledger)
 
 
@@ -132,9 +127,9 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _nothing_left(certificate: LeakCertificate, rows: Mapping[str, Sequence[SourceRow]]) -> UserError:
+def _nothing_left(certificate: LeakCertificate, read: Mapping[str, UsableRows]) -> UserError:
     """The error of a mixture of which the leak check leaves no row."""
-    total = sum(map(len, rows.values()))
+    total = sum(len(usable.rows) for usable in read.values())
     pairs = sorted(certificate.edges, key=lambda edge: -edge.rows)
     worst = f", most of all {pairs[0].task} ({pairs[0].rows:,}) with {pairs[0].held_out}" if pairs else ""
     what = f"every training row shares a text with a held-out task: {total:,} rows{worst}"
@@ -146,11 +141,10 @@ def _ledger(
     mixing: Mixing,
     encoder: TextEncoder,
     tokens_by: TokenEngine,
-    rows: Mapping[str, Sequence[SourceRow]],
-    kept: Mapping[str, Sequence[SourceRow]],
+    read: Mapping[str, UsableRows],
+    kept: Mapping[str, UsableRows],
     draws: Mapping[str, int],
     drawn: Mapping[str, Mapping[int, Drawn]],
-    broken: Mapping[str, int],
 ) -> Ledger:
     """What went in: rows, rates and draws by task, and the settings that say how much."""
     recipe, total = mixing.recipe, sum(draws.values())
@@ -162,7 +156,7 @@ def _ledger(
         condemned={one.entry.spec.name: one.descent.corpus for one in mixing.division.condemned},
         steps=recipe.training.steps,
         tokens_per_batch=recipe.training.tokens_per_batch,
-        left_out=tuple(sorted(set(rows) - set(kept))),
+        left_out=tuple(sorted(set(read) - set(kept))),
         missing=tuple(entry.spec.name for entry in mixing.division.missing),
         origins={
             **{entry.spec.name: origin(entry, "test", data=mixing.work.data) for entry in mixing.measured},
@@ -174,13 +168,13 @@ def _ledger(
                 spec=specs[name].fingerprint,
                 licence=specs[name].licence,
                 commercial_use=specs[name].commercial_use,
-                rows=len(usable),
-                dropped=len(rows[name]) - len(usable),
-                broken=broken[name],
+                rows=len(usable.rows),
+                dropped=len(read[name].rows) - len(usable.rows),
+                broken=len(usable.faulty),
                 rate=draws[name] / total,
                 drawn={seed: of_seed.examples for seed, of_seed in drawn[name].items()},
                 tokens={seed: of_seed.tokens for seed, of_seed in drawn[name].items()},
-                epochs={seed: round(of_seed.examples / len(usable), 4) for seed, of_seed in drawn[name].items()},
+                epochs={seed: round(of_seed.examples / len(usable.rows), 4) for seed, of_seed in drawn[name].items()},
                 cut={seed: of_seed.cut for seed, of_seed in drawn[name].items()},
                 skipped={seed: of_seed.skipped for seed, of_seed in drawn[name].items()},
                 made={seed: of_seed.made for seed, of_seed in drawn[name].items()},
@@ -190,11 +184,9 @@ def _ledger(
     )
 
 
-def _lock(
-    mixing: Mixing, encoder: TextEncoder, row_hashes: Mapping[str, NDArray[np.uint64]], ledger: Ledger
-) -> MixtureLock:
+def _lock(mixing: Mixing, encoder: TextEncoder, kept: Mapping[str, UsableRows], ledger: Ledger) -> MixtureLock:
     """Everything the mixture depends on."""
-    specs = {name: mixing.work.entries[name].spec for name in row_hashes}
+    specs = {name: mixing.work.entries[name].spec for name in kept}
     return MixtureLock(
         key=mixing.key,
         recipe=mixing.recipe.model_dump(mode="json", include={"tasks", "prompts", "mixture", "seeds"}),
@@ -206,9 +198,9 @@ def _lock(
                 spec=specs[name].fingerprint,
                 templates=tuple(fingerprint_of(t.model_dump(mode="json")) for t in specs[name].templates),
                 rate=ledger.tasks[name].rate,
-                rows=len(hashes),
-                rows_hash=fingerprint_of(hashes.tolist()),
+                rows=len(usable.rows),
+                rows_hash=fingerprint_of_integers(usable.hashes),
             )
-            for name, hashes in row_hashes.items()
+            for name, usable in kept.items()
         },
     )

@@ -221,11 +221,12 @@ class LeakCertificate(FileRecord):
             sentence = "Of the test rows of tuned tasks that could be compared, none shares a text with training rows."
         return f"{sentence} Not compared: {rest}." if rest else sentence
 
-    def rows_left(self, rows: Mapping[str, Sequence[SourceRow]]) -> dict[str, list[SourceRow]]:
+    def rows_left(self, rows: Mapping[str, Sequence[SourceRow]]) -> dict[str, Sequence[SourceRow]]:
         """The training rows that are tuned on, by task; a task of which none is left is not among them."""
         kept = {
-            name: [row for row in of_task if row.index not in self.rows_dropped.get(name, frozenset())]
+            name: [row for row in of_task if row.index not in dropped] if dropped else of_task
             for name, of_task in rows.items()
+            for dropped in [self.rows_dropped.get(name)]
             if name not in self.tasks_dropped
         }
         return {name: of_task for name, of_task in kept.items() if of_task}

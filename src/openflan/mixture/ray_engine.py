@@ -21,7 +21,7 @@ import numpy as np
 
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, read_facts
-from openflan.mixture.workers import Job, MixWork, PieceMaker
+from openflan.mixture.workers import Job, MixWork, PieceMaker, UsableRows, read_rows
 from openflan.prompts.engines import EngineComparison
 from openflan.stage import whole_file
 
@@ -81,6 +81,10 @@ class RayEngine:
 
     def __exit__(self, *error: Any) -> None:
         self._cluster.__exit__(*error)
+
+    def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
+        """The tasks' usable rows, read here."""
+        return {task: read_rows(self._work, task) for task in tasks}
 
     def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
         """Tokenise the first prompts of pieces by both token engines, here."""

@@ -12,7 +12,6 @@ often it was killed on the way. Cost: the tokenizer's plus a fifth; memory grows
 Rejected: rendering while training, which nobody can look at and which pays the cost once a seed.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 import openflan
@@ -37,11 +35,19 @@ from openflan.mixture.pieces import (
     pieces_covering,
     read_facts,
 )
-from openflan.mixture.workers import Job, MixWork, PieceEngine
+from openflan.mixture.workers import Job, MixWork, PieceEngine, UsableRows
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.engines import TokenEngine, pick_engine
-from openflan.stage import FORMAT, ReportDone, fingerprint_of, hash_file, link_or_copy, read_manifest, write_atomically
-from openflan.tasks.sources import SourceRow
+from openflan.stage import (
+    FORMAT,
+    ReportDone,
+    fingerprint_of,
+    fingerprint_of_integers,
+    hash_file,
+    link_or_copy,
+    read_manifest,
+    write_atomically,
+)
 
 __all__ = ["StoreMaker", "StoreSteps", "TokenStore"]
 
@@ -63,7 +69,7 @@ class StoreMaker:
     folder: Path
     work: MixWork
     encoder: TextEncoder
-    rows: Mapping[str, Sequence[SourceRow]]
+    rows: Mapping[str, UsableRows]
     draws: Mapping[str, int]
     siblings: Sequence[Path]
     engine: PieceEngine
@@ -71,18 +77,17 @@ class StoreMaker:
 
     def __post_init__(self) -> None:
         self._fast = False
-        self.row_hashes = {name: _hash_rows(rows) for name, rows in self.rows.items()}
         self._keys = {
             name: fingerprint_of(
                 [
                     [FORMAT, openflan.__version__, asdict(self.work.examples)],
                     self.work.entries[name].spec.fingerprint,
-                    fingerprint_of([hashes.tolist(), [row.index for row in self.rows[name]]]),
+                    fingerprint_of_integers(usable.hashes, usable.places),
                     self.encoder.fingerprint,
                     self.work.encoder.part.counted("mixture"),
                 ]
             )[:12]
-            for name, hashes in self.row_hashes.items()
+            for name, usable in self.rows.items()
         }
         self._there = {path.name: path for folder in self.siblings for path in sorted(folder.glob("*.arrow"))}
         self._pieces: dict[tuple[int, str], list[tuple[Path, PieceFacts, NDArray[np.int32]]]] = {}
@@ -169,7 +174,7 @@ class StoreMaker:
 
     def _job(self, name: str, seed: int, number: int, path: Path) -> Job:
         """A piece to make, with the task's rows, so that no process has to read them again."""
-        return Job(task=name, seed=seed, number=number, path=path, rows=self.rows[name], fast=self._fast)
+        return Job(task=name, seed=seed, number=number, path=path, rows=self.rows[name].rows, fast=self._fast)
 
     def _keep(self, seed: int, name: str, path: Path) -> bool:
         """Take a piece that an earlier call left; one that is damaged is made again."""
@@ -249,19 +254,6 @@ def _feature(kind: Any) -> dict[str, Any]:
     if isinstance(kind, tuple):
         return {"feature": _feature(kind[1]), "_type": "List"}
     return {"dtype": kind, "_type": "Value"}
-
-
-def _hash_rows(rows: Sequence[SourceRow]) -> NDArray[np.uint64]:
-    """A 64-bit hash of each row's content."""
-    digests = b"".join(hashlib.blake2b(_plain_bytes(row.fields), digest_size=8).digest() for row in rows)
-    return np.frombuffer(digests, dtype="<u8")
-
-
-def _plain_bytes(fields: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # integers of over 64 bits
-        return json.dumps(fields, ensure_ascii=False, default=str).encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

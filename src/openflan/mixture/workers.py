@@ -1,29 +1,26 @@
-"""Workers: pieces of a token store made in this process, in several, or on a cluster.
+"""Workers: rows read and pieces of a token store made in this process, in several, or on a cluster.
 
-An engine runs the same pure function over the same list of jobs; which one, and how many processes, changes nothing in
-what is written. The calling process is one of the several: it has read the rows, and the others are sent those that
-their pieces draw.
+An engine runs the same pure functions over the same lists of tasks and jobs; which one, and how many processes, changes
+nothing in what is written.
 
-Invariant: 1, 2 or N processes write the same bytes. Cost: starting a process takes a second or two of a core, and
-sending a piece's rows 15 to 60 ms, so several pay for a large store alone. Rejected: forking, which a tokenizer's own
-threads do not survive; a caller that only waits, which starts one process more and sends all rows.
+Invariant: 1, 2 or N processes write the same bytes. Cost: the tokenizer's plus rendering; what several processes cost
+beside it stands in mixture/processes.py.
 """
 
-import gc
-import multiprocessing
+import hashlib
+import json
 import os
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
+import orjson
+from numpy.typing import NDArray
 
-from openflan.cores import errors_of_processes
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, draws_of_piece, first_texts, write_piece
 from openflan.prompts.encoding import EncoderRules, TextEncoder
@@ -35,7 +32,18 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.sources import SourceRow, load_rows
 from openflan.tasks.splits import rows_to_draw
 
-__all__ = ["Job", "MixWork", "PieceEngine", "PieceMaker", "SomeRows", "default_workers", "open_engine", "usable_rows"]
+__all__ = [
+    "Job",
+    "MixWork",
+    "PieceEngine",
+    "PieceMaker",
+    "SomeRows",
+    "UsableRows",
+    "default_workers",
+    "open_engine",
+    "read_rows",
+    "usable_rows",
+]
 
 _KEPT = 3
 """Tasks whose rows a process keeps."""
@@ -115,6 +123,50 @@ def _some_rows(
     return SomeRows(count, dict(zip(numbers, rows, strict=True)))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class UsableRows:
+    """A task's training rows that can be drawn; all but `faulty` have one length."""
+
+    rows: Sequence[SourceRow]
+    places: NDArray[np.int64]
+    """In the source split."""
+    hashes: NDArray[np.uint64]
+    """Of what each says."""
+    faulty: frozenset[int]
+    """Under `mixture.faulty_rows: skip`, places of rows that break the task's contract and are left out."""
+
+    def only(self, rows: Sequence[SourceRow]) -> "UsableRows":
+        """Some of them, in the same order."""
+        if len(rows) == len(self.rows):
+            return self
+        left = np.isin(self.places, [row.index for row in rows])
+        return replace(self, rows=rows, places=self.places[left], hashes=self.hashes[left])
+
+
+def read_rows(work: MixWork, task: str) -> UsableRows:
+    """A task's usable rows and what they hash to.
+
+    Raises:
+        UserError: as `load_rows`.
+    """
+    faulty: set[int] = set()
+    rows = usable_rows(work, task, faulty)
+    digests = b"".join(hashlib.blake2b(_plain_bytes(row.fields), digest_size=8).digest() for row in rows)
+    return UsableRows(
+        rows=rows,
+        places=np.array([row.index for row in rows], dtype=np.int64),
+        hashes=np.frombuffer(digests, dtype="<u8"),
+        faulty=frozenset(faulty),
+    )
+
+
+def _plain_bytes(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # integers of over 64 bits
+        return json.dumps(fields, ensure_ascii=False, default=str).encode(errors="surrogatepass")
+
+
 def usable_rows(work: MixWork, task: str, faulty: set[int] | None = None) -> list[SourceRow]:
     """A task's training rows that a template fits, without those that the leak check dropped.
 
@@ -136,9 +188,11 @@ class PieceMaker:
     """Makes pieces in one process."""
 
     def __init__(self, work: MixWork, encoder: TextEncoder | None = None) -> None:
-        self._work = work
+        self.work = work
         self.encoder = encoder or TextEncoder(work.encoder)
         self._example_makers: OrderedDict[str, ExampleMaker] = OrderedDict()
+        self.rows: dict[str, Sequence[SourceRow]] = {}
+        """Usable rows of tasks that need not be read again."""
 
     def make(self, job: Job) -> PieceFacts:
         """Make a piece and write it to its place."""
@@ -160,7 +214,8 @@ class PieceMaker:
     def examples_of(self, task: str) -> ExampleMaker:
         """The maker of a task's examples; its rows are loaded."""
         if task not in self._example_makers:
-            self._example_makers[task] = self.example_maker(task, usable_rows(self._work, task))
+            rows = self.rows[task] if task in self.rows else usable_rows(self.work, task)
+            self._example_makers[task] = self.example_maker(task, rows)
             if len(self._example_makers) > _KEPT:
                 self._example_makers.popitem(last=False)
         self._example_makers.move_to_end(task)
@@ -172,12 +227,12 @@ class PieceMaker:
         Args:
             count: tokens of texts, where not the encoder counts them.
         """
-        rules = self._work.encoder
+        rules = self.work.encoder
         return ExampleMaker(
-            self._work.entries[task],
+            self.work.entries[task],
             rows,
             rules.part,
-            self._work.examples,
+            self.work.examples,
             count=count or self.encoder.lengths,
             start=rules.frame.around,
         )
@@ -191,7 +246,15 @@ def default_workers(recipe: Recipe) -> int:
 
 
 class PieceEngine(Protocol):
-    """What makes pieces: one process, several, or a cluster."""
+    """What reads rows and makes pieces: one process, several, or a cluster."""
+
+    def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
+        """The tasks' usable rows.
+
+        Raises:
+            UserError: rows of a task are at fault, or a process was killed.
+        """
+        ...
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces; results may come in any order.
@@ -226,7 +289,9 @@ def open_engine(kind: str, work: MixWork, encoder: TextEncoder, *, workers: int)
     elif workers <= 1:
         yield _ThisProcess(PieceMaker(work, encoder))
     else:
-        with _Processes(PieceMaker(work, encoder), work, workers - 1) as processes:
+        from openflan.mixture.processes import Processes
+
+        with Processes(PieceMaker(work, encoder), workers - 1) as processes:
             yield processes
 
 
@@ -236,92 +301,12 @@ class _ThisProcess:
     def __init__(self, maker: PieceMaker) -> None:
         self._maker = maker
 
+    def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
+        return {task: read_rows(self._maker.work, task) for task in tasks}
+
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         for job in jobs:
             yield job, self._maker.make(job)
 
     def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
         return [self._maker.compare(job) for job in jobs]
-
-
-class _Processes:
-    """This process and some others."""
-
-    def __init__(self, maker: PieceMaker, work: MixWork, others: int) -> None:
-        settings = {name: os.environ[name] for name in ("HF_HUB_OFFLINE", "HF_HOME") if name in os.environ}
-        os.environ.setdefault("RAYON_NUM_THREADS", "1")  # read when the token engine is first used here
-        self._maker = maker
-        self._others = others
-        self._pool = ProcessPoolExecutor(
-            max_workers=others,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin,
-            initargs=(work, settings),
-        )
-        self._start = Thread(target=self._begin, daemon=True)
-
-    def __enter__(self) -> "_Processes":
-        self._start.start()  # processes load their libraries while rows are read here
-        return self
-
-    def _begin(self) -> None:
-        """Start the processes; each is handed the vocabulary, and takes it when it has loaded its libraries."""
-        for _ in range(self._others):
-            self._pool.submit(int)
-
-    def __exit__(self, *_: object) -> None:
-        self._start.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
-        self._start.join()
-        left, sent = deque(jobs), dict[Future[PieceFacts], Job]()
-        while left or sent:
-            ahead = 2 if len(left) > 2 * self._others else 1  # the next piece lies ready, but not when they get few
-            while left and len(sent) < ahead * self._others:
-                job = left.popleft()
-                with errors_of_processes("a worker process", where="mixture"):
-                    sent[self._pool.submit(_work, job.sent())] = job
-            done = [future for future in sent if future.done()]
-            for future in done:
-                with errors_of_processes("a worker process", where="mixture"):
-                    facts = future.result()
-                yield sent.pop(future), facts
-            if left and not done:
-                job = left.popleft()
-                yield job, self._maker.make(job)
-            elif not done:
-                wait(sent, return_when=FIRST_COMPLETED)
-
-    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        with errors_of_processes("a worker process", where="mixture"):
-            self._start.join()
-            found = self._pool.map(_compare, [job.sent() for job in jobs])
-            self._maker.encoder.prepare()  # meanwhile
-            return list(found)
-
-
-_piece_maker: PieceMaker | None = None
-
-
-def _begin(work: MixWork, settings: Mapping[str, str]) -> None:
-    """Set up a worker process: one thread, for there are as many processes as are wanted."""
-    global _piece_maker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
-    os.environ.update(settings)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    os.environ["RAYON_NUM_THREADS"] = "1"
-    gc.disable()  # rows and prompts have no cycles
-    import pyarrow  # noqa: F401 (needed by the first piece, loaded while there is none)
-
-    _piece_maker = PieceMaker(work)
-    _piece_maker.encoder.prepare()
-
-
-def _work(job: Job) -> PieceFacts:
-    assert _piece_maker is not None
-    return _piece_maker.make(job)
-
-
-def _compare(job: Job) -> EngineComparison:
-    assert _piece_maker is not None
-    return _piece_maker.compare(job)

@@ -41,6 +41,7 @@ __all__ = [
     "numbered_rows",
     "origin",
     "rows_at_hand",
+    "source_bytes",
     "source_fingerprint",
     "source_name",
 ]
@@ -193,6 +194,15 @@ def rows_at_hand(entry: Entry, role: Role, *, data: Path | None = None) -> bool:
         return local_path(entry, role, split, data) is not None
     except UserError:
         return False
+
+
+def source_bytes(entry: Entry, role: Role, *, data: Path | None = None) -> int:
+    """Size of the file that a role's rows are read from; 0 where they are in none, or it can't be told."""
+    try:
+        path = local_path(entry, role, _parse_split(entry, role)[0], data)
+    except UserError:
+        return 0
+    return path.stat().st_size if path is not None and path.is_file() else 0
 
 
 def must_be_fetched(entry: Entry, *, data: Path | None = None) -> bool:
