@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from openflan.report.run_plots import RunPlots as RunPlots
     from openflan.report.write_comparison import write_comparison as write_comparison
     from openflan.run import Run as Run
+    from openflan.runs.asked_rows import run_row as run_row
     from openflan.runs.browsing import UNSURE as UNSURE
     from openflan.runs.browsing import AnswersPage as AnswersPage
     from openflan.runs.browsing import BrowsedAnswer as BrowsedAnswer
@@ -239,6 +240,7 @@ _ROOMS = {
     "report.run_plots": "RunPlots",
     "report.write_comparison": "write_comparison",
     "study.page": "write_study_page",
+    "runs.asked_rows": "run_row",
     "runs.browsing": "AnswersPage BrowsedAnswer BrowsedOption UNSURE browse_answers",
     "runs.compare": "Answers compare rescore",
     "runs.leaks": "LeakTexts MarkedText leak_texts",

@@ -65,6 +65,38 @@ def test_a_row_s_prompt_is_at_a_click(here):
     assert here.get("/ask", params={"task": "no_such", "row": 0}).status_code == 422
 
 
+def token_ids(page) -> list[list[int]]:
+    """By side, the tokens that were read."""
+    read = re.findall(r'<p class="tokens">(.*?)</p>', page.text, re.DOTALL)
+    return [[int(token) for token in re.findall(r'title="(\d+)"', one)] for one in read]
+
+
+def test_too_long_a_row_s_prompt_is_cut_as_an_evaluation_cuts_it(here, run):
+    prompt = openflan.Tasks()["bool_q"].prompts(0)[0]
+    read = openflan.PromptReader(run.folder).read(prompt)
+    kept = [token.id for token in read.tokens[: read.target_start] if not token.cut]
+    assert len(kept) < read.input_tokens
+    form = here.get("/ask", params={"task": "bool_q", "row": 0, "template": prompt.template}).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(task|row|split)" value="(\w+)">', form))
+    assert hidden == {"task": "bool_q", "row": "0", "split": "train"}
+    typed = {"run": run.folder.name, "instruction": prompt.input, "options": "\n".join(prompt.answer.options)}
+    page = asked(here, **typed, **hidden)
+    assert token_ids(page) == [kept, kept]
+    lost = unescape(re.search(r"at the end of the row&#39;s longest field: <q>(.*?)</q>", page.text, re.DOTALL)[1])
+    assert prompt.fields["passage"].endswith(lost.strip().split(" ", 1)[1])
+    other = asked(here, **typed)
+    assert "No row is known that this was made from, so its middle was cut" in other.text
+    assert token_ids(other) != token_ids(page)
+
+
+def test_the_row_of_a_stored_answer_is_read_as_the_run_read_it(run):
+    answer = openflan.browse_answers(run, model="seed-0", task="does_it_follow", limit=1).answers[0]
+    fields = openflan.run_row(run.folder, answer.task, answer.row)
+    assert any(isinstance(value, str) and value in answer.prompt for value in fields.values())
+    with pytest.raises(openflan.UserError, match="no row 999999"):
+        openflan.run_row(run.folder, answer.task, 999_999)
+
+
 def test_without_options_a_model_writes(here, run):
     page = asked(here, run=run.folder.name, instruction="Name a colour.", most_tokens="3")
     assert page.text.count('<p class="written">') == 2
@@ -111,10 +143,10 @@ class Echo:
     def __init__(self, name):
         self.name = name
 
-    def tokens(self, instruction, options=(), *, text=""):
+    def tokens(self, instruction, options=(), *, text="", fields=()):
         return openflan.PromptTokens(ids=(1,), texts=(instruction,), cut=False, limit=9)
 
-    def answer(self, instruction, *, text="", max_new_tokens=0):
+    def answer(self, instruction, *, text="", max_new_tokens=0, fields=()):
         return self.name
 
 

@@ -32,6 +32,7 @@ from openflan.models.load import (
     pick_device,
     text_format_of,
 )
+from openflan.prompts.cutting import lost_part
 from openflan.prompts.encoding import Encoded, TextEncoder
 from openflan.prompts.options import options_block
 from openflan.recipes.parts import ModelPart, PromptsPart
@@ -87,6 +88,8 @@ class PromptTokens:
     """Whether the prompt was too long and lost a part."""
     limit: int
     """Tokens that a prompt may have."""
+    lost: str = ""
+    """The part that was cut."""
 
 
 class Model:
@@ -120,7 +123,15 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name!r}, {self.parameters:,} parameters)"
 
-    def rank(self, instruction: str, options: Sequence[str], *, text: str = "", listed: bool = True) -> RankedOptions:
+    def rank(
+        self,
+        instruction: str,
+        options: Sequence[str],
+        *,
+        text: str = "",
+        listed: bool = True,
+        fields: Mapping[str, Any] | None = None,
+    ) -> RankedOptions:
         """How likely the model finds each of some answers (rank classification, Wei et al. 2022, section 2.3).
 
         Args:
@@ -128,6 +139,8 @@ class Model:
             options: the answers to choose from, two or more; they are listed in the prompt.
             text: what the instruction is about; it stands between instruction and options.
             listed: whether the prompt is to list the options; false where the instruction does so in its own words.
+            fields: the row that the instruction was rendered from: of too long a prompt the longest field loses its
+                end, as in an evaluation; without them the prompt loses its middle.
 
         Raises:
             UserError: the instruction is empty, there are not two different options, or one is empty.
@@ -138,25 +151,28 @@ class Model:
             raise UserError("needs two different options or more", where="options", how='e.g. ["yes", "no"]')
         if not all(option.strip() for option in options):
             raise UserError("an option is empty", where="options", how="leave it out")
-        prompt = self._prompt(instruction, text, options if listed else ()).ids
+        prompt = self._prompt(instruction, text, options if listed else (), fields).ids
         scores = score_texts(self._opened.model, self._opened.encoder, prompt, options).normalised("sum")
         ranked = sorted(zip(options, scores, strict=True), key=lambda pair: -pair[1])
         return RankedOptions(options=tuple(o for o, _ in ranked), logprobs=tuple(s for _, s in ranked))
 
-    def answer(self, instruction: str, *, text: str = "", max_new_tokens: int = 64) -> str:
+    def answer(
+        self, instruction: str, *, text: str = "", max_new_tokens: int = 64, fields: Mapping[str, Any] | None = None
+    ) -> str:
         """What the model writes, by greedy decoding, up to a blank line.
 
         Args:
             instruction: what is asked, in plain words.
             text: what the instruction is about; it stands below it.
             max_new_tokens: length of the longest answer, in tokens.
+            fields: as for `rank`.
 
         Raises:
             UserError: the instruction is empty.
         """
         from openflan.evaluation.generation import generate
 
-        prompt = self._prompt(instruction, text).ids
+        prompt = self._prompt(instruction, text, fields=fields).ids
         return generate(
             self._opened.model,
             self._opened.encoder,
@@ -165,31 +181,53 @@ class Model:
             batch_tokens=len(prompt) + max_new_tokens,
         )[0]
 
-    def tokens(self, instruction: str, options: Sequence[str] = (), *, text: str = "") -> PromptTokens:
+    def tokens(
+        self,
+        instruction: str,
+        options: Sequence[str] = (),
+        *,
+        text: str = "",
+        fields: Mapping[str, Any] | None = None,
+    ) -> PromptTokens:
         """The tokens that the model reads when it is asked so.
 
         Args:
             instruction: what is asked, in plain words.
             options: those that the prompt lists; none where it lists none.
             text: what the instruction is about.
+            fields: as for `rank`.
 
         Raises:
             UserError: the instruction is empty.
         """
-        read = self._prompt(instruction, text, options)
+        encoder = self._opened.encoder
+        read, lost = self._prompt(instruction, text, options, fields), ""
+        if read.cut:
+            whole = encoder.raw([_whole(instruction, text, options) + encoder.separator])[0]
+            kept = read.ids[len(encoder.frame.before) : len(read.ids) - len(encoder.frame.after)]
+            start, stop = lost_part(whole, kept)
+            lost = "".join(encoder.pieces(whole[start:stop]))
         return PromptTokens(
             ids=tuple(read.ids),
-            texts=tuple(self._opened.encoder.pieces(read.ids)),
+            texts=tuple(encoder.pieces(read.ids)),
             cut=read.cut,
+            lost=lost,
             limit=self._opened.prompts.max_input_tokens,
         )
 
-    def _prompt(self, instruction: str, text: str, options: Sequence[str] = ()) -> Encoded:
+    def _prompt(
+        self, instruction: str, text: str, options: Sequence[str] = (), fields: Mapping[str, Any] | None = None
+    ) -> Encoded:
         """Token ids of what the model reads."""
         if not instruction.strip():
             raise UserError("the instruction is empty", how='e.g. openflan ask --model RUN "Name a colour."')
-        parts = [instruction.strip(), text.strip(), options_block(options) if options else ""]
-        return self._opened.encoder.encode_inputs(["\n\n".join(part for part in parts if part)])[0]
+        return self._opened.encoder.encode_inputs([_whole(instruction, text, options)], fields=fields)[0]
+
+
+def _whole(instruction: str, text: str, options: Sequence[str]) -> str:
+    """What is asked, as one text."""
+    parts = [instruction.strip(), text.strip(), options_block(options) if options else ""]
+    return "\n\n".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,12 +9,12 @@ tokenizer is loaded once, with transformers' import some 3 s; a prompt takes a m
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
 from openflan.evaluation.model import format_of, source_of
 from openflan.models.load import load_encoder
+from openflan.prompts.cutting import lost_part
 from openflan.prompts.render import Prompt
 
 __all__ = ["PromptReader", "ReadPrompt", "ReadToken"]
@@ -88,16 +88,16 @@ class PromptReader:
         whole, target = encoder.raw([text, prompt.target])
         kept = encoder.inputs([prompt])[0][len(before) :]
         kept = kept[: len(kept) - len(after)]
-        start = _alike(whole, kept)
-        stop = _alike(whole[start:][::-1], kept[start:][::-1])
-        lost, instead = whole[start : len(whole) - stop], kept[start : len(kept) - stop]
+        start, end_of_lost = lost_part(whole, kept)
+        lost, rest = whole[start:end_of_lost], whole[end_of_lost:]
+        instead = kept[start : len(kept) - len(rest)]
         room = part.max_target_tokens - len(end)
         tokens = [
             *self._tokens(before, "frame"),
             *self._tokens(whole[:start], "input"),
             *self._tokens(lost, "input", cut=True),
             *self._tokens(instead, "input"),
-            *self._tokens(whole[len(whole) - stop :], "input"),
+            *self._tokens(rest, "input"),
             *self._tokens(after, "frame"),
         ]
         target_start = len(tokens)
@@ -126,8 +126,3 @@ class PromptReader:
 
     def __repr__(self) -> str:
         return f"PromptReader({self.name!r})"
-
-
-def _alike(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two texts begin with alike."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

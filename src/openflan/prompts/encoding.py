@@ -11,7 +11,7 @@ Rejected: tokenising input and target jointly and cutting by length, where a tok
 answer empty (a long-standing failure of evaluation harnesses).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 
 from openflan.errors import UserError
 from openflan.prompts.chat_frame import chat_frame
+from openflan.prompts.cutting import shortened, spans_of
 from openflan.prompts.engines import EngineComparison, FastEngine, FoundEngine, TokenRuns, find_engine, joined
 from openflan.prompts.render import Prompt
 from openflan.prompts.text_format import TextFormat, TextFrame
@@ -30,13 +31,6 @@ from openflan.recipes.parts import PromptsPart
 from openflan.stage import fingerprint_of
 
 __all__ = ["Encoded", "EncodedPrompts", "EncoderRules", "TextEncoder"]
-
-_NOT_ENOUGH = 16
-"""Characters that a field must have to be worth cutting."""
-
-
-_GUESSES = 8
-"""How often the length of a cut is guessed anew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -246,23 +240,38 @@ class TextEncoder:
             cut=cut | (targets.sizes > room)[of_target],
         )
 
-    def encode_inputs(self, prompts: Sequence[Prompt | str]) -> list[Encoded]:
-        """Inputs with the separator, for asking: [BOS] text separator. Too long a plain text loses its middle."""
-        inputs, cut = self._fitting(prompts)
+    def encode_inputs(
+        self, prompts: Sequence[Prompt | str], *, fields: Mapping[str, Any] | None = None
+    ) -> list[Encoded]:
+        """Inputs with the separator, for asking: [BOS] text separator. Too long a plain text loses its middle.
+
+        Args:
+            prompts: rendered, or plain texts.
+            fields: the row that plain texts were made from, whose longest field is cut instead.
+        """
+        inputs, cut = self._fitting(prompts, fields or {})
         whole = [self._before + ids + self._after for ids in inputs.lists()]
         return [Encoded(ids=ids, target_start=len(ids), cut=one) for ids, one in zip(whole, cut.tolist(), strict=True)]
 
-    def _fitting(self, prompts: Sequence[Prompt | str]) -> tuple[TokenRuns, NDArray[np.bool_]]:
+    def _fitting(
+        self, prompts: Sequence[Prompt | str], of_texts: Mapping[str, Any] | None = None
+    ) -> tuple[TokenRuns, NDArray[np.bool_]]:
         """Inputs with the separator that are no longer than they may be, and which of them lost a part for it."""
         texts = [(prompt if isinstance(prompt, str) else prompt.input) + self.separator for prompt in prompts]
         inputs = self._runs(texts)
-        cut = inputs.sizes > self.part.max_input_tokens - self.frame.around
+        limit = self.part.max_input_tokens - self.frame.around
+        cut = inputs.sizes > limit
         shorter = {}
         for place in np.flatnonzero(cut).tolist():
             prompt = prompts[place]
-            fields = {} if isinstance(prompt, str) else prompt.fields
-            shorter[place] = self._shortened(texts[place], inputs.one(place), fields)
+            fields = (of_texts or {}) if isinstance(prompt, str) else prompt.fields
+            body = texts[place].removesuffix(self.separator)
+            spans = spans_of(body, fields)
+            shorter[place] = shortened(texts[place], inputs.one(place), spans, limit=limit, encode=self._one)
         return inputs.replaced(shorter), cut
+
+    def _one(self, text: str) -> list[int]:
+        return self.raw([text])[0]
 
     def inputs(self, prompts: Sequence[Prompt | str]) -> list[list[int]]:
         """Token ids of inputs alone."""
@@ -327,40 +336,11 @@ class TextEncoder:
         rightly = self._backend.encode_batch_fast([texts[place] for place in unsafe], add_special_tokens=False)
         return runs.replaced({place: one.ids for place, one in zip(unsafe, rightly, strict=True)})
 
-    def _shortened(self, text: str, ids: list[int], fields: Mapping[str, Any]) -> list[int]:
-        """An input's tokens without the end of its longest field, or without its middle where that is not enough.
-
-        How many characters must go is guessed from the tokens that are too many, and guessed again until it fits.
-        """
-        limit = self.part.max_input_tokens - self.frame.around
-        for start, stop in _spans(text.removesuffix(self.separator), fields):
-            kept, size = text, len(ids)
-            gone = 0
-            for _ in range(_GUESSES):
-                gone += max(1, -(-(size - limit) * len(kept) // size))
-                if gone >= stop - start:
-                    break
-                kept = text[: stop - gone] + text[stop:]
-                shorter = self.raw([kept])[0]
-                size = len(shorter)
-                if size <= limit:
-                    return shorter
-        return _cut_middle(ids, limit)
-
 
 def _check_room(setting: str, limit: int, needed: int) -> None:
     if limit < needed:
         what = f"is {limit}, and what stands around every text takes {needed} tokens"
         raise UserError(what, where=setting, how="raise it")
-
-
-def _spans(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-    """Where a row's texts stand in an input, the longest first."""
-    texts = [value.strip() for value in fields.values() if isinstance(value, str) and len(value) >= _NOT_ENOUGH]
-    for value in sorted(texts, key=len, reverse=True):
-        start = text.rfind(value)
-        if start >= 0:
-            yield start, start + len(value)
 
 
 def _settings(part: PromptsPart) -> dict[str, Any]:
@@ -383,9 +363,3 @@ def _adds(tokenizer: Any) -> list[int]:
     """A short text by the tokenizer's own rule, with what that puts before and after."""
     ids: list[int] = tokenizer("a")["input_ids"]
     return ids or [-1]
-
-
-def _cut_middle(ids: list[int], limit: int) -> list[int]:
-    """Keep a third of the room for the start and the rest for the end; [0..9] at 6 gives [0, 1, 6, 7, 8, 9]."""
-    head = limit // 3
-    return ids[:head] + ids[len(ids) - (limit - head) :]

@@ -12,13 +12,10 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from openflan.errors import UserError
 from openflan.mixture.certificate import LeakPair
-from openflan.runs.plan import Resolved, resolve
+from openflan.runs.asked_rows import rows_of
+from openflan.runs.plan import resolve
 from openflan.runs.stored import StoredRun
-from openflan.tasks.catalog import Entry
-from openflan.tasks.sources import load_rows, rows_at_hand
-from openflan.tasks.splits import Role
 from openflan.writing import joined, plain_text, units_of
 
 __all__ = ["LeakTexts", "MarkedText", "leak_texts"]
@@ -66,31 +63,11 @@ def leak_texts(run: str | Path, pairs: Sequence[LeakPair]) -> tuple[LeakTexts, .
         UserError: it is no run's folder, or a pair's rows are not at hand or no longer there.
     """
     names = resolve(StoredRun.open(Path(run)).recipe)
-    trained = _rows(names, "train", [(pair.task, pair.row) for pair in pairs])
-    measured = _rows(names, "test", [(pair.held_out, pair.item) for pair in pairs])
+    trained = rows_of(names, "train", [(pair.task, pair.row) for pair in pairs])
+    measured = rows_of(names, "test", [(pair.held_out, pair.item) for pair in pairs])
     return tuple(
         _side_by_side(pair, trained[pair.task, pair.row], measured[pair.held_out, pair.item]) for pair in pairs
     )
-
-
-def _rows(names: Resolved, role: Role, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """Rows by task and place in the source split."""
-    division = names.division
-    entries: dict[str, Entry] = {entry.spec.name: entry for entry in division.named}
-    found: dict[tuple[str, int], Mapping[str, Any]] = {}
-    for task in dict.fromkeys(task for task, _ in wanted):
-        places = {place for name, place in wanted if name == task}
-        entry = entries.get(task)
-        if entry is None or not rows_at_hand(entry, role, data=names.data):
-            how = "give the folder of data that the run was mixed with"
-            raise UserError(f"the rows of '{task}' are not at hand", where=role, how=how)
-        for row in load_rows(entry, role, data=names.data, limit=max(places) + 1):
-            if row.index in places:
-                found[task, row.index] = row.fields
-        if lost := places - {place for name, place in found if name == task}:
-            how = "its rows are not those that were mixed"
-            raise UserError(f"no row {min(lost)}", where=f"{task}, {role}", how=how)
-    return found
 
 
 def _side_by_side(pair: LeakPair, trained: Mapping[str, Any], measured: Mapping[str, Any]) -> LeakTexts:

@@ -10,12 +10,12 @@ Rejected: loading in the request, which leaves a page without a word for seconds
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 import openflan
 
@@ -42,6 +42,11 @@ class AskedOnce:
     """The right answer, where it is known."""
     most_tokens: int = 64
     """Of a written answer."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """The row that it was rendered from, whose longest field is cut where the prompt is too long; empty for words of
+    one's own."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """What names that row in an address."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -180,13 +185,24 @@ def _ask(side: ReplySide, model: "openflan.Model", question: AskedOnce) -> None:
     side.state = "asking"
     began = time.perf_counter()
     listed = question.options if question.listed else ()
-    side.tokens = model.tokens(question.instruction, listed, text=question.text)
+    side.tokens = model.tokens(question.instruction, listed, text=question.text, fields=question.fields)
     if question.options:
-        ranked = model.rank(question.instruction, question.options, text=question.text, listed=question.listed)
+        ranked = model.rank(
+            question.instruction,
+            question.options,
+            text=question.text,
+            listed=question.listed,
+            fields=question.fields,
+        )
         shares = dict(zip(ranked.options, ranked.probabilities, strict=True))
         side.probabilities = tuple((option, shares[option]) for option in dict.fromkeys(question.options))
         side.best = ranked.best
     else:
-        side.best = model.answer(question.instruction, text=question.text, max_new_tokens=question.most_tokens)
+        side.best = model.answer(
+            question.instruction,
+            text=question.text,
+            max_new_tokens=question.most_tokens,
+            fields=question.fields,
+        )
     side.seconds = time.perf_counter() - began
     side.state = "done"

@@ -5,6 +5,7 @@ Invariant: a model is asked as its run's evaluation asks it, so a stored prompt 
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlencode
@@ -54,6 +55,7 @@ class _Ask:
         question, run, seed = AskedOnce(instruction=""), str(form.get("run", "")), str(form.get("seed", ""))
         try:
             question = _question(form)
+            question = replace(question, fields=self._fields(question.origin))
             if not question.instruction.strip():
                 raise openflan.UserError("the instruction is empty", how='for example "Name a colour."')
             if question.options and len(set(question.options)) < 2:
@@ -142,7 +144,11 @@ class _Ask:
             if str(prompt.template) == template:
                 answer = prompt.answer
                 return AskedOnce(
-                    instruction=prompt.input, options=answer.options, listed=False, expected=prompt.target.strip()
+                    instruction=prompt.input,
+                    options=answer.options,
+                    listed=False,
+                    expected=prompt.target.strip(),
+                    origin={"task": task, "row": row, "split": role},
                 )
         how = "choose another template"
         raise openflan.UserError(f"template {template} does not fit the row", where=f"{task}, row {row}", how=how)
@@ -159,7 +165,27 @@ class _Ask:
             raise openflan.UserError("no such answer", where=f"{task}, row {row}", how="choose one of the answers")
         (answer,) = page.answers
         options = tuple(option.text for option in answer.options)
-        return AskedOnce(instruction=answer.prompt, options=options, listed=False, expected=answer.expected)
+        return AskedOnce(
+            instruction=answer.prompt,
+            options=options,
+            listed=False,
+            expected=answer.expected,
+            origin={"task": task, "row": str(row), "of_run": run},
+        )
+
+    def _fields(self, origin: Mapping[str, str]) -> Mapping[str, object]:
+        """The row that a prompt was rendered from; nothing where it can't be read any more."""
+        task, row = origin.get("task", ""), origin.get("row", "")
+        if not row.isdecimal():
+            return {}
+        try:
+            if "of_run" in origin:
+                folder = self._studio.folders.confined(self._studio.folders.runs / Path(origin["of_run"]).name)
+                return openflan.run_row(folder, task, int(row))
+            role = "test" if origin.get("split") == "test" else "train"
+            return self._studio.rows(self._studio.tasks()[task], role).row(int(row)).fields
+        except openflan.UserError:
+            return {}
 
 
 def _question(asked: FormData | QueryParams) -> AskedOnce:
@@ -180,5 +206,6 @@ def _question(asked: FormData | QueryParams) -> AskedOnce:
         options=options,
         listed=bool(asked.get("listed")) if "sent" in asked else True,
         expected=text("expected").strip(),
+        origin={name: text(name) for name in ("task", "row", "split", "of_run") if text(name)},
         most_tokens=max(1, min(_MOST_TOKENS, int(most))) if most.isdecimal() else 64,
     )
