@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from openflan.models.batching import group_by_length
+from openflan.models.batching import even_rows, group_by_length
 
 LENGTHS = np.random.default_rng(0).lognormal(4.5, 0.9, 500).astype(int).clip(1, 900).tolist()
 
@@ -28,3 +28,18 @@ def test_padding_is_less_than_a_sixth():
 
 def test_nothing_makes_no_groups():
     assert group_by_length([], padded_tokens=10) == []
+
+
+@pytest.mark.parametrize("room", [1_000, 4_096])
+def test_rows_end_to_end_hold_everything_once_and_are_nearly_equal(room):
+    rows = even_rows(LENGTHS, padded_tokens=room)
+    sizes = [sum(LENGTHS[number] for number in row) for row in rows]
+    assert sorted(number for row in rows for number in row) == list(range(len(LENGTHS)))
+    assert max(sizes) <= room
+    assert min(sizes[:-1]) >= room - 1_000
+    assert [max(LENGTHS[n] for n in row) for row in rows] == sorted(max(LENGTHS[n] for n in r) for r in rows)[::-1]
+
+
+def test_a_step_that_fits_four_times_is_cut_into_four():
+    lengths = [16] * 128 + [32] * 64
+    assert [sum(lengths[n] for n in row) for row in even_rows(lengths, padded_tokens=1_280)] == [1_024] * 4

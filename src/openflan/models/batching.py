@@ -6,7 +6,7 @@ Invariant: a pure function of the lengths; every item is in exactly one group.
 from collections.abc import Sequence
 from typing import Literal
 
-__all__ = ["Batching", "fill_rows", "group_by_length", "scoring_tokens"]
+__all__ = ["Batching", "even_rows", "fill_rows", "group_by_length", "scoring_tokens"]
 
 
 Batching = Literal["together", "padded", "equal", "single"]
@@ -41,6 +41,25 @@ def fill_rows(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
             room = padded_tokens
         rows[-1].append(number)
         room -= length
+    return rows
+
+
+def even_rows(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
+    """Cut items into rows of like lengths, end to end, as equal as they come; each has at most `padded_tokens`.
+
+    Rows of longer items come first.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    share = sum(lengths) / max(1, -(-sum(lengths) // padded_tokens))
+    rows: list[list[int]] = []
+    done, size = 0, 0
+    for number in order:
+        if not rows or done >= share * len(rows) or size + lengths[number] > padded_tokens:
+            rows.append([])
+            size = 0
+        rows[-1].append(number)
+        size += lengths[number]
+        done += lengths[number]
     return rows
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from openflan.models.attention import set_attention
+from openflan.models.llama import llama_body
 
 __all__ = ["WHOLE_LOGITS", "logits_at", "states_at", "uncached", "unwrapped"]
 
@@ -63,6 +64,11 @@ def states_at(model: nn.Module, positions: _Positions, **inputs: Any) -> tuple[T
 def _call(model: nn.Module, positions: _Positions, rows: int | None, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Call the model while its head sees the first `rows` of the wanted positions: all their states, these logits."""
     inner = unwrapped(model)
+    body = llama_body(inner) if inner is model else None
+    if body is not None and body.takes(inputs):
+        wanted = body.states(positions, inputs)
+        with torch.set_grad_enabled(rows is None and torch.is_grad_enabled()):  # states alone are trained through
+            return wanted, inner.get_output_embeddings()(wanted[:rows]).to(torch.float32)
     set_attention(inner, inputs["input_ids"].shape[1])
     sequences, tokens = positions
     if WHOLE_LOGITS in vars(inner):

@@ -277,10 +277,10 @@ def _views(row: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
 class _Copy:
     """The model in a process of the pool: its weights are those that were sent."""
 
-    def __init__(self, name: str, places: int, again: Callable[[], nn.Module], store: Path) -> None:
+    def __init__(self, name: str, places: int, again: Callable[[], nn.Module], store: Path, *, autocast: bool) -> None:
         self.model = again()
         self.store = TokenStore.open(store)
-        self.shape = Shape.of(self.model)
+        self.shape = Shape.of(self.model, reduced=autocast)
         self.weights = _trained(self.model)
         self._memory = _Block(name=name)
         rows = _rows(self._memory, sum(weight.numel() for weight in self.weights), 1 + places)
@@ -311,7 +311,7 @@ def _micro_batch(
     """
     if name not in _copies:
         _copies.clear()
-        _copies[name] = _Copy(name, places, again, store)
+        _copies[name] = _Copy(name, places, again, store, autocast=autocast)
     copy = _copies[name]
     torch.manual_seed(seed)
     examples = [copy.shape.example(copy.store, prompt) for prompt in prompts]

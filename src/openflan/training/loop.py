@@ -77,7 +77,8 @@ def tune(
     inner = unwrapped(model)
     if note := family_of(inner).note:
         say(note)
-    shape = Shape.of(inner, reduced=autocast)
+    plain = world() == 1 and not part.compile and not part.gradient_checkpointing
+    shape = Shape.of(inner, reduced=autocast, plain=plain)
     _prepare(inner, part)
     work = Work.of(inner)
     whole = spread(model, accelerator, part.sharding)

@@ -13,10 +13,11 @@ import torch
 
 from openflan.mixture.store import TokenStore
 from openflan.models.adapters import soft_prompt
-from openflan.models.batching import fill_rows, group_by_length
+from openflan.models.batching import even_rows, fill_rows, group_by_length
 from openflan.models.family import Family, decoder_start, family_of
 from openflan.models.flat import can_be_flat
 from openflan.models.head_loss import Head
+from openflan.models.llama import llama_body
 from openflan.training.loss import Example, Layout, MicroBatch, collate, collate_halves
 
 __all__ = ["Shape"]
@@ -43,21 +44,24 @@ class Shape:
     """Padded tokens of a micro-batch beyond which none gets faster."""
 
     @classmethod
-    def of(cls, model: Any, *, reduced: bool = False) -> "Shape":
+    def of(cls, model: Any, *, reduced: bool = False, plain: bool = True) -> "Shape":
         """What suits a model on its device.
 
         Args:
             reduced: matrix products run in bfloat16.
+            plain: it is trained by one process, with blocks that are neither compiled nor computed again.
         """
         family = family_of(model)
-        flat = model.device.type == "cuda" and can_be_flat(model, reduced=reduced)
+        on_cpu = model.device.type == "cpu"
+        body = llama_body(model) if on_cpu and plain and not reduced else None
+        flat = body is not None and body.trained if on_cpu else can_be_flat(model, reduced=reduced)
         return cls(
             layout="flat" if flat else "padded",
             head=Head.of(model),
             prefix=tuple(soft_prompt(model)),
             start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
             family=family,
-            most=_CACHED if model.device.type == "cpu" else 1 << 30,
+            most=_CACHED if on_cpu else 1 << 30,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
@@ -65,7 +69,8 @@ class Shape:
         tokens = min(tokens, max(self.most, *lengths))
         batching = self.family.batching_for(max(lengths)) if self.family is not None else "padded"
         if self.layout == "flat" and batching != "equal":
-            return fill_rows(lengths, padded_tokens=tokens)
+            cut = fill_rows if self.most > tokens else even_rows
+            return cut(lengths, padded_tokens=tokens)
         groups = group_by_length(lengths, padded_tokens=tokens, batching=batching)
         return sorted(groups, key=lambda group: -len(group) * lengths[group[-1]])
 
