@@ -257,6 +257,7 @@ class TrainingPart(Part):
     evaluate_tasks: Annotated[tuple[str, ...], NOTHING] = ()
     """Tasks that are looked at while training: held-out ones by their test rows, tuned ones by validation rows."""
     evaluate_rows: Annotated[int, NOTHING] = Field(default=50, ge=1)
+    """Rows that a look asks of each, under so many templates as `evaluation.templates` says."""
     optimizer: Annotated[OptimizerPart, WEIGHTS] = OptimizerPart()
 
     @model_validator(mode="after")

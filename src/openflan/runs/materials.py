@@ -54,12 +54,20 @@ class Materials:
     @cached_property
     def looks(self) -> "list[Asked]":
         """What `training.evaluate_tasks` ask."""
-        from openflan.evaluation.protocol import Asked, ask_prompts
+        from openflan.evaluation.protocol import Asked, ask_prompts, usable_templates
 
-        rows, looks = self._plan.recipe.training.evaluate_rows, []
+        rows, most, looks = self._plan.recipe.training.evaluate_rows, self._plan.recipe.evaluation.templates, []
         for entry, role in self._plan.looked_at:
             faulty: set[int] | None = set() if self._skips else None
-            test = ask_prompts(entry, self.encoder, limit=rows, data=self._plan.data, role=role, faulty=faulty)
+            test = ask_prompts(
+                entry,
+                self.encoder,
+                limit=rows,
+                data=self._plan.data,
+                role=role,
+                templates=usable_templates(entry, most),
+                faulty=faulty,
+            )
             looks.append(Asked(entry=entry, test=test, left_out=len(faulty or ())))
         return looks
 
