@@ -330,7 +330,7 @@ class TextEncoder:
         if fast is None or not fast.usable():
             self._fast = None
             return TokenRuns.of(self.raw(texts))
-        runs, unsafe = fast.runs(texts), fast.unsafe(texts)
+        runs, unsafe = fast.runs(texts)
         if not unsafe:
             return runs
         rightly = self._backend.encode_batch_fast([texts[place] for place in unsafe], add_special_tokens=False)
