@@ -27,7 +27,7 @@ RECIPE = {
     "tasks": {"use": ["mine"], "hold_out": ["natural_language_inference"]},
     "prompts": {"max_input_tokens": 96, "max_target_tokens": 32},
     "mixture": {"maximum": 40},
-    "training": {"steps": 60, "tokens_per_batch": 2048},
+    "training": {"steps": 30, "tokens_per_batch": 2048},
     "seeds": [0, 1],
 }
 
@@ -106,7 +106,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(command, tmp_pa
 def ray_recipe(my_tasks, tiny_llama):
     """Division, encoder and recipe of a mixture of some hundred pieces."""
     entries = open_catalog([my_tasks], collections=()).select(["mine"], where="tasks.use")
-    recipe = Recipe.model_validate({**{k: v for k, v in RECIPE.items() if k != "tasks"}, "seeds": (0,)})
+    more = {"seeds": (0,), "training": {**RECIPE["training"], "steps": 60}}
+    recipe = Recipe.model_validate({**{k: v for k, v in RECIPE.items() if k != "tasks"}, **more})
     model = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
     return (
         hold_out(entries, ["natural_language_inference"], kin="paper"),

@@ -127,7 +127,7 @@ def test_a_changed_row_of_data_redoes_everything_it_touches(tmp_path, tiny_llama
 
     tasks = write_tasks(tmp_path / "tasks")
     path = write_recipe(tmp_path, tasks, tiny_llama)
-    recipe = load_recipe(path, ["seeds=[0]", "training.steps=2"])
+    recipe = load_recipe(path, ["seeds=[0]", "training.steps=2", "evaluation.rows=2", "evaluation.seen_rows=2"])
     Run(recipe, runs=tmp_path / "runs").work()
     rows = tasks / "rows" / "cafe_review-train.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("soup", "stew"), encoding="utf-8")

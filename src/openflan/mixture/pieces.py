@@ -199,14 +199,23 @@ def _table(columns: Mapping[str, NDArray[Any]], *, task: str, seed: int, first: 
     import pyarrow as pa
 
     count = len(columns["row"])
-    arrays = {name: pa.array(columns[name]) for name in ("target_start", "row", "template", "style")}
+    arrays = {name: _numbers(columns[name]) for name in ("target_start", "row", "template", "style")}
     for name, sizes in (("input_ids", "sizes"), ("exemplars", "shots")):
         starts = np.concatenate([[0], np.cumsum(columns[sizes])]).astype(np.int32)
-        arrays[name] = pa.ListArray.from_arrays(pa.array(starts), pa.array(columns[name]))
-    arrays["task"] = pa.repeat(task, count)
-    arrays["seed"] = pa.array(np.full(count, seed, dtype=np.int32))
-    arrays["draw"] = pa.array(np.arange(first, first + count, dtype=np.int64))
-    return pa.table(arrays).select(list(COLUMNS))
+        arrays[name] = pa.ListArray.from_arrays(_numbers(starts), _numbers(columns[name]))
+    word = task.encode()
+    ends = np.arange(count + 1, dtype=np.int32) * np.int32(len(word))
+    arrays["task"] = pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(word * count))
+    arrays["seed"] = _numbers(np.full(count, seed, dtype=np.int32))
+    arrays["draw"] = _numbers(np.arange(first, first + count, dtype=np.int64))
+    return pa.Table.from_arrays([arrays[name] for name in COLUMNS], schema=_schema())
+
+
+def _numbers(values: NDArray[Any]) -> Any:
+    """An Arrow array; `pa.array`, like `pa.repeat` and `to_numpy`, imports pandas, a quarter of a second a process."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
 def _write(path: Path, table: Any, facts: PieceFacts) -> None:
@@ -214,9 +223,10 @@ def _write(path: Path, table: Any, facts: PieceFacts) -> None:
     import pyarrow as pa
 
     about = {"tokens": facts.tokens, "cut": facts.cut, "skipped": facts.skipped}
-    schema = _schema().with_metadata({"openflan": json.dumps(about)})
+    table = table.replace_schema_metadata({"openflan": json.dumps(about)})
+    schema = table.schema
     with whole_file(path) as partial, pa.OSFile(str(partial), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-        writer.write_table(table.cast(schema))
+        writer.write_table(table)
 
 
 def _schema() -> Any:
@@ -240,8 +250,9 @@ def read_facts(path: Path) -> tuple[PieceFacts, NDArray[np.int32]]:
         with pa.memory_map(str(path)) as source:
             reader = pa.ipc.open_stream(source)
             about = json.loads(reader.schema.metadata[b"openflan"])
-            lists = reader.read_all().column("input_ids").combine_chunks()
-            lengths = np.diff(lists.offsets.to_numpy()).astype(np.int32)
+            first = reader.read_all().column("input_ids").combine_chunks().offsets
+            starts = np.frombuffer(first.buffers()[1], np.int32, count=len(first), offset=4 * first.offset)
+            lengths = np.diff(starts)
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
         raise UserError("a damaged piece of a token store", where=str(path), how="delete it and mix again") from None
     return PieceFacts(**about), lengths
