@@ -2,12 +2,14 @@
 
 import re
 import shutil
+import time
 from html import unescape
 
 import pytest
 
 import openflan
 from little_runs import leaky_run
+from openflan.studio.counting import CountedRecipe, Counter
 
 PART = {"HX-Request": "true"}
 
@@ -108,6 +110,69 @@ def test_a_run_with_a_file_behind_a_link_that_leads_out_is_refused(client_of, le
     (run / "mixture" / "extra.json").symlink_to(tmp_path / "theirs.json")
     assert run.name not in client.get("/runs").text
     assert "extra.json: lies outside the folders" in client.get(f"/runs/{run.name}").text
+
+
+def hidden(page, action):
+    """What a form of the page would send."""
+    form = page.text.partition(f'action="{action}"')[2].partition("</form>")[0]
+    return [
+        (name, unescape(value)) for name, value in re.findall(r'name="(\w+)"(?: required[^>]*?)? value="(.*?)"', form)
+    ]
+
+
+def test_a_plan_that_is_not_changed_is_written_as_it_is(client, folder):
+    fields = dict(hidden(client.get("/mixture?recipe=flan"), "/mixture/save"))
+    client.post("/mixture/save", data={**fields, "name": "same"})
+    given, written = (openflan.Run(one).recipe for one in ("flan", folder / "same.yaml"))
+    assert given.tasks.hold_out
+    assert written.tasks.hold_out == given.tasks.hold_out
+
+
+def waited_for(client, path):
+    """The part of a count that is done."""
+    for _ in range(600):
+        page = client.get(path)
+        if "Counting for" not in page.text:
+            return page
+        time.sleep(0.1)
+    raise AssertionError("never counted")
+
+
+@pytest.mark.slow  # a process that imports what reads tokens: four seconds
+def test_a_plan_is_counted_from_the_rows_at_a_click(client_of, leaky_runs):
+    (run,) = leaky_runs.iterdir()
+    client = client_of(runs=leaky_runs)
+    page = client.get("/mixture", params={"recipe": f"run {run.name}"})
+    assert "Count exactly" in page.text
+    begun = client.post("/mixture/count", data=dict(hidden(page, "/mixture/count")), headers=PART)
+    assert "<html" not in begun.text
+    assert "Counting for" in begun.text
+    address = unescape(re.search(r'hx-get="(/mixture/count\?.*?)"', begun.text)[1])
+    part = waited_for(client, address)
+    plan = openflan.Run(run).plan()
+    totals = plan.mixture.totals
+    assert f"{totals.tokens:,} tokens and {totals.examples:,} examples" in text(part)
+    assert plan.leaks in text(part)
+    for one in plan.mixture.tasks:
+        assert one.basis == "exact"
+        assert re.search(rf"<th scope=\"row\">{one.task}</th>.*?{one.token_share:.2%}", part.text, re.DOTALL)
+    whole = client.get("/mixture", params={"recipe": f"run {run.name}"})  # the address alone brings it back
+    assert f"{len(plan.mixture.tasks)} of {len(plan.mixture.tasks)} tasks are counted" in text(whole)
+    assert len(re.findall(r'id="(?:exact-)?by-task"', whole.text)) == 2
+    changed = client.get("/mixture", params={"recipe": f"run {run.name}", "maximum": 3})
+    assert "tasks are counted" not in text(changed)
+
+
+def test_another_count_takes_the_place_of_one_that_goes_on(leaky_runs):
+    (run,) = leaky_runs.iterdir()
+    counter = Counter()
+    counter.start("one", CountedRecipe(path=run, settings={}, data=None))
+    begun = counter.start("two", CountedRecipe(path=run, settings={"no.such": 1}, data=None))
+    assert counter.look("one") is None
+    while begun.took is None:
+        time.sleep(0.01)
+    assert "unknown key 'no'" in begun.fault
+    assert counter.look("two") is begun
 
 
 def test_no_runs_is_said(client):

@@ -54,7 +54,7 @@ class Studio:
         Raises:
             UserError: a task file is at fault, or a link that leads out of the folders.
         """
-        state = self._state()
+        state = self.state()
         for path, _ in state:
             self.folders.confined(path)
         return self.kept(("tasks", state), lambda: openflan.Tasks(self.folders.folders))
@@ -124,7 +124,7 @@ class Studio:
         part = request.headers.get("HX-Request") == "true"
         return self.page(request, "_error.html.j2" if part else "error.html.j2", status=status, error=error)
 
-    def _state(self) -> tuple[tuple[str, int], ...]:
+    def state(self) -> tuple[tuple[str, int], ...]:
         """The task files of the user's folders and when each was written."""
         found = (path for folder in self.folders.folders if folder.is_dir() for path in sorted(folder.rglob("*.yaml")))
         return tuple((str(path), _written(path)) for path in found)
