@@ -188,6 +188,7 @@ if TYPE_CHECKING:
     from openflan.tasks.spec import TaskSpec as TaskSpec
     from openflan.tasks.spec import Template as Template
     from openflan.tasks.splits import official_rows as official_rows
+    from openflan.warming import warm_up as warm_up
 
 __version__ = "0.1.0"
 
@@ -271,6 +272,7 @@ _ROOMS = {
     "tasks.source_spec": "Source",
     "tasks.spec": "Answer FewShot TaskSpec Template",
     "tasks.splits": "official_rows",
+    "warming": "warm_up",
 }
 """Where the names of the face stand."""
 

@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
 import time
 from html import unescape
 
 import pytest
 
 import openflan
+from openflan.prompts.encoding import TextEncoder
+from openflan.prompts.text_format import read_text_format
 from openflan.studio.asking import AskedOnce, Asker, Session
 
 
@@ -87,6 +90,21 @@ def test_too_long_a_row_s_prompt_is_cut_as_an_evaluation_cuts_it(here, run):
     other = asked(here, **typed)
     assert "No row is known that this was made from, so its middle was cut" in other.text
     assert token_ids(other) != token_ids(page)
+
+
+def test_a_tuned_model_s_tokenizer_is_read_without_transformers(run, tmp_path):
+    """What its record says is what transformers would make of its files; another tokenizer is left to them."""
+    folder = openflan.RunPlaces(run.folder).model(0)
+    record = read_text_format(folder)
+    found = TextEncoder.recorded(folder, record.prompts, record)
+    assert found.fingerprint == record.encoder
+    other = shutil.copytree(folder, tmp_path / "other")
+    said = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    said["normalizer"] = {"type": "Lowercase"}
+    (other / "tokenizer.json").write_text(json.dumps(said), encoding="utf-8")
+    assert TextEncoder.recorded(other, record.prompts, record) is None
+    (other / "tokenizer.json").write_text("{", encoding="utf-8")
+    assert TextEncoder.recorded(other, record.prompts, record) is None
 
 
 def test_the_row_of_a_stored_answer_is_read_as_the_run_read_it(run):

@@ -9,7 +9,7 @@ import pytest
 
 import openflan
 from little_runs import leaky_run
-from openflan.studio.counting import CountedRecipe, Counter
+from openflan.studio.counting import ExactCounts, RecipeToCount
 
 PART = {"HX-Request": "true"}
 
@@ -143,7 +143,7 @@ def test_a_plan_is_counted_from_the_rows_at_a_click(client_of, leaky_runs):
     (run,) = leaky_runs.iterdir()
     client = client_of(runs=leaky_runs)
     page = client.get("/mixture", params={"recipe": f"run {run.name}"})
-    assert "Count exactly" in page.text
+    assert "ExactCount exactly" in page.text
     begun = client.post("/mixture/count", data=dict(hidden(page, "/mixture/count")), headers=PART)
     assert "<html" not in begun.text
     assert "Counting for" in begun.text
@@ -165,9 +165,9 @@ def test_a_plan_is_counted_from_the_rows_at_a_click(client_of, leaky_runs):
 
 def test_another_count_takes_the_place_of_one_that_goes_on(leaky_runs):
     (run,) = leaky_runs.iterdir()
-    counter = Counter()
-    counter.start("one", CountedRecipe(path=run, settings={}, data=None))
-    begun = counter.start("two", CountedRecipe(path=run, settings={"no.such": 1}, data=None))
+    counter = ExactCounts()
+    counter.start("one", RecipeToCount(path=run, settings={}, data=None))
+    begun = counter.start("two", RecipeToCount(path=run, settings={"no.such": 1}, data=None))
     assert counter.look("one") is None
     while begun.took is None:
         time.sleep(0.01)

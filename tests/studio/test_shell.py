@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -330,3 +331,21 @@ def test_what_the_studio_starts_asks_no_hub_either(monkeypatch):
         openflan.serve_studio(openflan.StudioFolders(folders=(Path("no-such-folder"),)))
     asked = [sys.executable, "-c", "import os, sys; print(*(os.environ[name] for name in sys.argv[1:]))", *app.OFFLINE]
     assert {*subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()} == {"1"}
+
+
+def test_what_later_pages_need_is_imported_once_the_first_is_out(client, monkeypatch):
+    from starlette.testclient import TestClient
+
+    from openflan.studio.app import Warming
+
+    warmed = threading.Event()
+    monkeypatch.setattr(openflan, "warm_up", warmed.set)
+    browser = TestClient(Warming(client.app, pause=0), base_url=str(client.base_url))
+    assert not warmed.is_set()
+    assert browser.get("/hold-out").status_code == 200
+    assert warmed.wait(10)
+
+
+def test_warming_up_imports_what_is_named():
+    openflan.warm_up("figures")
+    assert "matplotlib.backends.backend_svg" in sys.modules

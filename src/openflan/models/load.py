@@ -264,6 +264,11 @@ def load_encoder(
     """
     from openflan.prompts.encoding import TextEncoder
 
+    record = text_format_of(source) if kept is None else kept
+    if tokenizer is None and source.folder is not None and record is not None:
+        found = TextEncoder.recorded(source.folder, part, record)
+        if found is not None:
+            return found
     tokenizer = load_tokenizer(source) if tokenizer is None else tokenizer
     rules = load_rules(source, part, kept=kept, tokenizer=tokenizer)
     return TextEncoder(rules, backend=tokenizer.backend_tokenizer)

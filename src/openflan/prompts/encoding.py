@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,26 @@ class TextEncoder:
             UserError: chat is wanted and the tokenizer has no template for it.
         """
         return cls(EncoderRules.of(tokenizer, part))
+
+    @classmethod
+    def recorded(cls, folder: Path, part: PromptsPart, record: TextFormat) -> "TextEncoder | None":
+        """The encoder that a model's record and tokenizer file make, without transformers, which takes seconds to
+        import; None where the record does not say all, or is of another tokenizer.
+
+        Args:
+            folder: the model's.
+            part: the settings of the format.
+            record: the format that the model was tuned in.
+        """
+        file = folder / "tokenizer.json"
+        if record.frame is None or record.prompts.chat != part.chat or not file.is_file():
+            return None
+        try:
+            backend = Tokenizer.from_file(str(file))
+        except Exception:  # tokenizers knows no other; transformers says what is wrong
+            return None
+        rules = EncoderRules(vocabulary=backend.to_str(), frame=record.frame, part=part, ends=record.ends)
+        return cls(rules, backend=backend) if rules.tokenizer == record.tokenizer else None
 
     @property
     def eos(self) -> int | None:

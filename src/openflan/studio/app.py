@@ -1,7 +1,7 @@
 """The studio as a program: its pages behind the guard, and the server that listens.
 
 Invariant: nothing leaves the machine; what a page needs is under `static/`. Cost: 0.6 s from start to the first page,
-most of it Python's imports.
+most of it Python's imports; 2 s later torch and its like are imported in a thread, 400 MB, while pages go on.
 """
 
 import errno
@@ -10,6 +10,8 @@ import os
 import secrets
 import socket
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from openflan.studio.folders import StudioFolders
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["make_app", "serve_studio"]
 
@@ -114,7 +117,30 @@ def serve_studio(folders: StudioFolders, *, host: str = "127.0.0.1", port: int =
     sys.stdout.write(f"openflan studio: {shown}{f'?token={token}' if token else ''}\n")
     sys.stdout.flush()
     with listening, suppress(KeyboardInterrupt):
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+        uvicorn.Server(uvicorn.Config(Warming(app), log_level="warning", server_header=False)).run(sockets=[listening])
+
+
+class Warming:
+    """Imports what later pages need once the first is out.
+
+    Args:
+        app: answers the requests.
+        pause: seconds after the first answer, in which the page fetches what it is drawn with.
+    """
+
+    def __init__(self, app: "ASGIApp", *, pause: float = 2.0) -> None:
+        self._app, self._pause, self._begun = app, pause, False
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer a request."""
+        await self._app(scope, receive, send)
+        if scope["type"] == "http" and not self._begun:
+            self._begun = True
+            threading.Thread(target=self._warm, daemon=True).start()
+
+    def _warm(self) -> None:
+        time.sleep(self._pause)
+        openflan.warm_up()
 
 
 def _go_offline() -> None:

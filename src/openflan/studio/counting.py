@@ -20,13 +20,13 @@ from typing import Any
 
 import openflan
 
-__all__ = ["Count", "CountedRecipe", "Counter"]
+__all__ = ["ExactCount", "ExactCounts", "RecipeToCount"]
 
 _KEPT = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CountedRecipe:
+class RecipeToCount:
     """What is planned: a recipe and changes to it."""
 
     path: Path
@@ -44,7 +44,7 @@ class CountedRecipe:
 
 
 @dataclass(kw_only=True, slots=True)
-class Count:
+class ExactCount:
     """What becomes of a count."""
 
     begun: float = field(default_factory=time.monotonic)
@@ -59,15 +59,15 @@ class Count:
         return time.monotonic() - self.begun if self.took is None else self.took
 
 
-class Counter:
+class ExactCounts:
     """Counts, by what they depend on."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[Hashable, Count] = OrderedDict()
+        self._counts: OrderedDict[Hashable, ExactCount] = OrderedDict()
         self._lock = threading.Lock()
         self._working: tuple[Hashable, SpawnProcess] | None = None
 
-    def look(self, key: Hashable) -> Count | None:
+    def look(self, key: Hashable) -> ExactCount | None:
         """A count that was asked for; None where it was not, was ended for another, or is forgotten.
 
         Args:
@@ -76,7 +76,7 @@ class Counter:
         with self._lock:
             return self._counts.get(key)
 
-    def start(self, key: Hashable, recipe: CountedRecipe) -> Count:
+    def start(self, key: Hashable, recipe: RecipeToCount) -> ExactCount:
         """Begin a count, or look at one that was begun; one of something else that goes on is ended.
 
         Args:
@@ -93,7 +93,7 @@ class Counter:
             process = context.Process(target=_plan, args=(recipe, theirs), daemon=True)
             process.start()
             theirs.close()
-            count = self._counts[key] = Count()
+            count = self._counts[key] = ExactCount()
             self._working = key, process
             while len(self._counts) > _KEPT:
                 self._counts.popitem(last=False)
@@ -108,7 +108,7 @@ class Counter:
             self._counts.pop(key, None)
             self._working = None
 
-    def _wait(self, key: Hashable, count: Count, process: SpawnProcess, pipe: Connection) -> None:
+    def _wait(self, key: Hashable, count: ExactCount, process: SpawnProcess, pipe: Connection) -> None:
         try:
             plan, fault = pipe.recv()
         except (EOFError, OSError):
@@ -121,7 +121,7 @@ class Counter:
                 self._working = None
 
 
-def _plan(recipe: CountedRecipe, pipe: Connection) -> None:
+def _plan(recipe: RecipeToCount, pipe: Connection) -> None:
     """What the process does."""
     try:
         pipe.send((recipe.plan(), ""))

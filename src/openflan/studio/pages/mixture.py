@@ -3,7 +3,7 @@
 The address holds every setting, so a changed plan is a link. A plan is made from sizes and known lengths, or
 those of a task's first rows (`Run.plan(estimate="sampled")`), so no row is read while a slider moves.
 
-`Count exactly` makes it from all rows at hand, in a process of its own (openflan.studio.counting).
+`ExactCount exactly` makes it from all rows at hand, in a process of its own (openflan.studio.counting).
 
 Invariant: nothing is written but a recipe file in the user's folder. Cost: a plan of 62 datasets takes 15 ms.
 """
@@ -23,7 +23,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 import openflan
-from openflan.studio.counting import CountedRecipe, Counter
+from openflan.studio.counting import ExactCounts, RecipeToCount
 from openflan.studio.pages.certificate import certificate_routes
 from openflan.studio.views import Studio
 
@@ -151,7 +151,7 @@ class _Pages:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._counter = Counter()
+        self._counter = ExactCounts()
 
     def plan(self, request: Request) -> Response:
         """The plan of a recipe, as changed; only that part of the page where htmx asks."""
@@ -192,7 +192,7 @@ class _Pages:
         given = self._given(asked)
         settings = asked.settings(given.recipe, self._studio.folders.writable)
         path, data = self._recipes()[asked.recipe], self._studio.folders.data
-        self._counter.start(self._key(asked, given), CountedRecipe(path=path, settings=settings, data=data))
+        self._counter.start(self._key(asked, given), RecipeToCount(path=path, settings=settings, data=data))
 
     def _key(self, asked: _Asked, given: openflan.Run) -> tuple[object, ...]:
         """What a count depends on: the recipe with its changes, and the user's task files."""
