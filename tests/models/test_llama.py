@@ -96,6 +96,17 @@ def test_a_row_that_forks_is_read_as_its_mask_and_positions_say():
         )
 
 
+@pytest.mark.parametrize("kin", [2, 6])
+def test_long_sequences_are_asked_as_the_model_does(kin):
+    model = made(num_key_value_heads=kin)
+    ids = torch.arange(430).view(2, 215) % 97
+    where = (torch.tensor([0, 1, 1]), torch.tensor([214, 7, 200]))
+    with torch.inference_mode():
+        found, expected = (logits_at(one, where, input_ids=ids) for one in (model, own(model)))
+    assert llama_body(model) is not None
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_an_adapter_that_is_added_later_is_not_left_out():
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -161,3 +172,4 @@ def test_frozen_weights_and_autocast_go_the_models_own_way():
     assert not body.takes(inputs)
     with torch.no_grad():
         assert body.takes(inputs)
+        assert body.takes({"input_ids": torch.ones(1, 400, dtype=torch.int64)})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BORDERS", "FLAT", "additive_mask", "obeys_mask", "set_attention"]
+__all__ = ["BORDERS", "FLAT", "SHORT", "additive_mask", "obeys_mask", "set_attention"]
 
 FLAT = "openflan_flat"
 """Name of the kernel for rows of examples end to end."""
@@ -25,14 +25,14 @@ BORDERS = "_openflan_borders"
 model: a family need not hand what it does not know on to its attention, and checkpointed blocks run again on the way
 back, in another thread."""
 
-_SHORT = 192
+SHORT = 192
 """Tokens up to which plain products are faster on CPU, with float32 and with bfloat16."""
 
 
 def set_attention(model: Any, longest: int) -> None:
     """Set the kernel for a batch whose longest sequence has `longest` tokens; `models/flat.py` sets its own."""
     fused = getattr(model, "_supports_sdpa", True)  # transformers has no fused kernel for some families (Gemma 2)
-    wanted = "eager" if not fused or (model.device.type == "cpu" and longest <= _SHORT) else "sdpa"
+    wanted = "eager" if not fused or (model.device.type == "cpu" and longest <= SHORT) else "sdpa"
     wanted = FLAT if BORDERS in vars(model) else wanted
     if model.config._attn_implementation != wanted:
         model.set_attn_implementation(wanted)

@@ -7,8 +7,8 @@ only the rows go on that the head is going to read: an eighth of them in tuning.
 
 Invariant: the model's own states and gradients but for rounding; tried on a few tokens, once a model. Models that are
 no plain Llama, and calls that are no plain ones (bfloat16, checkpointed or compiled blocks, some weights frozen, long
-sequences), go the model's own way. Rejected: torch.compile of the blocks, which needs a compiler on the user's machine
-and starts anew in each process.
+sequences that are trained on), go the model's own way. Rejected: torch.compile of the blocks, which needs a compiler on
+the user's machine and starts anew in each process.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,15 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from openflan.models.attention import BORDERS
+from openflan.models.attention import BORDERS, SHORT
 from openflan.models.llama_layer import Call, Weights, layer_of
 
 __all__ = ["LlamaBody", "llama_body"]
 
 _KEPT = "_openflan_body"
 """Where a model keeps its body, or None."""
-_LONGEST = 192
-"""Tokens up to which plain products are faster than a fused kernel (models/attention.py)."""
 
 
 class LlamaBody:
@@ -62,10 +60,9 @@ class LlamaBody:
         return (
             inputs.keys() <= {"input_ids", "position_ids", "attention_mask"}
             and (mask is None or (mask.ndim == 4 and mask.dtype == torch.float32))
-            and longest <= _LONGEST
             and not torch.is_autocast_enabled("cpu")
             and _is_plain(self._model)
-            and (self.trained or not torch.is_grad_enabled())
+            and (not torch.is_grad_enabled() or (longest <= SHORT and self.trained))
         )
 
     def states(self, positions: tuple[Tensor, Tensor], inputs: dict[str, Any]) -> Tensor:

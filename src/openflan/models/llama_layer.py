@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from openflan.models.attention import SHORT
+
 __all__ = ["Call", "Weights", "layer_of"]
 
 
@@ -136,12 +138,11 @@ def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, 
     _turn(heads, call.turn, len(w.query) + len(w.key))
     apart = torch.split(heads.view(-1, call.size).index_select(0, call.into), call.rows)
     queries, keys, values = (side.view(call.sequences * call.heads, -1, call.size) for side in apart)
-    scores = _times(queries, keys.transpose(1, 2), call.scale).view(call.sequences, -1, call.tokens, call.tokens)
-    shares = torch.softmax(scores.add_(call.mask), -1).view(len(queries), -1, call.tokens)
+    mixed, shares = _attended(call, queries, keys, values)
     places = call.mixed
     if last:
         places, rows = places[call.wanted], rows[call.wanted]
-    mixed = torch.bmm(shares, values).view(-1, call.size).index_select(0, places.flatten()).view(len(rows), -1)
+    mixed = mixed.view(-1, call.size).index_select(0, places.flatten()).view(len(rows), -1)
     between = torch.addmm(rows, mixed, w.mixed.T)
     two, two_by = _normed(between, call.eps)
     gate, up = two @ bent_gate.T, two @ bent_up.T
@@ -167,6 +168,19 @@ def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, 
         opened=opened,
         inner=inner,
     )
+
+
+def _attended(call: Call, queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """What heads attend to, (B, K·G, T, D), and the shares; long sequences, on which nothing is trained, have none."""
+    if call.tokens > SHORT:
+        query, key, value = (side.view(call.sequences, -1, call.tokens, call.size) for side in (queries, keys, values))
+        mixed = nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=call.mask, scale=call.scale, enable_gqa=call.groups > 1
+        )
+        return mixed.contiguous(), mixed
+    scores = _times(queries, keys.transpose(1, 2), call.scale).view(call.sequences, -1, call.tokens, call.tokens)
+    shares = torch.softmax(scores.add_(call.mask), -1).view(len(queries), -1, call.tokens)
+    return torch.bmm(shares, values), shares
 
 
 def _backward(call: Call, last: bool, slope: Tensor, w: Weights, k: _Kept) -> tuple[Tensor, Weights]:
