@@ -58,6 +58,7 @@ class Processes:
 
     def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
         """The tasks' usable rows, read by whoever is free."""
+        self._maker.encoder.prepare()  # as the others do before they read
         left = sorted(tasks, key=lambda task: source_bytes(self._work.entries[task], "train", data=self._work.data))
         found: dict[str, UsableRows] = {}
         reading: dict[Future[Any], tuple[str, _Other]] = {}
@@ -83,20 +84,29 @@ class Processes:
     def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
         """Tokenise the first prompts of pieces by both token engines, elsewhere."""
         found = [(other, other.pool.do(_compare, other.sent(job))) for job, other in zip(jobs, cycle(self._others))]
-        self._maker.encoder.prepare()  # meanwhile
         return [other.pool.result(future) for other, future in found]
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
-        """Make pieces; each process those of its own tasks first."""
+        """Make pieces; each process those of its own tasks first, the others from now on."""
         left, sent = list(jobs), dict[Future[PieceFacts], tuple[Job, _Other]]()
+        self._hand_out(left, sent)
+        return self._made(left, sent)
+
+    def _hand_out(self, left: list[Job], sent: dict[Future[PieceFacts], tuple[Job, "_Other"]]) -> None:
+        """Send jobs to the processes that have few."""
+        ahead = 2 if len(left) > 2 * len(self._others) else 1  # the next lies ready, but not when they get few
+        for other in self._others:
+            while left and sum(at is other for _, at in sent.values()) < ahead:
+                job = _next(left, other.has)
+                sent[other.pool.do(_work, other.sent(job))] = job, other
+
+    def _made(
+        self, left: list[Job], sent: dict[Future[PieceFacts], tuple[Job, "_Other"]]
+    ) -> Iterator[tuple[Job, PieceFacts]]:
         elsewhere = {task for other in self._others for task in other.has}
-        here = {job.task for job in jobs} - elsewhere
+        here = {job.task for job in left} - elsewhere
         while left or sent:
-            ahead = 2 if len(left) > 2 * len(self._others) else 1  # the next lies ready, but not when they get few
-            for other in self._others:
-                while left and sum(at is other for _, at in sent.values()) < ahead:
-                    job = _next(left, other.has)
-                    sent[other.pool.do(_work, other.sent(job))] = job, other
+            self._hand_out(left, sent)
             done = [future for future in sent if future.done()]
             for future in done:
                 job, other = sent.pop(future)

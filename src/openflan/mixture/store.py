@@ -13,7 +13,7 @@ Rejected: rendering while training, which nobody can look at and which pays the 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -128,7 +128,7 @@ class StoreMaker:
         """Enough of a seed's stream to fill its steps: the places among the seed's prompts, and the steps."""
         order = StreamOrder(self.draws, seed=seed)
         names = order.tasks
-        self._make(seed, dict.fromkeys(names, 1), wanted)
+        self._take(self._begin(seed, dict.fromkeys(names, 1)), wanted)
         quota = np.array([self.draws[name] for name in names], dtype=np.float64)
         mean = np.array([np.mean(self._lengths(seed, name)) for name in names])
         if not mean.any():
@@ -137,8 +137,9 @@ class StoreMaker:
         positions = int(steps * capacity * SPARE / each) + 1
         while True:
             needed = order.draws_needed(positions)
-            self._make(seed, {n: int(k) for n, k in zip(names, needed, strict=True)}, wanted)
-            places = self._places(seed, order, positions)
+            making = self._begin(seed, {n: int(k) for n, k in zip(names, needed, strict=True)})
+            places = self._places(seed, order, positions)  # meanwhile, where other processes make them
+            self._take(making, wanted)
             lengths = np.concatenate([self._lengths(seed, name) for name in names])
             chunks = (lengths[places[start : start + _CHUNK]].tolist() for start in range(0, positions, _CHUNK))
             packed = pack_steps(chain.from_iterable(chunks), capacity, steps=steps)
@@ -146,8 +147,8 @@ class StoreMaker:
                 return places[packed.position], packed
             positions += max(int(positions * 0.02), int(2 * capacity / each) + 1)
 
-    def _make(self, seed: int, needed: Mapping[str, int], wanted: int) -> None:
-        """See to it that the pieces which hold so many draws of each task are there."""
+    def _begin(self, seed: int, needed: Mapping[str, int]) -> Iterator[tuple[Job, PieceFacts]]:
+        """Begin to make the pieces which hold so many draws of each task and are not there."""
         jobs: list[Job] = []
         for name, draws in needed.items():
             pieces = self._pieces.setdefault((seed, name), [])
@@ -159,9 +160,13 @@ class StoreMaker:
                     jobs.append(self._job(name, seed, number, path))
                     pieces.append((path, PieceFacts(tokens=0, cut=0, skipped=0), np.zeros(0, dtype=np.int32)))
         jobs.sort(key=self._expected, reverse=True)  # the longest first, so that all processes end together
-        for job, _ in self.engine.run(jobs):
+        return self.engine.run(jobs)
+
+    def _take(self, making: Iterator[tuple[Job, PieceFacts]], wanted: int) -> None:
+        """Take the pieces as they are made."""
+        for job, _ in making:
             facts, lengths = read_facts(job.path)
-            self._pieces[seed, job.task][job.number] = (job.path, facts, lengths)
+            self._pieces[job.seed, job.task][job.number] = (job.path, facts, lengths)
             self._tokens += facts.tokens
             self.report(min(self._tokens, wanted), wanted)
 
@@ -192,7 +197,7 @@ class StoreMaker:
 
     def _places(self, seed: int, order: StreamOrder, positions: int) -> NDArray[np.int64]:
         """Which of a seed's prompts, its tasks end to end, stands at each of the stream's first positions."""
-        first = np.cumsum([0, *(len(self._lengths(seed, name)) for name in order.tasks)])
+        first = np.cumsum([0, *(bounds(len(self._pieces[seed, name]) - 1)[1] for name in order.tasks)])
         places = np.empty(positions, dtype=np.int64)
         for start in range(0, positions, _CHUNK):
             draws = order.at(np.arange(start, min(start + _CHUNK, positions), dtype=np.int64))

@@ -257,7 +257,7 @@ class PieceEngine(Protocol):
         ...
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
-        """Make pieces; results may come in any order.
+        """Make pieces, other processes from now on; results may come in any order.
 
         Raises:
             UserError: a row can't be rendered, or a process was killed.
