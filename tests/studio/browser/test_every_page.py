@@ -35,6 +35,7 @@ def pages_of(run: str) -> dict[str, str]:
         "row": "/tasks/rte/row?row=1&template=2&tokens=1",
         "row-markers": "/tasks/cafe_review/row?row=1&markers=random",
         "hold-out": "/hold-out?cluster=sentiment",
+        "hold-out-reasons": "/hold-out?cluster=reading_comprehension_with_commonsense&of=all",
         "template": "/template?task=rte&template=2&row=0",
         "template-further": "/template?task=does_it_follow&template=new&row=1",
         "new-task": "/new",
