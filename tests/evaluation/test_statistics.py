@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from openflan.evaluation import statistics
 from openflan.evaluation.statistics import (
     bootstrap_p,
     detectable,
@@ -201,3 +202,14 @@ def test_the_spread_over_seeds_by_hand():
     assert (found.mean, found.std) == (pytest.approx(0.6), pytest.approx(0.1))
     assert found.interval.high - 0.6 == pytest.approx(4.30265 * 0.1 / 3**0.5, rel=1e-5)
     assert seed_spread([0.5]) is None
+
+
+def test_draws_that_are_kept_are_those_that_are_made_anew(monkeypatch):
+    draw = np.random.default_rng(0)
+    matrices = [draw.random((40, 5)) for _ in range(2)]
+    cases = [{}, {"templates": False}, {"groups": [str(row // 3) for row in range(40)]}, {"seed": (1, 0)}]
+    kept = [statistics.resample_task(matrices, samples=50, **case) for case in (*cases, *cases)]
+    monkeypatch.setattr(statistics, "_KEPT_DRAWS", 0)
+    anew = [statistics.resample_task(matrices, samples=50, **case) for case in (*cases, *cases)]
+    for one, other in zip(kept, anew, strict=True):
+        assert np.array_equal(one, other)
