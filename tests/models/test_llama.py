@@ -173,3 +173,20 @@ def test_frozen_weights_and_autocast_go_the_models_own_way():
     with torch.no_grad():
         assert body.takes(inputs)
         assert body.takes({"input_ids": torch.ones(1, 400, dtype=torch.int64)})
+
+
+@pytest.mark.parametrize("shape", [{}, {"num_key_value_heads": 6, "tie_word_embeddings": True}])
+def test_what_it_writes_is_what_whole_sequences_say_token_by_token(shape):
+    model = made(**shape).eval()
+    prompts = [row[:size].tolist() for row, size in zip(padded(), SIZES, strict=True)]
+    expected = []
+    for number, prompt in enumerate(prompts):
+        ids = list(prompt)
+        with torch.inference_mode():
+            for _ in range(2 + 3 * number):
+                ids.append(int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+        expected.append(ids[len(prompt) :])
+    body = llama_body(model)
+    assert body is not None
+    assert body.writes
+    assert body.write(prompts, most=11, ended=lambda ids: list(ids) in expected[:3]) == expected

@@ -14,6 +14,7 @@ import torch
 from openflan.models.adapters import soft_prompt
 from openflan.models.attention import set_attention
 from openflan.models.batching import group_by_length
+from openflan.models.llama import llama_body
 from openflan.prompts.encoding import TextEncoder
 
 __all__ = ["generate", "read_answer"]
@@ -49,7 +50,19 @@ def generate(
     answers = [""] * len(prompts)
     lengths = [len(prompt) + max_new_tokens for prompt in prompts]
     padding = encoder.eos if encoder.eos is not None else 0
+    body = llama_body(model) if beams == 1 and not autocast else None
+    stops = frozenset(encoder.frame.stops)
+
+    def ended(ids: Sequence[int]) -> bool:
+        return ids[-1] in stops or (bool(stop) and any(mark in encoder.text(ids, strip=False) for mark in stop))
+
     for whole in group_by_length(lengths, padded_tokens=batch_tokens):
+        if body is not None and body.writes:
+            found = body.write([prompts[number] for number in whole], most=max_new_tokens, ended=ended)
+            for number, row in zip(whole, found, strict=True):
+                answers[number] = read_answer(encoder, row, stop)
+            report(len(whole))
+            continue
         for start in range(0, len(whole), _AT_ONCE):
             group = whole[start : start + _AT_ONCE]
             longest = max(len(prompts[number]) for number in group)

@@ -154,7 +154,7 @@ def _forward(
     words = weight.detach().to(reduced)
     rows = states.detach().to(reduced)
     by_states = torch.empty_like(rows, dtype=torch.float32) if wanted[0] else None
-    by_weight = into if into is not None else torch.zeros_like(weight) if wanted[1] else None
+    by_weight = into
     by_bias = torch.zeros_like(bias) if wanted[2] and bias is not None else None
     each = torch.empty(len(targets), device=states.device)
     chunk = max(1, chunk // (4 * len(weight)))
@@ -181,7 +181,9 @@ def _forward(
         small = slope.to(reduced)
         if by_states is not None:
             by_states[start : start + chunk] = small @ words
-        if by_weight is not None:
+        if by_weight is None and wanted[1]:
+            by_weight = (small.T @ some).to(weight.dtype)
+        elif by_weight is not None:
             factor = 1.0 if into is None else times
             if reduced == by_weight.dtype:
                 by_weight.addmm_(small.T, some, alpha=factor)

@@ -11,7 +11,7 @@ sequences that are trained on), go the model's own way. Rejected: torch.compile 
 the user's machine and starts anew in each process.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
@@ -20,12 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from openflan.models.attention import BORDERS, SHORT
-from openflan.models.llama_layer import Call, Weights, layer_of
+from openflan.models.llama_layer import Call, Next, Weights, bent, layer_of, next_of, read_by
 
 __all__ = ["LlamaBody", "llama_body"]
 
 _KEPT = "_openflan_body"
 """Where a model keeps its body, or None."""
+_STAY = 0.75
+"""Share of the sequences that are still written at which the others are put away, which copies all keys and values."""
 
 
 class LlamaBody:
@@ -74,11 +76,9 @@ class LlamaBody:
         lengths = [tokens] * sequences if known is None else [stop - start for start, stop in pairwise(known.places)]
         places = torch.arange(tokens).expand(ids.shape) if places is None else places.expand(ids.shape)
         words = inner.embed_tokens(ids.view(1, -1))
-        cos, sin = inner.rotary_emb(words, position_ids=places.reshape(1, -1))
-        half = cos.shape[-1] // 2
         call = self._call(
             lengths,
-            turn=torch.complex(cos[0, :, :half], sin[0, :, :half]).unsqueeze(1),
+            turn=self._turn(places.reshape(-1)),
             mask=inputs.get("attention_mask"),
             wanted=positions[0] * tokens + positions[1],
         )
@@ -88,6 +88,71 @@ class LlamaBody:
             rows = layer_of(call, _weights(layer), rows, last=last)
         states: Tensor = inner.norm(rows)
         return states
+
+    @property
+    def writes(self) -> bool:
+        """Whether it can continue prompts now: what is read has one rotation, however long the rest becomes."""
+        kind = (getattr(self._model.config, "rope_parameters", None) or {}).get("rope_type", "default")
+        return (
+            not torch.is_autocast_enabled("cpu") and _is_plain(self._model) and kind in ("default", "linear", "llama3")
+        )
+
+    @torch.inference_mode()
+    def write(
+        self, prompts: Sequence[Sequence[int]], *, most: int, ended: Callable[[Sequence[int]], bool]
+    ) -> list[list[int]]:
+        """The likeliest next tokens after each prompt, with the one that ended them.
+
+        Args:
+            most: tokens, if nothing ends them before.
+            ended: whether some tokens are a whole answer.
+        """
+        inner, head = self._model.model, self._model.get_output_embeddings()
+        lengths = [len(prompt) for prompt in prompts]
+        at = torch.tensor(lengths)
+        call = self._call(
+            lengths,
+            turn=self._turn(torch.cat([torch.arange(size) for size in lengths])),
+            mask=None,
+            wanted=at.cumsum(0) - 1,
+        )
+        rows: Tensor = inner.embed_tokens(torch.tensor([token for prompt in prompts for token in prompt]))
+        layers, room = [], call.tokens + most
+        for layer in self._layers:
+            weights = _weights(layer)
+            rows, keys, values = read_by(call, weights, rows, last=layer is self._layers[-1])
+            sides = [nn.functional.pad(side, (0, 0, 0, most)) for side in (keys, values)]
+            layers.append((weights, bent(weights, call.size), sides))
+        mask = torch.where(torch.arange(room) < at[:, None], 0.0, torch.finfo(torch.float32).min)
+        written: list[list[int]] = [[] for _ in prompts]
+        here, going = list(range(len(prompts))), set(range(len(prompts)))
+        while True:
+            tokens = head(inner.norm(rows)).argmax(-1)
+            for number, token in zip(here, tokens.tolist(), strict=True):
+                if number in going:
+                    written[number].append(token)
+                    if len(written[number]) == most or ended(written[number]):
+                        going.remove(number)
+            if not going:
+                return written
+            if len(going) <= len(here) * _STAY:
+                left = torch.tensor([place for place, number in enumerate(here) if number in going])
+                here = [number for number in here if number in going]
+                tokens, at, mask = tokens[left], at[left], mask[left]
+                layers = [(weights, by, [side[left] for side in sides]) for weights, by, sides in layers]
+            mask[torch.arange(len(at)), at] = 0.0
+            step = Next(at=at, turn=self._turn(at), mask=mask[:, None, None], scale=call.scale, eps=call.eps)
+            rows = inner.embed_tokens(tokens)
+            for weights, by, (keys, values) in layers:
+                rows = next_of(step, weights, by, rows, keys, values)
+            at = at + 1
+
+    def _turn(self, places: Tensor) -> Tensor:
+        """(N, 1, D/2) What positions turn heads by."""
+        weight = self._layers[0].mlp.down_proj.weight
+        cos, sin = self._model.model.rotary_emb(weight, position_ids=places.unsqueeze(0))
+        half = cos.shape[-1] // 2
+        return torch.complex(cos[0, :, :half], sin[0, :, :half]).unsqueeze(1)
 
     def _call(self, lengths: Sequence[int], *, turn: Tensor, mask: Tensor | None, wanted: Tensor) -> Call:
         """Where everything is when sequences of these lengths lie end to end."""

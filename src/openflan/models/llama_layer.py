@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from openflan.models.attention import SHORT
 
-__all__ = ["Call", "Weights", "layer_of"]
+__all__ = ["Bent", "Call", "Next", "Weights", "bent", "layer_of", "next_of", "read_by"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,14 +73,38 @@ class Weights(NamedTuple):
     down: Tensor
 
 
+class Bent(NamedTuple):
+    """Matrices with the weights of the norm before them in."""
+
+    plain: Tensor
+    """Of queries, keys and values, pairs of rows as neighbours, without the norm's weights."""
+    heads: Tensor
+    gate: Tensor
+    up: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Next:
+    """What the layers share where one token more of each sequence is read."""
+
+    at: Tensor
+    """(B,) Its position."""
+    turn: Tensor
+    """(B, 1, D/2), as in `Call`."""
+    mask: Tensor
+    """(B, 1, 1, S) numbers to add to scores with the S tokens that there is room for."""
+    scale: float
+    eps: float
+
+
 class _Kept(NamedTuple):
     """What the way back through a layer needs of the way forward."""
 
-    heads_by: Tensor
-    """The matrix of queries, keys and values, pairs of rows as neighbours; `bent`: times the weights of a norm."""
-    bent_heads: Tensor
-    bent_gate: Tensor
-    bent_up: Tensor
+    plain: Tensor
+    heads: Tensor
+    gate_by: Tensor
+    up_by: Tensor
+    """As `Bent` has them."""
     one: Tensor
     """(N, H) Rows after the first norm, and its factors (N, 1)."""
     one_by: Tensor
@@ -111,6 +135,45 @@ def layer_of(call: Call, weights: Weights, rows: Tensor, *, last: bool) -> Tenso
     return made
 
 
+def bent(w: Weights, size: int) -> Bent:
+    """The matrices of a layer as its rows are multiplied by.
+
+    Args:
+        size: D.
+    """
+    plain = torch.cat([_paired(w.query, size), _paired(w.key, size), w.value])
+    return Bent(plain=plain, heads=plain * w.norm1, gate=w.gate * w.norm2, up=w.up * w.norm2)
+
+
+def read_by(call: Call, w: Weights, rows: Tensor, *, last: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """As `layer_of`, nothing of it trained, with the keys and values of the sequences, each (B, K, T, D)."""
+    made, kept = _forward(call, last, rows, w)
+    keys, values = (side.view(call.sequences, call.heads, call.tokens, call.size) for side in (kept.keys, kept.values))
+    return made, keys, values
+
+
+def next_of(step: Next, w: Weights, b: Bent, rows: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """What a layer makes of one token more of each sequence, (B, H), whose key and value it adds.
+
+    Args:
+        keys: (B, K, S, D) those there are; as are `values`.
+    """
+    many, heads, _, size = keys.shape
+    one, _ = _normed(rows, step.eps)
+    made = one @ b.heads.T
+    _turn(made, step.turn, len(w.query) + len(w.key))
+    query, key, value = torch.split(made, [len(w.query), len(w.key), len(w.value)], dim=1)
+    every = torch.arange(many)
+    keys[every, :, step.at] = key.view(many, heads, size)
+    values[every, :, step.at] = value.view(many, heads, size)
+    scores = query.view(many, heads, -1, size) @ keys.transpose(2, 3)
+    mixed = torch.softmax(scores.mul_(step.scale).add_(step.mask), -1) @ values
+    between = torch.addmm(rows, mixed.view(many, -1), w.mixed.T)
+    two, _ = _normed(between, step.eps)
+    inner = nn.functional.silu(two @ b.gate.T).mul_(two @ b.up.T)
+    return torch.addmm(between, inner, w.down.T)
+
+
 class _Layer(torch.autograd.Function):
     """A layer, (N, H) to (N, H), or to the rows that are wanted."""
 
@@ -131,10 +194,9 @@ class _Layer(torch.autograd.Function):
 
 def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, _Kept]:
     """What a layer makes of its rows."""
-    heads_by = torch.cat([_paired(w.query, call.size), _paired(w.key, call.size), w.value])
-    bent_heads, bent_gate, bent_up = heads_by * w.norm1, w.gate * w.norm2, w.up * w.norm2
+    plain, heads_by, gate_by, up_by = bent(w, call.size)
     one, one_by = _normed(rows, call.eps)
-    heads = one @ bent_heads.T
+    heads = one @ heads_by.T
     _turn(heads, call.turn, len(w.query) + len(w.key))
     apart = torch.split(heads.view(-1, call.size).index_select(0, call.into), call.rows)
     queries, keys, values = (side.view(call.sequences * call.heads, -1, call.size) for side in apart)
@@ -145,15 +207,15 @@ def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, 
     mixed = mixed.view(-1, call.size).index_select(0, places.flatten()).view(len(rows), -1)
     between = torch.addmm(rows, mixed, w.mixed.T)
     two, two_by = _normed(between, call.eps)
-    gate, up = two @ bent_gate.T, two @ bent_up.T
+    gate, up = two @ gate_by.T, two @ up_by.T
     opened = nn.functional.silu(gate)
     inner = opened * up
     made = torch.addmm(between, inner, w.down.T)
     return made, _Kept(
-        heads_by=heads_by,
-        bent_heads=bent_heads,
-        bent_gate=bent_gate,
-        bent_up=bent_up,
+        plain=plain,
+        heads=heads_by,
+        gate_by=gate_by,
+        up_by=up_by,
         one=one,
         one_by=one_by,
         queries=queries,
@@ -190,7 +252,7 @@ def _backward(call: Call, last: bool, slope: Tensor, w: Weights, k: _Kept) -> tu
     d_gate = torch.ops.aten.silu_backward.grad_input(d_inner.mul_(k.up), k.gate, grad_input=k.gate)
     by_gate, by_up = d_gate.T @ k.two, d_up.T @ k.two
     norm2 = (by_gate * w.gate).sum(0).add_((by_up * w.up).sum(0))
-    between = _norm_back(torch.addmm(d_gate @ k.bent_gate, d_up, k.bent_up), k.two, k.two_by, slope)
+    between = _norm_back(torch.addmm(d_gate @ k.gate_by, d_up, k.up_by), k.two, k.two_by, slope)
 
     places = call.mixed[call.wanted] if last else call.mixed
     d_mixed = torch.zeros_like(k.queries)
@@ -205,9 +267,9 @@ def _backward(call: Call, last: bool, slope: Tensor, w: Weights, k: _Kept) -> tu
     d_heads = d_apart.index_select(0, call.back).view(len(k.one), -1)
     _turn(d_heads, call.turn.conj(), len(w.query) + len(w.key))
     rest = torch.zeros_like(k.one).index_add_(0, call.wanted, between) if last else between
-    d_rows = _norm_back(d_heads @ k.bent_heads, k.one, k.one_by, rest)
+    d_rows = _norm_back(d_heads @ k.heads, k.one, k.one_by, rest)
     by_heads = d_heads.T @ k.one
-    norm1 = (by_heads * k.heads_by).sum(0)
+    norm1 = (by_heads * k.plain).sum(0)
     query, key, value = torch.split(by_heads.mul_(w.norm1), [len(w.query), len(w.key), len(w.value)])
     return d_rows, Weights(
         norm1=norm1,

@@ -28,7 +28,7 @@ __all__ = ["AskedTasks", "Asking", "Told", "Workload", "ask", "workload"]
 Told = Callable[[Stage, int, int, float, float], None]
 """Told of a stage: prompts answered and of how many, share of its work, processor seconds that it took so far."""
 
-_WRITING = 6
+_WRITING = 4
 """How much longer an answer of as many tokens as are allowed takes to write than options to rank."""
 _CHARACTERS = 4.3
 """Of a token."""
