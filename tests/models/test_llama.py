@@ -123,6 +123,18 @@ def test_an_adapter_that_is_added_later_is_not_left_out():
     assert not torch.allclose(after, before)
 
 
+def test_a_hook_that_is_added_later_is_called():
+    model = made()
+    assert llama_body(model) is not None
+    seen = []
+    handle = model.model.layers[1].register_forward_hook(lambda *_: seen.append(1))
+    where = (torch.tensor([0]), torch.tensor([6]))
+    with torch.inference_mode():
+        logits_at(model, where, input_ids=torch.arange(1, 8)[None])
+    handle.remove()
+    assert seen == [1]
+
+
 def test_weights_that_are_trained_between_calls_count():
     model = made()
     where = (torch.tensor([0]), torch.tensor([6]))

@@ -205,12 +205,14 @@ def llama_body(model: Any) -> LlamaBody | None:
 
 
 def _is_plain(model: Any) -> bool:
-    """Whether a model is made of nothing but what is known here; adapters come and go."""
+    """Whether a model is made of nothing but what is known here; adapters and hooks come and go."""
     from transformers import LlamaForCausalLM
 
     if type(model) is not LlamaForCausalLM or "forward" in vars(model):  # or it is wrapped
         return False
     if model.device.type != "cpu" or model.dtype != torch.float32:
+        return False
+    if any(part._forward_pre_hooks or part._forward_hooks for part in model.modules()):
         return False
     config = model.config
     plain = config.hidden_act == "silu" and not config.attention_dropout and len(model.model.layers) > 0
