@@ -143,7 +143,7 @@ def test_a_plan_is_counted_from_the_rows_at_a_click(client_of, leaky_runs):
     (run,) = leaky_runs.iterdir()
     client = client_of(runs=leaky_runs)
     page = client.get("/mixture", params={"recipe": f"run {run.name}"})
-    assert "ExactCount exactly" in page.text
+    assert "Count exactly" in page.text
     begun = client.post("/mixture/count", data=dict(hidden(page, "/mixture/count")), headers=PART)
     assert "<html" not in begun.text
     assert "Counting for" in begun.text

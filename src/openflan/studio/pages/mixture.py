@@ -3,7 +3,7 @@
 The address holds every setting, so a changed plan is a link. A plan is made from sizes and known lengths, or
 those of a task's first rows (`Run.plan(estimate="sampled")`), so no row is read while a slider moves.
 
-`ExactCount exactly` makes it from all rows at hand, in a process of its own (openflan.studio.counting).
+`Count exactly` makes it from all rows at hand, in a process of its own (openflan.studio.counting).
 
 Invariant: nothing is written but a recipe file in the user's folder. Cost: a plan of 62 datasets takes 15 ms.
 """
