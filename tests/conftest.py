@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+gc.set_threshold(50_000, 20, 20)  # imports and parsed tasks hold no garbage: searching for it takes a twentieth
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))  # read when torch is first imported
