@@ -4,8 +4,6 @@ import gc
 import os
 import sys
 
-gc.set_threshold(50_000, 20, 20)  # imports and parsed tasks hold no garbage: searching for it takes a twentieth
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))  # read when torch is first imported
@@ -88,6 +86,11 @@ def openflan(monkeypatch, capsys):
         return code, captured.out, captured.err
 
     return call
+
+
+def pytest_configure():
+    """Search for garbage a tenth as often: imports and parsed tasks hold none, and it takes a twentieth of the time."""
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_collection_finish():

@@ -76,6 +76,7 @@ def killed_and_finished(command, out: Path, moments: list[float]) -> dict[str, b
     return contents(run / "mixture")
 
 
+@pytest.mark.slow
 def test_killed_while_mixing_the_next_call_ends_with_the_same_bytes(command, straight, tmp_path):
     wanted, seconds = straight
     assert killed_and_finished(command, tmp_path, [0.75 * seconds]) == wanted
