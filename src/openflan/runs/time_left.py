@@ -28,6 +28,8 @@ _LARGE = 50_000_000
 """Weights from which on fewer tries must do."""
 _TYPICAL = 40
 """Tokens of an example."""
+_TARGETS = 8
+"""Of which targets."""
 _RENDERED = 2e-4
 """Seconds of a prompt's rendering where the other numbers of this page were measured."""
 _ROWS = 2.0
@@ -82,11 +84,15 @@ def measure_token_costs(model: Any, *, bfloat16: Mapping[str, bool] = NO_BFLOAT1
     """
     import torch
 
+    from openflan.models.head import logits_at
+
     clock = time.process_time if model.device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     weights = sum(weight.numel() for weight in model.parameters())
     rows = max(1, min(25, int(_TRIED / weights / _TYPICAL)))
     ids = torch.arange(rows * _TYPICAL, device=model.device).view(rows, _TYPICAL) % 100 + 3
     inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
+    targets = torch.arange(_TYPICAL - _TARGETS, _TYPICAL, device=model.device)
+    wanted = torch.arange(rows, device=model.device).repeat_interleave(_TARGETS), targets.repeat(rows)
     seconds = {"tuning": float("inf"), "asking": float("inf")}
     for _ in range(3 if weights < _LARGE else 2):  # the first time is slower
         with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=bfloat16["asking"]):
@@ -95,7 +101,7 @@ def measure_token_costs(model: Any, *, bfloat16: Mapping[str, bool] = NO_BFLOAT1
             seconds["asking"] = min(seconds["asking"], clock() - began)
         began = clock()
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bfloat16["tuning"]):
-            logits = model(**inputs).logits[:, -8:]
+            logits = logits_at(model, wanted, **inputs)  # as tuning does
         logits.float().logsumexp(-1).sum().backward()
         seconds["tuning"] = min(seconds["tuning"], clock() - began)
         model.zero_grad(set_to_none=True)
