@@ -102,7 +102,7 @@ def measure_token_costs(model: Any, *, bfloat16: Mapping[str, bool] = NO_BFLOAT1
         began = clock()
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bfloat16["tuning"]):
             logits = logits_at(model, wanted, **inputs)  # as tuning does
-        logits.float().logsumexp(-1).sum().backward()
+        torch.autograd.backward(logits.float().logsumexp(-1).sum())
         seconds["tuning"] = min(seconds["tuning"], clock() - began)
         model.zero_grad(set_to_none=True)
     return TokenCosts(tuning=seconds["tuning"] / ids.numel(), asking=seconds["asking"] / ids.numel())
