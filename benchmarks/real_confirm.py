@@ -15,24 +15,20 @@ tuning instead (no rows of `test`), which tells when the form is learnt and when
 import argparse
 import json
 from collections import defaultdict
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from openflan.evaluation.matrix import TaskMatrix
+from confirming import group_verdicts
 from openflan.machine import machine_facts, version_facts
 from openflan.recipes.recipe import load_recipe
 from openflan.run import Run
 from openflan.runs.results import ClusterVerdict
 from openflan.runs.stages import StageKind
-from openflan.runs.verdicts import cluster_verdicts
 from openflan.study.measuring import Measured, measure_run
 from openflan.training.metrics import read_metrics
 
 ROOT = Path(__file__).parents[1]
-
-
 LOOKED = ("sst2", "ag_news_subset", "glue_mrpc")
 """Held-out tasks that looks while tuning ask: two that the base tells apart, and one that it does not."""
 
@@ -131,14 +127,13 @@ def _tokens(folder: Path, seed: int) -> int:
 
 def _verdicts(measured: Measured, seed: int) -> list[ClusterVerdict]:
     """A verdict for each held-out cluster under one seed."""
-    untuned: dict[str, TaskMatrix] = {}
-    tuned: dict[str, TaskMatrix] = {}
-    for task in (task for task, role in measured.roles.items() if role == "held_out"):
+
+    def group_of(task: str) -> str:
         before = measured.untuned[task]
-        group = before.cluster if before.kind == "ranked" else f"{before.cluster}, written"
-        untuned[task] = replace(before, cluster=group)
-        tuned[task] = replace(measured.tuned[seed][task], cluster=group)
-    return cluster_verdicts(untuned, {seed: tuned}, list(untuned), samples=2_000)
+        return before.cluster if before.kind == "ranked" else f"{before.cluster}, written"
+
+    tasks = (task for task, role in measured.roles.items() if role == "held_out")
+    return group_verdicts(((group_of(task), task, measured) for task in tasks), seed)
 
 
 def _passes(verdict: ClusterVerdict) -> bool:

@@ -11,17 +11,15 @@ without instructions (section 4.3 of the paper) and asks in instructions, for th
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 
-from openflan.evaluation.matrix import TaskMatrix
+from confirming import group_verdicts
 from openflan.machine import machine_facts, version_facts
 from openflan.recipes.recipe import load_recipe
 from openflan.run import Run
 from openflan.runs.results import ClusterVerdict
-from openflan.runs.verdicts import cluster_verdicts
 from openflan.study.measuring import Measured, measure_run
 from openflan.tasks.catalog import open_catalog
 
@@ -56,13 +54,8 @@ def _tasks_of(group: str) -> list[str]:
 
 def _verdicts(measured: Mapping[str, Measured], seed: int) -> list[ClusterVerdict]:
     """A verdict for each group under one seed, with p-values adjusted over all groups."""
-    untuned: dict[str, TaskMatrix] = {}
-    tuned: dict[str, TaskMatrix] = {}
-    for group, held in measured.items():
-        for task in _tasks_of(group):
-            untuned[task] = replace(held.untuned[task], cluster=group)
-            tuned[task] = replace(held.tuned[seed][task], cluster=group)
-    return cluster_verdicts(untuned, {seed: tuned}, list(untuned), samples=2_000)
+    tasks = ((group, task, held) for group, held in measured.items() for task in _tasks_of(group))
+    return group_verdicts(tasks, seed)
 
 
 def main() -> None:
