@@ -130,6 +130,7 @@ def _command(words: list[str], said: Path, largest_file: int | None, environment
     from openflan.cli.main import main
 
     _say_into(said)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal, however the tests were started
     os.environ.update(environment)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
