@@ -43,3 +43,10 @@ def test_rows_end_to_end_hold_everything_once_and_are_nearly_equal(room):
 def test_a_step_that_fits_four_times_is_cut_into_four():
     lengths = [16] * 128 + [32] * 64
     assert [sum(lengths[n] for n in row) for row in even_rows(lengths, padded_tokens=1_280)] == [1_024] * 4
+
+
+def test_rows_may_be_about_as_long_as_is_asked_and_no_small_one_is_left_over():
+    lengths = [104, 89, 89, 80, 178, 171, 30, 20, 97, 83, 83]  # 1,024 tokens
+    rows = even_rows(lengths, padded_tokens=1_024, about=512)
+    assert sorted(number for row in rows for number in row) == list(range(len(lengths)))
+    assert [abs(sum(lengths[number] for number in row) - 512) < 104 for row in rows] == [True, True]

@@ -96,6 +96,8 @@ def add_adapter(
     """
     import peft
 
+    from openflan.models.lora import shorten
+
     torch.manual_seed(seed)
     model.config._name_or_path = base
     model.name_or_path = base
@@ -117,6 +119,7 @@ def add_adapter(
         except ValueError as error:
             first = (str(error).splitlines() or ["no such layers"])[0][:200]
             raise UserError(first, where=where, how="name linear layers, or all-linear") from error
+        shorten(wrapped.base_model.model)
         _check_mergeable(wrapped.base_model.model, where)
         _pass_on(warned)
         return Adapter(model=wrapped.base_model.model, save=_saver(wrapped))

@@ -44,13 +44,16 @@ def fill_rows(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
     return rows
 
 
-def even_rows(lengths: Sequence[int], *, padded_tokens: int) -> list[list[int]]:
+def even_rows(lengths: Sequence[int], *, padded_tokens: int, about: int | None = None) -> list[list[int]]:
     """Cut items into rows of like lengths, end to end, as equal as they come; each has at most `padded_tokens`.
 
     Rows of longer items come first.
+
+    Args:
+        about: tokens of a row, give or take an item; as many as it may have, by default.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    share = sum(lengths) / max(1, -(-sum(lengths) // padded_tokens))
+    share = sum(lengths) / max(1, -(-sum(lengths) // min(about or padded_tokens, padded_tokens)))
     rows: list[list[int]] = []
     done, size = 0, 0
     for number in order:

@@ -91,7 +91,7 @@ def tune(
     with (
         open_trackers(accelerator, part, folder),
         MetricsLog(folder / "metrics.jsonl", keep=progress.step, writes=is_first()) as log,
-        _gradients(whole, accelerator, store, shape, autocast=autocast, sharers=sharers, alone=part.compile) as made,
+        _gradients(whole, accelerator, store, shape, part, autocast=autocast, sharers=sharers) as made,
     ):
         stepper = Stepper(
             whole,
@@ -145,18 +145,19 @@ def _gradients(
     accelerator: Accelerator,
     store: TokenStore,
     shape: Shape,
+    part: TrainingPart,
     *,
     autocast: bool,
     sharers: Sharers | None,
-    alone: bool,
 ) -> Iterator[Gradients]:
     """What makes a step's gradients: one way for a model, a recipe and its ranks, however many cores there are."""
-    if world() > 1 or alone or not few_weights(model):
-        yield Together(model, shape, accelerator, autocast=autocast, plain=not alone)
+    if world() > 1 or part.compile or not few_weights(model):
+        yield Together(model, shape, accelerator, autocast=autocast, plain=not part.compile)
     elif sharers is None:
         yield InOrder(model, shape, autocast=autocast)
     else:
-        with closing(OnCores(model, sharers, store=store.folder, autocast=autocast)) as made:
+        plain = not part.gradient_checkpointing
+        with closing(OnCores(model, sharers, store=store.folder, autocast=autocast, plain=plain)) as made:
             yield made
 
 

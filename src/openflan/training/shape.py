@@ -26,6 +26,11 @@ _CACHED = 1_024
 """Padded tokens of a micro-batch on CPU, at most: what goes through a block stays in a core's cache, and a step has
 enough micro-batches for all cores."""
 
+_TABLE = 1 << 24
+"""Numbers in a head from which on reading it is most of what few targets cost: of 262 thousand words, twelve targets
+cost as much as sixty. Then examples of all lengths share a micro-batch, and two are as many as a step needs for two
+cores."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
@@ -42,6 +47,8 @@ class Shape:
     """What may share a micro-batch; anything where it is None."""
     most: int = 1 << 30
     """Padded tokens of a micro-batch beyond which none gets faster."""
+    about: int | None = None
+    """Tokens of a flat row, where that is less."""
 
     @classmethod
     def of(cls, model: Any, *, reduced: bool = False, plain: bool = True) -> "Shape":
@@ -54,14 +61,22 @@ class Shape:
         family = family_of(model)
         on_cpu = model.device.type == "cpu"
         body = llama_body(model) if on_cpu and plain and not reduced else None
-        flat = body is not None and body.trained if on_cpu else can_be_flat(model, reduced=reduced)
+        head = Head.of(model)
+        joined = False
+        if body is not None and body.trained:
+            flat = True
+        elif on_cpu:
+            joined = flat = plain and not reduced and _is_large(head) and can_be_flat(model)
+        else:
+            flat = can_be_flat(model, reduced=reduced)
         return cls(
             layout="flat" if flat else "padded",
-            head=Head.of(model),
+            head=head,
             prefix=tuple(soft_prompt(model)),
             start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
             family=family,
             most=_CACHED if on_cpu else 1 << 30,
+            about=_CACHED // 2 if joined else None,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
@@ -69,8 +84,9 @@ class Shape:
         tokens = min(tokens, max(self.most, *lengths))
         batching = self.family.batching_for(max(lengths)) if self.family is not None else "padded"
         if self.layout == "flat" and batching != "equal":
-            cut = fill_rows if self.most > tokens else even_rows
-            return cut(lengths, padded_tokens=tokens)
+            if self.most > tokens:
+                return fill_rows(lengths, padded_tokens=tokens)
+            return even_rows(lengths, padded_tokens=tokens, about=self.about)
         groups = group_by_length(lengths, padded_tokens=tokens, batching=batching)
         return sorted(groups, key=lambda group: -len(group) * lengths[group[-1]])
 
@@ -85,3 +101,8 @@ class Shape:
         ids, start = store.tokens(prompt), store.target_start(prompt)
         prefix = self.prefix
         return (np.concatenate([prefix, ids]).astype(np.int32), start + len(prefix)) if prefix else (ids, start)
+
+
+def _is_large(head: Head | None) -> bool:
+    """Whether a head is large, and frozen: trying what else is trained costs no gradient of its own."""
+    return head is not None and head.linear.weight.numel() >= _TABLE and not head.linear.weight.requires_grad
