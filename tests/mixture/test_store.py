@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import time
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -16,6 +18,7 @@ from openflan.mixture.holdout import hold_out
 from openflan.mixture.ledger import read_ledger
 from openflan.mixture.pieces import COLUMNS, StoredPrompt
 from openflan.mixture.store import TokenStore
+from openflan.mixture.workers import Job, MixWork, open_engine
 from openflan.models.load import find_model, load_tokenizer
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.engines import FoundEngine
@@ -135,13 +138,32 @@ def test_two_processes_write_the_same_bytes_as_one(folder, tmp_path, division, e
     assert contents(write(tmp_path, division, encoder, workers=2)) == contents(folder)
 
 
+def test_another_process_goes_on_while_the_caller_is_busy(tmp_path, division, encoder):
+    entries = {entry.spec.name: entry for entry in division.tuned}
+    work = MixWork(mixture=RECIPE.mixture, entries=entries, data=None, encoder=encoder.rules)
+    with open_engine("local", work, encoder, workers=2) as engine:
+        read = engine.read(list(entries))
+        jobs = [
+            Job(task=name, seed=0, number=n, path=tmp_path / f"{name}-{n}.arrow", rows=read[name].rows)
+            for name in entries
+            for n in range(2)
+        ]
+        making = engine.run(jobs)
+        until = time.monotonic() + 60
+        while not all(job.path.exists() for job in jobs) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert {path.name for path in tmp_path.glob("*.arrow")} == {job.path.name for job in jobs}
+        assert {job.path for job, _ in making} == {job.path for job in jobs}
+
+
 def test_a_process_that_is_killed_while_mixing_is_told(tmp_path, division, encoder):
     before = psutil.Process().children()
 
     def kill(_done: int, _total: int) -> None:
         for process in psutil.Process().children():
-            if process not in before and "spawn_main" in str(process.cmdline()):
-                process.kill()
+            with suppress(psutil.NoSuchProcess):  # a second report, before its death is seen
+                if process not in before and "spawn_main" in str(process.cmdline()):
+                    process.kill()
 
     with pytest.raises(UserError, match="was killed; call it again"):
         write(tmp_path, division, encoder, workers=2, report=kill)

@@ -12,7 +12,7 @@ import pytest
 from openflan.errors import UserError
 from openflan.tasks.catalog import Entry, open_catalog
 from openflan.tasks.local import TWINS, find_data
-from openflan.tasks.sources import load_rows, origin, source_fingerprint
+from openflan.tasks.sources import load_rows, origin, source_bytes, source_fingerprint
 from openflan.tasks.spec import TaskSpec
 
 ROWS = [{"text": f"row {number}, é\u2028", "label": number % 2} for number in range(10)]
@@ -90,6 +90,16 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path):
     assert [row.fields for row in plain] == ROWS
     for name in ("rows.jsonl.gz", "rows.parquet"):
         assert load_rows(entry(tmp_path, source=files(name)), "train") == plain
+
+
+def test_a_packed_file_counts_as_large_as_what_it_holds(tmp_path):
+    lines = b'{"text": "a", "label": 1}\n' * 999
+    (tmp_path / "plain.jsonl").write_bytes(lines)
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(lines, mtime=0))
+    (tmp_path / "empty.jsonl.gz").write_bytes(b"")
+    names = ("plain.jsonl", "packed.jsonl.gz", "empty.jsonl.gz", "none.jsonl.gz")
+    said = [source_bytes(entry(tmp_path, source={"files": {"train": str(tmp_path / name)}}), "train") for name in names]
+    assert said == [len(lines), len(lines), 0, 0]
 
 
 def test_csv_cells_are_texts_quoted_or_not(tmp_path):

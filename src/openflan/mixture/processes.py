@@ -14,13 +14,14 @@ more; a caller that reads all rows, which leaves the others without work for a f
 
 import gc
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import cycle
-from typing import Any
+from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ from openflan.prompts.engines import EngineComparison
 from openflan.tasks.sources import SourceRow, source_bytes
 
 __all__ = ["Processes"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Processes:
@@ -59,68 +63,94 @@ class Processes:
     def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
         """The tasks' usable rows, read by whoever is free."""
         self._maker.encoder.prepare()  # as the others do before they read
-        left = sorted(tasks, key=lambda task: source_bytes(self._work.entries[task], "train", data=self._work.data))
-        found: dict[str, UsableRows] = {}
-        reading: dict[Future[Any], tuple[str, _Other]] = {}
-        while left or reading:
-            busy = [other for _, other in reading.values()]
-            for other in self._others:
-                if left and other not in busy:
-                    task = left.pop()
-                    reading[other.pool.do(_read, task)] = task, other
-            if left:
-                task = left.pop()
-                found[task] = read_rows(self._work, task)
-            else:
-                wait(reading, return_when=FIRST_COMPLETED)
-            for future in [future for future in reading if future.done()]:
-                task, other = reading.pop(future)
-                places, hashes, faulty = other.pool.result(future)
-                rows = _RowsElsewhere(len(places), partial(other.rows, task))
-                found[task] = UsableRows(rows=rows, places=places, hashes=hashes, faulty=faulty)
-                other.has[task] = len(places)
+        sizes = {task: source_bytes(self._work.entries[task], "train", data=self._work.data) for task in tasks}
+        largest_first = sorted(tasks, key=lambda task: -sizes[task])
+        found = dict(self._shared(largest_first, lambda task: read_rows(self._work, task), _Other.read))
         return {task: found[task] for task in tasks}
 
     def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        """Tokenise the first prompts of pieces by both token engines, elsewhere."""
-        found = [(other, other.pool.do(_compare, other.sent(job))) for job, other in zip(jobs, cycle(self._others))]
+        """Tokenise the first prompts of pieces by both token engines: elsewhere, made by who has their rows."""
+        having = {task: other for other in self._others for task in other.has}
+        theirs = [(having[job.task], job) for job in jobs if job.task in having]
+        found = [(other, other.pool.do(_compare, other.sent(job))) for other, job in theirs]
+        for other, job in zip(cycle(self._others), [job for job in jobs if job.task not in having], strict=False):
+            found.append((other, other.pool.do(_compare_texts, self._maker.first_texts(job))))
         return [other.pool.result(future) for other, future in found]
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces; each process those of its own tasks first, the others from now on."""
-        left, sent = list(jobs), dict[Future[PieceFacts], tuple[Job, _Other]]()
-        self._hand_out(left, sent)
-        return self._made(left, sent)
-
-    def _hand_out(self, left: list[Job], sent: dict[Future[PieceFacts], tuple[Job, "_Other"]]) -> None:
-        """Send jobs to the processes that have few."""
-        ahead = 2 if len(left) > 2 * len(self._others) else 1  # the next lies ready, but not when they get few
-        for other in self._others:
-            while left and sum(at is other for _, at in sent.values()) < ahead:
-                job = _next(left, other.has)
-                sent[other.pool.do(_work, other.sent(job))] = job, other
-
-    def _made(
-        self, left: list[Job], sent: dict[Future[PieceFacts], tuple[Job, "_Other"]]
-    ) -> Iterator[tuple[Job, PieceFacts]]:
         elsewhere = {task for other in self._others for task in other.has}
-        here = {job.task for job in left} - elsewhere
-        while left or sent:
-            self._hand_out(left, sent)
-            done = [future for future in sent if future.done()]
-            for future in done:
-                job, other = sent.pop(future)
-                yield job, other.pool.result(future)
-            if left and not done:
-                job = _next(left, here)
-                yield job, self._maker.make(job)
-            elif not done:
-                wait(sent, return_when=FIRST_COMPLETED)
+        own = set(self._work.entries) - elsewhere
+        return self._shared(
+            jobs,
+            self._maker.make,
+            _Other.make,
+            own=lambda job: job.task in own,
+            theirs=lambda other, job: job.task in other.has,
+            ready=2 * len(self._others),
+        )
+
+    def _shared(
+        self,
+        items: Sequence[T],
+        here: Callable[[T], R],
+        there: "Callable[[_Other, T], R]",
+        *,
+        own: Callable[[T], bool] = lambda _item: True,
+        theirs: "Callable[[_Other, T], bool]" = lambda _other, _item: True,
+        ready: int | None = None,
+    ) -> Iterator[tuple[T, R]]:
+        """Have items done by whoever is free, the others from now on, the first ones first; in any order.
+
+        Others are asked by threads, for this process is busy too, with an item that may take longer than several there.
+
+        Args:
+            own: which of them this process does first.
+            theirs: which another does first.
+            ready: another's next one lies ready where more than so many are left; None: never.
+        """
+        left, done = _Left(items), SimpleQueue[tuple[T, R] | Exception]()
+
+        def ask(other: _Other, item: T, but: int) -> None:
+            following: T | None = item
+            try:
+                while following is not None:
+                    done.put((following, there(other, following)))
+                    following = left.take(partial(theirs, other), but=but)
+            except Exception as error:  # raised where the items are taken
+                done.put(error)
+
+        for but in (0,) if ready is None else (0, ready):
+            for other in self._others:
+                if (item := left.take(partial(theirs, other), but=but)) is not None:
+                    threading.Thread(target=ask, args=(other, item, but), daemon=True).start()
+
+        def take() -> Iterator[tuple[T, R]]:
+            for _ in items:
+                if done.empty() and (item := left.take(own)) is not None:
+                    yield item, here(item)
+                    continue
+                found = done.get()
+                if isinstance(found, Exception):
+                    raise found
+                yield found
+
+        return take()
 
 
-def _next(left: list[Job], tasks: Collection[str]) -> Job:
-    """Take the first job of some tasks; where there is none, the first of all."""
-    return left.pop(next((place for place, job in enumerate(left) if job.task in tasks), 0))
+class _Left(Generic[T]):
+    """Items that are left, of which several threads take the next one."""
+
+    def __init__(self, items: Sequence[T]) -> None:
+        self._items = list(items)
+        self._lock = threading.Lock()
+
+    def take(self, wanted: Callable[[T], bool], *, but: int = 0) -> T | None:
+        """Take the first that is wanted, where there is none the first of all; None where only `but` are left."""
+        with self._lock:
+            if len(self._items) <= but:
+                return None
+            return self._items.pop(next((place for place, item in enumerate(self._items) if wanted(item)), 0))
 
 
 class _RowsElsewhere(Sequence[SourceRow]):
@@ -149,6 +179,17 @@ class _Other:
         self.pool.do(_begin, work)
         self.has: dict[str, int] = {}
         """Tasks whose rows it has, and how many."""
+
+    def read(self, task: str) -> UsableRows:
+        """Have a task read; its rows stay there."""
+        places, hashes, faulty = self.pool.result(self.pool.do(_read, task))
+        self.has[task] = len(places)
+        rows = _RowsElsewhere(len(places), partial(self.rows, task))
+        return UsableRows(rows=rows, places=places, hashes=hashes, faulty=faulty)
+
+    def make(self, job: Job) -> PieceFacts:
+        """Have a piece made."""
+        return self.pool.result(self.pool.do(_work, self.sent(job)))
 
     def rows(self, task: str) -> Sequence[SourceRow]:
         """The rows of a task that it has."""
@@ -207,6 +248,10 @@ def _keep(task: str, places: NDArray[np.int64]) -> None:
 
 def _compare(job: Job) -> EngineComparison:
     return _maker().compare(job)
+
+
+def _compare_texts(texts: list[str]) -> EngineComparison:
+    return _maker().encoder.compare_engines(texts)
 
 
 def _work(job: Job) -> PieceFacts:

@@ -199,17 +199,22 @@ class PieceMaker:
         self.encoder.use(fast=job.fast)
         return write_piece(
             job.path,
-            self.examples_of(job.task) if job.rows is None else self.example_maker(job.task, job.rows),
+            self._makes(job),
             self.encoder,
             seed=job.seed,
             number=job.number,
         )
 
+    def first_texts(self, job: Job) -> list[str]:
+        """Inputs and targets of a piece's first prompts."""
+        return first_texts(self._makes(job), self.encoder.separator, seed=job.seed, number=job.number)
+
     def compare(self, job: Job) -> EngineComparison:
         """Tokenise a piece's first prompts by both token engines."""
-        maker = self.examples_of(job.task) if job.rows is None else self.example_maker(job.task, job.rows)
-        texts = first_texts(maker, self.encoder.separator, seed=job.seed, number=job.number)
-        return self.encoder.compare_engines(texts)
+        return self.encoder.compare_engines(self.first_texts(job))
+
+    def _makes(self, job: Job) -> ExampleMaker:
+        return self.examples_of(job.task) if job.rows is None else self.example_maker(job.task, job.rows)
 
     def examples_of(self, task: str) -> ExampleMaker:
         """The maker of a task's examples; its rows are loaded."""

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 from openflan.errors import UserError
 from openflan.tasks.restarts import RestartPoints, open_gzip
 
-__all__ = ["COMPRESSED", "encoding_of", "open_bytes", "open_text", "stem_of"]
+__all__ = ["COMPRESSED", "encoding_of", "open_bytes", "open_text", "stem_of", "unpacked_size"]
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Endings of compressed files."""
@@ -36,6 +36,7 @@ _MARKS = (
 )
 _SAMPLE = 200_000
 """Bytes around a faulty one that its encoding is guessed from."""
+_GZIP_END = 4
 _AROUND = 12
 """Characters shown on either side of it."""
 _CANDIDATES = 3
@@ -44,6 +45,16 @@ _CANDIDATES = 3
 def stem_of(path: Path) -> str:
     """A file's name without what says that it is compressed."""
     return path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
+
+
+def unpacked_size(path: Path) -> int:
+    """Bytes of a file, unpacked where that is told at once: a gzip file ends with what it holds, modulo 4 GiB."""
+    size = path.stat().st_size
+    if path.suffix != ".gz" or size < _GZIP_END:
+        return size
+    with path.open("rb") as file:
+        file.seek(-_GZIP_END, io.SEEK_END)
+        return max(size, int.from_bytes(file.read(_GZIP_END), "little"))
 
 
 @contextlib.contextmanager

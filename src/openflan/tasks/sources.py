@@ -26,6 +26,7 @@ from openflan.tasks.catalog import Entry
 from openflan.tasks.cleaning import RowCleaner, file_rows, unrolled
 from openflan.tasks.hub import read_hub
 from openflan.tasks.local import is_twin, local_path, places_of, twin_of
+from openflan.tasks.opened import unpacked_size
 from openflan.tasks.parquet import ParquetRows
 from openflan.tasks.splits import Role, parse_slice
 
@@ -197,12 +198,12 @@ def rows_at_hand(entry: Entry, role: Role, *, data: Path | None = None) -> bool:
 
 
 def source_bytes(entry: Entry, role: Role, *, data: Path | None = None) -> int:
-    """Size of the file that a role's rows are read from; 0 where they are in none, or it can't be told."""
+    """Size of the file that a role's rows are read from, unpacked where that is told; 0 where they are in none."""
     try:
         path = local_path(entry, role, _parse_split(entry, role)[0], data)
     except UserError:
         return 0
-    return path.stat().st_size if path is not None and path.is_file() else 0
+    return unpacked_size(path) if path is not None and path.is_file() else 0
 
 
 def must_be_fetched(entry: Entry, *, data: Path | None = None) -> bool:
