@@ -1,4 +1,4 @@
-import subprocess
+import runpy
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,24 +10,34 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PEERS = [("train_vs_trl", "trl"), ("eval_vs_lm_eval", "lm_eval")]
 
 
-def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(BENCHMARKS / f"{script}.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run a script in this process, which has imported already what it needs: its exit code and what it said."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+    def run(script: str, *arguments: str) -> tuple[int, str, str]:
+        path = str(BENCHMARKS / f"{script}.py")
+        monkeypatch.setattr(sys, "argv", [path, *arguments])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(path, run_name="__main__")
+        said = capsys.readouterr()
+        return int(stop.value.code or 0), said.out, said.err
+
+    return run
 
 
 @pytest.mark.parametrize(("script", "peer"), PEERS)
-def test_a_benchmark_says_what_it_can_do(script, peer):
-    done = call(script, "--help")
-    assert done.returncode == 0
-    assert {"--quick", "--model", "--data"} <= set(done.stdout.split())
+def test_a_benchmark_says_what_it_can_do(call, script, peer):
+    code, out, _ = call(script, "--help")
+    assert code == 0
+    assert {"--quick", "--model", "--data"} <= set(out.split())
 
 
 @pytest.mark.parametrize(("script", "peer"), PEERS)
-def test_a_missing_peer_is_one_line_with_the_remedy(script, peer):
+def test_a_missing_peer_is_one_line_with_the_remedy(call, script, peer):
     if find_spec(peer) is not None:
         pytest.skip(f"{peer} is installed")
-    done = call(script, "--quick")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    assert 'pip install "openflan[bench]"' in done.stderr
+    code, out, err = call(script, "--quick")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert 'pip install "openflan[bench]"' in err

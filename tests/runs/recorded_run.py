@@ -1,6 +1,7 @@
 """Record what runs told of their time left: `python tests/runs/recorded_run.py` on two idle cores, some minutes.
 
     starter        the embedded default, shortened: processes of one thread share the work
+    three-seeds    the same, of three seeds
     larger-model   a Llama of ten million weights that know nothing: one process of two threads, one stage after another
 
 A record holds every call of `TimeLeft` with the clocks at that moment, so that a test can make it again.
@@ -23,6 +24,7 @@ from openflan.runs.time_left import TimeLeft
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "starter": {"training.steps": 150, "evaluation.rows": 80, "evaluation.seen_rows": 15},
+    "three-seeds": {"seeds": [0, 1, 2]},
     "larger-model": {"training.steps": 25, "evaluation.rows": 12, "evaluation.seen_rows": 3},
 }
 
@@ -58,7 +60,7 @@ class Recorded(TimeLeft):
         super().__init__(stages, recipe, costs, prompts, cores=cores, now=now)
         Recorded.calls = []
         Recorded.given = {
-            "costs": {"tuning": costs.tuning, "asking": costs.asking},
+            "costs": asdict(costs),
             "prompts": asdict(prompts),
             "cores": cores,
             "began": now(),

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
 from openflan.report.numbers import GainShown, outcome, outcome_words, points, signed, span
 from openflan.report.plot_data import Drawing, PlotData
-from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg, write_label
+from openflan.report.svg import NARROW, WIDE, Ink, canvas, draw, to_svg, write_label
 from openflan.runs.results import ClusterVerdict, TaskVerdict, VerdictScores
 
 __all__ = ["score_drawing", "score_plot", "template_strip"]
@@ -112,17 +111,16 @@ def template_strip(number: int, untuned: Sequence[float], tuned: Sequence[float]
     width, height = 188, 34
     with canvas(width, height) as figure:
 
-        def draw(scores: Sequence[float], heights: Sequence[float], **style: Any) -> None:
-            places = [(6 + (width - 12) * score) / width for score in scores]
-            figure.add_artist(Line2D(places, [at / height for at in heights], **style))
+        def draw_scores(scores: Sequence[float], heights: Sequence[float], **style: Any) -> None:
+            draw(figure, [(6 + (width - 12) * score, at) for score, at in zip(scores, heights, strict=True)], **style)
 
         for score in (0.0, 0.5, 1.0):
-            draw([score] * 2, [2, 32], color=Ink.RULE, lw=0.8)
+            draw_scores([score] * 2, [2, 32], color=Ink.RULE, lw=0.8)
         if chance:
-            draw([chance] * 2, [2, 32], color=Ink.INK, lw=1, ls=(0, (2, 1.6)))
+            draw_scores([chance] * 2, [2, 32], color=Ink.INK, lw=1, ls=(0, (2, 1.6)))
         for scores, y, fill, edge in ((untuned, 25, Ink.PAPER, Ink.UNTUNED), (tuned, 9, Ink.TUNED, Ink.TUNED)):
-            draw(scores, [y] * len(scores), marker="o", ls="", ms=5.5, mfc=fill, mec=edge, mew=1.3, alpha=0.8)
-            draw([float(np.mean(scores))] * 2, [y - 7, y + 7], color=edge, lw=1.8)
+            draw_scores(scores, [y] * len(scores), marker="o", ls="", ms=5.5, mfc=fill, mec=edge, mew=1.3, alpha=0.8)
+            draw_scores([float(np.mean(scores))] * 2, [y - 7, y + 7], color=edge, lw=1.8)
         words = f"Templates: untuned {_extent(untuned)}, tuned {_extent(tuned)}"
         return to_svg(figure, name=f"strip-{number}", described=words)
 

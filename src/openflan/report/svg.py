@@ -10,7 +10,7 @@ Cost: 10 to 40 ms a figure. Rejected: PNG, which has one background and one size
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from textwrap import wrap
@@ -19,8 +19,9 @@ from typing import Any
 import matplotlib.style
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-__all__ = ["NARROW", "WIDE", "Ink", "canvas", "to_svg", "write_label"]
+__all__ = ["NARROW", "WIDE", "Ink", "canvas", "draw", "to_svg", "write_label"]
 
 WIDE, NARROW = 940, 350
 """Width of figures for screens and paper, and for phones, in CSS pixels."""
@@ -72,6 +73,13 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
     """An empty figure in page units (CSS pixels at full width), whatever the user's matplotlib settings."""
     with matplotlib.style.context(["default", _SETTINGS]):
         yield Figure(figsize=(width / 72, height / 72), dpi=72)
+
+
+def draw(figure: Figure, points: Sequence[tuple[float, float]], **style: Any) -> None:
+    """Draw a line through points in page units, without the axes, whose making takes ten times as long."""
+    width, height = figure.get_size_inches() * 72
+    places = [(x / width, y / height) for x, y in points]
+    figure.add_artist(Line2D(*zip(*places, strict=True), **style))
 
 
 def write_label(axes: Any, x: float, y: float, label: str, *, letters: int = 28, **style: Any) -> None:

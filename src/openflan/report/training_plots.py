@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from openflan.report.numbers import cut_name, plain_name
 from openflan.report.plot_data import Drawing, PlotData
-from openflan.report.svg import NARROW, WIDE, Ink, canvas, to_svg
+from openflan.report.svg import NARROW, WIDE, Ink, canvas, draw, to_svg
 from openflan.training.metrics import StepReport
 
 __all__ = ["TaskCurve", "loss_drawing", "task_curves", "task_loss_drawing"]
@@ -150,14 +150,13 @@ def _frames(curves: Sequence[TaskCurve], *, narrow: bool) -> Markup:
         for number, curve in enumerate(curves):
             x, y = number % columns * cell_width, height - (number // columns + 1) * cell_height
             inner = cell_width - gap
-            axes = figure.add_axes((x / width, (y + 14) / height, inner / width, 46 / height))
-            axes.set_xlim(0, end)
-            axes.set_ylim(0, 1.06 * max(*curve.losses, 1e-6))
-            axes.set_xticks([])
-            axes.set_yticks([])
-            single = "o" if len(curve.steps) == 1 else ""
-            axes.plot(curve.steps, curve.losses, color=Ink.TUNED, lw=1.5, marker=single, ms=4, clip_on=False)
-
+            draw(figure, [(x, y + 14), (x + inner, y + 14)], color=Ink.RULE, lw=0.8, solid_capstyle="projecting")
+            highest = 1.06 * max(*curve.losses, 1e-6)
+            points = [
+                (x + inner * step / end, y + 14 + 46 * loss / highest)
+                for step, loss in zip(curve.steps, curve.losses, strict=True)
+            ]
+            draw(figure, points, color=Ink.TUNED, lw=1.5, marker="o" if len(points) == 1 else "", ms=4)
             texts = (
                 (106, cut_name(curve.task, letters), Ink.INK),
                 (90, cut_name(plain_name(curve.cluster), letters), Ink.MUTED),

@@ -28,8 +28,8 @@ __all__ = ["AskedTasks", "Asking", "Told", "Workload", "ask", "workload"]
 Told = Callable[[Stage, int, int, float, float], None]
 """Told of a stage: prompts answered and of how many, share of its work, processor seconds that it took so far."""
 
-_WRITING = 4
-"""How much longer an answer of as many tokens as are allowed takes to write than options to rank."""
+_WRITING = 2.4
+"""A token that is written takes as long as so many that are read."""
 _CHARACTERS = 4.3
 """Of a token."""
 
@@ -41,17 +41,18 @@ class Workload:
     prompts: dict[str, int]
     """Of each task, in the order in which they are asked."""
     costs: dict[str, float]
-    """Characters to read; those of prompts that are answered in writing count more."""
+    """Characters to read, and what is written counted as such."""
 
     @classmethod
-    def of(cls, asked: "Sequence[Asked]", *, tuned: bool, room: int) -> "Workload":
+    def of(cls, asked: "Sequence[Asked]", *, tuned: bool, longest: int, room: int) -> "Workload":
         """The workload of some tasks' questions, those first that take longest.
 
         Args:
             tuned: of a tuned model, whose written answers end; an untuned one's are as long as they may be.
+            longest: tokens that a prompt may have.
             room: tokens that a written answer may have.
         """
-        costs = {one.entry.spec.name: _cost(one, tuned=tuned, room=room) for one in asked}
+        costs = {one.entry.spec.name: _cost(one, tuned=tuned, longest=longest, room=room) for one in asked}
         prompts = {one.entry.spec.name: len(one.everything) for one in asked}
         order = sorted(costs, key=lambda task: -costs[task])
         return cls(prompts={task: prompts[task] for task in order}, costs=costs)
@@ -247,18 +248,19 @@ class _Begun:
 
 def workload(materials: Materials, *, tuned: bool) -> Workload:
     """What a model of a run is asked."""
-    room = materials.run.recipe.evaluation.max_new_tokens
-    return Workload.of(materials.asked(tuned=tuned), tuned=tuned, room=room)
+    recipe = materials.run.recipe
+    longest, room = recipe.prompts.max_input_tokens, recipe.evaluation.max_new_tokens
+    return Workload.of(materials.asked(tuned=tuned), tuned=tuned, longest=longest, room=room)
 
 
-def _cost(asked: "Asked", *, tuned: bool, room: int) -> float:
-    """About how long a task takes: characters to read, written answers more."""
-    size = sum(len(prompt.input) for prompt, _ in asked.everything)
+def _cost(asked: "Asked", *, tuned: bool, longest: int, room: int) -> float:
+    """About how long a task takes, in characters to read."""
+    read = sum(min(len(prompt.input), longest * _CHARACTERS) for prompt, _ in asked.everything)
     if asked.entry.spec.is_classification:
-        return float(size)
-    longest = max((len(text) for prompt, _ in asked.everything for text in prompt.answer.references), default=0)
-    share = min(1.0, longest / _CHARACTERS / room) if tuned else 1.0  # a batch is done when its last answer is
-    return size * (1 + (_WRITING - 1) * share)
+        return read
+    answers = [len(text) / _CHARACTERS for prompt, _ in asked.everything for text in prompt.answer.references]
+    written = min(room, max(answers, default=0)) if tuned else room  # a batch is done when its last answer is
+    return read + _WRITING * _CHARACTERS * written * len(asked.everything)
 
 
 def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str) -> AskedTasks:
@@ -273,4 +275,6 @@ def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str
             tell(str(stage), (task, done, time.process_time() - began))
             last = time.monotonic()
 
-    return ask(materials, stage, place, tasks=[task], report=report, keep_model=True)
+    found = ask(materials, stage, place, tasks=[task], report=report, keep_model=True)
+    tell(str(stage), (task, found.prompts, time.process_time() - began))  # with deciding and writing
+    return found

@@ -31,7 +31,7 @@ from openflan.runs.materials import Materials
 from openflan.runs.progress import kept_progress
 from openflan.runs.stages import UNTUNED, Stage, StageKind
 from openflan.runs.stored import StoredRun
-from openflan.runs.time_left import TimeLeft, measure_token_costs, prompts_of
+from openflan.runs.time_left import TimeLeft, measure_costs, prompts_of
 from openflan.stage import (
     adopt_twin,
     commit_folder,
@@ -226,7 +226,7 @@ def _with_time_left(
 
     parts = {"tuning": run.recipe.training.precision, "asking": run.recipe.evaluation.precision}
     bfloat16 = {name: pick_precision(wish, model.device) == "bfloat16" for name, wish in parts.items()}
-    costs, prompts = measure_token_costs(model, bfloat16=bfloat16), prompts_of(materials)
+    costs, prompts = measure_costs(model, run.recipe, bfloat16=bfloat16), prompts_of(materials)
     clock = TimeLeft(todo, run.recipe, costs, prompts, cores=0 if pool is None else pool.size, now=now)
 
     def tell(event: Event) -> None:
