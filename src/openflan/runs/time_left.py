@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,9 @@ def measure_costs(model: Any, recipe: Recipe, *, bfloat16: Mapping[str, bool] = 
     )
 
 
+@lru_cache
 def _answer_cost(samples: int) -> float:
-    """Processor seconds of an answer that is read and resampled."""
+    """Processor seconds of an answer that is read and resampled, tried once in a process."""
     from openflan.evaluation.matrix import read_answers, task_matrices, write_answers
     from openflan.evaluation.task_results import spread_of
 
