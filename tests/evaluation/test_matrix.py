@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from openflan.errors import UserError
+from openflan.evaluation.answer_files import read_answers, read_key, read_matrix, write_answers
 from openflan.evaluation.answered import of_test, rescored
 from openflan.evaluation.answering import Keep, evaluate
 from openflan.evaluation.identity import hash_of_model
-from openflan.evaluation.matrix import read_answers, read_key, read_matrix, task_matrices, write_answers
+from openflan.evaluation.matrix import task_matrices
 from openflan.evaluation.protocol import ask_task
 from openflan.evaluation.scores import SCORES
 from openflan.evaluation.standalone import results_of

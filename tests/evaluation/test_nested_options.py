@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from openflan.evaluation.answer_files import read_answers
 from openflan.evaluation.answered import Answered, rescored, undecided_share
 from openflan.evaluation.answering import Keep, evaluate
 from openflan.evaluation.likelihoods import score_texts
-from openflan.evaluation.matrix import read_answers, task_matrices
+from openflan.evaluation.matrix import task_matrices
 from openflan.evaluation.model import Model
 from openflan.evaluation.protocol import Asked, ask_prompts
 from openflan.evaluation.scores import SCORES, OptionScores

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openflan.errors import UserError
-from openflan.evaluation.matrix import write_answers
+from openflan.evaluation.answer_files import write_answers
 from openflan.runs.results import SCHEMA
 from openflan.runs.sides import read_side
 

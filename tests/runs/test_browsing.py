@@ -6,9 +6,9 @@ import pytest
 
 import openflan
 from openflan.errors import UserError
+from openflan.evaluation.answer_files import read_answers
 from openflan.evaluation.answered import Answered
 from openflan.evaluation.calibration import option_probabilities
-from openflan.evaluation.matrix import read_answers
 from openflan.prompts.render import BASELINE
 from openflan.report.examples import choose_examples
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
+from openflan.evaluation.answer_files import read_answers, read_key, write_answers
 from openflan.evaluation.answered import Answered, rescored, rule_of
 from openflan.evaluation.generation import generate
 from openflan.evaluation.likelihoods import score_options
-from openflan.evaluation.matrix import read_answers, read_key, write_answers
 from openflan.evaluation.metrics import METRICS
 from openflan.evaluation.protocol import Asked
 from openflan.evaluation.scores import OptionScores

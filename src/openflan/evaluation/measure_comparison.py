@@ -69,6 +69,13 @@ def _compared(pair: Paired, samples: int) -> MeasureComparison:
 
 def _of_rows(matrices: Sequence[TaskMatrix], rows: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """(R, P) Mean over the seeds of each measure that all of them have."""
-    measured = [{} if one.cells is None else one.cells.rows(rows).measures for one in matrices]
+    measured = [_measures(one, rows) for one in matrices]
     names = [name for name in MEASURES if all(name in of_seed for of_seed in measured)]
     return {name: np.mean([of_seed[name] for of_seed in measured], axis=0) for name in names}
+
+
+def _measures(matrix: TaskMatrix, rows: Sequence[int]) -> Mapping[str, NDArray[np.float64]]:
+    """Of some rows; of all in their order they are there."""
+    if matrix.cells is None or tuple(rows) == tuple(range(len(matrix.rows))):
+        return matrix.measures
+    return matrix.cells.rows(rows).measures

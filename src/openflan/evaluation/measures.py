@@ -25,17 +25,18 @@ Invariant: pure functions of stored answers; means of `auc` are scikit-learn's `
 multi_class="ovr")`. Cost: 20 ms for 2,000 answers. Rejected: bootstrapping the area itself, 1,000 sorts a column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.evaluation.answered import Answered
+from openflan.evaluation.answer_arrays import AnswerArrays
 
 __all__ = ["MEASURES", "OptionCells", "option_cells"]
 
 Floats = NDArray[np.float64]
+_Integers = NDArray[np.int64]
 
 MEASURES = ("form", "written", "auc", "batch", "content_free", "first", "class_order", "same_answer")
 """In the order in which they are told."""
@@ -146,59 +147,47 @@ class OptionCells:
 _BY_ROW = ("scores", "right", "together", "written", "chosen", "first")
 
 
-def option_cells(
-    answers: Sequence[Answered], without_content: Sequence[Answered], rows: Mapping[int, int]
-) -> OptionCells | None:
-    """A task's ranked answers as arrays; None where it has none that say what they need.
+def option_cells(answers: AnswerArrays, places: _Integers, without_content: AnswerArrays) -> OptionCells | None:
+    """A task's ranked answers by row, template and turn; None where it has none that say what they need.
 
     Args:
         answers: to its rows.
+        places: which row of the result each is of, from 0.
         without_content: answers to rows without content.
-        rows: where each row of the source split goes.
     """
-    if not answers or answers[0].kind != "ranked" or answers[0].together is None:
+    if not len(answers) or answers.kind != "ranked" or np.isnan(answers.together[0]):
         return None
-    columns = tuple(sorted({_column(answer) for answer in answers}))
-    place = {column: number for number, column in enumerate(columns)}
-    most = max(len(answer.options) for answer in answers)
-    shape = (len(rows), len(columns))
+    keys, column = np.unique(_columns(answers), axis=0, return_inverse=True)
+    columns, cells = tuple((int(template), int(turn)) for template, turn in keys), (places, column.reshape(-1))
+    most = int(answers.counts.max())
+    shape = (int(places.max()) + 1, len(columns))
     scores, right = np.full((*shape, most), np.nan), np.zeros((*shape, most), dtype=bool)
-    together, written, chosen, first = (np.full(shape, np.nan) for _ in range(4))
-    for answer in answers:
-        cell = rows[answer.row], place[_column(answer)]
-        scores[cell][: len(answer.options)] = answer.option_scores.normalised(answer.score)
-        right[cell][list(answer.gold)] = True
-        together[cell] = answer.together
-        written[cell] = answer.written is not None and answer.written >= 0
-        chosen[cell] = answer.options.index(answer.answer)
-        if answer.listed:
-            first[cell] = answer.listed[0]
+    scores[cells], right[cells] = answers.scores[:, :most], answers.gold[:, :most]
+    flat = {}
+    for name in ("together", "written", "chosen", "first"):
+        flat[name] = np.full(shape, np.nan)
+        flat[name][cells] = getattr(answers, name)
     return OptionCells(
-        columns=columns,
-        scores=scores,
-        right=right,
-        together=together,
-        written=written,
-        chosen=chosen,
-        first=first,
-        prior=_prior(without_content, columns, most),
+        columns=columns, scores=scores, right=right, prior=_prior(without_content, columns, most), **flat
     )
 
 
-def _prior(answers: Sequence[Answered], columns: Sequence[tuple[int, int]], options: int) -> Floats:
+def _prior(answers: AnswerArrays, columns: Sequence[tuple[int, int]], options: int) -> Floats:
     """(C, K) What the answers to rows without content say, in a column's own turn where it was asked in that one."""
     prior = np.full((len(columns), options), np.nan)
     for number, (template, turn) in enumerate(columns):
-        own = [answer for answer in answers if _column(answer)[0] == template]
-        turned = [answer for answer in own if answer.turn == turn] if any(t for _, t in columns) else own
-        if turned:
-            values = np.array([answer.option_scores.normalised(answer.score) for answer in turned])
+        own = answers.template == template
+        if any(t for _, t in columns):
+            own &= answers.turn == turn
+        if own.any():
+            values = answers.scores[own][:, : answers.counts[own].max()]
             prior[number, : values.shape[1]] = _log_mean(_log_softmax(values), axis=0)
     return prior
 
 
-def _column(answer: Answered) -> tuple[int, int]:
-    return (answer.template if isinstance(answer.template, int) else -1, answer.turn)
+def _columns(answers: AnswerArrays) -> _Integers:
+    """(N, 2) Template and turn of each."""
+    return np.stack([answers.template, answers.turn], axis=1)
 
 
 def _linear_area(odds: Floats, right: NDArray[np.bool_]) -> Floats | None:

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import UserError
+from openflan.evaluation.answer_files import answers_of, reading
 from openflan.evaluation.answered import Answered, rescored
+from openflan.evaluation.arrow_numbers import numbers
 from openflan.evaluation.calibration import option_probabilities
-from openflan.evaluation.matrix import answers_of, reading
 from openflan.evaluation.scores import Ends, Score
 from openflan.prompts.render import BASELINE
 
@@ -140,22 +141,21 @@ def fetch_answers(path: Path, places: Sequence[int], *, score: Score, ends: Ends
 def _columns(batch: Any, score: Score) -> dict[str, Any]:
     """A batch as arrays."""
 
-    def plain(name: str) -> NDArray[Any]:
-        return np.asarray(batch.column(name).to_numpy(zero_copy_only=False))
+    def texts(name: str) -> NDArray[np.object_]:
+        return np.array(batch.column(name).to_pylist(), dtype=object)
 
-    ranked = plain("kind") == "ranked"
-    template = batch.column("template").fill_null(NO_TEMPLATE)
+    ranked = texts("kind") == "ranked"
     split = np.array([_SPLITS.get(word, 0) for word in batch.column("split").to_pylist()], dtype=np.int8)
     return {
-        "row": plain("row"),
-        "template": np.asarray(template.to_numpy(zero_copy_only=False)),
-        "turn": plain("turn"),
+        "row": numbers(batch.column("row")),
+        "template": np.nan_to_num(numbers(batch.column("template")), nan=NO_TEMPLATE),
+        "turn": numbers(batch.column("turn")),
         "split": split,
         "ranked": ranked,
-        "value": plain("value"),
-        "answer": plain("answer").astype(object),
+        "value": numbers(batch.column("value")),
+        "answer": texts("answer"),
         "margin": _margins(batch.column(f"scores_{score}")),
-        "other": bool((ranked & (plain("score") != score)).any()),
+        "other": bool((ranked & (texts("score") != score)).any()),
     }
 
 
@@ -183,8 +183,8 @@ def _number(answer: Answered) -> int:
 
 def _margins(scores: Any) -> NDArray[np.float64]:
     """Of lists of option scores, the likeliest option's probability less the next one's; NaN where there are none."""
-    values = np.asarray(scores.flatten().to_numpy(zero_copy_only=False))
-    sizes = np.asarray(scores.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)).astype(np.int64)
+    values = numbers(scores.flatten())
+    sizes = numbers(scores.value_lengths()).astype(np.int64)
     margins = np.full(len(sizes), np.nan)
     some = sizes > 1
     if not some.any():

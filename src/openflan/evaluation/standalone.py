@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from openflan.evaluation.answering import Keep, evaluate
 from openflan.evaluation.identity import hash_of_model
-from openflan.evaluation.matrix import read_matrix, task_matrices
+from openflan.evaluation.matrix import read_matrices
 from openflan.evaluation.protocol import Asked
 from openflan.evaluation.scores import Ends, Score
 from openflan.evaluation.task_results import TaskResult, task_results
@@ -139,5 +139,5 @@ def results_of(folder: Path, score: Score, *, ends: Ends = "as_tuned", samples: 
     Raises:
         UserError: there are no answers, or a file is damaged.
     """
-    matrices = task_matrices(read_matrix(folder, score=score, ends=ends))
+    matrices = read_matrices(folder, score=score, ends=ends)
     return task_results({"model": matrices}, dict.fromkeys(matrices, "asked"), samples=samples)

@@ -9,8 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openflan.evaluation.answer_files import read_matrix
 from openflan.evaluation.answered import Answered
-from openflan.evaluation.matrix import read_matrix
 from openflan.evaluation.scores import Score
 from openflan.evaluation.task_results import TaskResult
 

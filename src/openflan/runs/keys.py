@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import openflan
-from openflan.evaluation.matrix import MATRIX_SCHEMA
+from openflan.evaluation.answer_files import MATRIX_SCHEMA
 from openflan.recipes.recipe import Recipe
 from openflan.runs.results import SCHEMA
 from openflan.runs.stages import UNTUNED, Stage, StageKind, stages_of, tuned_name

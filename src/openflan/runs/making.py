@@ -148,11 +148,10 @@ def _look(making: Making, model: Any) -> Look:
 
 def _measures(answers: Sequence[Answered]) -> Iterator[tuple[str, float]]:
     """Mean of each measure that a task's answers have."""
-    from openflan.evaluation.measures import option_cells
+    from openflan.evaluation.matrix import task_matrices
 
-    rows = {row: place for place, row in enumerate(sorted({answer.row for answer in answers}))}
-    cells = option_cells(answers, [], rows)
-    for name, values in (cells.measures if cells else {}).items():
+    (matrix,) = task_matrices(answers).values()
+    for name, values in matrix.measures.items():
         yield name, float(np.nanmean(values))
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import UserError
+from openflan.evaluation.answer_files import read_matrix
 from openflan.evaluation.answered import Answered
-from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
+from openflan.evaluation.matrix import TaskMatrix, read_matrices, task_matrices
 from openflan.evaluation.scores import Ends, Score
 from openflan.runs.results import Results
 from openflan.runs.stages import UNTUNED, RunPlaces
@@ -81,8 +82,7 @@ def read_models(
         UserError: as `places_of`, or the answers are missing or damaged.
     """
     return {
-        name: task_matrices(read_matrix(place, score=score, ends=ends))
-        for name, place in places_of(folder, untuned=untuned).items()
+        name: read_matrices(place, score=score, ends=ends) for name, place in places_of(folder, untuned=untuned).items()
     }
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from openflan.errors import UserError
+from openflan.evaluation.answer_files import read_matrix
 from openflan.evaluation.answered import Answered
-from openflan.evaluation.matrix import read_matrix
 from openflan.mixture.certificate import LeakCertificate, read_certificate
 from openflan.mixture.ledger import Ledger, read_ledger, read_lock
 from openflan.models.load import ModelSource

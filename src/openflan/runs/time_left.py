@@ -136,7 +136,8 @@ def measure_costs(model: Any, recipe: Recipe, *, bfloat16: Mapping[str, bool] = 
 @lru_cache
 def _answer_cost(samples: int) -> float:
     """Processor seconds of an answer that is read and resampled, tried once in a process."""
-    from openflan.evaluation.matrix import read_answers, task_matrices, write_answers
+    from openflan.evaluation.answer_files import read_answers, write_answers
+    from openflan.evaluation.matrix import task_matrices
     from openflan.evaluation.task_results import spread_of
 
     rows, templates = _ANSWERS // 10, 10

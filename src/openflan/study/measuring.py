@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import UserError
-from openflan.evaluation.matrix import TaskMatrix, read_matrix, task_matrices
+from openflan.evaluation.matrix import TaskMatrix, read_matrices
 from openflan.evaluation.statistics import interval, resample_tasks
 from openflan.mixture.ledger import read_ledger
 from openflan.recipes.parts import EvaluationPart
@@ -89,7 +89,7 @@ def measure_run(run: Path, *, at_best: bool = True, about: About = "held_out") -
     part = EvaluationPart.model_validate_json(json.dumps(results.recipe["evaluation"]))
     names_of = {tuned_name(seed): seed for seed in results.seeds}
     matrices = {
-        name: task_matrices(read_matrix(RunPlaces(run).answers(name), score=part.score, ends=part.ends))
+        name: read_matrices(RunPlaces(run).answers(name), score=part.score, ends=part.ends)
         for name in (UNTUNED, *names_of)
     }
     untuned = matrices[UNTUNED]
