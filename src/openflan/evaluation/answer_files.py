@@ -175,7 +175,8 @@ def answers_of(stored: Any) -> list[Answered]:
     """
     import pyarrow as pa
 
-    table = stored.select([f.name for f in fields(Answered)])
+    whole = pa.Table.from_batches([stored]) if isinstance(stored, pa.RecordBatch) else stored
+    table = whole.select([f.name for f in fields(Answered)])
     if table.schema.types != [_type(pa, name) for name in table.schema.names]:
         raise KeyError("other columns than were written")  # damage to what the pages' checksums do not cover
     names = table.schema.names
