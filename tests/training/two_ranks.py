@@ -8,10 +8,27 @@ from safetensors.torch import save_file
 
 from openflan import ranks
 from openflan.mixture.store import TokenStore
+from openflan.models.adapters import add_adapter
 from openflan.models.load import find_model, load_model
 from openflan.recipes.parts import ModelPart, TrainingPart
+from openflan.training import shape
 from openflan.training.loop import tune
 from openflan.training.stepping import Stepper
+
+
+def loaded(folder, adapter=None, *, large=None):
+    """A model of a folder, with a fresh adapter where one is given.
+
+    Args:
+        large: numbers in a head that count as many, in this process from now on.
+    """
+    if large is not None:
+        shape._TABLE = large
+    said = ModelPart.model_validate_json(json.dumps({"path": str(folder), "adapter": adapter}))
+    model = load_model(find_model(said, Path(folder)), device=torch.device("cpu"))
+    if said.adapter is None:
+        return model
+    return add_adapter(model, said.adapter, seed=3, base="x", words=lambda _text: []).model
 
 
 class StoppedError(Exception):
@@ -33,7 +50,7 @@ def main(settings: Path) -> None:
     store = TokenStore.open(Path(said["store"]))
     for name, turn in said["turns"].items():
         part = TrainingPart.model_validate_json(json.dumps(turn["training"]))
-        model = load_model(find_model(ModelPart(path=said["model"]), Path(said["model"])), device=torch.device("cpu"))
+        model = loaded(said["model"], turn.get("adapter"))
         folder = Path(turn["folder"])
         take = Stepper.step
         Stepper.step = _stopping(take, turn.get("stop"))

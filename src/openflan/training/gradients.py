@@ -164,10 +164,20 @@ class OnCores:
 
     Args:
         store: folder of the token store.
+        prepare: does to a copy in one of them what was done to the model here: a function of a module, with arguments.
         plain: as for `Shape.of`.
     """
 
-    def __init__(self, model: nn.Module, sharers: Sharers, *, store: Path, autocast: bool, plain: bool = True) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        sharers: Sharers,
+        *,
+        store: Path,
+        prepare: Callable[[nn.Module], None],
+        autocast: bool,
+        plain: bool = True,
+    ) -> None:
         self._weights = _trained(model)
         self._pool = sharers.pool
         self._places = 2 * sharers.pool.size
@@ -175,7 +185,10 @@ class OnCores:
         self._memory = _Block(create=True, size=4 * size * (1 + self._places))
         rows = _rows(self._memory, size, 1 + self._places)
         self._sent, *self._found = [_views(row, self._weights) for row in rows]
-        self._job = partial(_micro_batch, self._memory.name, self._places, sharers.again, store, autocast, plain)
+        begin = partial(
+            _Copy, self._memory.name, self._places, sharers.again, store, prepare, autocast=autocast, plain=plain
+        )
+        self._job = partial(_micro_batch, self._memory.name, begin, autocast)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -279,11 +292,20 @@ class _Copy:
     """The model in a process of the pool: its weights are those that were sent."""
 
     def __init__(
-        self, name: str, places: int, again: Callable[[], nn.Module], store: Path, *, autocast: bool, plain: bool
+        self,
+        name: str,
+        places: int,
+        again: Callable[[], nn.Module],
+        store: Path,
+        prepare: Callable[[nn.Module], None],
+        *,
+        autocast: bool,
+        plain: bool,
     ) -> None:
         self.model = again()
         self.store = TokenStore.open(store)
         self.shape = Shape.of(self.model, reduced=autocast, plain=plain)
+        prepare(self.model)
         self.weights = _trained(self.model)
         self._memory = _Block(name=name)
         rows = _rows(self._memory, sum(weight.numel() for weight in self.weights), 1 + places)
@@ -298,11 +320,8 @@ _copies: dict[str, _Copy] = {}
 
 def _micro_batch(
     name: str,
-    places: int,
-    again: Callable[[], nn.Module],
-    store: Path,
+    begin: Callable[[], _Copy],
     autocast: bool,
-    plain: bool,
     prompts: Sequence[int],
     seed: int,
     weight: float,
@@ -315,7 +334,7 @@ def _micro_batch(
     """
     if name not in _copies:
         _copies.clear()
-        _copies[name] = _Copy(name, places, again, store, autocast=autocast, plain=plain)
+        _copies[name] = begin()
     copy = _copies[name]
     torch.manual_seed(seed)
     examples = [copy.shape.example(copy.store, prompt) for prompt in prompts]

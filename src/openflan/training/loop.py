@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,10 @@ def _gradients(
         yield InOrder(model, shape, autocast=autocast)
     else:
         plain = not part.gradient_checkpointing
-        with closing(OnCores(model, sharers, store=store.folder, autocast=autocast, plain=plain)) as made:
+        prepare = partial(_prepare, part=part)
+        with closing(
+            OnCores(model, sharers, store=store.folder, prepare=prepare, autocast=autocast, plain=plain)
+        ) as made:
             yield made
 
 
