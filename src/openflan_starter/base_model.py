@@ -24,6 +24,7 @@ from transformers import AutoTokenizer
 from openflan import ranks
 from openflan.errors import UserError
 from openflan.models.load import find_model, load_model
+from openflan.prompts.encoding import EncoderRules
 from openflan.prompts.text_format import TextFormat, write_text_format
 from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.stage import write_atomically
@@ -123,7 +124,8 @@ def make_base(
         known.save_pretrained(out)
         _save_weights(current, out)
         asked = PromptsPart(separator="", max_input_tokens=256, max_target_tokens=64)  # in prose, answers just follow
-        write_text_format(out, TextFormat(prompts=asked))
+        rules = EncoderRules.of(known, asked)
+        write_text_format(out, TextFormat(prompts=asked, frame=rules.frame, tokenizer=rules.tokenizer))
         part = {"first_document": first_document, "row_length": length, "tokens_seen": done, "settings": asdict(plan)}
         lines = [json.loads(line) for line in (work / "loss.jsonl").read_text().splitlines()]
         record.with_part(part, lines).write(out, parameters=sum(p.numel() for p in current.parameters()))

@@ -1,8 +1,14 @@
 """A prompt token by token, without a model: what is masked, learnt and cut."""
 
+import json
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 import openflan
+import openflan_starter
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +62,37 @@ def test_the_passage_is_cut_and_the_question_stays(rte):
 def test_a_model_that_is_not_there_is_told():
     with pytest.raises(openflan.UserError, match="no such model folder"):
         openflan.PromptReader("nothing-here")
+
+
+def test_the_starter_s_record_is_what_its_tokenizer_says():
+    """So that its prompts become the same tokens with transformers and without."""
+    from openflan.models.load import find_model, load_tokenizer
+    from openflan.prompts.encoding import EncoderRules
+    from openflan.prompts.text_format import read_text_format
+    from openflan.recipes.parts import ModelPart
+
+    source = find_model(ModelPart(path="starter"), None)
+    record = read_text_format(source.folder)
+    looked_at = EncoderRules.of(load_tokenizer(source), record.prompts, ends=source.ends)
+    assert (record.frame, record.tokenizer, record.ends) == (looked_at.frame, looked_at.tokenizer, looked_at.ends)
+    assert record.encoder is None
+
+
+def test_the_first_prompt_of_the_starter_waits_for_no_large_library():
+    code = (
+        "import sys, openflan; openflan.PromptReader().read(openflan.Tasks()['rte'].prompts()[0]);"
+        "print([name for name in ('torch', 'transformers', 'pandas', 'sklearn', 'datasets') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_a_base_whose_tokenizer_was_changed_is_looked_at_anew(tmp_path):
+    """Its record says what was true; nothing was tuned in it, so nothing is held against it."""
+    shutil.copytree(openflan_starter.BASE, tmp_path / "base")
+    file = tmp_path / "base" / "tokenizer.json"
+    changed = json.loads(file.read_text(encoding="utf-8"))
+    changed["post_processor"] = None
+    file.write_text(json.dumps(changed), encoding="utf-8")
+    read = openflan.PromptReader(tmp_path / "base").read(openflan.Tasks()["rte"].prompts()[0])
+    assert text(read.tokens[read.target_start :]).endswith("</s>")

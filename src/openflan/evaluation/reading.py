@@ -4,7 +4,8 @@
     read = reader.read(openflan.Tasks()["rte"].prompts()[0])
 
 Invariant: the tokens that are not cut are those that training takes of the same prompt in the same format. Cost: the
-tokenizer is loaded once, with transformers' import some 3 s; a prompt takes a millisecond.
+tokenizer is loaded once, in hundredths of a second where the model's record names it (the starter, all that openflan
+tuned), else with transformers' import some 3 s; a prompt takes a millisecond.
 """
 
 from collections.abc import Mapping, Sequence

@@ -243,10 +243,11 @@ def load_rules(
         rules = EncoderRules(
             vocabulary=tokenizer.backend_tokenizer.to_str(), frame=record.frame, part=part, ends=record.ends
         )
-        if rules.tokenizer != record.tokenizer:
+        if rules.tokenizer == record.tokenizer:
+            return rules
+        if record.encoder is not None:
             how = "put back the tokenizer that the model was tuned with"
             raise UserError("the tokenizer is not the one of the text format", where=source.name, how=how)
-        return rules
     return EncoderRules.of(tokenizer, part, two_texts=source.encoder_decoder, ends=source.ends)
 
 

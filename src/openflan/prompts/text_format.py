@@ -45,7 +45,11 @@ class TextFrame(Record):
 
 
 class TextFormat(FileRecord):
-    """What `openflan.json` holds. A base model's may name the settings alone."""
+    """What `openflan.json` holds.
+
+    A base model's names the settings alone, or frame and tokenizer too, so that they need not be looked at again; it
+    has no `encoder`, and nothing is held against it.
+    """
 
     VERSION: ClassVar[int] = 1
 
