@@ -333,17 +333,23 @@ def test_what_the_studio_starts_asks_no_hub_either(monkeypatch):
     assert {*subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()} == {"1"}
 
 
-def test_what_later_pages_need_is_imported_once_the_first_is_out(client, monkeypatch):
+@pytest.mark.parametrize(
+    ("page", "parts"), [("/runs", {"answers", "figures"}), ("/ask", {"models"}), ("/hold-out", set()), ("/", set())]
+)
+def test_what_is_asked_for_next_is_imported_once_a_page_is_out(client, monkeypatch, page, parts):
     from starlette.testclient import TestClient
 
     from openflan.studio.app import Warming
 
-    warmed = threading.Event()
-    monkeypatch.setattr(openflan, "warm_up", warmed.set)
+    warmed: list[str] = []
+    monkeypatch.setattr(openflan, "warm_up", lambda *parts: warmed.extend(parts))
     browser = TestClient(Warming(client.app, pause=0), base_url=str(client.base_url))
-    assert not warmed.is_set()
-    assert browser.get("/hold-out").status_code == 200
-    assert warmed.wait(10)
+    before = {*threading.enumerate()}
+    for _ in range(2):
+        assert browser.get(page).status_code == 200
+    for thread in {*threading.enumerate()} - before:
+        thread.join(10)
+    assert sorted(warmed) == sorted(parts)
 
 
 def test_warming_up_imports_what_is_named():

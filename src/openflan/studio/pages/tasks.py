@@ -6,7 +6,7 @@
     /hold-out?cluster=sentiment                      what leaves tuning with a cluster, and why
 
 Invariant: a page reads the rows that it shows and no others; numbers of rows are those of `Task.show`. Cost: a task's
-page takes some 20 ms; the first one with tokens waits for transformers.
+page takes some 20 ms; the first with tokens of another model than the starter or a tuned one waits for transformers.
 """
 
 from __future__ import annotations  # so that what pages need is imported when they are asked for
