@@ -162,8 +162,7 @@ def _drawn(division: openflan.HoldOut) -> tuple[list[_Box], list[_Edge]]:
 
     def put(title: str, lines: list[str], column: int, kind: str, heights: list[int], below: float = 0.0) -> _Box:
         place = max(y[column], below)
-        whole = title if kind == "shared" else title.replace("_", " ")
-        words = tuple(textwrap.wrap(whole, _WIDTH))
+        words = tuple(_lines(title) if kind == "shared" else textwrap.wrap(title.replace("_", " "), _WIDTH))
         fits = (max(heights[0], len(words)), *heights[1:])
         box = _Box(title=words, lines=tuple(lines), heights=fits, column=column, y=place, kind=kind)
         y[column] = box.y + box.height + _TOP
@@ -211,6 +210,11 @@ def _drawn(division: openflan.HoldOut) -> tuple[list[_Box], list[_Edge]]:
         lines = [f"of {found[0].entry.spec.code_cluster}"]
         draw(put(name, lines, columns[0] + 1, "shared", [1, max(1, len(found) - 1)], below), 0, found)
     return list(boxes.values()), edges
+
+
+def _lines(name: str) -> list[str]:
+    """A name in lines that end between its words."""
+    return [line.replace("_ ", "_") for line in textwrap.wrap(name.replace("_", "_ "), _WIDTH)]
 
 
 def _table(division: openflan.HoldOut) -> list[tuple[openflan.Entry, list[openflan.LeaveReason]]]:
