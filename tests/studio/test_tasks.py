@@ -187,7 +187,7 @@ def test_what_leaves_with_a_held_out_cluster_is_drawn_and_tabled_with_each_reaso
     assert sorted(names(page)) == sorted(
         [entry.spec.name for entry in division.held_out] + [one.entry.spec.name for one in division.condemned]
     )
-    edges = re.findall(r'<g class="edge (\w+)">.*?<text[^>]*>(.*?)</text>', page.text)
+    edges = re.findall(r'<g class="reason (\w+)"><text[^>]*>(.*?)</text>', page.text)
     shared = [one for one in division.reasons if one.rule == "corpus"]
     assert sorted(reason for kind, reason in edges if kind == "shared") == sorted(
         f"text: {one.descent.corpus}" for one in shared

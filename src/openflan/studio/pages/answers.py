@@ -17,7 +17,7 @@ _SHOWN = {
     "all": "all answers",
     "wrong": "wrong answers",
     "unsure": "unsure answers, the least sure first",
-    "disagree": "rows whose templates disagree",
+    "disagree": "answers to rows whose templates disagree",
     "lost": "untuned right and tuned wrong",
     "gained": "untuned wrong and tuned right",
 }
