@@ -355,3 +355,13 @@ def test_what_is_asked_for_next_is_imported_once_a_page_is_out(client, monkeypat
 def test_warming_up_imports_what_is_named():
     openflan.warm_up("figures")
     assert "matplotlib.backends.backend_svg" in sys.modules
+
+
+def test_a_page_is_sent_at_once():
+    """Without this the end of a page waits for the browser's word on its beginning, 40 ms."""
+    from openflan.studio.app import _listening
+
+    with _listening("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

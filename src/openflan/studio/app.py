@@ -164,14 +164,18 @@ def _go_offline() -> None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A socket that listens; what it accepts sends at once, or each page of a connection would wait for 40 ms.
 
     Raises:
         UserError: the address is not this machine's, or the port is taken or not to be had.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family)
+        listening = socket.create_server((host, port), family=family)
+        listening.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # asyncio sets it only where the protocol is named
+        return listening
     except OSError as error:
         number = error.errno or 0  # below 0 where a name leads nowhere
         reason = (os.strerror(number) if number > 0 else str(error.strerror or error)).lower()
