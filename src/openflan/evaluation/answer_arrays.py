@@ -1,7 +1,7 @@
 """One task's answers as arrays, decided by a score: what matrices and measures are computed from.
 
-Prompts and what models wrote are most of a stored answer and no number is made of them, so they are never read here:
-a file is read by its columns, and all its answers are decided at once.
+Prompts and what models wrote are most of a stored answer and no number is made of them, so none of them becomes a
+Python object here: a file is read by its columns, and all its answers are decided at once.
 
 Legend: N answers, K options of the answer that has most. Invariant: decisions are those of `answered.rescored`, bit
 for bit. Cost: 4 ms a file of 600 answers, a tenth of one record an answer.

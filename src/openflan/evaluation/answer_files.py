@@ -139,13 +139,13 @@ def read_arrays(path: Path, *, score: Score | None = None, ends: Ends = "as_tune
     """A file of answers without their texts; None where it holds none. The arguments are those of `read_answers`.
 
     Raises:
-        UserError: as `read_answers`, where what is wrong is in a column that is read, or the score can't be had.
+        UserError: as `read_answers`, or the score can't be had.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with reading(path) as noise, pq.ParquetFile(path, page_checksum_verification=True) as file:
-        # the others' pages are read for their checksums: damage to them counts, too
+        # other columns, too, for their pages' checksums: damage counts wherever it lies
         table = file.read(use_threads=False).select(ARRAY_COLUMNS)
         if table.schema.types != [_type(pa, name) for name in ARRAY_COLUMNS]:
             raise KeyError("other columns than were written")

@@ -66,7 +66,8 @@ class Shape:
         if body is not None and body.trained:
             flat = True
         elif on_cpu:
-            joined = flat = plain and not reduced and _is_large(head) and can_be_flat(model)
+            large = head is not None and head.linear.weight.numel() >= _TABLE
+            joined = flat = plain and not reduced and large and can_be_flat(model)
         else:
             flat = can_be_flat(model, reduced=reduced)
         return cls(
@@ -101,8 +102,3 @@ class Shape:
         ids, start = store.tokens(prompt), store.target_start(prompt)
         prefix = self.prefix
         return (np.concatenate([prefix, ids]).astype(np.int32), start + len(prefix)) if prefix else (ids, start)
-
-
-def _is_large(head: Head | None) -> bool:
-    """Whether a head is large."""
-    return head is not None and head.linear.weight.numel() >= _TABLE
