@@ -89,8 +89,34 @@ def openflan(monkeypatch, capsys):
 
 
 def pytest_configure():
-    """Search for garbage a tenth as often: imports and parsed tasks hold none, and it takes a twentieth of the time."""
+    """Search for garbage a tenth as often (imports and parsed tasks hold none) and don't wait for the disk.
+
+    What is written outlives a killed process without `fsync`, which is for power cuts; a little run calls it 60 times.
+    Processes that tests start do wait for it, and `test_stage.py` asks when it is called.
+    """
     gc.set_threshold(50_000, 20, 20)
+    os.fsync = lambda _descriptor: None
+
+
+@pytest.hookimpl(trylast=True)  # when what is slow is out
+def pytest_collection_modifyitems(items):
+    """What needs something that takes seconds once a process begins one worker's half, the hub's tests the other's.
+
+    `--dist worksteal` gives each of two workers half of the tests and takes from the end of a half what is moved.
+    """
+
+    def needs(module) -> str:
+        mine = [item for item in items if item.module is module]
+        if any(getattr(thing, "__module__", "") == "processes" for thing in vars(module).values()):
+            return "fork server"
+        used = {name for item in mine for name in item.fixturenames}
+        return "run" if "looked_at" in used else "hub" if "session_hub" in used else ""
+
+    needed = {module: needs(module) for module in {item.module for item in items}}
+    of = {need: [item for item in items if needed[item.module] == need] for need in ("fork server", "run", "hub", "")}
+    first = [*of["fork server"], *of["run"]]
+    rest = max(0, len(items) // 2 - len(first))
+    items[:] = [*first, *of[""][:rest], *of["hub"], *of[""][rest:]]
 
 
 def pytest_collection_finish():

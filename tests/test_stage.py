@@ -115,6 +115,16 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [found.name for found in tmp_path.iterdir()] == ["results.json"]
 
 
+def test_a_stage_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut leaves no stage that is half there."""
+    place = tmp_path / "mixture"
+    synced: list[tuple[int, bool]] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append((os.fstat(number).st_ino, place.exists())))
+    made(place)
+    assert {(path.stat().st_ino, False) for path in (place / "manifest.json", place / "deep" / "rows.txt")} < {*synced}
+    assert synced[-1] == (tmp_path.stat().st_ino, True)
+
+
 def test_a_written_file_can_be_read_by_others(tmp_path):
     write_atomically(tmp_path / "a" / "b.json", "é")
     assert (tmp_path / "a" / "b.json").read_text(encoding="utf-8") == "é"
