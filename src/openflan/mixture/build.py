@@ -118,7 +118,7 @@ def build_mixture(
             engine=pieces,
             report=report,
         )
-        tokens_by = maker.pick_token_engine(recipe.seeds[0])
+        tokens_by = maker.pick_token_engine()
         if tokens_by.compared and tokens_by.note:
             note(tokens_by.note)
         drawn = maker.write(seeds=recipe.seeds, steps=recipe.training.steps, capacity=recipe.training.tokens_per_batch)

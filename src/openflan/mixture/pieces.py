@@ -41,7 +41,7 @@ __all__ = [
 _FIRST = 256
 _LARGEST = 16_384
 _FEW = 64
-"""Prompts of a piece that stand for all of them where token engines are compared."""
+"""Prompts of a task that stand for all of them where token engines are compared."""
 _BATCH = 512
 """Prompts that are made and tokenised at once; their texts are then let go."""
 
@@ -135,9 +135,13 @@ def example_of(maker: ExampleMaker, *, seed: int, draw: int) -> tuple[TrainingEx
     return examples[0], int(draws.epoch[here][0])
 
 
-def first_texts(maker: ExampleMaker, separator: str, *, seed: int, number: int) -> list[str]:
-    """Inputs and targets of a piece's first draws."""
-    draws = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=seed, number=number)
+def first_texts(maker: ExampleMaker, separator: str) -> list[str]:
+    """Inputs and targets of a task's first draws.
+
+    Raises:
+        UserError: as `write_piece`.
+    """
+    draws = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=0, number=0)
     examples = maker.examples(draws.row[:_FEW], draws.ticket[:_FEW], pool=np.unique(draws.row))
     prompts = [one.prompt for one in examples if one is not None]
     return [prompt.input + separator for prompt in prompts] + [prompt.target for prompt in prompts]

@@ -4,7 +4,8 @@
     another process  loads libraries ─► reads tasks ─► makes pieces, of tasks that it has read, then of rows it is sent
 
 Tasks are read, and pieces made, by whoever is free, the largest first. A task's rows stay with the process that read
-them; this one is sent all of a task's where it must look at them itself, the others what their pieces draw.
+them; this one is sent all of a task's where it must look at them itself, the others what their pieces draw. Whoever
+reads a task also compares the token engines on it, so that nobody waits for that.
 
 Invariant: as many processes as may be write the same bytes. Cost: starting a process takes a second of its core, and
 sending a task's rows half of what reading them takes, so several pay for a large store alone.
@@ -19,17 +20,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import cycle
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openflan.cores import CorePool
 from openflan.mixture.pieces import PieceFacts
-from openflan.mixture.workers import Job, MixWork, PieceMaker, SomeRows, UsableRows, read_rows
-from openflan.prompts.engines import EngineComparison
+from openflan.mixture.workers import Job, MixWork, PieceMaker, SomeRows, UsableRows
 from openflan.tasks.sources import SourceRow, source_bytes
 
 __all__ = ["Processes"]
@@ -62,31 +61,24 @@ class Processes:
 
     def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
         """The tasks' usable rows, read by whoever is free."""
-        self._maker.encoder.prepare()  # as the others do before they read
         sizes = {task: source_bytes(self._work.entries[task], "train", data=self._work.data) for task in tasks}
         largest_first = sorted(tasks, key=lambda task: -sizes[task])
-        found = dict(self._shared(largest_first, lambda task: read_rows(self._work, task), _Other.read))
+        found = dict(self._shared(largest_first, self._maker.read, _Other.read))
         return {task: found[task] for task in tasks}
 
-    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        """Tokenise the first prompts of pieces by both token engines: elsewhere, made by who has their rows."""
-        having = {task: other for other in self._others for task in other.has}
-        theirs = [(having[job.task], job) for job in jobs if job.task in having]
-        found = [(other, other.pool.do(_compare, other.sent(job))) for other, job in theirs]
-        for other, job in zip(cycle(self._others), [job for job in jobs if job.task not in having], strict=False):
-            found.append((other, other.pool.do(_compare_texts, self._maker.first_texts(job))))
-        return [other.pool.result(future) for other, future in found]
-
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
-        """Make pieces; each process those of its own tasks first, the others from now on."""
+        """Make pieces, the longest first; each process those of its own tasks first, the others from now on.
+
+        This one begins with the task whose pieces are shortest: what the others are then sent are long ones, and few.
+        """
         elsewhere = {task for other in self._others for task in other.has}
-        own = set(self._work.entries) - elsewhere
+        longest = {job.task: place for place, job in reversed([*enumerate(jobs)])}
         return self._shared(
             jobs,
             self._maker.make,
             _Other.make,
-            own=lambda job: job.task in own,
-            theirs=lambda other, job: job.task in other.has,
+            here_first=lambda job: (job.task in elsewhere, -longest[job.task]),
+            there_first=lambda other, job: job.task not in other.has,
             ready=2 * len(self._others),
         )
 
@@ -96,8 +88,8 @@ class Processes:
         here: Callable[[T], R],
         there: "Callable[[_Other, T], R]",
         *,
-        own: Callable[[T], bool] = lambda _item: True,
-        theirs: "Callable[[_Other, T], bool]" = lambda _other, _item: True,
+        here_first: Callable[[T], Any] = lambda _item: 0,
+        there_first: "Callable[[_Other, T], Any]" = lambda _other, _item: 0,
         ready: int | None = None,
     ) -> Iterator[tuple[T, R]]:
         """Have items done by whoever is free, the others from now on, the first ones first; in any order.
@@ -105,8 +97,8 @@ class Processes:
         Others are asked by threads, for this process is busy too, with an item that may take longer than several there.
 
         Args:
-            own: which of them this process does first.
-            theirs: which another does first.
+            here_first: what this process takes them by, the least first.
+            there_first: what another does.
             ready: another's next one lies ready where more than so many are left; None: never.
         """
         left, done = _Left(items), SimpleQueue[tuple[T, R] | Exception]()
@@ -116,18 +108,18 @@ class Processes:
             try:
                 while following is not None:
                     done.put((following, there(other, following)))
-                    following = left.take(partial(theirs, other), but=but)
+                    following = left.take(partial(there_first, other), but=but)
             except Exception as error:  # raised where the items are taken
                 done.put(error)
 
         for but in (0,) if ready is None else (0, ready):
             for other in self._others:
-                if (item := left.take(partial(theirs, other), but=but)) is not None:
+                if (item := left.take(partial(there_first, other), but=but)) is not None:
                     threading.Thread(target=ask, args=(other, item, but), daemon=True).start()
 
         def take() -> Iterator[tuple[T, R]]:
             for _ in items:
-                if done.empty() and (item := left.take(own)) is not None:
+                if done.empty() and (item := left.take(here_first)) is not None:
                     yield item, here(item)
                     continue
                 found = done.get()
@@ -145,12 +137,12 @@ class _Left(Generic[T]):
         self._items = list(items)
         self._lock = threading.Lock()
 
-    def take(self, wanted: Callable[[T], bool], *, but: int = 0) -> T | None:
-        """Take the first that is wanted, where there is none the first of all; None where only `but` are left."""
+    def take(self, key: Callable[[T], Any], *, but: int = 0) -> T | None:
+        """Take the item of the least key, of several the first; None where only `but` are left."""
         with self._lock:
             if len(self._items) <= but:
                 return None
-            return self._items.pop(next((place for place, item in enumerate(self._items) if wanted(item)), 0))
+            return self._items.pop(min(range(len(self._items)), key=lambda place: key(self._items[place])))
 
 
 class _RowsElsewhere(Sequence[SourceRow]):
@@ -182,10 +174,9 @@ class _Other:
 
     def read(self, task: str) -> UsableRows:
         """Have a task read; its rows stay there."""
-        places, hashes, faulty = self.pool.result(self.pool.do(_read, task))
-        self.has[task] = len(places)
-        rows = _RowsElsewhere(len(places), partial(self.rows, task))
-        return UsableRows(rows=rows, places=places, hashes=hashes, faulty=faulty)
+        told = self.pool.result(self.pool.do(_read, task))
+        self.has[task] = len(told.places)
+        return replace(told, rows=_RowsElsewhere(len(told.places), partial(self.rows, task)))
 
     def make(self, job: Job) -> PieceFacts:
         """Have a piece made."""
@@ -217,10 +208,9 @@ def _load_libraries() -> None:
 
 
 def _begin(work: MixWork) -> None:
-    """Hand a process what it needs for any task, and have it read the vocabulary."""
+    """Hand a process what it needs for any task."""
     global _piece_maker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     _piece_maker = PieceMaker(work)
-    _piece_maker.encoder.prepare(both=True)
 
 
 def _maker() -> PieceMaker:
@@ -228,11 +218,11 @@ def _maker() -> PieceMaker:
     return _piece_maker
 
 
-def _read(task: str) -> tuple[NDArray[np.int64], NDArray[np.uint64], frozenset[int]]:
+def _read(task: str) -> UsableRows:
     """Read a task's rows and tell all but the rows."""
-    usable = read_rows(_maker().work, task)
+    usable = _maker().read(task)
     _maker().rows[task] = usable.rows
-    return usable.places, usable.hashes, usable.faulty
+    return replace(usable, rows=())
 
 
 def _rows(task: str) -> Sequence[SourceRow]:
@@ -244,14 +234,6 @@ def _keep(task: str, places: NDArray[np.int64]) -> None:
     """Of a task's rows keep those that the leak check left."""
     left, rows = set(places.tolist()), _maker().rows
     rows[task] = [row for row in rows[task] if row.index in left]
-
-
-def _compare(job: Job) -> EngineComparison:
-    return _maker().compare(job)
-
-
-def _compare_texts(texts: list[str]) -> EngineComparison:
-    return _maker().encoder.compare_engines(texts)
 
 
 def _work(job: Job) -> PieceFacts:

@@ -21,8 +21,7 @@ import numpy as np
 
 from openflan.errors import UserError
 from openflan.mixture.pieces import PieceFacts, read_facts
-from openflan.mixture.workers import Job, MixWork, PieceMaker, UsableRows, read_rows
-from openflan.prompts.engines import EngineComparison
+from openflan.mixture.workers import Job, MixWork, PieceMaker, UsableRows
 from openflan.stage import whole_file
 
 __all__ = ["RayEngine", "ray_cluster"]
@@ -84,12 +83,8 @@ class RayEngine:
 
     def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
         """The tasks' usable rows, read here."""
-        return {task: read_rows(self._work, task) for task in tasks}
-
-    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        """Tokenise the first prompts of pieces by both token engines, here."""
         maker = PieceMaker(self._work)
-        return [maker.compare(job) for job in jobs]
+        return {task: maker.read(task) for task in tasks}
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces; they are written here as they come back, in any order."""

@@ -93,9 +93,9 @@ class StoreMaker:
         self._pieces: dict[tuple[int, str], list[tuple[Path, PieceFacts, NDArray[np.int32]]]] = {}
         self._tokens = 0
 
-    def pick_token_engine(self, seed: int) -> TokenEngine:
+    def pick_token_engine(self) -> TokenEngine:
         """Have the tokens made by the faster engine, where it makes the same ones of the first prompts of each task."""
-        picked = pick_engine(self.engine.compare([self._job(task, seed, 0, Path()) for task in self.rows]))
+        picked = pick_engine([usable.compared for usable in self.rows.values()])
         self._fast = picked.fast
         return picked
 

@@ -12,7 +12,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,7 +41,6 @@ __all__ = [
     "UsableRows",
     "default_workers",
     "open_engine",
-    "read_rows",
     "usable_rows",
 ]
 
@@ -134,6 +133,8 @@ class UsableRows:
     """Of what each says."""
     faulty: frozenset[int]
     """Under `mixture.faulty_rows: skip`, places of rows that break the task's contract and are left out."""
+    compared: EngineComparison
+    """The first prompts of them all tokenised by both token engines."""
 
     def only(self, rows: Sequence[SourceRow]) -> "UsableRows":
         """Some of them, in the same order."""
@@ -141,23 +142,6 @@ class UsableRows:
             return self
         left = np.isin(self.places, [row.index for row in rows])
         return replace(self, rows=rows, places=self.places[left], hashes=self.hashes[left])
-
-
-def read_rows(work: MixWork, task: str) -> UsableRows:
-    """A task's usable rows and what they hash to.
-
-    Raises:
-        UserError: as `load_rows`.
-    """
-    faulty: set[int] = set()
-    rows = usable_rows(work, task, faulty)
-    digests = b"".join(hashlib.blake2b(_plain_bytes(row.fields), digest_size=8).digest() for row in rows)
-    return UsableRows(
-        rows=rows,
-        places=np.array([row.index for row in rows], dtype=np.int64),
-        hashes=np.frombuffer(digests, dtype="<u8"),
-        faulty=frozenset(faulty),
-    )
 
 
 def _plain_bytes(fields: Mapping[str, Any]) -> bytes:
@@ -194,6 +178,26 @@ class PieceMaker:
         self.rows: dict[str, Sequence[SourceRow]] = {}
         """Usable rows of tasks that need not be read again."""
 
+    def read(self, task: str) -> UsableRows:
+        """A task's usable rows and what is to be known of them.
+
+        Raises:
+            UserError: as `load_rows`.
+        """
+        faulty: set[int] = set()
+        rows = usable_rows(self.work, task, faulty)
+        digests = b"".join(hashlib.blake2b(_plain_bytes(row.fields), digest_size=8).digest() for row in rows)
+        texts = []
+        with suppress(UserError):  # raised where the row's piece is made, unless the leak check drops it
+            texts = first_texts(self.example_maker(task, rows), self.encoder.separator)
+        return UsableRows(
+            rows=rows,
+            places=np.array([row.index for row in rows], dtype=np.int64),
+            hashes=np.frombuffer(digests, dtype="<u8"),
+            faulty=frozenset(faulty),
+            compared=self.encoder.compare_engines(texts),
+        )
+
     def make(self, job: Job) -> PieceFacts:
         """Make a piece and write it to its place."""
         self.encoder.use(fast=job.fast)
@@ -204,14 +208,6 @@ class PieceMaker:
             seed=job.seed,
             number=job.number,
         )
-
-    def first_texts(self, job: Job) -> list[str]:
-        """Inputs and targets of a piece's first prompts."""
-        return first_texts(self._makes(job), self.encoder.separator, seed=job.seed, number=job.number)
-
-    def compare(self, job: Job) -> EngineComparison:
-        """Tokenise a piece's first prompts by both token engines."""
-        return self.encoder.compare_engines(self.first_texts(job))
 
     def _makes(self, job: Job) -> ExampleMaker:
         return self.examples_of(job.task) if job.rows is None else self.example_maker(job.task, job.rows)
@@ -269,10 +265,6 @@ class PieceEngine(Protocol):
         """
         ...
 
-    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        """Tokenise the first prompts of pieces by both token engines."""
-        ...
-
 
 @contextmanager
 def open_engine(kind: str, work: MixWork, encoder: TextEncoder, *, workers: int) -> Iterator[PieceEngine]:
@@ -307,11 +299,8 @@ class _ThisProcess:
         self._maker = maker
 
     def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
-        return {task: read_rows(self._maker.work, task) for task in tasks}
+        return {task: self._maker.read(task) for task in tasks}
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         for job in jobs:
             yield job, self._maker.make(job)
-
-    def compare(self, jobs: Sequence[Job]) -> list[EngineComparison]:
-        return [self._maker.compare(job) for job in jobs]

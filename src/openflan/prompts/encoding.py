@@ -214,15 +214,6 @@ class TextEncoder:
         """The same vocabulary under other rules."""
         return TextEncoder(replace(self.rules, **rules), backend=self._backend)
 
-    def prepare(self, *, both: bool = False) -> None:
-        """Read the vocabulary for the faster engine, or where there is none for `tokenizers`; else done when needed.
-
-        Args:
-            both: for both, to compare them.
-        """
-        if self._faster.engine is None or both:
-            assert self._backend is not None
-
     def compare_engines(self, texts: Sequence[str]) -> EngineComparison:
         """Encode texts by `tokenizers` and by the faster engine, and count those that become other tokens."""
         if self._faster.engine is None:
