@@ -156,13 +156,12 @@ class FastEngine:
     _process: ClassVar[int | None] = None
     """The process that has the library's threads: the first that used it."""
 
-    def __init__(self, tokenizer: Any, vocabulary: str, *, normalize: Callable[[str], str] | None = None) -> None:
+    def __init__(self, tokenizer: Any, *, normalize: Callable[[str], str] | None = None) -> None:
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._normalize = normalize
-        tokens = json.loads(vocabulary).get("added_tokens") or ()
-        self._literals = tuple(str(token["content"]) for token in tokens if token.get("special"))
+        self._literals = tuple(token["content"] for token in tokenizer.added_tokens() if token["special"])
         self._starts = tuple({literal[:1] for literal in self._literals})
 
     @classmethod
@@ -212,14 +211,14 @@ def find_engine(vocabulary: str) -> FoundEngine:
     if not FastEngine.usable():
         return FoundEngine(name=name, refused=f"{name} has no threads in a fork of a process that used it")
     try:
-        return FoundEngine(engine=FastEngine(Tokenizer.from_json_str(vocabulary), vocabulary), name=name)
+        return FoundEngine(engine=FastEngine(Tokenizer.from_json_str(vocabulary)), name=name)
     except ValueError as error:
         refused = f"{name} can't read the vocabulary: {error}"
     rest, normalize = _normalizer_apart(vocabulary)
     if normalize is None:
         return FoundEngine(name=name, refused=refused)
     try:
-        engine = FastEngine(Tokenizer.from_json_str(rest), vocabulary, normalize=normalize)
+        engine = FastEngine(Tokenizer.from_json_str(rest), normalize=normalize)
     except ValueError:
         return FoundEngine(name=name, refused=refused)
     return FoundEngine(engine=engine, name=name)
