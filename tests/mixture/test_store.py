@@ -5,6 +5,7 @@ import shutil
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -169,22 +170,36 @@ def test_a_process_that_is_killed_while_mixing_is_told(tmp_path, division, encod
         write(tmp_path, division, encoder, workers=2, report=kill)
 
 
-def test_rows_that_another_process_read_are_checked_for_leaks(tmp_path, encoder):
+@pytest.fixture
+def stolen(tmp_path):
+    """A division in which a tuned task has three long rows of a held-out one, whose texts begin with "Guest"."""
     rows = write_tasks(tmp_path / "tasks") / "rows"
     texts = [
         f"Guest {n} wrote in the book of the house " + "that the soup was cold but the bread warm " * 60 for n in "abc"
     ]
-    stolen, reviews = [{"text": text, "label": 1} for text in texts], rows / "cafe_review-train.jsonl"
-    reviews.write_text("".join(json.dumps(row) + "\n" for row in stolen) + reviews.read_text(encoding="utf-8"))
+    taken, reviews = [{"text": text, "label": 1} for text in texts], rows / "cafe_review-train.jsonl"
+    reviews.write_text("".join(json.dumps(row) + "\n" for row in taken) + reviews.read_text(encoding="utf-8"))
     asked = [{"premise": text, "hypothesis": "The soup was cold.", "label": "entailment"} for text in texts]
     with (rows / "does_it_follow-test.jsonl").open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in asked)
     assert reviews == max(rows.glob("*-train.jsonl"), key=lambda path: path.stat().st_size)  # which others begin with
     entries = open_catalog([rows.parent], collections=()).select(["mine"], where="tasks.use")
-    division = hold_out(entries, ["natural_language_inference"], kin="paper")
-    one, two = (write(tmp_path / str(n), division, encoder, workers=n) for n in (1, 2))
+    return hold_out(entries, ["natural_language_inference"], kin="paper")
+
+
+def test_rows_that_another_process_read_are_checked_for_leaks(tmp_path, stolen, encoder):
+    one, two = (write(tmp_path / str(n), stolen, encoder, workers=n) for n in (1, 2))
     assert contents(two) == contents(one)
     assert {name: task.dropped for name, task in read_ledger(two).tasks.items() if task.dropped} == {"cafe_review": 3}
+
+
+def test_a_row_at_fault_that_leaks_stops_nothing(tmp_path, stolen, encoder):
+    entry = next(e for e in stolen.tuned if e.spec.name == "cafe_review")
+    fails = "{% if 'Guest' in text %}{{ 1 // 0 }}{% endif %}{{ answer }}"
+    failing = tuple(t.model_copy(update={"target": fails}) for t in entry.spec.templates)
+    odd = replace(entry, spec=entry.spec.model_copy(update={"templates": failing}))
+    division = replace(stolen, tuned=(odd, *(e for e in stolen.tuned if e is not entry)))
+    assert read_ledger(write(tmp_path / "mixture", division, encoder)).tasks["cafe_review"].dropped == 3
 
 
 def test_the_faster_engine_writes_the_same_store_and_the_ledger_names_it(tmp_path, division, model_folder, monkeypatch):

@@ -136,11 +136,7 @@ def example_of(maker: ExampleMaker, *, seed: int, draw: int) -> tuple[TrainingEx
 
 
 def first_texts(maker: ExampleMaker, separator: str) -> list[str]:
-    """Inputs and targets of a task's first draws.
-
-    Raises:
-        UserError: as `write_piece`.
-    """
+    """Inputs and targets of a task's first draws."""
     draws = draws_of_piece(maker.entry.spec.name, len(maker.rows), seed=0, number=0)
     examples = maker.examples(draws.row[:_FEW], draws.ticket[:_FEW], pool=np.unique(draws.row))
     prompts = [one.prompt for one in examples if one is not None]

@@ -12,7 +12,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -187,9 +187,8 @@ class PieceMaker:
         faulty: set[int] = set()
         rows = usable_rows(self.work, task, faulty)
         digests = b"".join(hashlib.blake2b(_plain_bytes(row.fields), digest_size=8).digest() for row in rows)
-        texts = []
-        with suppress(UserError):  # raised where the row's piece is made, unless the leak check drops it
-            texts = first_texts(self.example_maker(task, rows), self.encoder.separator)
+        lenient = replace(self.work.examples, skip_faulty=True)  # the leak check may drop a row that is at fault
+        texts = first_texts(self.example_maker(task, rows, rules=lenient), self.encoder.separator)
         return UsableRows(
             rows=rows,
             places=np.array([row.index for row in rows], dtype=np.int64),
@@ -222,20 +221,27 @@ class PieceMaker:
         self._example_makers.move_to_end(task)
         return self._example_makers[task]
 
-    def example_maker(self, task: str, rows: Sequence[SourceRow], *, count: Count | None = None) -> ExampleMaker:
+    def example_maker(
+        self,
+        task: str,
+        rows: Sequence[SourceRow],
+        *,
+        rules: ExampleRules | None = None,
+        count: Count | None = None,
+    ) -> ExampleMaker:
         """The maker of a task's examples from given rows.
 
         Args:
+            rules: where not the mixture's.
             count: tokens of texts, where not the encoder counts them.
         """
-        rules = self.work.encoder
         return ExampleMaker(
             self.work.entries[task],
             rows,
-            rules.part,
-            self.work.examples,
+            self.encoder.part,
+            rules or self.work.examples,
             count=count or self.encoder.lengths,
-            start=rules.frame.around,
+            start=self.encoder.frame.around,
         )
 
 
