@@ -3,6 +3,7 @@
     command = Command("run", recipe, "--out", out)     # `openflan run …`, beside this process
     command.kill(); command.wait(); command.stderr     # as of a subprocess
     together(two_ranks.main, settings)                 # two that find each other, as `torchrun` starts them
+    fork_pools(monkeypatch)                            # those of a `CorePool`, too
 
 Starting Python with torch and transformers takes 3 to 4 s of a core, the fork of a process that holds them 0.1 s; and a
 process that is killed in such a test is killed at work and not while it imports. The server is started once a session.
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Command", "together", "torchrun"]
+__all__ = ["Command", "fork_pools", "together", "torchrun"]
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
@@ -105,6 +106,13 @@ def together(work: Callable[..., None], *arguments: Any) -> None:
     for process in ranks:
         process.kill()
     assert ended == [0, 0], "\n".join([str(ended), *(path.read_text() for path in said.glob("*/stderr"))])[-4_000:]
+
+
+def fork_pools(monkeypatch: Any) -> None:
+    """Let a pool's processes be forked from the same server."""
+    from openflan import cores
+
+    monkeypatch.setattr(cores, "_START", "forkserver")
 
 
 def torchrun(*command: object) -> subprocess.CompletedProcess[str]:

@@ -18,26 +18,23 @@ every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 
 
 @every_metric
-@pytest.mark.parametrize("nothing", ["", "  ", "\n\t"])
-@pytest.mark.parametrize("reference", [") ] }", "(A)", "A", "the", "-", "...", "½", "Ada", "", " "])
-def test_nothing_is_never_right(metric, nothing, reference):
-    assert metric(nothing, [reference]) == 0
+def test_nothing_is_never_right(metric):
+    for reference in (") ] }", "(A)", "A", "the", "-", "...", "½", "Ada", "", " "):
+        scores = {nothing: metric(nothing, [reference]) for nothing in ("", "  ", "\n\t")}
+        assert not any(scores.values()), (reference, scores)
 
 
 @pytest.mark.parametrize("name", [*EXACT, *F1, "edit_distance"])
-@pytest.mark.parametrize("text", [") ] }", "(A)", "A", "a", "the", "The", "...", "½", "+", "><", "C++", "_", "—"])
-def test_whatever_is_the_answer_is_right(name, text):
-    assert METRICS[name](text, ["another", text]) == 1
-    assert METRICS[name](f" {text}\n", [text]) == 1
+def test_whatever_is_the_answer_is_right(name):
+    for text in (") ] }", "(A)", "A", "a", "the", "The", "...", "½", "+", "><", "C++", "_", "—"):
+        assert METRICS[name](text, ["another", text]) == 1, text
+        assert METRICS[name](f" {text}\n", [text]) == 1, text
 
 
 @pytest.mark.parametrize("name", [*EXACT, *F1])
-@pytest.mark.parametrize(
-    ("answer", "reference"),
-    [("the", "A"), ("a", "an"), (")", "]"), ("...", "!"), ("(", ""), ("+", "-")],
-)
-def test_two_texts_of_which_an_english_form_leaves_nothing_are_not_equal(name, answer, reference):
-    assert METRICS[name](answer, [reference]) < 1
+def test_two_texts_of_which_an_english_form_leaves_nothing_are_not_equal(name):
+    for answer, reference in (("the", "A"), ("a", "an"), (")", "]"), ("...", "!"), ("(", ""), ("+", "-")):
+        assert METRICS[name](answer, [reference]) < 1, (answer, reference)
 
 
 # --- as written
@@ -144,21 +141,21 @@ NO_BLANKS = ["Chinese", "Japanese", "Thai", "Khmer", "Lao", "Burmese"]
 WORDS = [*F1, "rouge"]
 
 
-@pytest.mark.parametrize("name", [*EXACT, *WORDS])
 @pytest.mark.parametrize("language", SENTENCES)
-def test_the_right_answer_is_right_in_every_script(name, language):
+def test_the_right_answer_is_right_in_every_script(language):
     right, other = SENTENCES[language]
-    assert METRICS[name](right, [right]) == 1
-    assert METRICS[name](other, [right]) < 0.5
+    for name in (*EXACT, *WORDS):
+        assert METRICS[name](right, [right]) == 1, name
+        assert METRICS[name](other, [right]) < 0.5, name
 
 
-@pytest.mark.parametrize("name", WORDS)
 @pytest.mark.parametrize("language", sorted(set(SENTENCES) - {"Vietnamese"}))
-def test_part_of_the_answer_is_partly_right_in_every_script(name, language):
+def test_part_of_the_answer_is_partly_right_in_every_script(language):
     right, _ = SENTENCES[language]
     pieces = right.split() if language not in NO_BLANKS else list(right)
     half = (" " if language not in NO_BLANKS else "").join(pieces[: (len(pieces) + 1) // 2])
-    assert 0.5 < METRICS[name](half, [right]) < 1
+    for name in WORDS:
+        assert 0.5 < METRICS[name](half, [right]) < 1, name
 
 
 @pytest.mark.parametrize("name", ["exact_match_squad", "f1_squad", "f1", "rouge"])

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from little_runs import STEPS, write_recipe
-from openflan import cores
 from openflan.errors import UserError
 from openflan.recipes.recipe import load_recipe
 from openflan.run import Run
 from openflan.runs import pipeline
 from openflan.training.metrics import read_metrics
-from processes import Command
+from processes import Command, fork_pools
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +195,7 @@ class StoppedError(Exception):
 
 def test_processes_that_share_the_work_end_with_the_same_weights_and_numbers(finished, tmp_path, monkeypatch):
     """Stopped in the middle of training with two processes, it goes on with one."""
-    monkeypatch.setattr(cores, "_START", "forkserver")
+    fork_pools(monkeypatch)
     monkeypatch.setattr(pipeline, "_WORTH_PROCESSES", 0)
     path, _, whole = finished
     told = []

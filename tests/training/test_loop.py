@@ -1,14 +1,13 @@
 """Tuning: the loss falls, every step is logged, and a killed run goes on as if nothing had happened."""
 
 import json
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import torch
 
 from little_mixtures import write_mixture
 from little_models import write_model
-from openflan import cores
 from openflan.cores import CorePool
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
@@ -22,6 +21,7 @@ from openflan.tasks.catalog import open_catalog
 from openflan.training.gradients import Sharers
 from openflan.training.loop import tune
 from openflan.training.metrics import Look
+from processes import fork_pools
 
 RECIPE = Recipe.model_validate(
     {
@@ -106,24 +106,36 @@ def dropped(tmp_path_factory, gpt2_with_dropout, store):
     return tuned(tmp_path_factory.mktemp("dropped"), gpt2_with_dropout, store, training())
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, gpt2_with_dropout, store):
+    """Of an optimizer: how it tunes, the weights that it tunes straight, and where."""
+
+    @cache
+    def of(name):
+        part = training(optimizer={"name": name, "schedule": "cosine", "warmup_steps": 2, "weight_decay": 0.1})
+        folder = tmp_path_factory.mktemp(f"straight-{name}")
+        return part, tuned(folder, gpt2_with_dropout, store, part), folder
+
+    return of
+
+
 @pytest.mark.parametrize(
     ("optimizer", "kills"),
     [("adamw", [1]), ("adamw", [5]), ("adamw", [4, 7]), ("adamw", [8]), ("adafactor", [4, 7]), ("muon", [4, 7])],
 )
-def test_killed_and_resumed_is_straight_bit_for_bit(tmp_path, gpt2_with_dropout, store, optimizer, kills):
-    part = training(optimizer={"name": optimizer, "schedule": "cosine", "warmup_steps": 2, "weight_decay": 0.1})
-    straight = tuned(tmp_path / "straight", gpt2_with_dropout, store, part)
+def test_killed_and_resumed_is_straight_bit_for_bit(tmp_path, gpt2_with_dropout, store, undisturbed, optimizer, kills):
+    part, straight, folder = undisturbed(optimizer)
     for kill in kills:
         assert tuned(tmp_path / "resumed", gpt2_with_dropout, store, part, stop_after=kill) is None
     resumed = tuned(tmp_path / "resumed", gpt2_with_dropout, store, part)
     assert same(straight, resumed)
-    assert numbers(tmp_path / "resumed") == numbers(tmp_path / "straight")
+    assert numbers(tmp_path / "resumed") == numbers(folder)
 
 
 def test_however_many_processes_share_a_step_the_weights_are_the_same_bit_for_bit(
     tmp_path, gpt2_with_dropout, store, monkeypatch
 ):
-    monkeypatch.setattr(cores, "_START", "forkserver")
+    fork_pools(monkeypatch)
     alone = tuned(tmp_path / "alone", gpt2_with_dropout, store, training())
     source = find_model(ModelPart(path=str(gpt2_with_dropout)), gpt2_with_dropout)
     with CorePool(2, ready=int) as pool:

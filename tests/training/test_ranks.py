@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from little_mixtures import write_mixture
 from little_models import write_model
-from openflan import cores
 from openflan.cores import CorePool
 from openflan.errors import UserError
 from openflan.mixture.holdout import hold_out
@@ -26,7 +25,7 @@ from openflan.training import shape as shapes
 from openflan.training.gradients import Sharers
 from openflan.training.loop import tune
 from openflan.training.shape import Shape
-from processes import together
+from processes import fork_pools, together
 
 TRAINING = {
     "steps": 6,
@@ -130,7 +129,7 @@ def test_an_adapter_before_a_large_head_is_killed_and_goes_on_bit_for_bit(work, 
 
 
 def test_however_many_processes_share_a_step_before_a_large_head_the_bits_are_the_same(work, laid, monkeypatch):
-    monkeypatch.setattr(cores, "_START", "forkserver")
+    fork_pools(monkeypatch)
     again = {"gradient_checkpointing": True}
     turns = {"lora": (LORA, {}), "prompt": (PROMPT, {}), "lora-again": (LORA, again), "all-again": (None, again)}
     with CorePool(2, ready=int) as pool:

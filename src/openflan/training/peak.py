@@ -5,11 +5,12 @@ times layers × width × positions for attention (Chowdhery et al. 2022, appendi
 head sees target tokens alone, so nothing is counted for it elsewhere, and the table of input embeddings is looked up.
 
 The peak is the maker's for dense bfloat16 where it is known; elsewhere it is measured, by plain matrix products at the
-precision of the run. Cost: up to half a second, once a run.
+precision of the run. Cost: up to half a second, once a process.
 """
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -43,8 +44,13 @@ def device_peak(device: torch.device, *, reduced: bool) -> float:
         stated = next((peak for part, peak in _PEAKS.items() if part in name), None)
         if stated is not None:
             return stated
+    return _measured_peak(device, torch.bfloat16 if reduced else torch.float32, threads=torch.get_num_threads())
+
+
+@cache
+def _measured_peak(device: torch.device, kind: torch.dtype, *, threads: int) -> float:
+    """As above, of matrix products; a process that tunes several seeds measures once with each number of threads."""
     size = 8_192 if device.type == "cuda" else 1_024
-    kind = torch.bfloat16 if reduced else torch.float32
     one, two = (torch.ones(size, size, dtype=kind, device=device) for _ in range(2))
     best, began = float("inf"), time.perf_counter()
     for _ in range(_TRIALS):
