@@ -128,10 +128,10 @@ def mixture(folder: Path, data: Path, tokenizer: Path, *, steps: int, workers: i
     division = HoldOut(clusters=(), tuned=tuple(tasks.values()), held_out=())
     mixing = Mixing(recipe=recipe, division=division, measured=(), work=work, key="", tokenizer="")
     folder.mkdir(parents=True)
-    began = time.perf_counter()
+    began, before = time.perf_counter(), processor_seconds()
     build_mixture(folder, mixing, siblings=(), workers=workers, engine="local", report=lambda _d, _t: None)
-    seconds = time.perf_counter() - began
-    memory = peak()
+    seconds, memory = time.perf_counter() - began, peak()
+    busy = [round(now - then, 2) for then, now in zip(before, processor_seconds(), strict=True)]
     ledger = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
     lengths = np.load(folder / "lengths.npy")
     with np.load(folder / "order" / "seed-0.npz") as order:
@@ -139,6 +139,7 @@ def mixture(folder: Path, data: Path, tokenizer: Path, *, steps: int, workers: i
         fill = float(lengths[order["prompt"]].sum() / (steps * CAPACITY))
     return {
         "seconds": seconds,
+        "processor_seconds": busy,
         "examples": used,
         "made": len(lengths),
         "tokens": int(lengths.sum()),
@@ -236,6 +237,12 @@ def leakage(data: Path, *, train: int, held: int) -> dict[str, Any]:
         "peak_mb": peak(),
         "rows_alone_mb": before,
     }
+
+
+def processor_seconds() -> tuple[float, float]:
+    """Of this process, and of its children that have ended."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime
 
 
 def peak() -> float:

@@ -70,15 +70,17 @@ class Processes:
         """Make pieces, the longest first; each process those of its own tasks first, the others from now on.
 
         This one begins with the task whose pieces are shortest: what the others are then sent are long ones, and few.
+        They end their own with the longest, beside which the rows of the first one that is sent are on their way.
         """
         elsewhere = {task for other in self._others for task in other.has}
-        longest = {job.task: place for place, job in reversed([*enumerate(jobs)])}
+        place = {job.path: place for place, job in enumerate(jobs)}
+        longest = {job.task: place[job.path] for job in reversed(jobs)}
         return self._shared(
             jobs,
             self._maker.make,
             _Other.make,
             here_first=lambda job: (job.task in elsewhere, -longest[job.task]),
-            there_first=lambda other, job: job.task not in other.has,
+            there_first=lambda other, job: -place[job.path] if job.task in other.has else len(jobs),
             ready=2 * len(self._others),
         )
 

@@ -132,18 +132,17 @@ class TextEncoder:
         _check_room("prompts.max_input_tokens", part.max_input_tokens, self.frame.around + 1)
         _check_room("prompts.max_target_tokens", part.max_target_tokens, len(self._target_end))
         self._fast: FastEngine | None = None
-        plain = () if self.eos is None else (self.eos,)
-        about: list[Any] = [
-            rules.vocabulary,
-            self._before,
-            self.eos,
-            _settings(part),
-            *([self._after] if self._after else []),
-        ]
-        if (self.frame.target_end, self.frame.stops, self.frame.stop_texts) != (plain, plain, ()):
-            about.append([self.frame.target_end, sorted(self.frame.stops), self.frame.stop_texts])
-        self.fingerprint = fingerprint_of(about)
+
+    @cached_property
+    def fingerprint(self) -> str:
         """Hash of the format and of the tokenizer's whole vocabulary and rules."""
+        frame, plain = self.frame, () if self.eos is None else (self.eos,)
+        about: list[Any] = [self.rules.vocabulary, self._before, self.eos, _settings(self.part)]
+        if self._after:
+            about.append(self._after)
+        if (frame.target_end, frame.stops, frame.stop_texts) != (plain, plain, ()):
+            about.append([frame.target_end, sorted(frame.stops), frame.stop_texts])
+        return fingerprint_of(about)
 
     @cached_property
     def _backend(self) -> Any:
