@@ -19,6 +19,7 @@ import argparse
 import gzip
 import hashlib
 import json
+import multiprocessing
 import os
 import re
 import resource
@@ -130,7 +131,10 @@ def mixture(folder: Path, data: Path, tokenizer: Path, *, steps: int, workers: i
     folder.mkdir(parents=True)
     began, before = time.perf_counter(), processor_seconds()
     build_mixture(folder, mixing, siblings=(), workers=workers, engine="local", report=lambda _d, _t: None)
-    seconds, memory = time.perf_counter() - began, peak()
+    seconds = time.perf_counter() - began
+    for process in multiprocessing.active_children():  # what is told of children is told once they have ended
+        process.join()
+    memory = peak()
     busy = [round(now - then, 2) for then, now in zip(before, processor_seconds(), strict=True)]
     ledger = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
     lengths = np.load(folder / "lengths.npy")
