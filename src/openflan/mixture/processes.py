@@ -63,7 +63,7 @@ class Processes:
         """The tasks' usable rows, read by whoever is free."""
         sizes = {task: source_bytes(self._work.entries[task], "train", data=self._work.data) for task in tasks}
         largest_first = sorted(tasks, key=lambda task: -sizes[task])
-        found = dict(self._shared(largest_first, self._maker.read, _Other.read))
+        found = dict(self._shared(largest_first, self._maker.read, _Other.read, ready=len(tasks)))
         return {task: found[task] for task in tasks}
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
@@ -81,7 +81,7 @@ class Processes:
             _Other.make,
             here_first=lambda job: (job.task in elsewhere, -longest[job.task]),
             there_first=lambda other, job: -place[job.path] if job.task in other.has else len(jobs),
-            ready=2 * len(self._others),
+            ready=6 * len(self._others),  # a task's smaller pieces, with which all end together
         )
 
     def _shared(
@@ -90,34 +90,42 @@ class Processes:
         here: Callable[[T], R],
         there: "Callable[[_Other, T], R]",
         *,
+        ready: int,
         here_first: Callable[[T], Any] = lambda _item: 0,
         there_first: "Callable[[_Other, T], Any]" = lambda _other, _item: 0,
-        ready: int | None = None,
     ) -> Iterator[tuple[T, R]]:
         """Have items done by whoever is free, the others from now on, the first ones first; in any order.
 
         Others are asked by threads, for this process is busy too, with an item that may take longer than several there.
 
         Args:
+            ready: another's next one lies ready where more than so many are left.
             here_first: what this process takes them by, the least first.
             there_first: what another does.
-            ready: another's next one lies ready where more than so many are left; None: never.
         """
         left, done = _Left(items), SimpleQueue[tuple[T, R] | Exception]()
+        asked: dict[_Other, list[T]] = {other: [] for other in self._others}
 
-        def ask(other: _Other, item: T, but: int) -> None:
+        def take_for(other: _Other) -> T | None:
+            item = left.take(partial(there_first, other), but=ready if asked[other] else 0)
+            if item is not None:
+                asked[other].append(item)
+            return item
+
+        def ask(other: _Other, item: T) -> None:
             following: T | None = item
             try:
                 while following is not None:
                     done.put((following, there(other, following)))
-                    following = left.take(partial(there_first, other), but=but)
+                    asked[other].pop()
+                    following = take_for(other)
             except Exception as error:  # raised where the items are taken
                 done.put(error)
 
-        for but in (0,) if ready is None else (0, ready):
+        for _ in range(2):
             for other in self._others:
-                if (item := left.take(partial(there_first, other), but=but)) is not None:
-                    threading.Thread(target=ask, args=(other, item, but), daemon=True).start()
+                if (item := take_for(other)) is not None:
+                    threading.Thread(target=ask, args=(other, item), daemon=True).start()
 
         def take() -> Iterator[tuple[T, R]]:
             for _ in items:
