@@ -91,7 +91,7 @@ def openflan(monkeypatch, capsys):
 def pytest_configure():
     """Search for garbage a tenth as often (imports and parsed tasks hold none) and don't wait for the disk.
 
-    What is written outlives a killed process without `fsync`, which is for power cuts; a little run calls it 60 times.
+    What is written outlives a killed process without `fsync`, which is for power cuts; a little run calls it 120 times.
     Processes that tests start do wait for it, and `test_stage.py` asks when it is called.
     """
     gc.set_threshold(50_000, 20, 20)
