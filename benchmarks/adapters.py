@@ -78,6 +78,6 @@ if __name__ == "__main__":
             turns={"prepare": prepare, **dict.fromkeys(_SIDES, tuned)},
             compare=compare,
             model=MADE,
-            tokens=True,
+            tuning=True,
         )
     )

@@ -69,6 +69,8 @@ class Settings:
     """Optimizer steps, or rows of a task."""
     tokens: int | None = None
     """Tokens of an optimizer step, where they are not the benchmark's own."""
+    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    """Of what is tuned."""
 
     @property
     def model_part(self) -> ModelPart:
@@ -133,7 +135,7 @@ def main(
     turns: Mapping[str, Callable[[Turn], Facts]],
     compare: Callable[[Path, Settings], Facts],
     model: str = "starter",
-    tokens: bool = False,
+    tuning: bool = False,
 ) -> int:
     """Parse the command line, and do a turn or the whole benchmark.
 
@@ -145,7 +147,7 @@ def main(
         turns: what each turn does, by name.
         compare: the whole benchmark; its facts go to the JSON file, those named by `line` to stdout too.
         model: the one that is used where none is named.
-        tokens: whether `--tokens` of an optimizer step can be said.
+        tuning: whether models are tuned, so that `--tokens` of a step and `--optimizer` can be said.
 
     Returns:
         Exit code.
@@ -163,8 +165,9 @@ def main(
     parser.add_argument("--repeats", type=int, help="turns of each side (default: 5, quick 2)")
     parser.add_argument(f"--{option}", dest="size", type=int, help=f"default: {many}, quick {few}")
     parser.add_argument("--precision", choices=precisions, default=precisions[0])
-    if tokens:
+    if tuning:
         parser.add_argument("--tokens", type=int, help="tokens of an optimizer step")
+        parser.add_argument("--optimizer", choices=("adamw", "adafactor"), default="adamw", help="default: adamw")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--work", type=Path, help="folder to keep what is prepared and probed in, and to find it again")
     parser.add_argument("--turn", nargs=2, help=argparse.SUPPRESS)
@@ -185,7 +188,7 @@ def main(
             precision=options.precision,
             repeats=options.repeats or (2 if options.quick else 5),
             size=options.size or (few if options.quick else many),
-            tokens=options.tokens if tokens else None,
+            **({"tokens": options.tokens, "optimizer": options.optimizer} if tuning else {}),
         )
         return _whole(script, benchmark, peer, settings, compare, options.out, options.work)
     except UserError as error:
@@ -310,7 +313,7 @@ def _whole(
         **facts,
     }
     out.mkdir(parents=True, exist_ok=True)
-    kind = "-quick" if settings.quick else ""
+    kind = ("" if settings.optimizer == "adamw" else f"-{settings.optimizer}") + ("-quick" if settings.quick else "")
     path = out / f"{datetime.now(UTC):%Y-%m-%d}-{benchmark}{kind}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     say(f"written: {path}")

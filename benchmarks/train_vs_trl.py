@@ -1,14 +1,15 @@
 """Tuning speed: openflan's loop against TRL's `SFTTrainer`, on the same examples.
 
 Both sides start from the same weights and see the same tokenised (prompt, completion) pairs once, in the same number
-of optimizer steps, with AdamW (betas 0.9 and 0.95, no decay), a constant rate, clipping at 1 and one precision. The
-rate is tokens of real examples a second from the end of the first step to the end of the last; imports, loading and
-tokenising are outside, and tokenising is timed apart. `loss_after` is computed by one and the same code on the tuned
-models, so a side that did less work would show.
+of optimizer steps, with AdamW (betas 0.9 and 0.95, no decay) or Adafactor as the paper has it (`--optimizer`; no
+relative step, no scaling by a weight's size), a constant rate, clipping at 1 and one precision. The rate is tokens of
+real examples a second from the end of the first step to the end of the last; imports, loading and tokenising are
+outside, and tokenising is timed apart. `loss_after` is computed by one and the same code on the tuned models, so a
+side that did less work would show.
 
 What TRL is given. Its examples arrive tokenised (its documented `input_ids` and `completion_mask` columns) because
 its own tokenising joins prompt and completion and may draw the border elsewhere; how often it would is reported.
-`SFTConfig` defaults but: gradient checkpointing off (on, it computes each forward twice), fused AdamW, no progress
+`SFTConfig` defaults but: gradient checkpointing off (on, it computes each forward twice), AdamW fused, no progress
 bar, no saving. A short probe then picks the fastest of:
 
     padded  ordinary batches, grouped by length (`train_sampling_strategy="group_by_length"`), about 512 or 2,048
@@ -141,8 +142,8 @@ def _trl_tokenising(this: Turn) -> Facts:
     numbers = range(min(len(store.lengths), 2_000))
     for number in numbers:
         held, start = store.tokens(number).tolist(), store.target_start(number)
-        texts["prompt"].append(tokenizer.decode(held[:start], skip_special_tokens=True))
-        texts["completion"].append(tokenizer.decode(held[start:], skip_special_tokens=True))
+        texts["prompt"].append(tokenizer.decode(held[:start], skip_special_tuning=True))
+        texts["completion"].append(tokenizer.decode(held[start:], skip_special_tuning=True))
     dataset = Dataset.from_dict(texts)
     arguments = sft.SFTConfig(output_dir=str(this.work / "trl"), max_length=None, bf16=False, report_to="none")
     model = load_model(source, device=pick_device())
@@ -195,6 +196,6 @@ if __name__ == "__main__":
             turns={"prepare": prepare, "probe": probe_trl, "peak": peak, "ours": ours, "trl": trl},
             compare=compare,
             model=MADE,
-            tokens=True,
+            tuning=True,
         )
     )

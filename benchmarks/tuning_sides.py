@@ -120,7 +120,7 @@ def tune_trl(
     common: dict[str, Any] = {
         "output_dir": str(folder / "trl"),
         "max_steps": steps,
-        "optim": "adamw_torch_fused",
+        "optim": "adafactor" if rule.name == "adafactor" else "adamw_torch_fused",
         "learning_rate": rule.learning_rate,
         "adam_beta1": 0.9,
         "adam_beta2": 0.95,

@@ -109,7 +109,9 @@ def recipe_of(settings: Settings, source: ModelSource) -> Recipe:
             tokens_per_batch=tokens,
             precision=settings.precision,
             checkpoint_every=1_000_000,
-            optimizer=OptimizerPart(name="adamw", learning_rate=_RATE if settings.model == MADE else _RATE_PRETRAINED),
+            optimizer=OptimizerPart(
+                name=settings.optimizer, learning_rate=_RATE if settings.model == MADE else _RATE_PRETRAINED
+            ),
         ),
     )
 

@@ -79,9 +79,13 @@ def can_be_flat(model: Any, *, reduced: bool = False) -> bool:
     words = min(int(model.config.get_text_config().vocab_size), 1_000)
     examples = [torch.arange(1, size + 1, device=model.device) * (7 + size) % words for size in lengths]
     was_training = model.training
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    every = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    tables = {id(part.weight) for part in (model.get_input_embeddings(), model.get_output_embeddings()) if part}
+    trained = [parameter for parameter in every if id(parameter) not in tables]
     model.eval()
     try:
+        for parameter in every:  # words are looked up, and told, one by one in any layout
+            parameter.requires_grad = id(parameter) not in tables
         with torch.enable_grad():
             alone = torch.cat([logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0)) for ids in examples])
             ids = torch.cat(examples)
@@ -98,8 +102,9 @@ def can_be_flat(model: Any, *, reduced: bool = False) -> bool:
             raise
         return False
     finally:
-        for parameter in trained:
+        for parameter in every:
             parameter.grad = None
+            parameter.requires_grad = True
         model.train(was_training)
 
 

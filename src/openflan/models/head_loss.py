@@ -11,7 +11,8 @@ Legend: N target tokens, H width, V vocabulary.
 Invariant: equal to `cross_entropy` of the model's own logits. `Head.of` makes sure: it compares with what the model
 makes of the same states, and says None where a family does more after its head than is known here.
 Cost: three products as ever; besides gradients, one tensor of `_CHUNK` bytes in float32 that all chunks are written
-into (new ones took a fifth of the head's time on CPU, for their pages), and up to three more elsewhere.
+into (new ones took a fifth of the head's time on CPU, for their pages), and up to three more elsewhere. A large table
+on CPU keeps the slopes of its logits in place of a gradient (models/word_tables.py).
 Rejected: computing chunks again on the way back, a fourth product; a kernel for one maker's devices.
 """
 
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from openflan.models.head import WHOLE_LOGITS, states_at, unwrapped
+from openflan.models.word_tables import TableGradient
 
 __all__ = ["Head"]
 
@@ -75,7 +77,7 @@ class Head:
         targets: Tensor,
         *,
         chunk: int | None = None,
-        into: Tensor | None = None,
+        into: TableGradient | None = None,
         times: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy of target tokens.
@@ -84,7 +86,7 @@ class Head:
             states: (N, H).
             targets: (N,) token ids.
             chunk: bytes of float32 logits at once; what suits the device, by default.
-            into: where the linear layer's gradient is added at once, times `times`; by default autograd takes it.
+            into: takes the linear layer's gradient at once, times `times`; by default autograd does.
             times: what the sum is going to be multiplied by.
 
         Returns:
@@ -117,7 +119,7 @@ class _Loss(torch.autograd.Function):
         scale: float,
         cap: float | None,
         chunk: int,
-        into: Tensor | None,
+        into: TableGradient | None,
         times: float,
     ) -> tuple[Tensor, Tensor]:
         kind = states.device.type
@@ -145,7 +147,7 @@ def _forward(
     cap: float | None,
     chunk: int,
     reduced: torch.dtype,
-    into: Tensor | None,
+    into: TableGradient | None,
     times: float,
 ) -> tuple[Tensor, Tensor]:
     wanted = [
@@ -155,15 +157,16 @@ def _forward(
     words = weight.detach().to(reduced)
     rows = states.detach().to(reduced)
     by_states = torch.empty_like(rows, dtype=torch.float32) if wanted[0] else None
-    by_weight = into
+    by_weight = None
     by_bias = torch.zeros_like(bias) if wanted[2] and bias is not None else None
     each = torch.empty(len(targets), device=states.device)
     slopes = into is not None or any(wanted)
     chunk = max(1, chunk // (4 * len(weight)))
-    space = torch.empty(min(chunk, len(targets)), len(weight), dtype=reduced, device=rows.device)
+    stays = into if reduced == torch.float32 else None  # keeps slopes where their logits were
+    space = rows.new_empty(min(chunk, len(targets)) if stays is None else 0, len(weight))
     for start in range(0, len(targets), chunk):
         some, own = rows[start : start + chunk], targets[start : start + chunk].unsqueeze(1)
-        logits = torch.mm(some, words.T, out=space[: len(some)])
+        logits = torch.mm(some, words.T, out=space[: len(some)] if stays is None else stays.space(len(some)))
         logits = (logits if bias is None else logits.add_(bias)).float()
         if scale != 1:
             logits.mul_(scale)
@@ -187,15 +190,13 @@ def _forward(
         small = slope.to(reduced)
         if by_states is not None:
             by_states[start : start + chunk] = small @ words
-        if by_weight is None and wanted[1]:
-            by_weight = (small.T @ some).to(weight.dtype)
+        if into is not None:
+            into.add_product(small, some, times)
         elif by_weight is not None:
-            factor = 1.0 if into is None else times
-            if reduced == by_weight.dtype:
-                by_weight.addmm_(small.T, some, alpha=factor)
-            else:
-                by_weight.add_(small.T @ some, alpha=factor)
-    ctx.slopes = (by_states, None if into is not None else by_weight, by_bias)
+            by_weight.add_(small.T @ some) if reduced != by_weight.dtype else by_weight.addmm_(small.T, some)
+        elif wanted[1]:
+            by_weight = (small.T @ some).to(weight.dtype)
+    ctx.slopes = (by_states, by_weight, by_bias)
     ctx.states_dtype = states.dtype
     ctx.mark_non_differentiable(each)
     return each.sum(), each

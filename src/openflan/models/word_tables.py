@@ -1,13 +1,20 @@
-"""Gradients of a large vocabulary's table, added where they are.
+"""Gradients of a large vocabulary's table, kept as what they are products of.
 
-The table of 262 thousand words is most of a small model. Autograd makes a whole one for each use of it in each
-micro-batch (the head's, the embedding's), scales it, adds both and adds that to what is there: some eight passes over
-671 MB, a fifth of a step on CPU. Here the head adds its product and the embedding the rows of its words to the one
-gradient that stays from step to step.
+The table of 262 thousand words is most of a small model. Autograd makes a whole gradient of it for each use in each
+micro-batch (the head's, the embedding's), 671 MB each time. But a step of N target tokens and T tokens has one of low
+rank, and few words are looked up:
 
-Invariant: the gradients are autograd's to float rounding, whichever uses are caught: what is not goes autograd's way
-into the same gradient. For one process with plain float32 weights on CPU; devices make these passes in a millisecond,
-and ranks wait for what autograd tells them. Rejected: sparse gradients, which the head's are not.
+    G (V, H)  =  Σ slopes (n, V)ᵀ × states (n, H)  +  rows of the words looked up        the head's, the embedding's
+
+So the slopes are kept, N·V numbers in place of H·V, the norm comes from products of N by N, and the optimizer asks for
+some words' gradient at a time (training/table_steps.py). A step of more than H / 2 targets has a whole gradient, to
+which all uses add: a rule of the step alone, so that a run that goes on makes the same bits.
+
+Legend: N target tokens of a step, n of some of them, V vocabulary, H width.
+Invariant: the gradient is autograd's to float rounding, whichever uses are caught: what is not goes autograd's way and
+is taken over. For one process with plain float32 weights on CPU; devices make such passes in a millisecond, and ranks
+wait for what autograd tells them. Rejected: sparse gradients, which the head's are not; logits made again for each
+part, two more products for memory that slopes hardly take.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,10 +27,137 @@ from torch.overrides import TorchFunctionMode
 
 from openflan.models.head import unwrapped
 
-__all__ = ["WordTables"]
+__all__ = ["TableGradient", "WordTables"]
 
 _LARGE = 1 << 24
 """Numbers from which on a table is worth it (64 MB)."""
+_PART = 1 << 21
+"""Numbers of a part of a table (8 MB)."""
+
+
+class TableGradient:
+    """The gradient of one table in one step.
+
+    Args:
+        weight: the table (V, H).
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight
+        self._spaces: list[Tensor] = []
+        self._whole: Tensor | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._products: list[tuple[Tensor, Tensor]] = []
+        self._lookups: list[tuple[Tensor, Tensor]] = []
+        self.weight.grad = None
+
+    def begin(self, targets: int) -> None:
+        """No gradient yet, of a step of so many target tokens."""
+        self._clear()
+        if 2 * targets <= self.weight.shape[1]:
+            self._whole = None
+        elif self._whole is None:
+            self._whole, self._spaces = torch.zeros_like(self.weight), []
+        else:
+            self._whole.zero_()
+
+    def space(self, count: int) -> Tensor:
+        """(count, V) numbers in which the next slopes may be made; the same each time until some are kept."""
+        used = len(self._products)
+        if len(self._spaces) == used or len(self._spaces[used]) < count:
+            self._spaces[used : used + 1] = [torch.empty(count, len(self.weight))]
+        return self._spaces[used][:count]
+
+    def add_product(self, slopes: Tensor, states: Tensor, times: float) -> None:
+        """Add times · slopes (n, V)ᵀ × states (n, H)."""
+        if self._whole is None:
+            self._products.append((slopes, states.float() * times))
+        elif slopes.dtype == self._whole.dtype:
+            self._whole.addmm_(slopes.T, states, alpha=times)
+        else:
+            self._whole.add_(slopes.T @ states, alpha=times)
+
+    def add_rows(self, ids: Tensor, rows: Tensor) -> None:
+        """Add to the words (n,) these (n, H)."""
+        if self._whole is None:
+            self._lookups.append((ids, rows.float()))
+        else:
+            self._whole.index_add_(0, ids, rows.to(self._whole.dtype))
+
+    def finish(self) -> None:
+        """After the last micro-batch: each word's row once, and what went autograd's way is taken over."""
+        if (other := self.weight.grad) is not None:
+            self._whole = other if self._whole is None else self._whole.add_(other)
+            self.weight.grad = None
+        if self._lookups:
+            ids, places = torch.unique(torch.cat([ids for ids, _ in self._lookups]), return_inverse=True)
+            rows = self.weight.new_zeros(len(ids), self.weight.shape[1])
+            rows.index_add_(0, places, torch.cat([rows for _, rows in self._lookups]))
+            self._lookups = [(ids, rows)]
+
+    def parts(self) -> Iterator[tuple[slice, Tensor]]:
+        """Some words and their gradient (n, H), one after the other; each may be written over."""
+        size = max(1, _PART // self.weight.shape[1])
+        space = torch.empty(size, self.weight.shape[1])
+        for start in range(0, len(self.weight), size):
+            words = slice(start, min(start + size, len(self.weight)))
+            yield words, self._part(words, space[: words.stop - start])
+
+    def _part(self, words: slice, part: Tensor) -> Tensor:
+        part.zero_() if self._whole is None else part.copy_(self._whole[words])
+        for slopes, states in self._products:
+            some = slopes[:, words].T
+            if some.dtype == part.dtype:
+                part.addmm_(some, states)
+            else:
+                part.add_(some @ states.to(some.dtype))
+        for ids, rows in self._lookups:
+            a, b = torch.searchsorted(ids, torch.tensor([words.start, words.stop])).tolist()
+            part.index_add_(0, ids[a:b] - words.start, rows[a:b])
+        return part
+
+    def scale(self, times: float) -> None:
+        """Multiply by a number."""
+        if self._whole is not None:
+            self._whole.mul_(times)
+        for _, rows in (*self._products, *self._lookups):
+            rows.mul_(times)
+
+    def square(self, by_word: Tensor | None = None, by_column: Tensor | None = None) -> float:
+        """Sum of all squares, where wanted each times a word's (V,) and a column's (H,) weight."""
+        if self._whole is not None:
+            weights = self.weight.new_ones(len(self.weight)) if by_word is None else by_word
+            return sum(_square(part, weights[words], by_column) for words, part in self.parts())
+        total = 0.0
+        if self._products:
+            states = torch.cat([states for _, states in self._products])
+            near = (states if by_column is None else states * by_column) @ states.T
+            alike = torch.zeros_like(near, dtype=torch.float64)
+            size = max(1, _PART // len(states))
+            for start in range(0, len(self.weight), size):
+                some = torch.cat([slopes[:, start : start + size] for slopes, _ in self._products]).float()
+                alike += (some if by_word is None else some * by_word[start : start + size]) @ some.T
+            total += float((alike * near).sum())
+        for ids, rows in self._lookups:
+            mine = None if by_word is None else by_word[ids]
+            total += _square(rows, mine, by_column)
+            if self._products:
+                some = torch.cat([slopes[:, ids] for slopes, _ in self._products]).float()
+                cross = (some.T @ states).mul_(rows)
+                total += 2 * float(_weighed(cross, mine, by_column).sum(dtype=torch.float64))
+        return 0.0 if total < 0 else total  # rounding; NaN stays
+
+
+def _square(rows: Tensor, by_word: Tensor | None, by_column: Tensor | None) -> float:
+    return float(_weighed(rows.square(), by_word, by_column).sum(dtype=torch.float64))
+
+
+def _weighed(rows: Tensor, by_word: Tensor | None, by_column: Tensor | None) -> Tensor:
+    if by_word is not None:
+        rows = rows * by_word.unsqueeze(1)
+    return rows if by_column is None else rows * by_column
 
 
 class WordTables:
@@ -34,22 +168,32 @@ class WordTables:
         large: numbers from which on a table counts.
     """
 
-    def __init__(self, model: Any, *, large: int = _LARGE) -> None:
+    def __init__(self, model: Any, *, large: int | None = None) -> None:
         inner = unwrapped(model)
         parts = [part for part in (inner.get_input_embeddings(), inner.get_output_embeddings()) if part is not None]
         weights = {id(part.weight): part.weight for part in parts if hasattr(part, "weight")}
-        self._weights: list[Tensor] = [weight for weight in weights.values() if _plain(weight, large)]
-        self._slopes: dict[int, Tensor] = {}
+        self._slopes = {
+            key: TableGradient(weight)
+            for key, weight in weights.items()
+            if _plain(weight, _LARGE if large is None else large)
+        }
 
-    def begin(self) -> None:
-        """Before the first micro-batch of a step: no gradient yet."""
-        for weight in self._weights:
-            slope = self._slopes.setdefault(id(weight), torch.empty(0))
-            if slope.shape != weight.shape:
-                slope = self._slopes[id(weight)] = torch.zeros_like(weight)
-            weight.grad = slope.zero_()
+    @property
+    def gradients(self) -> list[TableGradient]:
+        """Those of the last step."""
+        return list(self._slopes.values())
 
-    def of(self, weight: Tensor) -> Tensor | None:
+    def begin(self, targets: int) -> None:
+        """Before the first micro-batch of a step of so many target tokens."""
+        for slope in self._slopes.values():
+            slope.begin(targets)
+
+    def finish(self) -> None:
+        """After the last one."""
+        for slope in self._slopes.values():
+            slope.finish()
+
+    def of(self, weight: Tensor) -> TableGradient | None:
         """Where a weight's gradient is to be added; None where autograd adds it."""
         return self._slopes.get(id(weight))
 
@@ -71,7 +215,7 @@ def _plain(weight: Tensor, large: int) -> bool:
 class _Lookups(TorchFunctionMode):
     """Takes the place of the embedding of known tables."""
 
-    def __init__(self, slopes: dict[int, Tensor]) -> None:
+    def __init__(self, slopes: dict[int, TableGradient]) -> None:
         super().__init__()
         self._slopes = slopes
 
@@ -91,7 +235,7 @@ class _Lookup(torch.autograd.Function):
     """Rows of a table; their gradients go straight to the table's."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, ids: Tensor, padding: int | None, slope: Tensor) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, ids: Tensor, padding: int | None, slope: TableGradient) -> Tensor:
         ctx.save_for_backward(ids)
         ctx.padding, ctx.slope, ctx.words = padding, slope, len(weight)
         return weight.detach()[ids]
@@ -103,5 +247,5 @@ class _Lookup(torch.autograd.Function):
         if ctx.padding is not None:
             real = flat != ctx.padding % ctx.words
             rows, flat = rows[real], flat[real]
-        ctx.slope.index_add_(0, flat, rows.to(ctx.slope.dtype))
+        ctx.slope.add_rows(flat, rows)
         return None, None, None, None

@@ -26,7 +26,7 @@ from openflan.cores import CorePool
 from openflan.hashing import hash_integers
 from openflan.mixture.store import TokenStore
 from openflan.models.head import unwrapped
-from openflan.models.word_tables import WordTables
+from openflan.models.word_tables import TableGradient, WordTables
 from openflan.ranks import deal, rank, world
 from openflan.training.loss import Example, laid_out, target_loss
 from openflan.training.shape import Shape
@@ -77,6 +77,11 @@ class Sharers:
 class Gradients(Protocol):
     """Puts the gradients of a step's mean loss into a model's weights."""
 
+    @property
+    def of_tables(self) -> Sequence[TableGradient]:
+        """Gradients that are not in their weights."""
+        ...
+
     def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
         """Losses of the examples that this process answers for.
 
@@ -104,13 +109,18 @@ class Together:
         self._model, self._shape, self._accelerator, self._autocast = model, shape, accelerator, autocast
         self._tables = WordTables(model) if plain and world() == 1 else None
 
+    @property
+    def of_tables(self) -> Sequence[TableGradient]:
+        """As `Gradients.of_tables`."""
+        return self._tables.gradients if self._tables is not None else ()
+
     def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
         """As `Gradients.of`."""
         torch.manual_seed(_seed(cut.seed, cut.number, rank()))
         lengths = [len(ids) for ids, _ in cut.examples]
         mine = deal(cut.sizes, world())[rank()]
         if self._tables is not None:
-            self._tables.begin()
+            self._tables.begin(cut.target_tokens)
         losses: Losses = {}
         for place, group in enumerate(mine):
             members = cut.groups[group] if group >= 0 else [min(range(len(lengths)), key=lengths.__getitem__)]
@@ -128,6 +138,8 @@ class Together:
                 )
             if group >= 0:
                 losses.update(zip(members, found, strict=True))
+        if self._tables is not None:
+            self._tables.finish()
         return losses
 
 
@@ -137,6 +149,7 @@ class InOrder:
     def __init__(self, model: nn.Module, shape: Shape, *, autocast: bool) -> None:
         self._model, self._shape, self._autocast = model, shape, autocast
         self._weights = _trained(model)
+        self.of_tables: Sequence[TableGradient] = ()
 
     def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
         """As `Gradients.of`."""
@@ -179,6 +192,7 @@ class OnCores:
         plain: bool = True,
     ) -> None:
         self._weights = _trained(model)
+        self.of_tables: Sequence[TableGradient] = ()
         self._pool = sharers.pool
         self._places = 2 * sharers.pool.size
         size = sum(weight.numel() for weight in self._weights)

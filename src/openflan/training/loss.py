@@ -113,6 +113,8 @@ def target_loss(
         states, first = states_at(model, batch.positions, **batch.inputs)
     into = None if tables is None else tables.of(head.linear.weight)
     total, each = head.loss(states, batch.targets, into=into, times=times)
+    if tables is not None:  # one process
+        return total, each
     return total + 0.0 * first.sum(), each  # sharded weights wait for a gradient of the model's own output
 
 

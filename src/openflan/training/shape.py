@@ -28,8 +28,7 @@ enough micro-batches for all cores."""
 
 _TABLE = 1 << 24
 """Numbers in a head from which on reading it is most of what few targets cost: of 262 thousand words, twelve targets
-cost as much as sixty. Then examples of all lengths share a micro-batch, and two are as many as a step needs for two
-cores."""
+cost as much as sixty. Then examples of all lengths share a micro-batch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +76,7 @@ class Shape:
             start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
             family=family,
             most=_CACHED if on_cpu else 1 << 30,
-            about=_CACHED // 2 if joined else None,
+            about=_CACHED // 4 if joined else None,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:

@@ -26,6 +26,7 @@ from openflan.training.loss import Example
 from openflan.training.metrics import StepReport
 from openflan.training.peak import Work
 from openflan.training.shape import Shape
+from openflan.training.table_steps import step_tables
 
 __all__ = ["Stepper"]
 
@@ -114,6 +115,7 @@ class Stepper:
                 self._smaller(max(lengths), error)
         norm = self._clip(number)
         self._optimizer.step()
+        step_tables(self._optimizer, self._gradients.of_tables)
         self._optimizer.zero_grad(set_to_none=True)
         by_task = self._by_task(step.tasks, examples, sums)
         tokens = sum(len(ids) - len(self._shape.prefix) for ids, _ in examples)
@@ -162,9 +164,12 @@ class Stepper:
 
     def _clip(self, number: int) -> float:
         trained = [p for p in self._model.parameters() if p.requires_grad]
-        slopes = [p.grad for p in trained if p.grad is not None]
-        norm: Any = torch.nn.utils.get_total_norm(slopes)
+        norm: Any = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
         size = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        tables = self._gradients.of_tables
+        if tables:
+            size = sum((size**2, *(table.square() for table in tables))) ** 0.5
+            norm = torch.tensor(size)
         if not size < float("inf"):
             rate = self._part.optimizer.learning_rate
             what = f"the gradient is not finite at step {number}"
@@ -172,6 +177,8 @@ class Stepper:
         longest = self._part.optimizer.clip_norm
         if longest is not None and size > longest - 1e-6:  # else a pass over all gradients would change nothing
             torch.nn.utils.clip_grads_with_norm_(trained, longest, norm)
+            for table in tables:
+                table.scale(longest / (size + 1e-6))
         return size
 
     def _by_task(
