@@ -12,7 +12,7 @@ save (training/stepping.py chooses). Rejected: a block mask over the row, quadra
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from itertools import pairwise
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from openflan.models.attention import BORDERS, FLAT, obeys_mask
 from openflan.models.head import logits_at, unwrapped
+from openflan.models.lean import lean
 
 __all__ = ["can_be_flat", "flat_row"]
 
@@ -53,12 +54,14 @@ def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
         borders: where examples begin, and the end of the last.
     """
     _register()
-    modules = list(unwrapped(model).modules())
+    inner = unwrapped(model)
+    modules = list(inner.modules())
     known = _Borders.of(borders, model.device)
     for module in modules:
         vars(module)[BORDERS] = known
     try:
-        yield
+        with lean(inner) if model.device.type == "cpu" else nullcontext():
+            yield
     finally:
         for module in modules:
             vars(module).pop(BORDERS)
@@ -164,9 +167,6 @@ def _attend(
     plain = softcap is None and dropout == 0 and query.dtype in (torch.bfloat16, torch.float16)
     if kind == "cuda" and plain:
         return _at_once(query, key, value, borders, scale, window), None
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = (side.repeat_interleave(groups, dim=1) for side in (key, value))
     parts = [
         _one(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, window, softcap, dropout)
         for a, b in pairwise(borders.places)
@@ -207,13 +207,18 @@ def _one(
     softcap: float | None,
     dropout: float,
 ) -> Tensor:
-    size = query.shape[2]
+    heads, size = query.shape[1:3]
     bounded = window is not None and window < size
     if softcap is None and not bounded and (size > 192 or query.device.type != "cpu"):
+        groups = heads // key.shape[1]
+        if groups > 1:
+            key, value = (side.repeat_interleave(groups, dim=1) for side in (key, value))
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, dropout_p=dropout, is_causal=True, scale=scale
         )
-    scores = (query @ key.transpose(2, 3)) * scale
+    # heads that share keys lie one below the other: (1, shared, groups · size, d)
+    query = query.reshape(1, key.shape[1], -1, query.shape[3])
+    scores = ((query @ key.transpose(2, 3)) * scale).view(1, heads, size, size)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     seen = torch.ones(size, size, dtype=torch.bool, device=query.device).tril()
@@ -222,8 +227,8 @@ def _one(
     weights = scores.masked_fill(~seen, torch.finfo(scores.dtype).min).float().softmax(-1).to(value.dtype)
     if dropout:
         weights = torch.nn.functional.dropout(weights, dropout)
-    done: Tensor = weights @ value
-    return done
+    done: Tensor = weights.view(1, key.shape[1], -1, size) @ value
+    return done.view(1, heads, size, -1)
 
 
 def _register() -> None:
