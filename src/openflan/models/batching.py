@@ -50,14 +50,15 @@ def even_rows(lengths: Sequence[int], *, padded_tokens: int, about: int | None =
     Rows of longer items come first.
 
     Args:
-        about: tokens of a row, give or take an item; as many as it may have, by default.
+        about: tokens of a row, give or take half an item; as many as it may have, by default.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     share = sum(lengths) / max(1, -(-sum(lengths) // min(about or padded_tokens, padded_tokens)))
     rows: list[list[int]] = []
     done, size = 0, 0
     for number in order:
-        if not rows or done >= share * len(rows) or size + lengths[number] > padded_tokens:
+        middle = done + lengths[number] / 2 if about else done
+        if not rows or middle >= share * len(rows) or size + lengths[number] > padded_tokens:
             rows.append([])
             size = 0
         rows[-1].append(number)

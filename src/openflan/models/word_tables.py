@@ -44,7 +44,7 @@ class TableGradient:
 
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight
-        self._spaces: list[Tensor] = []
+        self._space = torch.empty(0, len(weight))
         self._whole: Tensor | None = None
         self._clear()
 
@@ -59,16 +59,19 @@ class TableGradient:
         if 2 * targets <= self.weight.shape[1]:
             self._whole = None
         elif self._whole is None:
-            self._whole, self._spaces = torch.zeros_like(self.weight), []
+            self._whole = torch.zeros_like(self.weight)
         else:
             self._whole.zero_()
 
     def space(self, count: int) -> Tensor:
-        """(count, V) numbers in which the next slopes may be made; the same each time until some are kept."""
-        used = len(self._products)
-        if len(self._spaces) == used or len(self._spaces[used]) < count:
-            self._spaces[used : used + 1] = [torch.empty(count, len(self.weight))]
-        return self._spaces[used][:count]
+        """(count, V) numbers in which the next slopes may be made; the same each time until some are kept.
+
+        There is room for all of a step from the first time on, of which the system gives what is written to.
+        """
+        used = sum(len(slopes) for slopes, _ in self._products)
+        if len(self._space) < used + count:
+            self._space = torch.empty(max(used + count, self.weight.shape[1] // 2), len(self.weight))
+        return self._space[used : used + count]
 
     def add_product(self, slopes: Tensor, states: Tensor, times: float) -> None:
         """Add times · slopes (n, V)ᵀ × states (n, H)."""

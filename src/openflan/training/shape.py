@@ -29,6 +29,8 @@ enough micro-batches for all cores."""
 _TABLE = 1 << 24
 """Numbers in a head from which on reading it is most of what few targets cost: of 262 thousand words, twelve targets
 cost as much as sixty. Then examples of all lengths share a micro-batch."""
+_JOINED = 192
+"""Tokens of such a micro-batch, about. With 512 a step of Gemma 3 270M is 15 % faster, and takes .43 GB more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +78,7 @@ class Shape:
             start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
             family=family,
             most=_CACHED if on_cpu else 1 << 30,
-            about=_CACHED // 4 if joined else None,
+            about=_JOINED if joined else None,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
