@@ -76,3 +76,13 @@ def test_a_norm_that_does_more_than_its_name_says_stays_as_it_is(loaded):
         found = slopes(model)
     for name, slope in expected.items():
         torch.testing.assert_close(found[name], slope, rtol=1e-4, atol=1e-7, msg=name)
+
+
+def test_under_autocast_everything_is_the_familys_own(loaded):
+    model = loaded("gemma2")
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = slopes(model)
+        with lean(model):
+            found = slopes(model)
+    for name, slope in expected.items():
+        assert torch.equal(found[name], slope), name

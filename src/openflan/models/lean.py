@@ -7,7 +7,8 @@ and layer of Gemma 3 270M, a third are the normed input before its scale and the
     gated   g, u ─► f(g) ─► f(g)·u    keeps g and u                           makes f(g) again
 
 Invariant: a module is computed so only where the same numbers came of it, to float rounding, when both were tried; any
-family's norms and blocks of these kinds are taken, others stay as they are. Rejected: blocks computed again as a whole
+family's norms and blocks of these kinds are taken, others stay as they are, and all do under autocast, where families
+say themselves what is computed in float32. Rejected: blocks computed again as a whole
 (`training.gradient_checkpointing`), which costs a third more time.
 """
 
@@ -74,11 +75,17 @@ def _forward(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
 
 
 def _normed(module: Any, eps: float, offset: float, x: Tensor) -> Tensor:
+    if torch.is_autocast_enabled("cpu"):
+        plain: Tensor = type(module).forward(module, x)
+        return plain
     normed: Tensor = _Norm.apply(x, module.weight + offset if offset else module.weight, eps)  # type: ignore[no-untyped-call]
     return normed
 
 
 def _gated(module: Any, name: str, x: Tensor) -> Tensor:
+    if torch.is_autocast_enabled("cpu"):
+        plain: Tensor = type(module).forward(module, x)
+        return plain
     gated: Tensor = module.down_proj(_Gated.apply(module.gate_proj(x), module.up_proj(x), name))  # type: ignore[no-untyped-call]
     return gated
 
