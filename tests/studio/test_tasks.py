@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import socket
 import subprocess
 import sys
@@ -283,7 +282,7 @@ def test_the_first_page_comes_soon_after_the_start(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    start, before = time.perf_counter(), sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    start = time.perf_counter()
     command = [sys.executable, "-m", "openflan", "studio", "--port", str(port), "--runs", str(tmp_path)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
@@ -295,9 +294,9 @@ def test_the_first_page_comes_soon_after_the_start(tmp_path):
                 assert server.poll() is None
                 assert time.perf_counter() - start < 20
                 time.sleep(0.02)
+        took = time.perf_counter() - start
     finally:
         server.terminate()
         server.wait(10)
     assert "Reading comprehension" in page or "reading comprehension" in page
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert used.ru_utime + used.ru_stime - before < 3  # of the processor, for other tests share the cores
+    assert took < 3
