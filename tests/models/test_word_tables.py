@@ -23,14 +23,14 @@ def micro_batches():
     return [collate(examples[:2], CPU), collate(examples[2:4], CPU), collate(examples[4:], CPU)]
 
 
-def slopes(model, tables, batches=None, targets=1):
+def slopes(model, tables, targets=1):
     """Gradients by name; those of tables put together of their parts."""
     head = Head.of(model)
     for _step in range(2):  # the second begins anew
         model.zero_grad(set_to_none=True)
         if tables is not None:
             tables.begin(targets)
-        for batch in batches or micro_batches():
+        for batch in micro_batches():
             total, _ = target_loss(model, batch, head, tables=tables, times=0.25)
             (total * 0.25).backward()
     found = {name: weight.grad for name, weight in model.named_parameters()}

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from openflan.models.attention import BORDERS, FLAT, obeys_mask
-from openflan.models.head import logits_at, unwrapped
+from openflan.models.head import logits_at, unwrapped, word_weights
 from openflan.models.lean import lean
 
 __all__ = ["can_be_flat", "flat_row"]
@@ -83,7 +83,7 @@ def can_be_flat(model: Any, *, reduced: bool = False) -> bool:
     examples = [torch.arange(1, size + 1, device=model.device) * (7 + size) % words for size in lengths]
     was_training = model.training
     every = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    tables = {id(part.weight) for part in (model.get_input_embeddings(), model.get_output_embeddings()) if part}
+    tables = set(map(id, word_weights(model)))
     trained = [parameter for parameter in every if id(parameter) not in tables]
     model.eval()
     try:

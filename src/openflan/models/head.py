@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from openflan.models.attention import set_attention
 from openflan.models.llama import llama_body
 
-__all__ = ["WHOLE_LOGITS", "logits_at", "states_at", "uncached", "unwrapped"]
+__all__ = ["WHOLE_LOGITS", "logits_at", "states_at", "uncached", "unwrapped", "word_weights"]
 
 _Positions = tuple[Tensor, Tensor]
 
@@ -29,6 +29,13 @@ WHOLE_LOGITS = "_openflan_whole_logits"
 def unwrapped(model: Any) -> Any:
     """The model itself, where several processes train it in a wrapper (DDP)."""
     return getattr(model, "module", model)
+
+
+def word_weights(model: Any) -> list[Tensor]:
+    """The weights with a row a word, of the input embedding and the head; one where they are tied."""
+    inner = unwrapped(model)
+    parts = (inner.get_input_embeddings(), inner.get_output_embeddings())
+    return list({id(part.weight): part.weight for part in parts if hasattr(part, "weight")}.values())
 
 
 def uncached(model: Any) -> dict[str, bool]:

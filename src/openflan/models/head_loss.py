@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from openflan.models.head import WHOLE_LOGITS, states_at, unwrapped
-from openflan.models.word_tables import TableGradient
+from openflan.models.word_tables import TableGradient, add_product
 
 __all__ = ["Head"]
 
@@ -193,7 +193,7 @@ def _forward(
         if into is not None:
             into.add_product(small, some, times)
         elif by_weight is not None:
-            by_weight.add_(small.T @ some) if reduced != by_weight.dtype else by_weight.addmm_(small.T, some)
+            add_product(by_weight, small, some)
         elif wanted[1]:
             by_weight = (small.T @ some).to(weight.dtype)
     ctx.slopes = (by_states, by_weight, by_bias)

@@ -71,21 +71,20 @@ def _forward(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     known = module(probe)
     same = [way for way in ways if torch.allclose(way(probe), known, rtol=1e-5, atol=1e-6)]
     module.train(was_training)
-    return same[0] if len(same) == 1 else None
+    return partial(_outside_autocast, module, same[0]) if len(same) == 1 else None
+
+
+def _outside_autocast(module: Any, way: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    made: Tensor = type(module).forward(module, x) if torch.is_autocast_enabled("cpu") else way(x)
+    return made
 
 
 def _normed(module: Any, eps: float, offset: float, x: Tensor) -> Tensor:
-    if torch.is_autocast_enabled("cpu"):
-        plain: Tensor = type(module).forward(module, x)
-        return plain
     normed: Tensor = _Norm.apply(x, module.weight + offset if offset else module.weight, eps)  # type: ignore[no-untyped-call]
     return normed
 
 
 def _gated(module: Any, name: str, x: Tensor) -> Tensor:
-    if torch.is_autocast_enabled("cpu"):
-        plain: Tensor = type(module).forward(module, x)
-        return plain
     gated: Tensor = module.down_proj(_Gated.apply(module.gate_proj(x), module.up_proj(x), name))  # type: ignore[no-untyped-call]
     return gated
 

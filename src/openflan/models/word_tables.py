@@ -25,14 +25,22 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from openflan.models.head import unwrapped
+from openflan.models.head import word_weights
 
-__all__ = ["TableGradient", "WordTables"]
+__all__ = ["TableGradient", "WordTables", "add_product"]
 
 _LARGE = 1 << 24
 """Numbers from which on a table is worth it (64 MB)."""
 _PART = 1 << 21
 """Numbers of a part of a table (8 MB)."""
+
+
+def add_product(total: Tensor, slopes: Tensor, states: Tensor, times: float = 1.0) -> None:
+    """Add times · slopes (n, V)ᵀ × states (n, H) to a gradient (V, H); in place where they are of one type."""
+    if slopes.dtype == total.dtype:
+        total.addmm_(slopes.T, states, alpha=times)
+    else:
+        total.add_(slopes.T @ states, alpha=times)
 
 
 class TableGradient:
@@ -77,10 +85,8 @@ class TableGradient:
         """Add times · slopes (n, V)ᵀ × states (n, H)."""
         if self._whole is None:
             self._products.append((slopes, states.float() * times))
-        elif slopes.dtype == self._whole.dtype:
-            self._whole.addmm_(slopes.T, states, alpha=times)
         else:
-            self._whole.add_(slopes.T @ states, alpha=times)
+            add_product(self._whole, slopes, states, times)
 
     def add_rows(self, ids: Tensor, rows: Tensor) -> None:
         """Add to the words (n,) these (n, H)."""
@@ -109,13 +115,12 @@ class TableGradient:
             yield words, self._part(words, space[: words.stop - start])
 
     def _part(self, words: slice, part: Tensor) -> Tensor:
-        part.zero_() if self._whole is None else part.copy_(self._whole[words])
+        if self._whole is None:
+            part.zero_()
+        else:
+            part.copy_(self._whole[words])
         for slopes, states in self._products:
-            some = slopes[:, words].T
-            if some.dtype == part.dtype:
-                part.addmm_(some, states)
-            else:
-                part.add_(some @ states.to(some.dtype))
+            add_product(part, slopes[:, words], states.to(slopes.dtype))
         for ids, rows in self._lookups:
             a, b = torch.searchsorted(ids, torch.tensor([words.start, words.stop])).tolist()
             part.index_add_(0, ids[a:b] - words.start, rows[a:b])
@@ -172,14 +177,8 @@ class WordTables:
     """
 
     def __init__(self, model: Any, *, large: int | None = None) -> None:
-        inner = unwrapped(model)
-        parts = [part for part in (inner.get_input_embeddings(), inner.get_output_embeddings()) if part is not None]
-        weights = {id(part.weight): part.weight for part in parts if hasattr(part, "weight")}
-        self._slopes = {
-            key: TableGradient(weight)
-            for key, weight in weights.items()
-            if _plain(weight, _LARGE if large is None else large)
-        }
+        least = _LARGE if large is None else large
+        self._slopes = {id(weight): TableGradient(weight) for weight in word_weights(model) if _plain(weight, least)}
 
     @property
     def gradients(self) -> list[TableGradient]:
