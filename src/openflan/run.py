@@ -10,7 +10,7 @@ Invariant: the folder's name is a hash of the recipe, so the same recipe is the 
 never done again. Cost: making one reads the recipe; nothing imports torch before it works.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,9 +25,10 @@ from openflan.recipes.settings import Settings, set_key, setting_lines, setting_
 from openflan.runs.pipeline import Event, Outcome, Until, Watch, report_again, work
 from openflan.runs.preview import MixturePreview, preview_mixture
 from openflan.runs.publish import Published, export_model, publish_run
-from openflan.runs.results import ClusterVerdict, Results, TaskVerdict
+from openflan.runs.results import Results
 from openflan.runs.stages import UNTUNED, RunPlaces, StageKind, tuned_name
 from openflan.runs.stored import StoredRun
+from openflan.runs.tables import gains_table, losses_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,30 +223,7 @@ class Run:
         Raises:
             UserError: as `results`.
         """
-        import pandas as pd
-
-        verdict = self.results.verdict
-        told: Sequence[tuple[str, ClusterVerdict | TaskVerdict]] = (
-            [(one.role, one) for one in verdict.own]
-            if by == "task"
-            else [*(("held_out", one) for one in verdict.held_out), *(("seen", one) for one in verdict.seen)]
-        )
-        records = [
-            {
-                by: getattr(one, by),
-                "role": role.replace("_", " "),
-                "untuned": one.base,
-                "tuned": one.tuned,
-                "gain": one.gain,
-                "low": one.gain_ci95[0],
-                "high": one.gain_ci95[1],
-                "chance": one.chance,
-                "rows": one.n_rows,
-            }
-            for role, one in told
-        ]
-        columns = [by, "role", "untuned", "tuned", "gain", "low", "high", "chance", "rows"]
-        return pd.DataFrame(records, columns=columns).set_index(by)
+        return gains_table(self.results.verdict, by)
 
     def model(self, seed: int | Literal["untuned"] | None = None) -> Model:
         """A tuned model, to be asked, or the one that tuning starts from.
@@ -290,13 +268,10 @@ class Run:
         Raises:
             UserError: it is not tuned yet.
         """
-        import pandas as pd
-
         metrics = {seed: self._stored.metrics_so_far(seed) for seed in self.recipe.seeds}
-        records = [{"seed": seed, **line.model_dump()} for seed, lines in metrics.items() for line in lines]
-        if not records:
+        if not any(metrics.values()):
             raise UserError("not tuned yet", where=str(self.folder), how="tune it first: Run.tune()")
-        return pd.DataFrame(records)
+        return losses_table(metrics)
 
     def replay(self, step: int, *, seed: int | None = None) -> list["Replayed"]:
         """The prompts of a training step, made again from the rows and held against the stored tokens.
