@@ -24,9 +24,10 @@ fast they are (`model_made`).
 What the harness is given: its own Hugging Face back end (`HFLM`), its own sorting, batching and one-token shortcut
 (`logits_cache`). Requests enter at `_loglikelihood_tokens` with token ids, because `loglikelihood` moves white space
 at a prompt's end into the answer and so scores other tokens; how often its string path would agree is reported. A
-short probe picks the fastest of batch sizes 1, 4, 16 and 64 (`auto` finds the largest that fits, 64 on CPU) with
-torch's fused attention and with plain products, which are the faster ones on CPU for short prompts. On CPU the probe
-goes by processor time, which other programs on the machine disturb least.
+short probe picks the fastest of batch sizes 1, 4, 16 and 64 (`auto` finds the largest that fits, 64 on CPU; one whose
+logits of all positions are larger than memory is left out, and told) with torch's fused attention and with plain
+products, which are the faster ones on CPU for short prompts. On CPU the probe goes by processor time, which other
+programs on the machine disturb least.
 
 The record holds the largest difference of any option's log-likelihood, the share of equal decisions, what all
 templates of a task cost beside one and how much they share (`template_cost.py`), and the peak memory of a vocabulary of
@@ -217,6 +218,8 @@ def probe_lm_eval(this: Turn) -> Facts:
 
     def measure(size: int, attention: str) -> None:
         harness = _harness(this, batch_size=size, attention=attention)
+        if not _fits(harness, size, longest):
+            return
         harness._loglikelihood_tokens(requested[:8], disable_tqdm=True)
         clock = Clock()
         harness._loglikelihood_tokens(requested, disable_tqdm=True)
@@ -224,6 +227,7 @@ def probe_lm_eval(this: Turn) -> Facts:
         seconds = facts["cpu_seconds" if harness.device.type == "cpu" else "seconds"]
         speeds[size, attention] = round(len(sample) / seconds, 2)
 
+    longest = max(len(one["prompt"]) + max(map(len, one["options"])) for one in asked)
     for size, attention in product(_BATCH_SIZES, ("sdpa", "eager")):
         measure(size, attention)
     size, attention = max(speeds, key=lambda setting: speeds[setting])
@@ -231,8 +235,20 @@ def probe_lm_eval(this: Turn) -> Facts:
         "batch_size": size,
         "attention": attention,
         "prompts_per_probe_second": {f"{s}-{kind}": rate for (s, kind), rate in speeds.items()},
+        "too_large_for_memory": [size for size in _BATCH_SIZES if (size, "sdpa") not in speeds],
         "tokenising": _harness_tokenising(this, sample),
     }
+
+
+def _fits(harness: Any, size: int, longest: int) -> bool:
+    """Whether logits of every position, and their log-probabilities beside them, fit in memory."""
+    import psutil
+    import torch
+
+    device = harness.device
+    free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else psutil.virtual_memory().available
+    words = harness.model.config.get_text_config().vocab_size
+    return size == 1 or 2 * 4 * size * longest * words < free * 3 // 4
 
 
 def _harness_tokenising(this: Turn, sample: Asked) -> Facts:

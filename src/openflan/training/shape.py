@@ -31,6 +31,9 @@ _TABLE = 1 << 24
 cost as much as sixty. Then examples of all lengths share a micro-batch."""
 _JOINED = 192
 """Tokens of such a micro-batch, about. With 512 a step of Gemma 3 270M is 15 % faster, and takes .43 GB more."""
+_JOINED_FROZEN = 512
+"""The same where the head is frozen: nothing is kept for its weights, so there is room, and reading it is more of a
+step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +81,7 @@ class Shape:
             start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
             family=family,
             most=_CACHED if on_cpu else 1 << 30,
-            about=_JOINED if joined else None,
+            about=_rows_about(head) if joined and head is not None else None,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
@@ -103,3 +106,7 @@ class Shape:
         ids, start = store.tokens(prompt), store.target_start(prompt)
         prefix = self.prefix
         return (np.concatenate([prefix, ids]).astype(np.int32), start + len(prefix)) if prefix else (ids, start)
+
+
+def _rows_about(head: Head) -> int:
+    return _JOINED if head.linear.weight.requires_grad else _JOINED_FROZEN
