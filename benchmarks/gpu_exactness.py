@@ -31,7 +31,7 @@ class _Found:
     """What a way of computing some examples gives."""
 
     logits: Tensor
-    slopes: list[Tensor]
+    grads: list[Tensor]
 
 
 def compare_layouts(kind: str, device: torch.device, *, reduced: bool, tiny: bool) -> Facts:
@@ -116,7 +116,7 @@ def _alone(model: Any, examples: list[Example], *, reduced: bool) -> _Found:
             logits = model(input_ids=tokens[None], use_cache=False).logits[0, start - 1 : -1].float()
             torch.nn.functional.cross_entropy(logits, tokens[start:], reduction="sum").backward()
         rows.append(logits.detach())
-    return _Found(logits=torch.cat(rows), slopes=_taken(model))
+    return _Found(logits=torch.cat(rows), grads=_taken(model))
 
 
 def _layout(model: Any, examples: list[Example], layout: Any, *, reduced: bool) -> _Found:
@@ -126,18 +126,18 @@ def _layout(model: Any, examples: list[Example], layout: Any, *, reduced: bool) 
             logits = logits_at(model, batch.positions, **batch.inputs)
             total = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
         total.backward()  # type: ignore[no-untyped-call]
-    return _Found(logits=logits.detach(), slopes=_taken(model))
+    return _Found(logits=logits.detach(), grads=_taken(model))
 
 
 def _taken(model: Any) -> list[Tensor]:
-    slopes = [p.grad for p in model.parameters() if p.grad is not None]
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
     model.zero_grad(set_to_none=True)
-    return slopes
+    return grads
 
 
 def _apart(one: _Found, truth: _Found) -> dict[str, float]:
     """Differences as shares: of the largest logit, and of the norm of the whole gradient."""
     logits = (one.logits - truth.logits).abs().max() / truth.logits.abs().max()
-    apart = sum(float((a - b).double().square().sum()) for a, b in zip(one.slopes, truth.slopes, strict=True))
-    whole = sum(float(b.double().square().sum()) for b in truth.slopes)
+    apart = sum(float((a - b).double().square().sum()) for a, b in zip(one.grads, truth.grads, strict=True))
+    whole = sum(float(b.double().square().sum()) for b in truth.grads)
     return {"logits": float(f"{float(logits):.3g}"), "gradients": float(f"{(apart / whole) ** 0.5:.3g}")}

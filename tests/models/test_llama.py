@@ -70,13 +70,13 @@ def trained(model, *, flat):
 @pytest.mark.parametrize("shape", [{}, {"num_key_value_heads": 6}, {"tie_word_embeddings": True, "head_dim": 16}])
 def test_states_and_gradients_are_the_models_own(shape, flat):
     model = made(**shape)
-    expected, slopes = trained(own(model), flat=False)
+    expected, grads = trained(own(model), flat=False)
     assert llama_body(model) is not None
     states, found = trained(model, flat=flat)
     torch.testing.assert_close(states, expected, rtol=1e-4, atol=1e-5)
-    assert found.keys() == slopes.keys()
-    for name, slope in slopes.items():
-        torch.testing.assert_close(found[name], slope, rtol=1e-3, atol=1e-4 * float(slope.abs().max()))
+    assert found.keys() == grads.keys()
+    for name, grad in grads.items():
+        torch.testing.assert_close(found[name], grad, rtol=1e-3, atol=1e-4 * float(grad.abs().max()))
 
 
 def test_a_row_that_forks_is_read_as_its_mask_and_positions_say():

@@ -202,7 +202,7 @@ def test_autograd_never_makes_a_gradient_of_a_large_table(tmp_path, tiny_llama, 
     model = loaded(tiny_llama)
     made = []
     for part in (model.get_input_embeddings(), model.get_output_embeddings()):
-        part.weight.register_hook(lambda slope: None if slope is None else made.append(slope.shape))
+        part.weight.register_hook(lambda grad: None if grad is None else made.append(grad.shape))
     tune(model, store, training(), tmp_path, seed=0, report=lambda _line: None)
     assert made == []
 

@@ -29,9 +29,9 @@ def gradients(model, shape):
     groups = shape.groups(LENGTHS, 1_024)
     cut = Cut(number=0, seed=0, prompts=range(len(LENGTHS)), examples=examples, groups=groups)
     losses = InOrder(model, shape, autocast=False).of(cut, meanwhile=lambda: None)
-    slopes = {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
+    grads = {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
     model.zero_grad()
-    return losses, slopes
+    return losses, grads
 
 
 @pytest.mark.parametrize(("tuned", "rows"), [(adapted, [2, 6]), (build, [1, 1, 1, 5])], ids=["adapter", "all weights"])
@@ -46,11 +46,11 @@ def test_a_large_head_reads_targets_of_all_lengths_at_once(monkeypatch, family, 
     assert (before.layout, joined.layout) == ("padded", "flat")
     assert [len(group) for group in joined.groups(LENGTHS, 1_024)] == rows
     assert len(before.groups(LENGTHS, 1_024)) > 3
-    losses, slopes = gradients(model, before)
+    losses, grads = gradients(model, before)
     ours, found = gradients(model, joined)
     assert ours == {place: pytest.approx(loss, rel=1e-4) for place, loss in losses.items()}
-    for name, slope in slopes.items():
-        torch.testing.assert_close(found[name], slope, rtol=1e-3, atol=1e-5)
+    for name, grad in grads.items():
+        torch.testing.assert_close(found[name], grad, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["bfloat16", "not plain"])

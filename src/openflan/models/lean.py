@@ -105,9 +105,9 @@ class _Norm(torch.autograd.Function):
         by_scale = (grad * normed).flatten(0, -2).sum(0) if ctx.needs_input_grad[1] else None
         if not ctx.needs_input_grad[0]:
             return None, by_scale, None
-        slope = grad * scale
-        along = (slope * normed).mean(-1, keepdim=True)
-        return slope.sub_(normed.mul_(along)).mul_(rate), by_scale, None
+        grad_normed = grad * scale
+        along = (grad_normed * normed).mean(-1, keepdim=True)
+        return grad_normed.sub_(normed.mul_(along)).mul_(rate), by_scale, None
 
 
 class _Gated(torch.autograd.Function):
@@ -123,9 +123,9 @@ class _Gated(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         gate, up = ctx.saved_tensors
         by_up = _ACTIVATIONS[ctx.name](gate).mul_(grad) if ctx.needs_input_grad[1] else None
-        slope = grad * up
+        grad_activation = grad * up
         if ctx.name == "silu":
-            by_gate = torch.ops.aten.silu_backward(slope, gate)
+            by_gate = torch.ops.aten.silu_backward(grad_activation, gate)
         else:
-            by_gate = torch.ops.aten.gelu_backward(slope, gate, approximate=ctx.name)
+            by_gate = torch.ops.aten.gelu_backward(grad_activation, gate, approximate=ctx.name)
         return by_gate, by_up, None

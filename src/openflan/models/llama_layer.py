@@ -185,11 +185,11 @@ class _Layer(torch.autograd.Function):
         return made
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         split = len(Weights._fields)
         weights, kept = Weights(*ctx.saved_tensors[:split]), _Kept(*ctx.saved_tensors[split:])
-        rows, slopes = _backward(ctx.call, ctx.last, slope, weights, kept)
-        return None, None, rows, *slopes
+        rows, grads = _backward(ctx.call, ctx.last, grad, weights, kept)
+        return None, None, rows, *grads
 
 
 def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, _Kept]:
@@ -245,21 +245,21 @@ def _attended(call: Call, queries: Tensor, keys: Tensor, values: Tensor) -> tupl
     return torch.bmm(shares, values), shares
 
 
-def _backward(call: Call, last: bool, slope: Tensor, w: Weights, k: _Kept) -> tuple[Tensor, Weights]:
+def _backward(call: Call, last: bool, grad: Tensor, w: Weights, k: _Kept) -> tuple[Tensor, Weights]:
     """Gradients of a layer's rows and weights."""
-    d_inner = slope @ w.down
+    d_inner = grad @ w.down
     d_up = torch.mul(d_inner, k.opened, out=k.opened)
     d_gate = torch.ops.aten.silu_backward.grad_input(d_inner.mul_(k.up), k.gate, grad_input=k.gate)
     by_gate, by_up = d_gate.T @ k.two, d_up.T @ k.two
     norm2 = (by_gate * w.gate).sum(0).add_((by_up * w.up).sum(0))
-    between = _norm_back(torch.addmm(d_gate @ k.gate_by, d_up, k.up_by), k.two, k.two_by, slope)
+    between = _norm_back(torch.addmm(d_gate @ k.gate_by, d_up, k.up_by), k.two, k.two_by, grad)
 
     places = call.mixed[call.wanted] if last else call.mixed
     d_mixed = torch.zeros_like(k.queries)
     d_mixed.view(-1, call.size).index_copy_(0, places.flatten(), (between @ w.mixed).view(-1, call.size))
     d_shares = torch.bmm(d_mixed, k.values.transpose(1, 2))
     d_scores = torch._softmax_backward_data(d_shares, k.shares, -1, k.shares.dtype)
-    d_apart = slope.new_empty(len(call.into), call.size)
+    d_apart = grad.new_empty(len(call.into), call.size)
     d_queries, d_keys, d_values = torch.split(d_apart, call.rows)
     _times(d_scores, k.keys, call.scale, out=d_queries.view(k.queries.shape))
     _times(d_scores.transpose(1, 2), k.queries, call.scale, out=d_keys.view(k.keys.shape))
@@ -280,7 +280,7 @@ def _backward(call: Call, last: bool, slope: Tensor, w: Weights, k: _Kept) -> tu
         norm2=norm2,
         gate=by_gate.mul_(w.norm2),
         up=by_up.mul_(w.norm2),
-        down=slope.T @ k.inner,
+        down=grad.T @ k.inner,
     )
 
 
@@ -311,7 +311,7 @@ def _normed(rows: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return rows * factor, factor
 
 
-def _norm_back(slope: Tensor, normed: Tensor, factor: Tensor, rest: Tensor) -> Tensor:
+def _norm_back(grad: Tensor, normed: Tensor, factor: Tensor, rest: Tensor) -> Tensor:
     """The gradient of rows that were scaled, on top of another gradient of theirs."""
-    along = (slope * normed).sum(-1, keepdim=True).div_(-normed.shape[1])
-    return torch.addcmul(rest, slope.addcmul_(normed, along), factor)
+    along = (grad * normed).sum(-1, keepdim=True).div_(-normed.shape[1])
+    return torch.addcmul(rest, grad.addcmul_(normed, along), factor)

@@ -220,8 +220,8 @@ class OnCores:
         for place, group in enumerate(cut.groups):
             found, touched = self._pool.result(jobs[place])
             losses.update(zip(group, found, strict=True))
-            slopes = self._found[place % self._places]
-            total.add([slope if there else None for slope, there in zip(slopes, touched, strict=True)])
+            grads = self._found[place % self._places]
+            total.add([grad if there else None for grad, there in zip(grads, touched, strict=True)])
             if len(jobs) < len(cut.groups):
                 jobs.append(self._begin(cut, len(jobs)))
         total.hand_over()
@@ -248,15 +248,15 @@ class _Sum:
         self._weights = weights
         self._total: list[Tensor | None] = [None] * len(weights)
 
-    def add(self, slopes: Sequence[Tensor | None]) -> None:
-        for place, slope in enumerate(slopes):
+    def add(self, grads: Sequence[Tensor | None]) -> None:
+        for place, grad in enumerate(grads):
             total = self._total[place]
-            if slope is not None:
-                self._total[place] = slope.clone() if total is None else total.add_(slope)
+            if grad is not None:
+                self._total[place] = grad.clone() if total is None else total.add_(grad)
 
     def hand_over(self) -> None:
-        for weight, slope in zip(self._weights, self._total, strict=True):
-            weight.grad = slope
+        for weight, grad in zip(self._weights, self._total, strict=True):
+            weight.grad = grad
 
 
 def _seed(seed: int, step: int, place: int) -> int:
@@ -353,11 +353,11 @@ def _micro_batch(
     torch.manual_seed(seed)
     examples = [copy.shape.example(copy.store, prompt) for prompt in prompts]
     losses = _backward(copy.model, copy.shape, examples, weight=weight, autocast=autocast)
-    slopes = [one.grad for one in copy.weights]
+    grads = [one.grad for one in copy.weights]
     with torch.no_grad():
-        for target, slope in zip(copy.found[place], slopes, strict=True):
-            if slope is not None:
-                target.copy_(slope)
+        for target, grad in zip(copy.found[place], grads, strict=True):
+            if grad is not None:
+                target.copy_(grad)
     for one in copy.weights:
         one.grad = None
-    return losses, [slope is not None for slope in slopes]
+    return losses, [grad is not None for grad in grads]
