@@ -172,13 +172,13 @@ def prepare(this: Turn) -> Facts:
 def _both_ways(prompts: Sequence[Prompt], encoder: "TextEncoder") -> Asked:
     """A task's prompts as they are and, where they hold a passage, with the passage first."""
     options = encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False)
-    found = records(prompts, encoder.inputs(prompts), options, encoder)
+    asked = records(prompts, encoder.inputs(prompts), options, encoder)
     turned = passages_first(prompts)
     if turned is None:
-        return found
+        return asked
     name = f"{prompts[0].task} (passage first)"
     ids = encoder.inputs(turned)
-    return found + [{**one, "prompt": own, "task": name} for one, own in zip(found, ids, strict=True)]
+    return asked + [{**one, "prompt": own, "task": name} for one, own in zip(asked, ids, strict=True)]
 
 
 def ours(this: Turn) -> Facts:
@@ -321,12 +321,12 @@ def _make_model(folder: Path, entries: Sequence[Entry], data: Path, sizes: Mappi
 
 def _reached(by_task: Mapping[str, float]) -> Facts:
     """What was measured beside each goal: the geometric mean over the goal's tasks."""
-    found = {}
+    ratios_by_goal = {}
     for name, (goal, tasks) in _GOALS.items():
         ratios = [by_task[task] for task in tasks if task in by_task]
         if ratios:
-            found[name] = {"measured": round(statistics.geometric_mean(ratios), 3), "goal": goal}
-    return found
+            ratios_by_goal[name] = {"measured": round(statistics.geometric_mean(ratios), 3), "goal": goal}
+    return ratios_by_goal
 
 
 def _asked(this: Turn) -> Asked:

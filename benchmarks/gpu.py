@@ -128,7 +128,7 @@ def run_parts(parts: Sequence[Part], path: Path, *, seconds: float, command: Seq
 def _do(part: Part, place: Path, path: Path, record: dict[str, Any], *, command: Sequence[str], seconds: float) -> None:
     """One part as a process of its own, its findings in the record as they come."""
     began = time.monotonic()
-    found, log = place / f"{part.name}.json", place / f"{part.name}.log"
+    output, log = place / f"{part.name}.json", place / f"{part.name}.log"
     arguments = [*command, "--part", part.name, str(place), "--seconds", f"{seconds:.0f}"]
     ended = None
     with log.open("wb") as said:
@@ -140,7 +140,7 @@ def _do(part: Part, place: Path, path: Path, record: dict[str, Any], *, command:
                     ended = "whole" if child.returncode == 0 else f"failed: {_last_line(log)}"
                 elif time.monotonic() - began > seconds:
                     ended = f"stopped after {seconds:.0f} s"
-                if found.exists() and (facts := json.loads(found.read_text(encoding="utf-8"))) != record["parts"].get(
+                if output.exists() and (facts := json.loads(output.read_text(encoding="utf-8"))) != record["parts"].get(
                     part.name
                 ):
                     record["parts"][part.name] = facts

@@ -192,12 +192,12 @@ def tuning(bench: Bench, shape: Shape, name: str) -> None:
         examples=sum(map(len, lengths)),
     )
 
-    def told(facts: Facts) -> Facts:
+    def with_mfu(facts: Facts) -> Facts:
         return {**facts, "mfu": round(facts["tokens_per_second"] * operations / peak, 4)}
 
     def own(tokens: int, steps: int) -> Facts:
         part = _part(shape, steps=steps, micro_tokens=tokens)
-        return told(tune_ours(shape.model(bench.device), store, part, bench.folder))
+        return with_mfu(tune_ours(shape.model(bench.device), store, part, bench.folder))
 
     ours = _probe(bench, "ours", {str(n): (lambda n=n: own(n, 3)) for n in shape.micro_tokens})
     tokens = int(ours or shape.micro_tokens[0])
@@ -206,7 +206,7 @@ def tuning(bench: Bench, shape: Shape, name: str) -> None:
 
     def theirs(variant: Variant, steps: int) -> Facts:
         part = _part(shape, steps=steps, micro_tokens=tokens)
-        return told(tune_trl(shape.model(bench.device), padding, store, part, variant, bench.folder))
+        return with_mfu(tune_trl(shape.model(bench.device), padding, store, part, variant, bench.folder))
 
     reserve = 0 if bench.tiny else 45  # seconds for the turns themselves
     best = _probe(
@@ -253,11 +253,11 @@ def ranking(bench: Bench) -> None:
         for side, own_turns in turns.items():
             if (side == "lm_eval" and other is None) or bench.left < 0:
                 continue
-            facts, found = score_ours(model, asked, reduced=True) if side == "ours" else score_theirs(other, asked)
+            facts, logprobs = score_ours(model, asked, reduced=True) if side == "ours" else score_theirs(other, asked)
             own_turns.append(facts)
             bench.know(turns=turns)
             if side == "lm_eval":
-                bench.know(largest_logprob_difference=max(abs(a - b) for a, b in zip(scores, found, strict=True)))
+                bench.know(largest_logprob_difference=max(abs(a - b) for a, b in zip(scores, logprobs, strict=True)))
     _hold(bench, turns, "lm_eval", "prompts_per_second", "ranking-0.5b", goal=3.0)
 
 

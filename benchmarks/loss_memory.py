@@ -62,15 +62,15 @@ def main() -> int:
     said = parser.parse_args()
     targets = said.targets // 16 if said.quick else said.targets
     if said.one:
-        found = measure(targets, said.vocabulary, said.width, chunked=said.one == "chunked")
-        sys.stdout.write(json.dumps(found) + "\n")
+        facts = measure(targets, said.vocabulary, said.width, chunked=said.one == "chunked")
+        sys.stdout.write(json.dumps(facts) + "\n")
         return 0
     shape = ["--vocabulary", str(said.vocabulary), "--width", str(said.width)]
 
     def run(one: str, count: int) -> dict[str, Any]:
         command = [sys.executable, __file__, "--one", one, "--targets", str(count), *shape]
-        found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        return found
+        facts: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return facts
 
     few = min(targets, 1_024)
     record = {

@@ -81,13 +81,13 @@ def entries(data: Path) -> dict[str, Any]:
     from openflan.tasks.catalog import Entry
     from openflan.tasks.spec import TaskSpec
 
-    found = {}
+    by_name = {}
     for name, part in TASKS.items():
         path = (data / "large" / f"{name}.jsonl.gz").absolute()
         spec = {"name": name, "cluster": "misc", "source": {"files": {"train": str(path)}}, **part}
         said = TaskSpec.model_validate_json(json.dumps({**spec, "splits": {"train": "train"}}))
-        found[name] = Entry(spec=said, path=data / f"{name}.yaml", collection="mine")
-    return found
+        by_name[name] = Entry(spec=said, path=data / f"{name}.yaml", collection="mine")
+    return by_name
 
 
 def parts_of_recipes() -> tuple[Any, Any]:
@@ -176,9 +176,9 @@ def texts(data: Path, count: int) -> tuple[list[str], list[str]]:
 
     prompts = parts_of_recipes()[1]()
     inputs, targets = [], []
-    held = {name: (entry, load_rows(entry, "train")) for name, entry in entries(data).items()}
-    total = sum(len(rows) for _, rows in held.values())
-    for name, (entry, rows) in held.items():
+    loaded = {name: (entry, load_rows(entry, "train")) for name, entry in entries(data).items()}
+    total = sum(len(rows) for _, rows in loaded.values())
+    for name, (entry, rows) in loaded.items():
         maker = ExampleMaker(entry, rows, prompts, ExampleRules(skip_faulty=True), count=lambda _texts: [])
         taken = TaskOrder(name, len(rows), seed=0).at(np.arange(count * len(rows) // total, dtype=np.int64))
         for one in maker.examples(taken.row, taken.ticket, pool=np.arange(0)):
@@ -233,13 +233,13 @@ def leakage(data: Path, *, train: int, held: int) -> dict[str, Any]:
     training = [(entry, (some * turns)[: int(len(some) * train / left)]) for entry, some in training]
     before = peak()
     began, busy = time.perf_counter(), time.process_time()
-    found = check_leakage(training, items, mode="rows")
+    certificate = check_leakage(training, items, mode="rows")
     return {
         "seconds": time.perf_counter() - began,
         "processor_seconds": time.process_time() - busy,
         "training_rows": sum(len(some) for _, some in training),
         "held_out_rows": sum(len(some) for _, some in items),
-        "hit": sum(one["ngram"] if isinstance(one, dict) else one.hits.ngram for one in found.items.values()),
+        "hit": sum(one["ngram"] if isinstance(one, dict) else one.hits.ngram for one in certificate.items.values()),
         "peak_mb": peak(),
         "rows_alone_mb": before,
     }
@@ -326,9 +326,9 @@ def run_part(part: str, asked: argparse.Namespace, old: Path) -> Iterator[tuple[
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians and ratios of what there is."""
-    rate = {side: statistics.median(one["made"] / one["seconds"] for one in held) for side, held in turns.items()
-            if "made" in held[0]}  # fmt: skip
-    seconds = {side: statistics.median(one["seconds"] for one in held) for side, held in turns.items()}
+    rate = {side: statistics.median(one["made"] / one["seconds"] for one in taken) for side, taken in turns.items()
+            if "made" in taken[0]}  # fmt: skip
+    seconds = {side: statistics.median(one["seconds"] for one in taken) for side, taken in turns.items()}
 
     def ratio(values: dict[str, float], above: str, below: str) -> float | None:
         return round(values[above] / values[below], 2) if {above, below} <= values.keys() else None
@@ -338,7 +338,7 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     peaks = {side: turns[side][0]["peak_mb"] for side in ("small", "large") if side in turns}
     return {
         "examples_per_second": {side: round(value) for side, value in rate.items()},
-        "turns_each": {side: len(held) for side, held in turns.items()},
+        "turns_each": {side: len(taken) for side, taken in turns.items()},
         "over_trl": ratio(rate, "two", "trl"),
         "over_commit": ratio(rate, "two", "commit"),
         "two_processes_over_one": ratio(rate, "two", "one"),

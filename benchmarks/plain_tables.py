@@ -439,7 +439,7 @@ class Table:
 
 def real_rows(data: Path, name: str) -> dict[str, list[Row]]:
     """A dataset's rows by role, unlabelled test rows left out."""
-    found: dict[str, list[Row]] = {}
+    by_role: dict[str, list[Row]] = {}
     for role in ROLES:
         path = data / name / f"{role}.jsonl.gz"
         if path.exists():
@@ -447,8 +447,8 @@ def real_rows(data: Path, name: str) -> dict[str, list[Row]]:
                 rows = [json.loads(line) for line in file]
             kept = [row for row in rows if row.get("label") != -1]
             if kept:
-                found[role] = kept
-    return found
+                by_role[role] = kept
+    return by_role
 
 
 def write_table(data: Path, name: str, folder: Path, disguise: Disguise) -> Table:

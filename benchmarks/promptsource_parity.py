@@ -178,8 +178,8 @@ def rows_of(path: Path, data: Any, schemas: Path, real: Mapping[tuple[Any, Any],
         if folder is not None and not rows and (folder / name).is_file():
             with gzip.open(folder / name, "rt", encoding="utf-8") as file:
                 rows = [json.loads(line) for _, line in zip(range(ROWS), file, strict=False)]
-    made = list(made_rows(path, data, schemas))
-    return ["real"] * bool(rows) + ["made"] * bool(made), rows + made
+    invented = list(made_rows(path, data, schemas))
+    return ["real"] * bool(rows) + ["made"] * bool(invented), rows + invented
 
 
 def made_rows(path: Path, data: Any, schemas: Path) -> Iterator[dict[str, Any]]:
@@ -343,8 +343,8 @@ def main() -> None:
                 wrong = seen["different"] + seen["theirs alone"] + seen["changes from call to call"]
                 kind = "unlike on a row" if wrong else "equal on every row" if seen["equal"] else "no row to compare"
                 notes = [key for key in seen if key.startswith("!")]
-                told = f"{what} {notes[:1]}" if notes else what
-                tally.add(kind, f"{told} {dict(seen)}" if kind == "no row to compare" else told)
+                label = f"{what} {notes[:1]}" if notes else what
+                tally.add(kind, f"{label} {dict(seen)}" if kind == "no row to compare" else label)
         print(path.parent.relative_to(asked.promptsource), file=sys.stderr)
     record = {
         "files": len(files),

@@ -62,7 +62,7 @@ def score_ours(model: Any, asked: Asked, *, reduced: bool) -> tuple[Facts, list[
     def rank(numbers: Sequence[int]) -> list[list[float]]:
         some = [questions[n] for n in numbers]
         ranked = rank_options(model, some, batch_tokens=scoring_tokens(model.device.type), autocast=reduced)
-        return [list(found.logprob) for found in ranked]
+        return [list(scores.logprob) for scores in ranked]
 
     return _timed(asked, rank, model, model.device.type)
 
@@ -89,9 +89,9 @@ def _timed(
     rates = {}
     for task, numbers in by_task(asked).items():
         began = time.perf_counter()
-        found = rank(numbers)
+        logprobs = rank(numbers)
         rates[task] = round(len(numbers) / (time.perf_counter() - began), 2)
-        for number, own in zip(numbers, found, strict=True):
+        for number, own in zip(numbers, logprobs, strict=True):
             scores[number] = own
     facts = clock.read()
     return {

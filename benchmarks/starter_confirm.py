@@ -54,7 +54,7 @@ def _tasks_of(group: str) -> list[str]:
 
 def _verdicts(measured: Mapping[str, Measured], seed: int) -> list[ClusterVerdict]:
     """A verdict for each group under one seed, with p-values adjusted over all groups."""
-    tasks = ((group, task, held) for group, held in measured.items() for task in _tasks_of(group))
+    tasks = ((group, task, figures) for group, figures in measured.items() for task in _tasks_of(group))
     return group_verdicts(tasks, seed)
 
 
@@ -88,9 +88,9 @@ def main() -> None:
             *asked.settings,
         ]
         outcome = Run(load_recipe(asked.recipe, settings), runs=asked.out).work()
-        held = measure_run(outcome.folder, at_best=False)
-        certificates |= dict.fromkeys(GROUPS[held_out], held.certificate)
-        measured |= dict.fromkeys(GROUPS[held_out], held)
+        figures = measure_run(outcome.folder, at_best=False)
+        certificates |= dict.fromkeys(GROUPS[held_out], figures.certificate)
+        measured |= dict.fromkeys(GROUPS[held_out], figures)
         print(f"{held_out}: {outcome.folder.name}", flush=True)
     report = {
         "what": f"held-out groups on rows of the split `confirm`, tuned on {asked.form} prompts",

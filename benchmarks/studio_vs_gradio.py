@@ -50,13 +50,13 @@ page.launch(server_port=int(sys.argv[1]), quiet=True, inbrowser=False)
 
 _HOOK = """
 import os, socket
-_found = socket.getaddrinfo
+_getaddrinfo = socket.getaddrinfo
 def _noted(host, *args, **more):
     name = host.decode() if isinstance(host, bytes) else str(host)
     if name not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "None", "::"):
         with open(os.environ["LOOKED_UP"], "a") as file:
             file.write(name + chr(10))
-    return _found(host, *args, **more)
+    return _getaddrinfo(host, *args, **more)
 socket.getaddrinfo = _noted
 """
 """As `sitecustomize`: writes down every name that is looked up, before it is."""
@@ -109,8 +109,8 @@ def _sizes(gradio: str) -> dict[str, Any]:
 
     def ask(python: str, **asked: Any) -> dict[str, Any]:
         said = subprocess.run([python, "-c", _SIZE, json.dumps(asked)], capture_output=True, text=True, check=True)
-        found: dict[str, Any] = json.loads(said.stdout)
-        return found
+        facts: dict[str, Any] = json.loads(said.stdout)
+        return facts
 
     core, studio = _core()
     ours = ask(sys.executable, wanted=studio, core=core, there=None)
@@ -199,7 +199,7 @@ def _looked_at(words: list[str], work: Path, *, shown: str) -> dict[str, Any]:
         page.goto(address, wait_until="load")
         page.locator(shown).first.wait_for(timeout=1_000 * _LONGEST)
         page.wait_for_timeout(3_000)
-        found = Axe().run(page).response["violations"]
+        violations = Axe().run(page).response["violations"]
         page.wait_for_timeout(7_000)
         browser.close()
         looked_up = names.read_text(encoding="utf-8").split() if names.exists() else []
@@ -211,7 +211,7 @@ def _looked_at(words: list[str], work: Path, *, shown: str) -> dict[str, Any]:
         "names_looked_up_by_the_process": sorted(set(looked_up)),
         "axe": [
             {"rule": one["id"], "impact": one["impact"], "places": len(one["nodes"])}
-            for one in sorted(found, key=lambda one: str(one["impact"]))
+            for one in sorted(violations, key=lambda one: str(one["impact"]))
         ],
     }
 

@@ -113,7 +113,7 @@ def tune_trl(
     model.set_attn_implementation(variant.attention)
     ids = [store.tokens(number).tolist() for number in numbers]
     starts = [store.target_start(number) for number in numbers]
-    masks = [[0] * start + [1] * (len(held) - start) for held, start in zip(ids, starts, strict=True)]
+    masks = [[0] * start + [1] * (len(own) - start) for own, start in zip(ids, starts, strict=True)]
     transformers.logging.disable_progress_bar()
     importlib.import_module("datasets").disable_progress_bars()
     rule = part.optimizer

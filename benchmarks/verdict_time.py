@@ -102,26 +102,26 @@ def turn(tree: Path, said: argparse.Namespace, work: Path) -> dict[str, Any]:
         "load_before": round(load, 2),
         "stages": {stage: round(cost["seconds"], 1) for stage, cost in results["costs"].items()},
         "verdict": {cluster: [round(number, 4) for number in numbers] for cluster, numbers in verdict.items()},
-        "time_left": [(at, told) for at, line in lines if (told := _left(line)) is not None],
+        "time_left": [(at, left) for at, line in lines if (left := _left(line)) is not None],
     }
 
 
 def _left(line: str) -> float | None:
-    found = _LEFT.search(line)
-    return None if found is None else float(found[1].replace(",", "")) * (60 if found[2] == "min" else 1)
+    match = _LEFT.search(line)
+    return None if match is None else float(match[1].replace(",", "")) * (60 if match[2] == "min" else 1)
 
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians, and how many times as fast this tree is."""
     medians = {side: statistics.median(one["seconds"] for one in taken) for side, taken in turns.items() if taken}
     pairs = [theirs["seconds"] / ours["seconds"] for ours, theirs in zip(turns["ours"], turns["base"], strict=False)]
-    found: dict[str, Any] = {"median_seconds": medians}
+    figures: dict[str, Any] = {"median_seconds": medians}
     if len(medians) == 2:
-        found |= {
+        figures |= {
             "ratio": round(medians["base"] / medians["ours"], 3),
             "ratio_range": [round(min(pairs), 3), round(max(pairs), 3)],
         }
-    return found | {"time_left_off": [told_off(one) for one in turns["ours"]]}
+    return figures | {"time_left_off": [told_off(one) for one in turns["ours"]]}
 
 
 def told_off(one: dict[str, Any]) -> float | None:
@@ -131,7 +131,7 @@ def told_off(one: dict[str, Any]) -> float | None:
     """
     whole = one["seconds"]
     shares = [
-        abs(told - (whole - at)) / max(whole - at, whole / 10) for at, told in one["time_left"] if at >= whole / 10
+        abs(left - (whole - at)) / max(whole - at, whole / 10) for at, left in one["time_left"] if at >= whole / 10
     ]
     return round(max(shares), 3) if shares else None
 

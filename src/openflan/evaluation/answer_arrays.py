@@ -217,8 +217,8 @@ def _best_two(scores: _Floats) -> tuple[_Integers, _Integers]:
 
 def _first_of(options: _Integers, wanted: NDArray[Any]) -> _Integers:
     """(N,) The first place at which an answer's options have a word; -1 where none has (NaN never)."""
-    found = options == wanted[:, None]
-    return np.where(found.any(axis=1), found.argmax(axis=1), -1)
+    same = options == wanted[:, None]
+    return np.where(same.any(axis=1), same.argmax(axis=1), -1)
 
 
 _AnyArrays = TypeVar("_AnyArrays", bound=AnswerArrays)
@@ -248,9 +248,9 @@ class _Columns:
         flat, inside = places_in_lists(self._table["options"])
 
         def wide(values: Any) -> _Floats:
-            found = np.full(inside.shape, np.nan)
-            found[inside] = numbers(values)
-            return found
+            full = np.full(inside.shape, np.nan)
+            full[inside] = numbers(values)
+            return full
 
         def given(name: str) -> _Floats:
             """Of the lists that not every answer has."""

@@ -125,10 +125,10 @@ def _kept(
         if part.too_long == "refuse":  # they may have been asked under `cut`, which changes no answer
             refuse_cut(asked.entry, answers, [answer.cut for answer in answers], encoder.part.max_input_tokens)
         return answers
-    found = _ask(model, encoder, asked, part, count, keep.dirty, team)
+    ranked = _ask(model, encoder, asked, part, count, keep.dirty, team)
     if team.leads:
-        write_answers(path, found.answers, key=key, facts={"noise": found.noise, "model": keep.model})
-    return found.decided(part)
+        write_answers(path, ranked.answers, key=key, facts={"noise": ranked.noise, "model": keep.model})
+    return ranked.decided(part)
 
 
 def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -> str:
@@ -177,7 +177,7 @@ def _ask(
     if part.too_long == "refuse":
         refuse_cut(asked.entry, prompts, cut, encoder.part.max_input_tokens)
     if asked.entry.spec.is_classification:
-        found = score_options(
+        scored = score_options(
             model,
             encoder,
             prompts,
@@ -187,8 +187,8 @@ def _ask(
             team=team,
             count=count,
         )
-        noise = found.noise
-        values = [_ranked(scores, encoder) for scores in found.options]
+        noise = scored.noise
+        values = [_ranked(scores, encoder) for scores in scored.options]
     else:
         check_positions(model, max(map(len, inputs)), part.max_new_tokens, task=asked.entry.spec.name)
 

@@ -84,14 +84,14 @@ class OptionCells:
         """(R, P) Values of each measure that the answers have."""
         log_probabilities = _log_softmax(self.scores)
         taken_off = {"batch": _log_mean(log_probabilities, axis=0), "content_free": self.prior}
-        found = {
+        by_cell = {
             "form": np.exp(self.together),
             "written": self.written,
             "auc": self._placements(),
             **{name: self._accuracy(log_probabilities - prior) for name, prior in taken_off.items()},
             "first": np.where(np.isnan(self.first), np.nan, self.chosen == self.first),
         }
-        values = {name: self._over_turns(cells) for name, cells in found.items()}
+        values = {name: self._over_turns(cells) for name, cells in by_cell.items()}
         if any(turn for _, turn in self.columns):
             straight = [turn == 0 for _, turn in self.columns]
             plain = np.where(straight, self._accuracy(self.scores), np.nan)
@@ -103,7 +103,7 @@ class OptionCells:
         present = ~np.isnan(self.scores)
         asked: NDArray[np.bool_] = np.any(present, axis=2)
         odds = _log_odds(self.scores)
-        found = np.full(asked.shape, np.nan)
+        placements = np.full(asked.shape, np.nan)
         for column in range(asked.shape[1]):
             rows = np.flatnonzero(asked[:, column])
             options = [
@@ -112,8 +112,8 @@ class OptionCells:
                 if present[rows, column, option].mean() >= _COMMON
             ]
             if areas := [area for area in options if area is not None]:
-                found[rows, column] = np.mean(areas, axis=0)
-        return found
+                placements[rows, column] = np.mean(areas, axis=0)
+        return placements
 
     def _accuracy(self, scores: Floats) -> Floats:
         """(R, C) Whether the best option under some scores is right."""
@@ -216,10 +216,10 @@ def _share_below(values: Floats, ordered: Floats) -> Floats:
 
 def _log_odds(scores: Floats) -> Floats:
     """Of each option against all others of its row: log P(option) - log P(any other)."""
-    found = np.full(scores.shape, np.nan)
+    odds = np.full(scores.shape, np.nan)
     for option in range(scores.shape[-1]):
-        found[..., option] = scores[..., option] - _log_sum(np.delete(scores, option, axis=-1))
-    return found
+        odds[..., option] = scores[..., option] - _log_sum(np.delete(scores, option, axis=-1))
+    return odds
 
 
 def _log_softmax(scores: Floats) -> Floats:

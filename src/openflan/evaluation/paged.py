@@ -123,7 +123,7 @@ def fetch_answers(path: Path, places: Sequence[int], *, score: Score, ends: Ends
     import pyarrow.parquet as pq
 
     wanted = sorted(set(places))
-    found: dict[int, Answered] = {}
+    by_place: dict[int, Answered] = {}
     with reading(path) as noise:
         file = pq.ParquetFile(path)
         first = 0
@@ -133,9 +133,9 @@ def fetch_answers(path: Path, places: Sequence[int], *, score: Score, ends: Ends
             if here:
                 rows = file.read_row_group(group).take([place - first for place in here])
                 answers = rescored(answers_of(rows), score, noise=noise, ends=ends)
-                found.update(zip(here, answers, strict=True))
+                by_place.update(zip(here, answers, strict=True))
             first += size
-    return [found[place] for place in places]
+    return [by_place[place] for place in places]
 
 
 def _columns(batch: Any, score: Score) -> dict[str, Any]:

@@ -233,10 +233,10 @@ def _content_free(
         for template in templates:
             for row in alternatives:
                 try:
-                    found = _questions(renderer, row, {template}, style, "class" if order == "class" else "rotated")
+                    more = _questions(renderer, row, {template}, style, "class" if order == "class" else "rotated")
                 except UserError:
                     continue
-                questions += found
+                questions += more
                 break
     return _with_examples(renderer, questions, encoder, entry, style, data=data, skip=True)
 

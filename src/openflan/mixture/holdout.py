@@ -85,17 +85,17 @@ class HoldOut:
 
         A task of a cluster that was asked for has no other: its text is what is held out.
         """
-        found: list[LeaveReason] = []
+        reasons: list[LeaveReason] = []
         for entry in self.held_out:
             own = [name for name in self.asked if name in _clusters_of(entry)]
-            found += [LeaveReason(entry=entry, rule="asked", cluster=name) for name in own]
+            reasons += [LeaveReason(entry=entry, rule="asked", cluster=name) for name in own]
             if not own:
                 kin = [name for name in self.asked if _clusters_of(entry) & {*kin_of(name)}]
-                found += [LeaveReason(entry=entry, rule="kin", cluster=name) for name in kin]
-                found += self._by_corpus(entry, [one for one in self.held_out if _clusters_of(one) & {*self.asked}])
+                reasons += [LeaveReason(entry=entry, rule="kin", cluster=name) for name in kin]
+                reasons += self._by_corpus(entry, [one for one in self.held_out if _clusters_of(one) & {*self.asked}])
         for one in self.condemned:
-            found += self._by_corpus(one.entry, self.held_out)
-        return tuple(found)
+            reasons += self._by_corpus(one.entry, self.held_out)
+        return tuple(reasons)
 
     def _by_corpus(self, entry: Entry, others: Sequence[Entry]) -> list[LeaveReason]:
         """The corpora that a task shares with held-out ones."""

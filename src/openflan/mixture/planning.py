@@ -254,10 +254,10 @@ def _totals(
     training, seeds = recipe.training, len(recipe.seeds)
     steps_made = max(training.steps * SPARE, training.steps + OPEN_BINS - 1)
     positions = steps_made * training.tokens_per_batch / each + 1
-    made = {task.task: seeds * _whole_pieces(positions * task.rate) for task in tasks}
-    prompts = sum(made.values())
-    tokens = sum(made[task.task] * (task.input_tokens + task.target_tokens) for task in tasks)
-    names = sum(made[task.task] * len(task.task) for task in tasks)
+    task_prompts = {task.task: seeds * _whole_pieces(positions * task.rate) for task in tasks}
+    prompts = sum(task_prompts.values())
+    tokens = sum(task_prompts[task.task] * (task.input_tokens + task.target_tokens) for task in tasks)
+    names = sum(task_prompts[task.task] * len(task.task) for task in tasks)
     disk = 4 * tokens + prompts * _PROMPT_BYTES + names
     disk += seeds * (examples * _PLACE_BYTES + 8 * training.steps) + 8 * sum(rows.values())
     making = SPEED.seconds(tokens, workers=workers, fast=fast)

@@ -120,7 +120,7 @@ def _expected(
     lengths = {entry.spec.name: known_lengths(entry.spec.name, _cluster_of(entry, division)) for entry in away}
     if sampled:
         own = {e.spec.name: sampled_lengths(e, data=data, reference=lengths[e.spec.name].reference) for e in away}
-        lengths |= {name: found for name, found in own.items() if found is not None}
+        lengths |= {name: sample for name, sample in own.items() if sample is not None}
     rates = {} if model.folder is None else _local_rates(away, lengths, model.folder, data, sampled=sampled)
     facts = []
     for entry in away:
@@ -151,8 +151,8 @@ def _local_rates(
 ) -> dict[str, BytesPerToken]:
     """Bytes a token of a local tokenizer; a task without rows or a twin has as many more than the reference as the
     others."""
-    found = {entry.spec.name: local_rate(entry, folder, data=data, sampled=sampled) for entry in entries}
-    rates = {name: rate for name, rate in found.items() if rate is not None}
+    measured = {entry.spec.name: local_rate(entry, folder, data=data, sampled=sampled) for entry in entries}
+    rates = {name: rate for name, rate in measured.items() if rate is not None}
     if not rates:
         return rates
     more = median(rate.input / lengths[name].reference.input for name, rate in rates.items())

@@ -75,8 +75,8 @@ def _forward(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
 
 
 def _outside_autocast(module: Any, way: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    made: Tensor = type(module).forward(module, x) if torch.is_autocast_enabled("cpu") else way(x)
-    return made
+    output: Tensor = type(module).forward(module, x) if torch.is_autocast_enabled("cpu") else way(x)
+    return output
 
 
 def _normed(module: Any, eps: float, offset: float, x: Tensor) -> Tensor:

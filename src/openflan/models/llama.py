@@ -241,8 +241,8 @@ def _tried(model: Any) -> LlamaBody | None:
         ours = body.states(wanted, {"input_ids": ids})
         factor = torch.linspace(-1, 1, own.numel()).view_as(own)
         theirs = torch.autograd.grad((own * factor).sum(), weights)
-        found = torch.autograd.grad((ours * factor).sum(), weights)
-    pairs = [(own.detach(), ours.detach()), *zip(theirs, found, strict=True)]
+        grads = torch.autograd.grad((ours * factor).sum(), weights)
+    pairs = [(own.detach(), ours.detach()), *zip(theirs, grads, strict=True)]
     return body if all(float((one - two).norm()) <= 1e-3 * float(one.norm()) + 1e-6 for one, two in pairs) else None
 
 

@@ -131,8 +131,8 @@ def layer_of(call: Call, weights: Weights, rows: Tensor, *, last: bool) -> Tenso
     """
     if not torch.is_grad_enabled():
         return _forward(call, last, rows, weights)[0]
-    made: Tensor = _Layer.apply(call, last, rows, *weights)  # type: ignore[no-untyped-call]
-    return made
+    output: Tensor = _Layer.apply(call, last, rows, *weights)  # type: ignore[no-untyped-call]
+    return output
 
 
 def bent(w: Weights, size: int) -> Bent:
@@ -147,9 +147,9 @@ def bent(w: Weights, size: int) -> Bent:
 
 def read_by(call: Call, w: Weights, rows: Tensor, *, last: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As `layer_of`, nothing of it trained, with the keys and values of the sequences, each (B, K, T, D)."""
-    made, kept = _forward(call, last, rows, w)
+    output, kept = _forward(call, last, rows, w)
     keys, values = (side.view(call.sequences, call.heads, call.tokens, call.size) for side in (kept.keys, kept.values))
-    return made, keys, values
+    return output, keys, values
 
 
 def next_of(step: Next, w: Weights, b: Bent, rows: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -160,9 +160,9 @@ def next_of(step: Next, w: Weights, b: Bent, rows: Tensor, keys: Tensor, values:
     """
     many, heads, _, size = keys.shape
     one, _ = _normed(rows, step.eps)
-    made = one @ b.heads.T
-    _turn(made, step.turn, len(w.query) + len(w.key))
-    query, key, value = torch.split(made, [len(w.query), len(w.key), len(w.value)], dim=1)
+    projected = one @ b.heads.T
+    _turn(projected, step.turn, len(w.query) + len(w.key))
+    query, key, value = torch.split(projected, [len(w.query), len(w.key), len(w.value)], dim=1)
     every = torch.arange(many)
     keys[every, :, step.at] = key.view(many, heads, size)
     values[every, :, step.at] = value.view(many, heads, size)
@@ -179,10 +179,10 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Call, last: bool, rows: Tensor, *weights: Tensor) -> Tensor:
-        made, kept = _forward(call, last, rows, Weights(*weights))
+        output, kept = _forward(call, last, rows, Weights(*weights))
         ctx.call, ctx.last = call, last
         ctx.save_for_backward(*weights, *kept)
-        return made
+        return output
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -210,8 +210,8 @@ def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, 
     gate, up = two @ gate_by.T, two @ up_by.T
     opened = nn.functional.silu(gate)
     inner = opened * up
-    made = torch.addmm(between, inner, w.down.T)
-    return made, _Kept(
+    output = torch.addmm(between, inner, w.down.T)
+    return output, _Kept(
         plain=plain,
         heads=heads_by,
         gate_by=gate_by,
@@ -286,8 +286,8 @@ def _backward(call: Call, last: bool, grad: Tensor, w: Weights, k: _Kept) -> tup
 
 def _times(one: Tensor, two: Tensor, scale: float, out: Tensor | None = None) -> Tensor:
     """Products of matrices, times a number."""
-    made = one.new_empty(len(one), one.shape[1], two.shape[2]) if out is None else out
-    return torch.baddbmm(made, one, two, beta=0, alpha=scale, out=made)
+    product = one.new_empty(len(one), one.shape[1], two.shape[2]) if out is None else out
+    return torch.baddbmm(product, one, two, beta=0, alpha=scale, out=product)
 
 
 def _turn(heads: Tensor, turn: Tensor, width: int) -> None:

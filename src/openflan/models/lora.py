@@ -75,10 +75,10 @@ class _Updated(torch.autograd.Function):
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         low = rows @ one.T
-        made = rows @ weight.T if bias is None else torch.addmm(bias, rows, weight.T)
+        output = rows @ weight.T if bias is None else torch.addmm(bias, rows, weight.T)
         ctx.save_for_backward(rows, low, weight, one, two)
         ctx.scale = scale
-        return made.addmm_(low, two.T, alpha=scale).view(*x.shape[:-1], -1)
+        return output.addmm_(low, two.T, alpha=scale).view(*x.shape[:-1], -1)
 
     @staticmethod
     @once_differentiable

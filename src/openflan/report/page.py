@@ -175,9 +175,9 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
             ("seen", material.seen, [line for line in lines if line.result.role == "seen"]),
         ],
         measures=[
-            (id_, title, told, task_measures([t for t in results.tasks if t.role == role]), measure_heads(told))
-            for id_, title, told, role in by_role
-            if told
+            (id_, title, measured, task_measures([t for t in results.tasks if t.role == role]), measure_heads(measured))
+            for id_, title, measured, role in by_role
+            if measured
         ],
         doubts=doubts(results),
         losses=loss_lines(material.metrics),

@@ -249,7 +249,7 @@ def tasks_by_origin(ledger: Ledger) -> list[tuple[str, list[str]]]:
     places: dict[str, list[str]] = {}
     for name, place in sorted(ledger.origins.items()):
         places.setdefault("the hub" if place.startswith("hub") else _PLACES.get(place, place), []).append(name)
-    return sorted(places.items(), key=lambda found: -len(found[1]))
+    return sorted(places.items(), key=lambda item: -len(item[1]))
 
 
 def loss_lines(logs: Mapping[int, Sequence[StepReport]]) -> list[LossLine]:

@@ -223,9 +223,9 @@ class Asking:
             UserError: what asking raised, or a process was killed.
         """
         begun = self._begun[stage]
-        found = AskedTasks.all_of(self._pool.results(begun.jobs, meanwhile=self.listen))
+        asked = AskedTasks.all_of(self._pool.results(begun.jobs, meanwhile=self.listen))
         del self._begun[stage]
-        return found, begun.ended - begun.began
+        return asked, begun.ended - begun.began
 
 
 @dataclass(kw_only=True, slots=True)
@@ -275,6 +275,6 @@ def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str
             tell(str(stage), (task, done, time.process_time() - began))
             last = time.monotonic()
 
-    found = ask(materials, stage, place, tasks=[task], report=report, keep_model=True)
-    tell(str(stage), (task, found.prompts, time.process_time() - began))  # with deciding and writing
-    return found
+    asked = ask(materials, stage, place, tasks=[task], report=report, keep_model=True)
+    tell(str(stage), (task, asked.prompts, time.process_time() - began))  # with deciding and writing
+    return asked

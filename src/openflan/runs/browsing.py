@@ -146,16 +146,16 @@ def browse_answers(
     chosen: dict[str, NDArray[np.int64]] = {}
     for name, columns in of_task.items():
         other = None if before is None else _columns(before / f"{name}.parquet", rule)
-        found = _shown(columns, show, other)
-        found = found if template is None else found[columns.template[found] == template]
-        chosen[name] = found if row is None else found[columns.row[found] == row]
+        numbers = _shown(columns, show, other)
+        numbers = numbers if template is None else numbers[columns.template[numbers] == template]
+        chosen[name] = numbers if row is None else numbers[columns.row[numbers] == row]
     wanted = [name for name in paths if task in (None, name)]
     picked = _picked(of_task, chosen, wanted, least_sure_first=show == "unsure", start=start, limit=limit)
     return AnswersPage(
         answers=tuple(_answers(picked, of_task, models[model], before, rule)),
         start=start,
         total=sum(len(chosen[name]) for name in wanted),
-        by_task={name: len(found) for name, found in chosen.items()},
+        by_task={name: len(some) for name, some in chosen.items()},
         templates=() if task is None else tuple(n for n in np.unique(of_task[task].template).tolist() if n >= 0),
         models=tuple(models),
     )
@@ -265,7 +265,7 @@ def _answers(
     rule: _Rule,
 ) -> list[BrowsedAnswer]:
     """The answers themselves, with the untuned model's beside them."""
-    found: dict[tuple[str, int], BrowsedAnswer] = {}
+    browsed: dict[tuple[str, int], BrowsedAnswer] = {}
     for name in dict.fromkeys(task for task, _ in picked):
         numbers = np.array([number for task, number in picked if task == name])
         columns = of_task[name]
@@ -279,8 +279,10 @@ def _answers(
             untuned = dict(zip(there.tolist(), answered, strict=True))
         for place, (number, answer) in enumerate(zip(numbers.tolist(), answers, strict=True)):
             beside = untuned.get(place)
-            found[name, number] = _browsed(answer, rule.score, None if beside is None else _browsed(beside, rule.score))
-    return [found[one] for one in picked]
+            browsed[name, number] = _browsed(
+                answer, rule.score, None if beside is None else _browsed(beside, rule.score)
+            )
+    return [browsed[one] for one in picked]
 
 
 def _fetched(path: Path, places: NDArray[np.int64], rule: _Rule) -> list[Answered]:

@@ -164,7 +164,7 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         def report(done: int, total: int) -> None:
             making.tell("progress", done=done, total=total, unit="prompts", share=load.share_in_order(done))
 
-        found = ask(
+        asked = ask(
             making.materials,
             stage,
             place,
@@ -174,17 +174,17 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         )
     else:
         making.asking.begin(making.materials, stage, place)
-        found, seconds = making.asking.finish(stage)
-    if found.note:
-        making.tell("note", note=found.note)
-    if found.undecided:
-        doubt = f"{found.undecided / found.ranked:.0%} of the ranked answers are to options of which one begins another"
+        asked, seconds = making.asking.finish(stage)
+    if asked.note:
+        making.tell("note", note=asked.note)
+    if asked.undecided:
+        doubt = f"{asked.undecided / asked.ranked:.0%} of the ranked answers are to options of which one begins another"
         doubt += "; it is unknown how this model ends an answer, so they are told apart without their ends"
         making.tell("note", note=doubt)
-    facts: dict[str, Any] = {"prompts": found.prompts, "format": found.format, "model": found.model}
-    facts |= {"family": found.note} if found.note else {}
+    facts: dict[str, Any] = {"prompts": asked.prompts, "format": asked.format, "model": asked.model}
+    facts |= {"family": asked.note} if asked.note else {}
     facts |= {"seconds": seconds} if seconds is not None else {}
-    return facts | ({"left_out": found.left_out} if found.left_out else {})
+    return facts | ({"left_out": asked.left_out} if asked.left_out else {})
 
 
 MAKERS: Mapping[StageKind, Callable[[Making, Stage, Path], dict[str, Any]]] = {
