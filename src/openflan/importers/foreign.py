@@ -271,8 +271,8 @@ def _value(value: nodes.Node, scope: Mapping[str, _Known], bound: frozenset[str]
             return known.value
         return _in_our_words(part)
 
-    found: nodes.Expr = rebuilt(value, change)
-    return _small(found) or found
+    translated: nodes.Expr = rebuilt(value, change)
+    return _small(translated) or translated
 
 
 def _small(value: nodes.Expr | None) -> nodes.Expr | None:

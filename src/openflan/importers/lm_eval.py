@@ -339,9 +339,9 @@ def _source(config: Mapping[str, Any]) -> dict[str, Any]:
 def _splits(config: Mapping[str, Any]) -> dict[str, str]:
     splits: dict[str, str] = {}
     for role, keys in _ROLES.items():
-        found = next((config[key] for key in keys if isinstance(config.get(key), str) and config[key]), None)
-        if found is not None:
-            splits[role] = found
+        split = next((config[key] for key in keys if isinstance(config.get(key), str) and config[key]), None)
+        if split is not None:
+            splits[role] = split
     if "test" not in splits:
         raise UntranslatableError("names no test_split and no validation_split")
     return splits

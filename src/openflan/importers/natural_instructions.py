@@ -106,7 +106,7 @@ def import_natural_instructions(
         "name": name,
         "cluster": named,
         **({"subcluster": sub} if sub else {}),
-        "description": "Imported from Super-NaturalInstructions: " + "; ".join(_told(data, "Categories", "Domains")),
+        "description": "Imported from Super-NaturalInstructions: " + "; ".join(_values(data, "Categories", "Domains")),
         "source": {"files": {"all": f"{name}.jsonl"}},
         "splits": {"train": f"all[{2 * test}:]", "validation": f"all[{test}:{2 * test}]", "test": f"all[:{test}]"},
         "size": {"all": len(rows)},
@@ -122,7 +122,7 @@ def import_natural_instructions(
     untrained = sorted(set(options) - {row["output"][0] for row in rows[2 * test :]})
     if untrained and part != "test":
         notes.append(f"training rows: none has the answer {', '.join(untrained)} (rows are split as the file has them)")
-    foreign = sorted({one for one in _told(data, *_LANGUAGES) if one.lower() != "english"})
+    foreign = sorted({one for one in _values(data, *_LANGUAGES) if one.lower() != "english"})
     notes += [f"languages: {', '.join(foreign)}"] if foreign else []
     notes += [f"from {url}" for url in _texts(data.get("URL"))]
     if known is None:
@@ -156,7 +156,7 @@ def _texts(value: Any) -> list[str]:
     return [str(one) for one in known if isinstance(one, str | int | float) and not isinstance(one, bool)]
 
 
-def _told(data: Mapping[str, Any], *keys: str) -> list[str]:
+def _values(data: Mapping[str, Any], *keys: str) -> list[str]:
     return [text for key in keys for text in _texts(data.get(key))]
 
 

@@ -80,8 +80,8 @@ def init_folder(
     tasks: list[OwnTask] = []
     warnings: list[str] = []
     for table in tables:
-        if made := _made_of(table, there):
-            tasks.append(OwnTask(entry=made, kind="", confidence=1, rows=sum(made.spec.size.values()), new=False))
+        if earlier := _made_of(table, there):
+            tasks.append(OwnTask(entry=earlier, kind="", confidence=1, rows=sum(earlier.spec.size.values()), new=False))
             continue
         try:
             tasks.append(make_task(table, out=place, ask=ask))

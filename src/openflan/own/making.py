@@ -189,7 +189,7 @@ class _Questions:
         check: Callable[[str], str | None] = lambda _: None,
     ) -> str:
         """The guess, or what the table's owner says in its place; asked again while that can't be."""
-        made = TableGuess(
+        table_guess = TableGuess(
             table=self.table,
             about=about,
             question=question,
@@ -199,12 +199,12 @@ class _Questions:
             why=why,
         )
         if self._ask is not None and confidence < UNSURE:
-            said = self._ask(made)
+            said = self._ask(table_guess)
             while said is not None and (fault := check(said)):
-                said = self._ask(replace(made, question=f"{fault}\n{question}"))
-            made = replace(made, answer=guess if said is None else said, confidence=1.0, asked=True)
-        self.taken.append(made)
-        return made.answer
+                said = self._ask(replace(table_guess, question=f"{fault}\n{question}"))
+            table_guess = replace(table_guess, answer=guess if said is None else said, confidence=1.0, asked=True)
+        self.taken.append(table_guess)
+        return table_guess.answer
 
     def mend(self, about: str, answer: str, why: str) -> None:
         """Put another answer, of which nobody is sure, in the place of a guess."""

@@ -84,9 +84,9 @@ def in_said_order(peers: Sequence[OwnColumn], table: Sequence[OwnColumn]) -> tup
         return sorted(peers, key=lambda column: column.path.lower()), True
     for line in content()["ordinals"]:
         ordinals = line.split()
-        found = [[word for word in words_of(column.path) if word in ordinals] for column in peers]
-        if all(len(those) == 1 for those in found) and len({those[0] for those in found}) == len(peers):
-            return _sorted(peers, [ordinals.index(those[0]) for those in found]), True
+        by_column = [[word for word in words_of(column.path) if word in ordinals] for column in peers]
+        if all(len(those) == 1 for those in by_column) and len({those[0] for those in by_column}) == len(peers):
+            return _sorted(peers, [ordinals.index(those[0]) for those in by_column]), True
     return sorted(in_order(peers, table), key=lambda column: column.empty), False  # the last ones may be missing
 
 

@@ -41,7 +41,7 @@ def hidden_answers(columns: Sequence[OwnColumn], parts: Sequence[str]) -> dict[s
     Args:
         parts: the part that each row is of.
     """
-    found: dict[str, str] = {}
+    hidden: dict[str, str] = {}
     for column in columns:
         by_part: dict[str, set[str]] = {}
         for part, value in zip(parts, column.values, strict=True):
@@ -50,5 +50,5 @@ def hidden_answers(columns: Sequence[OwnColumn], parts: Sequence[str]) -> dict[s
             mark = next(iter(values))
             others = set().union(*(those for other, those in by_part.items() if other != part))
             if len(values) == 1 and mark in _HIDDEN and mark not in others and len(others) > 1:
-                found[part] = f"'{column.path}' is {mark} in every row"
-    return found
+                hidden[part] = f"'{column.path}' is {mark} in every row"
+    return hidden

@@ -120,13 +120,13 @@ class OwnTable:
 
 def find_tables(folder: Path) -> list[TableFiles]:
     """The tables in a folder and in the folders below it that hold a file a role."""
-    found = _grouped(folder, task_name(folder.resolve().name))
+    tables = _grouped(folder, task_name(folder.resolve().name))
     for below in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))):
         if is_rows(below):
-            found.append(TableFiles(name=task_name(below.name), files={"all": below}))
+            tables.append(TableFiles(name=task_name(below.name), files={"all": below}))
         elif below.name not in ("tasks", "runs", "studies"):
-            found += [table for table in _grouped(below, task_name(below.name)) if "all" not in table.files]
-    return found
+            tables += [table for table in _grouped(below, task_name(below.name)) if "all" not in table.files]
+    return tables
 
 
 def task_name(stem: str) -> str:

@@ -59,8 +59,8 @@ class OwnTexts:
         known = parameters_of(recipe)
         if known is not None:
             return float(known)
-        told = _SIZE.findall(self.model.rsplit("/", 1)[-1])
-        return float(told[-1][0]) * _UNITS[told[-1][1].lower()] if told else None
+        sizes = _SIZE.findall(self.model.rsplit("/", 1)[-1])
+        return float(sizes[-1][0]) * _UNITS[sizes[-1][1].lower()] if sizes else None
 
     @cached_property
     def rows(self) -> dict[str, list[SourceRow]]:

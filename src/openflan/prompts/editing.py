@@ -73,9 +73,9 @@ class TaskEdit:
             " ": "same", "+": "added", "-": "removed", "@": "place",
         }  # fmt: skip
         lines = difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), lineterm="")
-        told = [line for number, line in enumerate(lines) if number >= 2]  # after the names of the two files
+        shown = [line for number, line in enumerate(lines) if number >= 2]  # after the names of the two files
         return tuple(
-            DiffLine(kind=kinds[line[0]], text=line.strip("@ ") if line[0] == "@" else line[1:]) for line in told
+            DiffLine(kind=kinds[line[0]], text=line.strip("@ ") if line[0] == "@" else line[1:]) for line in shown
         )
 
     def write(self) -> Task:

@@ -217,12 +217,12 @@ class TextEncoder:
         """Encode texts by `tokenizers` and by the faster engine, and count those that become other tokens."""
         if self._faster.engine is None:
             return EngineComparison(name=self._faster.name, refused=self._faster.refused)
-        before, found = self._fast, []
+        before, by_engine = self._fast, []
         for engine in (None, self._faster.engine):
             self._fast = engine
-            found.append(self.raw(texts))
+            by_engine.append(self.raw(texts))
         self._fast = before
-        differ = sum(one != other for one, other in zip(*found, strict=True))
+        differ = sum(one != other for one, other in zip(*by_engine, strict=True))
         return EngineComparison(name=self._faster.name, texts=len(texts), differ=differ)
 
     def use(self, *, fast: bool) -> None:

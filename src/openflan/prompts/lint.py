@@ -145,9 +145,9 @@ def _check_sources(
             continue
         _check_rows(renderer, itertools.islice(_read(entry, path, report, checked), first), report, checked)
     if entry.spec.source.starter is not None and entry.collection == "mine":  # a user's copy; the suite has its tests
-        made = load_rows(entry, "train", limit=first or 2 * _LEAK_ROWS)
-        _check_rows(renderer, made, report, checked)
-        checked.rows += len(made)
+        generated = load_rows(entry, "train", limit=first or 2 * _LEAK_ROWS)
+        _check_rows(renderer, generated, report, checked)
+        checked.rows += len(generated)
     for folder in folders_of(entry, data):
         for path in _files(folder):
             _check_rows(renderer, _read(entry, path, report, checked), report, checked)

@@ -64,8 +64,10 @@ def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette"
 
     def broken(request: Request, error: Exception) -> Response:
         """A fault of ours: one line here, the traceback in the terminal. It stands outside the guard."""
-        told = openflan.UserError(f"openflan is at fault here ({type(error).__name__})", how="the terminal says where")
-        answer = studio.error(request, told, status=500)
+        failure = openflan.UserError(
+            f"openflan is at fault here ({type(error).__name__})", how="the terminal says where"
+        )
+        answer = studio.error(request, failure, status=500)
         answer.headers.update(HEADERS)
         return answer
 

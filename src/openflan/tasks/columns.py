@@ -169,10 +169,10 @@ def read_nested(column: Column, value: Any) -> Any:
         return value
     if isinstance(column, dict) and set(column) == {"separated"}:
         return split_list(value, column["separated"])
-    found = parse_nested(value)
-    if isinstance(column, dict) and isinstance(found, list):
-        found = turned(found)
-    return value if found is None else found
+    nested = parse_nested(value)
+    if isinstance(column, dict) and isinstance(nested, list):
+        nested = turned(nested)
+    return value if nested is None else nested
 
 
 def column_at(columns: Mapping[str, Column], path: str) -> Column | None:

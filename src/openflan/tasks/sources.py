@@ -116,9 +116,9 @@ def load_rows(
     """
     kept: list[SourceRow] = []
     faults: list[UserError] = []
-    found = numbered_rows(entry, role, data)
-    place = found.place
-    for row in cleaned_rows(entry, role, found, faulty=faulty, faults=faults):
+    numbered = numbered_rows(entry, role, data)
+    place = numbered.place
+    for row in cleaned_rows(entry, role, numbered, faulty=faulty, faults=faults):
         if row is not None:
             kept.append(row)
             if limit is not None and len(kept) >= limit:
@@ -140,7 +140,7 @@ def no_rows(entry: Entry, role: Role, place: str) -> UserError:
 def cleaned_rows(
     entry: Entry,
     role: Role,
-    found: NumberedRows,
+    numbered: NumberedRows,
     *,
     faulty: set[int] | None = None,
     faults: list[UserError] | None = None,
@@ -148,7 +148,7 @@ def cleaned_rows(
     """Rows of a role as a task uses them, None for each that it leaves out.
 
     Args:
-        found: the role's rows, or some of them.
+        numbered: the role's rows, or some of them.
         faulty: as for `load_rows`.
         faults: what was wrong with those is put here.
 
@@ -158,11 +158,11 @@ def cleaned_rows(
     spec = entry.spec
     without = {number - 1 for number in spec.source.without.get(_parse_split(entry, role)[0], ())}
     clean = RowCleaner(entry).clean
-    for index, row in found.rows:
+    for index, row in numbered.rows:
         cleaned = None
         if index not in without:
             try:
-                cleaned = clean(row, where=f"{found.place}, row {index + 1}")
+                cleaned = clean(row, where=f"{numbered.place}, row {index + 1}")
             except UserError as error:
                 if spec.source.faulty != "leave_out":
                     if faulty is None:
@@ -170,7 +170,7 @@ def cleaned_rows(
                     faulty.add(index)
                     if faults is not None:
                         faults.append(error)
-        yield None if cleaned is None else SourceRow(index=index, fields=cleaned, source=found.place)
+        yield None if cleaned is None else SourceRow(index=index, fields=cleaned, source=numbered.place)
 
 
 def load_twin(entry: Entry) -> list[SourceRow]:
@@ -311,8 +311,8 @@ def numbered_rows(
         taken = set(kept)
         chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
     count, chosen = len(chosen), chosen[since:]
-    found = table.take(chosen) if isinstance(table, FileRows | ParquetRows) else (table[index] for index in chosen)
-    return NumberedRows(place=place, rows=zip(chosen, found, strict=True), count=lambda: count)
+    picked = table.take(chosen) if isinstance(table, FileRows | ParquetRows) else (table[index] for index in chosen)
+    return NumberedRows(place=place, rows=zip(chosen, picked, strict=True), count=lambda: count)
 
 
 def _parted(entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, since: int) -> NumberedRows:

@@ -105,11 +105,11 @@ class _Ask:
     def _runs(self) -> dict[str, list[int]]:
         """What can be asked, by name: runs with their tuned seeds, and the model that the studio was started with."""
         folder = self._studio.folders.runs
-        found = {
+        by_name = {
             run.name: openflan.RunPlaces(run.folder).tuned
             for run in (openflan.list_runs(folder, links=False) if folder.is_dir() else [])
         }
-        runs = {name: seeds for name, seeds in found.items() if seeds}
+        runs = {name: seeds for name, seeds in by_name.items() if seeds}
         model = self._studio.folders.model or (None if runs else "starter")
         return runs if model is None else {**runs, str(model): []}
 

@@ -50,8 +50,8 @@ class _Number:
     def value(self, recipe: openflan.Recipe) -> float:
         """What a recipe says."""
         part, _, field = self.key.partition(".")
-        found: float = getattr(getattr(recipe, part), field)
-        return found
+        number: float = getattr(getattr(recipe, part), field)
+        return number
 
 
 _NUMBERS = (
@@ -85,11 +85,11 @@ class _Asked:
     @classmethod
     def of(cls, given: QueryParams | FormData) -> _Asked:
         """Read an address or a form."""
-        held = tuple(dict.fromkeys(str(one) for one in given.getlist("hold_out") if one))
+        hold_out = tuple(dict.fromkeys(str(one) for one in given.getlist("hold_out") if one))
         return cls(
             recipe=str(given.get("recipe") or "flan"),
             numbers={one.name: str(given[one.name]).strip() for one in _NUMBERS if given.get(one.name)},
-            hold_out=held if "held" in given or held else None,
+            hold_out=hold_out if "held" in given or hold_out else None,
             lineage=str(given.get("lineage") or ""),
             mine=bool(given.get("mine")),
         )
@@ -253,8 +253,8 @@ class _Pages:
     def _recipes(self) -> dict[str, Path]:
         """Every recipe that may be opened, by what the address calls it."""
         folders = self._studio.folders
-        found = openflan.list_recipes(folders.folders, links=False)
-        return found | {f"run {path.parent.name}": path.parent for path in folders.in_runs("*/recipe.yaml")}
+        recipes = openflan.list_recipes(folders.folders, links=False)
+        return recipes | {f"run {path.parent.name}": path.parent for path in folders.in_runs("*/recipe.yaml")}
 
     def _given(self, asked: _Asked) -> openflan.Run:
         """The recipe as it is.

@@ -195,8 +195,8 @@ class _Pages:
                 write=write,
             )
 
-        made = draft(write=False)
-        called = made.entry.spec.name
+        task = draft(write=False)
+        called = task.entry.spec.name
         if called in self._studio.tasks():
             raise openflan.UserError(f"there is a task '{called}' already", where="name", how="give it another name")
-        return draft(write=True) if write else made
+        return draft(write=True) if write else task

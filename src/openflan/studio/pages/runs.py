@@ -154,8 +154,8 @@ class _Runs:
                 raise openflan.UserError("nothing to compare", where=side, how="choose two of the list")
         left, right = (self._studio.folders.confined(runs / side) for side in (a, b))
         stamp = [max((p.stat().st_mtime_ns for p in side.rglob("*.parquet")), default=0) for side in (left, right)]
-        found: openflan.Comparison = self._studio.kept(
+        comparison: openflan.Comparison = self._studio.kept(
             ("compare", str(left), str(right), *stamp), lambda: openflan.compare(left, right)
         )
-        words = found.sentence.replace(str(right), sides[b]).replace(str(left), sides[a])
-        return found.model_copy(update={"sentence": words})
+        words = comparison.sentence.replace(str(right), sides[b]).replace(str(left), sides[a])
+        return comparison.model_copy(update={"sentence": words})
