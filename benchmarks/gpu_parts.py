@@ -228,11 +228,11 @@ def tuning(bench: Bench, shape: Shape, name: str) -> None:
 def ranking(bench: Bench) -> None:
     """Prompts a second of ranking options in bfloat16, beside lm-evaluation-harness."""
     shape = TINY if bench.tiny else HALF
-    tokenizer, asked = _asked(shape, rows=1 if bench.tiny else 12)
-    asked = _copies(asked, times=2 if bench.tiny else 4)
-    bench.know(prompts=len(asked), options=sum(len(one["options"]) for one in asked))
+    tokenizer, prompts = _asked(shape, rows=1 if bench.tiny else 12)
+    prompts = _copies(prompts, times=2 if bench.tiny else 4)
+    bench.know(prompts=len(prompts), options=sum(len(one["options"]) for one in prompts))
     model = shape.model(bench.device)
-    ours, scores = score_ours(model, asked, reduced=True)
+    ours, scores = score_ours(model, prompts, reduced=True)
     bench.know(warm={"ours": ours})
 
     def harness(size: str) -> Any:
@@ -240,7 +240,7 @@ def ranking(bench: Bench) -> None:
         return open_harness(other, tokenizer, batch_size=int(size), attention="sdpa", precision="bfloat16")
 
     sizes = ("2", "4") if bench.tiny else ("32", "128", "512")
-    sample = asked[:: max(1, len(asked) // (8 if bench.tiny else 256))]
+    sample = prompts[:: max(1, len(prompts) // (8 if bench.tiny else 256))]
 
     def trial(size: str) -> Facts:
         facts, _ = score_theirs(harness(size), sample)
@@ -253,7 +253,9 @@ def ranking(bench: Bench) -> None:
         for side, own_turns in turns.items():
             if (side == "lm_eval" and other is None) or bench.left < 0:
                 continue
-            facts, logprobs = score_ours(model, asked, reduced=True) if side == "ours" else score_theirs(other, asked)
+            facts, logprobs = (
+                score_ours(model, prompts, reduced=True) if side == "ours" else score_theirs(other, prompts)
+            )
             own_turns.append(facts)
             bench.know(turns=turns)
             if side == "lm_eval":
@@ -373,9 +375,9 @@ def _asked(shape: Shape, *, rows: int) -> tuple[Any, Asked]:
     return tokenizer, records(prompts, encoder.inputs([p.input for p in prompts]), options, encoder)
 
 
-def _copies(asked: Asked, *, times: int) -> Asked:
+def _copies(prompts: Asked, *, times: int) -> Asked:
     """As many prompts again and again, each time after another first token, so that copies share no start."""
-    return [{**one, "prompt": [2 + copy, *one["prompt"]]} for copy in range(times) for one in asked]
+    return [{**one, "prompt": [2 + copy, *one["prompt"]]} for copy in range(times) for one in prompts]
 
 
 def _store(bench: Bench, shape: Shape) -> TokenStore:

@@ -44,7 +44,7 @@ DISGUISES = {
 }
 
 
-def asked(task: openflan.OwnTask, *about: str) -> bool:
+def unsure(task: openflan.OwnTask, *about: str) -> bool:
     """Whether one of the things was said to be unsure."""
     return any(guess.about in about for guess in task.unsure)
 
@@ -66,9 +66,9 @@ def judge(table: Table, task: openflan.OwnTask) -> dict[str, Any]:
         "options": options,
         "labels": labels,
         "asked": {
-            "kind": asked(task, "kind", "direction"),
-            "columns": asked(task, "kind", "direction", "columns"),
-            "options": asked(task, "kind", "order", "options", "start"),
+            "kind": unsure(task, "kind", "direction"),
+            "columns": unsure(task, "kind", "direction", "columns"),
+            "options": unsure(task, "kind", "order", "options", "start"),
         },
         "sure": task.confidence,
         "read as": task.kind,

@@ -483,8 +483,8 @@ def _names(columns: list[str], truth: Dataset, disguise: Disguise, draw: random.
         return iter([f"col_{chr(ord('a') + place)}" for place in range(len(columns))])
     if disguise.names == "misleading":
         return iter(draw.sample(MISLEADING, len(columns)))
-    said = {"other": truth.names, "german": truth.german, "own": {}}[disguise.names]
-    return iter([said.get(key, key) for key in columns])
+    names = {"other": truth.names, "german": truth.german, "own": {}}[disguise.names]
+    return iter([names.get(key, key) for key in columns])
 
 
 def _write(path: Path, rows: list[Row], disguise: Disguise) -> Path:

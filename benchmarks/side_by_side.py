@@ -291,12 +291,12 @@ def _whole(
     with tempfile.TemporaryDirectory(prefix="openflan-benchmark-") as place:
         work = kept or Path(place)
         work.mkdir(parents=True, exist_ok=True)
-        said = json.dumps(asdict(settings))
+        text = json.dumps(asdict(settings))
         if kept is not None:
-            if (work / _KEPT).is_file() and (work / _KEPT).read_text(encoding="utf-8") != said:
+            if (work / _KEPT).is_file() and (work / _KEPT).read_text(encoding="utf-8") != text:
                 raise UserError("work of other settings", where=str(work), how="name another --work")
-            (work / _KEPT).write_text(said, encoding="utf-8")
-        (work / "settings.json").write_text(said, encoding="utf-8")
+            (work / _KEPT).write_text(text, encoding="utf-8")
+        (work / "settings.json").write_text(text, encoding="utf-8")
         facts = compare(work, settings)
     line = {"benchmark": benchmark, **facts.pop("line")}
     recorded = asdict(settings) | {

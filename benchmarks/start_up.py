@@ -108,8 +108,8 @@ class Side:
         help_, _ = self._call(["-m", "openflan", "--help"])
         nothing, _ = self._call(self._run)
         with tempfile.TemporaryDirectory(dir=self._work) as out:
-            whole, said = self._call(["-c", _CLOCK, *self._eval, "--out", out])
-        first = float(said.splitlines()[-1])
+            whole, output = self._call(["-c", _CLOCK, *self._eval, "--out", out])
+        first = float(output.splitlines()[-1])
         return {"help": help_, "nothing_to_do": nothing, "eval": whole, "weights_to_first_score": first}
 
     def _call(self, words: list[str]) -> tuple[float, str]:
@@ -131,19 +131,19 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--name", default="start-up", help="of the record")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        model = said.model.resolve() if said.model else make_model(folder / "model")
+        model = arguments.model.resolve() if arguments.model else make_model(folder / "model")
         trees = {"ours": ROOT}
-        if said.base:
-            trees["base"] = stack.enter_context(checkout(said.base, folder / "tree"))
+        if arguments.base:
+            trees["base"] = stack.enter_context(checkout(arguments.base, folder / "tree"))
         sides = {}
         for name, tree in trees.items():
             (folder / name).mkdir()
             sides[name] = Side(tree, folder / name, model)
         turns: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-        for number in range(said.turns + 1):
+        for number in range(arguments.turns + 1):
             for name, side in sides.items():
                 taken = side.turn()
                 if number:  # in the first one bytecode is written
@@ -155,15 +155,15 @@ def main() -> int:
     }
     met = {what: medians["ours"][what] < goal for what, goal in GOALS.items()}
     record: dict[str, Any] = {
-        "model": said.model.name if said.model else "made, 262,144 words",
-        "base": said.base,
+        "model": arguments.model.name if arguments.model else "made, 262,144 words",
+        "base": arguments.base,
         "median_seconds": medians,
         "goal_seconds": GOALS,
         "met": met,
         "turns": turns,
         "cores": len(os.sched_getaffinity(0)),
     }
-    path = said.out / f"{datetime.now(UTC):%Y-%m-%d}-{said.name}.json"
+    path = arguments.out / f"{datetime.now(UTC):%Y-%m-%d}-{arguments.name}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({"medians": medians, "met": met}) + "\n")
     return 0 if all(met.values()) else 1

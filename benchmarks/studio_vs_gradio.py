@@ -107,9 +107,9 @@ def _core() -> tuple[list[str], list[str]]:
 def _sizes(gradio: str) -> dict[str, Any]:
     """Distributions that either side adds to openflan's core, and their megabytes."""
 
-    def ask(python: str, **asked: Any) -> dict[str, Any]:
-        said = subprocess.run([python, "-c", _SIZE, json.dumps(asked)], capture_output=True, text=True, check=True)
-        facts: dict[str, Any] = json.loads(said.stdout)
+    def ask(python: str, **request: Any) -> dict[str, Any]:
+        result = subprocess.run([python, "-c", _SIZE, json.dumps(request)], capture_output=True, text=True, check=True)
+        facts: dict[str, Any] = json.loads(result.stdout)
         return facts
 
     core, studio = _core()
@@ -147,10 +147,10 @@ def _served(words: list[str], work: Path) -> Iterator[tuple[str, float, subproce
     env = {**kept, "PYTHONPATH": f"{hook}{os.pathsep}{ROOT / 'src'}", "LOOKED_UP": str(names)}
     address = f"http://127.0.0.1:{port}/"
     log = work / "log"
-    with log.open("wb") as said:
+    with log.open("wb") as stream:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [word.replace("PORT", str(port)) for word in words], cwd=work, env=env, stdout=said, stderr=said
+            [word.replace("PORT", str(port)) for word in words], cwd=work, env=env, stdout=stream, stderr=stream
         )
         try:
             while True:
@@ -192,9 +192,9 @@ def _looked_at(words: list[str], work: Path, *, shown: str) -> dict[str, Any]:
     with _served(words, work) as (address, _, _process, names), sync_playwright() as player:
         browser = player.chromium.launch(executable_path=_CHROMIUM)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        asked: list[str] = []
+        urls: list[str] = []
         sizes: list[int] = []
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: urls.append(request.url))
         page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
         page.goto(address, wait_until="load")
         page.locator(shown).first.wait_for(timeout=1_000 * _LONGEST)
@@ -203,7 +203,7 @@ def _looked_at(words: list[str], work: Path, *, shown: str) -> dict[str, Any]:
         page.wait_for_timeout(7_000)
         browser.close()
         looked_up = names.read_text(encoding="utf-8").split() if names.exists() else []
-    hosts = Counter(urlsplit(url).hostname for url in asked if urlsplit(url).scheme in ("http", "https"))
+    hosts = Counter(urlsplit(url).hostname for url in urls if urlsplit(url).scheme in ("http", "https"))
     return {
         "requests": sum(hosts.values()),
         "kilobytes": round(sum(sizes) / 1e3),
@@ -222,8 +222,8 @@ def main() -> int:
     parser.add_argument("--gradio", required=True, help="Python of an environment with Gradio 6")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    said = parser.parse_args()
-    gradio = str(Path(said.gradio).absolute())
+    arguments = parser.parse_args()
+    gradio = str(Path(arguments.gradio).absolute())
     version = "import importlib.metadata as m; print(m.version('gradio'))"
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -233,7 +233,7 @@ def main() -> int:
             "gradio": [gradio, "-c", _PEER, "PORT"],
         }
         turns: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-        for number in range(said.turns + 1):
+        for number in range(arguments.turns + 1):
             for name, words in sides.items():
                 taken = _turn(words, work)
                 if number:  # in the first one bytecode is written
@@ -255,7 +255,7 @@ def main() -> int:
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
     }
-    path = said.out / f"{datetime.now(UTC):%Y-%m-%d}-studio-vs-gradio.json"
+    path = arguments.out / f"{datetime.now(UTC):%Y-%m-%d}-studio-vs-gradio.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({key: record[key] for key in ("median", "added_to_the_core", "first_page")}) + "\n")
     return 0

@@ -46,10 +46,10 @@ def passages_first(prompts: Sequence[Prompt]) -> list[str] | None:
     return turned
 
 
-def measure_templates(model: Any, asked: Asked, *, batch_tokens: int, autocast: bool) -> dict[str, dict[str, Any]]:
+def measure_templates(model: Any, prompts: Asked, *, batch_tokens: int, autocast: bool) -> dict[str, dict[str, Any]]:
     """By task: templates, share of shared tokens, cost of all beside one."""
     by_task: dict[str, dict[int, list[Question]]] = {}
-    for one in asked:
+    for one in prompts:
         question = Question(prompt=one["prompt"], options=one["options"], texts=one["texts"])
         by_task.setdefault(one["task"], {}).setdefault(one["template"], []).append(question)
 

@@ -56,7 +56,7 @@ def tune_ours(model: Any, store: "TokenStore", part: "TrainingPart", folder: Pat
     lines: list[StepReport] = []
     clocks: list[Clock] = []
     ends: list[Facts] = []
-    said: list[str] = []
+    messages: list[str] = []
 
     def report(line: "StepReport") -> None:
         lines.append(line)
@@ -67,7 +67,7 @@ def tune_ours(model: Any, store: "TokenStore", part: "TrainingPart", folder: Pat
 
     own = folder / f"ours-{time.monotonic_ns()}"
     own.mkdir()
-    tune(model, store, part, own, seed=0, report=report, say=said.append)
+    tune(model, store, part, own, seed=0, report=report, say=messages.append)
     tokens = sum(line.tokens for line in lines[1:])
     return {
         "tokens_per_second": round(tokens / ends[0]["seconds"], 1),
@@ -77,7 +77,7 @@ def tune_ours(model: Any, store: "TokenStore", part: "TrainingPart", folder: Pat
         "device": model.device.type,
         "threads": torch.get_num_threads(),
         "step_losses": [round(line.loss, 4) for line in lines],
-        "said": said,
+        "said": messages,
         **ends[0],
     }
 

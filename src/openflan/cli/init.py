@@ -45,8 +45,8 @@ def _ask(guess: "openflan.TableGuess") -> str | None:
     for number, choice in enumerate(guess.choices, start=1):
         console.print(f"  {number}. {choice}", highlight=False)
     default = str(guess.choices.index(guess.answer) + 1) if guess.answer in guess.choices else "1"
-    said = Prompt.ask("  number or your own words", default=default, console=console)
-    return guess.choices[int(said) - 1] if said.isdecimal() and 0 < int(said) <= len(guess.choices) else said
+    answer = Prompt.ask("  number or your own words", default=default, console=console)
+    return guess.choices[int(answer) - 1] if answer.isdecimal() and 0 < int(answer) <= len(guess.choices) else answer
 
 
 def _record(initialised: "openflan.Initialised") -> dict[str, object]:

@@ -101,11 +101,11 @@ class OptionCells:
     def _placements(self) -> Floats:
         """(R, C) Values whose mean over rows is the area under the curve, mean over options."""
         present = ~np.isnan(self.scores)
-        asked: NDArray[np.bool_] = np.any(present, axis=2)
+        mask: NDArray[np.bool_] = np.any(present, axis=2)
         odds = _log_odds(self.scores)
-        placements = np.full(asked.shape, np.nan)
-        for column in range(asked.shape[1]):
-            rows = np.flatnonzero(asked[:, column])
+        placements = np.full(mask.shape, np.nan)
+        for column in range(mask.shape[1]):
+            rows = np.flatnonzero(mask[:, column])
             options = [
                 _linear_area(odds[rows, column, option], self.right[rows, column, option])
                 for option in range(self.scores.shape[2])
@@ -132,12 +132,12 @@ class OptionCells:
         alike = []
         for template in templates:
             chosen = self.chosen[:, self._of(template)]
-            asked = (~np.isnan(chosen)).sum(axis=1)
+            counts = (~np.isnan(chosen)).sum(axis=1)
             low, high = (
-                np.where(asked > 0, end(np.where(np.isnan(chosen), other, chosen), axis=1), np.nan)
+                np.where(counts > 0, end(np.where(np.isnan(chosen), other, chosen), axis=1), np.nan)
                 for end, other in ((np.min, np.inf), (np.max, -np.inf))
             )
-            alike.append(np.where(asked > 1, low == high, np.nan))
+            alike.append(np.where(counts > 1, low == high, np.nan))
         return np.stack(alike, axis=1)
 
     def _of(self, template: int) -> list[int]:

@@ -48,7 +48,7 @@ class AnswerColumns:
     ranked: NDArray[np.bool_]
     margin: NDArray[np.float32]
     """How far the likeliest option is ahead of the next, in probability; NaN where the answer was written."""
-    said: NDArray[np.int32]
+    answer: NDArray[np.int32]
     """A number for each different answer; of written answers, 1 where it scored a half or more."""
 
     @property
@@ -76,7 +76,7 @@ def _kept(path: Path, _stamp: tuple[int, int], score: Score, ends: Ends) -> Answ
         raise UserError("holds no answer", where=str(path), how="delete this file and measure again")
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     words: dict[str, int] = {}
-    said = np.array([words.setdefault(word, len(words)) for word in whole["answer"].tolist()], dtype=np.int32)
+    answers = np.array([words.setdefault(word, len(words)) for word in whole["answer"].tolist()], dtype=np.int32)
     tested = whole["split"] == _SPLITS["test"]
     ranked = whole["ranked"][tested]
     value = whole["value"][tested].astype(np.float32)
@@ -89,7 +89,7 @@ def _kept(path: Path, _stamp: tuple[int, int], score: Score, ends: Ends) -> Answ
         value=value,
         ranked=ranked,
         margin=whole["margin"][tested].astype(np.float32),
-        said=np.where(ranked, said[tested], (value >= 0.5).astype(np.int32)),
+        answer=np.where(ranked, answers[tested], (value >= 0.5).astype(np.int32)),
     )
 
 

@@ -76,8 +76,8 @@ def place_of(model: Any, encoder: TextEncoder, part: EvaluationPart, *, name: st
     """
     content = hash_of_model(model)
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
-    asked = [content, encoder.source, encoder.part.counted("answers"), _settings(part)]
-    folder = out / f"eval-{plain}-{fingerprint_of(asked)[:8]}"
+    identity = [content, encoder.source, encoder.part.counted("answers"), _settings(part)]
+    folder = out / f"eval-{plain}-{fingerprint_of(identity)[:8]}"
     kept = read_text_format(folder)
     if kept is not None and kept.frame is not None and kept.frame != encoder.frame:
         encoder = encoder.changed(frame=kept.frame)

@@ -104,12 +104,12 @@ class Processes:
             there_first: what another does.
         """
         left, done = _Left(items), SimpleQueue[tuple[T, R] | Exception]()
-        asked: dict[_Other, list[T]] = {other: [] for other in self._others}
+        requests: dict[_Other, list[T]] = {other: [] for other in self._others}
 
         def take_for(other: _Other) -> T | None:
-            item = left.take(partial(there_first, other), but=ready if asked[other] else 0)
+            item = left.take(partial(there_first, other), but=ready if requests[other] else 0)
             if item is not None:
-                asked[other].append(item)
+                requests[other].append(item)
             return item
 
         def ask(other: _Other, item: T) -> None:
@@ -117,7 +117,7 @@ class Processes:
             try:
                 while following is not None:
                     done.put((following, there(other, following)))
-                    asked[other].pop()
+                    requests[other].pop()
                     following = take_for(other)
             except Exception as error:  # raised where the items are taken
                 done.put(error)

@@ -279,8 +279,8 @@ def _plain_tokenizer(file: _File, tokenizer: Any) -> Any:
 
 def _starts(fields: dict[str, Any]) -> bool:
     """Whether a text begins with BOS; llama.cpp takes it so of a SentencePiece vocabulary that does not say."""
-    said = fields.get("tokenizer.ggml.add_bos_token", fields.get("tokenizer.ggml.model") == "llama")
-    return bool(said) and "tokenizer.ggml.bos_token_id" in fields
+    flag = fields.get("tokenizer.ggml.add_bos_token", fields.get("tokenizer.ggml.model") == "llama")
+    return bool(flag) and "tokenizer.ggml.bos_token_id" in fields
 
 
 def _ends(fields: dict[str, Any]) -> bool:

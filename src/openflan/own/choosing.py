@@ -319,9 +319,9 @@ def _kind(
     """What stands where, the kind and the cluster."""
     sentence = sentence_about(view, options, rest)
     pronoun = next((one for one in (*extras, *rest) if is_pronoun(view, one, rest)), None)
-    asked = any(asks(one) > 0.5 for one in rest if one is not sentence or (pronoun is None and one.blanks < 0.5))
+    has_question = any(asks(one) > 0.5 for one in rest if one is not sentence or (pronoun is None and one.blanks < 0.5))
     marked = sentence is not None and (sentence.blanks > 0.5 or pronoun is not None or len(options.columns) == 2)
-    if sentence is not None and marked and not asked:
+    if sentence is not None and marked and not has_question:
         return {"text": sentence, **({"pronoun": pronoun} if pronoun else {})}, "pronoun", "coreference"
     if not rest:
         parts: dict[str, OwnColumn] = {}

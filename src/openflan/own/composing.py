@@ -191,10 +191,10 @@ def _translations(view: View) -> Iterator[Reading]:
         if not left or not right or left == right:
             continue
         score = 0.9 + 0.04 * (view.relations.cover(one, other).lift > 0.03)
-        said = named_as(one, "source") or named_as(other, "target")
-        score += 0.03 * said - 0.03 * (named_as(one, "target") or named_as(other, "source"))
+        hint = named_as(one, "source") or named_as(other, "target")
+        score += 0.03 * hint - 0.03 * (named_as(one, "target") or named_as(other, "source"))
         score += 0.01 * (left == "en")
-        doubts = {} if said else {"direction": (f"from {left} into {right}, or the other way", 0.5)}
+        doubts = {} if hint else {"direction": (f"from {left} into {right}, or the other way", 0.5)}
         why = f"'{one.path}' is {left}, '{other.path}' is {right}"
         yield _reading(view, "translation", other, {"text": one}, "translation", score, why, doubts=doubts)
 

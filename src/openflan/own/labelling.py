@@ -284,8 +284,8 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
                      "two texts and a number on a scale")  # fmt: skip
     second_best = sorted(score.values())[-2]
     sure = capped(0.7 + 0.5 * (score[kind] - second_best))
-    asked = max(asks(one), asks(other)) > 0.4
-    if (kind != "inference" or asked) and kind != "paraphrase" and yes_no and one.mean_words < _PASSAGE:
+    has_question = max(asks(one), asks(other)) > 0.4
+    if (kind != "inference" or has_question) and kind != "paraphrase" and yes_no and one.mean_words < _PASSAGE:
         sure = min(sure, 0.7)  # one of the two may explain the answer
     why = (
         f"two texts, {forward.real:.0%} of the shorter one's words stand in the other ({forward.chance:.0%} by chance)"

@@ -136,7 +136,7 @@ def propose(
 def _recipe(rows: OwnTexts, tasks: dict[str, Any], *, share: float) -> dict[str, Any]:
     """A recipe's content in the order in which one reads it."""
     tuning = tuning_of(rows, share=share)
-    asked = {"rows": 200, "own_rows": 200, "validation_rows": 0, "baseline": True}
+    sizes = {"rows": 200, "own_rows": 200, "validation_rows": 0, "baseline": True}
     return {
         "name": _name(rows.folder),
         "model": tuning["model"],
@@ -144,7 +144,7 @@ def _recipe(rows: OwnTexts, tasks: dict[str, Any], *, share: float) -> dict[str,
         "prompts": tuning["prompts"],
         **({"mixture": {"groups": {"own": {"use": ["mine"], "share": share}}}} if share < 1 else {}),
         "training": tuning["training"],
-        "evaluation": {**asked, **tuning["evaluation"]},
+        "evaluation": {**sizes, **tuning["evaluation"]},
         "seeds": [0, 1],
     }
 

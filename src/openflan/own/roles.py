@@ -22,8 +22,8 @@ _HIDDEN = {"-1", "?", "unknown", "hidden", "unlabeled", "unlabelled", "no label"
 @cache
 def role_names() -> dict[str, Role]:
     """What files and columns call the roles."""
-    said: dict[Role, str] = content()["roles"]
-    return {name: role for role, names in said.items() for name in names.split()}
+    words: dict[Role, str] = content()["roles"]
+    return {name: role for role, names in words.items() for name in names.split()}
 
 
 def said_roles(column: OwnColumn) -> dict[str, Role]:

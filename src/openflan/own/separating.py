@@ -57,7 +57,7 @@ def keep_apart(table: OwnTable, view: View, reading: Reading) -> tuple[dict[str,
         columns=tuple(taken),
         even=answer.path if even else None,
         run=_run(table, view, taken),
-        said=SaidRoles(column=table.said_by, roles=table.said) if table.said else None,
+        said=SaidRoles(column=table.role_column, roles=table.row_roles) if table.row_roles else None,
         validation=round(min(_SHARE, _CHOSEN / rows), 4),
         test=round(min(_SHARE, _MEASURED / rows), 4),
     )
@@ -74,7 +74,7 @@ def _run(table: OwnTable, view: View, columns: list[str]) -> int | None:
 
 def _left_out(table: OwnTable, rule: Apart) -> list[str]:
     """A line on the rows of training that share a text with others, where the table says which rows those are."""
-    if not table.said and len(table.counts) < 2:
+    if not table.row_roles and len(table.counts) < 2:
         return []
     rows = iter(table.rows)
     files = {split: list(itertools.islice(rows, count)) for split, count in table.counts.items()}

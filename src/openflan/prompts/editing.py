@@ -133,9 +133,9 @@ def edit_template(
     if task.spec.family is not None and not (inside and "templates" in parse_yaml(text)):
         text = with_keys(text, {"templates": [_written(one) for one in task.spec.templates]})
     number = len(task.spec.templates) if number is None else number
-    said = None if template is None else as_template(template, where=str(path))
-    same = said is not None and task.spec.templates[number : number + 1] == (said,)
-    after = text if same else with_item(text, "templates", number, None if said is None else _written(said))
+    item = None if template is None else as_template(template, where=str(path))
+    same = item is not None and task.spec.templates[number : number + 1] == (item,)
+    after = text if same else with_item(text, "templates", number, None if item is None else _written(item))
     spec = task_of(parse_yaml(after), path)
     edited = Task(spec=spec, path=path, collection="mine", folder=place.resolve().name)
     TaskRenderer(edited)
@@ -176,16 +176,16 @@ def _copied(task: Entry, text: str, path: Path) -> str:
         changes["source"] = source
     if spec.family is not None:
         shared = parse_yaml(_read(task.path.with_name(f"{spec.family}.templates.yaml")))
-        said = parse_yaml(text)
-        changes |= {key: value for key, value in shared.items() if key not in said}
+        content = parse_yaml(text)
+        changes |= {key: value for key, value in shared.items() if key not in content}
         changes["family"] = None
     return with_keys(text, changes)
 
 
 def _written(template: Template) -> dict[str, Any]:
     """A template as a task file has it: what goes without saying is left out."""
-    said: dict[str, Any] = template.model_dump(mode="json", exclude_defaults=True)
-    return said
+    content: dict[str, Any] = template.model_dump(mode="json", exclude_defaults=True)
+    return content
 
 
 def _twin(path: Path) -> Path:

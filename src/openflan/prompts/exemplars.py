@@ -152,11 +152,11 @@ class ExemplarMaker:
         """Rows that may stand before a question, in its order, with their templates."""
         size = len(self._pool)
         key = hash_integers(question.key, _ORDER)
-        asked = None if self._careless else self._recognise(question.row)
+        identity = None if self._careless else self._recognise(question.row)
         for start in range(0, size, at_once):
             places = permute(np.arange(start, min(start + at_once, size), dtype=np.int64), size, key)
             for place in places.tolist():
-                if asked is None or not self._same(asked, place):
+                if identity is None or not self._same(identity, place):
                     template = self._template(question, self._pool[place])
                     if template is not None:
                         yield self._pool[place], template
@@ -191,12 +191,12 @@ class ExemplarMaker:
                 return -1  # and its prompt is left out
             raise
 
-    def _same(self, asked: _Known, place: int) -> bool:
+    def _same(self, identity: _Known, place: int) -> bool:
         """Whether a row of the pool is the question, its duplicate, or of its passage."""
         known = self._known.get(place)
         if known is None:
             known = self._known[place] = self._recognise(self._pool[place])
-        return asked.whole == known.whole or not asked.passages.isdisjoint(known.passages)
+        return identity.whole == known.whole or not identity.passages.isdisjoint(known.passages)
 
     def _recognise(self, row: SourceRow) -> _Known:
         names = [name for name in self._renderer.spec.names if name not in self._labels and name in row.fields]

@@ -254,11 +254,11 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
             form = form_of(path, separator=source.separator, encoding=source.encoding)
             checked.forms.update({} if form == TableForm() else {path: form})
         without = _left_out(entry, path)
-        said = source.apart.said if source.apart else None
+        roles = source.apart.said if source.apart else None
         clean = RowCleaner(entry).clean
         for index, row in enumerate(unrolled(entry, file_rows(entry, path))):
             checked.rows += 1
-            if index + 1 in without or (said is not None and said.of(row) is None):
+            if index + 1 in without or (roles is not None and roles.of(row) is None):
                 checked.dropped += 1
                 continue
             try:

@@ -232,7 +232,9 @@ def _format(value: Any, *args: Any) -> str:
     if "%" in _PLACE.sub("", text):
         raise TemplateError("format allows %s, %d, %i, %f, %e and %g, at most 99 wide")
     as_texts = [as_text(arg) for arg in args]
-    return text % tuple(arg if isinstance(arg, int | float) else said for arg, said in zip(args, as_texts, strict=True))
+    return text % tuple(
+        arg if isinstance(arg, int | float) else string for arg, string in zip(args, as_texts, strict=True)
+    )
 
 
 def _bounded(added: int, make: Any) -> str:

@@ -44,10 +44,10 @@ def list_recipes(folders: Iterable[str | Path] = (), *, links: bool = True) -> d
 def _is_recipe(path: Path) -> bool:
     """Whether a file says what recipes say and nothing else; what is wrong in it is for `load_recipe` to say."""
     try:
-        said = parse_yaml(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(said, dict) and "name" in said and not set(said) - set(Recipe.model_fields)
+    return isinstance(content, dict) and "name" in content and not set(content) - set(Recipe.model_fields)
 
 
 def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | None = None) -> Path:

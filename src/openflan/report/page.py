@@ -151,7 +151,7 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
     lines = task_lines(results)
     tuned = next((name for name in map(tuned_name, results.seeds) if name in material.examples), None)
     held_out = [entry.cluster for entry in verdict.held_out]
-    asked = material.examples
+    examples = material.examples
     costs = cost_lines(results)
     by_role = [
         ("own", OWN, verdict_measures(verdict.own), ""),
@@ -192,8 +192,8 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         stale=stale_lines(material.leakage, results) if material.leakage else [],
         held_out_tasks=[line.result for line in lines if line.result.role == "held_out"],
         tuned_model=tuned,
-        examples=choose_examples(asked[UNTUNED], asked[tuned], score=material.score, first=held_out)
-        if tuned and UNTUNED in asked
+        examples=choose_examples(examples[UNTUNED], examples[tuned], score=material.score, first=held_out)
+        if tuned and UNTUNED in examples
         else [],
         held_out=held_out,
         reproduction=reproduction_of(results),

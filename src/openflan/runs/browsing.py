@@ -219,8 +219,8 @@ def _disagreeing(columns: AnswerColumns) -> NDArray[np.int64]:
     order = own[np.lexsort((columns.template[own], columns.turn[own], columns.row[own]))]
     cell = columns.row[order] * 64 + columns.turn[order]
     first = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]])
-    said = columns.said[order]
-    differ = np.minimum.reduceat(said, first) != np.maximum.reduceat(said, first)
+    answer = columns.answer[order]
+    differ = np.minimum.reduceat(answer, first) != np.maximum.reduceat(answer, first)
     shown: NDArray[np.int64] = order[np.repeat(differ, np.diff(np.r_[first, len(order)]))]
     return shown
 

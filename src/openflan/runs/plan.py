@@ -142,8 +142,8 @@ def resolve(recipe: Recipe) -> Resolved:
     catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
     entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.spelt_out(wanted.use), where="tasks.use")]
     names = {name for entry in entries for name in entry.called}
-    for where, said in (("tasks.splits", wanted.splits), ("mixture.rows_of", recipe.mixture.rows_of)):
-        if unknown := sorted(set(said) - names):
+    for where, keys in (("tasks.splits", wanted.splits), ("mixture.rows_of", recipe.mixture.rows_of)):
+        if unknown := sorted(set(keys) - names):
             how = did_you_mean(unknown[0], sorted(names)) or "name a task, cluster or collection that tasks.use names"
             raise UserError(f"no task '{unknown[0]}'", where=where, how=how)
     if not entries:
@@ -160,8 +160,8 @@ def resolve(recipe: Recipe) -> Resolved:
         raise UserError("an adapter can't be tuned further", where=f"model.path: {recipe.model.path}", how=how)
     _check_lengths(recipe, model)
     held_out = _measured(recipe, division)
-    asked = recipe.evaluation.rows_of_tuned
-    seen = tuple(e for e in division.tuned if "test" in e.spec.splits and asked(own=e.own))
+    rows_of = recipe.evaluation.rows_of_tuned
+    seen = tuple(e for e in division.tuned if "test" in e.spec.splits and rows_of(own=e.own))
     return Resolved(
         model=model, data=data, errata=errata, division=division, measured_held_out=held_out, measured_seen=seen
     )

@@ -81,9 +81,9 @@ class Guard:
         shown = cookie_parser(headers.get("cookie", "")).get(name, "")
         if hmac.compare_digest(shown.encode(), self._token.encode()):
             return None
-        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        given = dict(asked).get("token", "")
-        others = [(key, value) for key, value in asked if key != "token"]
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = dict(query).get("token", "")
+        others = [(key, value) for key, value in query if key != "token"]
         if hmac.compare_digest(given.encode(), self._token.encode()):
             rest = urlencode(others)
             path = "/" + scope["path"].lstrip("/\\")  # else `//name` would lead to another host

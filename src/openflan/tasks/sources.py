@@ -226,8 +226,8 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
     if path is not None:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         return fingerprint_of([hash_file(file) for file in files])
-    asked = ["hub", source.hub, source.config, source.revision, split, start, stop]
-    return fingerprint_of([*asked, *source.patterns(split)])
+    identity = ["hub", source.hub, source.config, source.revision, split, start, stop]
+    return fingerprint_of([*identity, *source.patterns(split)])
 
 
 def source_name(entry: Entry, role: Role, *, data: Path | None = None) -> str:

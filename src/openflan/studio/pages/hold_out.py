@@ -101,14 +101,14 @@ def hold_out_routes(studio: Studio) -> list[Route]:
 
     def page(request: Request) -> Response:
         tasks = studio.tasks()
-        asked = request.query_params
-        of = asked.get("of", "catalog")
+        query = request.query_params
+        of = query.get("of", "catalog")
         words = {"all": (), "starter": ("starter", "mine"), "catalog": ("catalog", "mine")}
         if of not in words:
             raise openflan.UserError(f"no tasks '{of}'", where="of", how=f"{', '.join(words)}")
         entries = tasks.select(*words[of])
         names = _clusters(tasks, entries)
-        chosen = [name for name in dict.fromkeys(asked.getlist("cluster")) if name]
+        chosen = [name for name in dict.fromkeys(query.getlist("cluster")) if name]
         division = openflan.hold_out(entries, chosen, kin="paper") if chosen else None
         boxes, edges = _drawn(division) if division else ([], [])
         return studio.page(

@@ -139,10 +139,10 @@ class _Runs:
         folder = self._studio.folders.runs
         sides: dict[str, str] = {}
         for run in openflan.list_runs(folder, links=False) if folder.is_dir() else []:
-            asked = openflan.RunPlaces(run.folder).asked
-            if any(name != "untuned" for name in asked):
+            models = openflan.RunPlaces(run.folder).asked
+            if any(name != "untuned" for name in models):
                 sides[run.name] = f"{run.name}, tuned"
-            sides |= {f"{run.name}/evaluation/{name}": f"{run.name}, {name}" for name in asked}
+            sides |= {f"{run.name}/evaluation/{name}": f"{run.name}, {name}" for name in models}
         for one in openflan.list_evaluations(folder, links=False) if folder.is_dir() else []:
             sides[one.name] = f"{one.name} ({one.model})"
         return sides
