@@ -278,14 +278,14 @@ def memory(bench: Bench) -> None:
     _free()
     model = shape.model(bench.device)
     many = part.model_copy(update={"micro_batch_tokens": 8 * few})
-    taken: Any = None
+    filler: Any = None
     if bench.device.type == "cuda":
         torch.cuda.empty_cache()
         # weights are there; gradients, two moments and twice what the small micro-batch took beside them must fit
         state = sum(p.nbytes for p in model.parameters())
         beside = plain["peak_gpu_memory_mb"] * 2**20 - 4 * state
         rest = int(3 * state + max(2 * beside, 2**30))
-        taken = torch.empty(max(0, torch.cuda.mem_get_info()[0] - rest), dtype=torch.uint8, device="cuda")
+        filler = torch.empty(max(0, torch.cuda.mem_get_info()[0] - rest), dtype=torch.uint8, device="cuda")
         bench.know(how="all memory but a rest was taken", rest_gb=round(rest / 2**30, 2))
     else:
         block = next(module for name, module in model.named_modules() if name.endswith("layers.0"))
@@ -297,7 +297,7 @@ def memory(bench: Bench) -> None:
         block.register_forward_pre_hook(refuse)
         bench.know(how="not a GPU: a block refused larger inputs")
     crowded = tune_ours(model, store, many, bench.folder)
-    del taken
+    del filler
     halved = [line for line in crowded["said"] if line.startswith("out of memory")]
     apart = max(abs(a - b) for a, b in zip(plain["step_losses"], crowded["step_losses"], strict=True))
     bench.know(crowded=crowded, halved=halved, largest_loss_difference=apart)

@@ -164,8 +164,8 @@ def measure(entry: Entry, data: Path, encoding: Any) -> dict[str, Any]:
     origin, note, rows = rows_of(entry, data)
     shown = ExampleMaker(entry, rows, PromptsPart())
     hidden = ExampleMaker(entry, rows, PromptsPart(options="hidden"))
-    taken = TaskOrder(entry.spec.name, len(rows), seed=0).at(np.arange(PROMPTS))
-    draws = list(zip(taken.row.tolist(), taken.ticket.tolist(), strict=True))
+    order = TaskOrder(entry.spec.name, len(rows), seed=0).at(np.arange(PROMPTS))
+    draws = list(zip(order.row.tolist(), order.ticket.tolist(), strict=True))
     prompts = [shown.example(row, ticket).prompt for row, ticket in draws]
     bare = [hidden.example(row, ticket).prompt for row, ticket in draws]
     saved = sum(len(one.input.encode()) - len(other.input.encode()) for one, other in zip(prompts, bare, strict=True))

@@ -180,8 +180,8 @@ def texts(data: Path, count: int) -> tuple[list[str], list[str]]:
     total = sum(len(rows) for _, rows in loaded.values())
     for name, (entry, rows) in loaded.items():
         maker = ExampleMaker(entry, rows, prompts, ExampleRules(skip_faulty=True), count=lambda _texts: [])
-        taken = TaskOrder(name, len(rows), seed=0).at(np.arange(count * len(rows) // total, dtype=np.int64))
-        for one in maker.examples(taken.row, taken.ticket, pool=np.arange(0)):
+        order = TaskOrder(name, len(rows), seed=0).at(np.arange(count * len(rows) // total, dtype=np.int64))
+        for one in maker.examples(order.row, order.ticket, pool=np.arange(0)):
             if one is not None:
                 inputs.append(one.prompt.input + "\n")
                 targets.append(one.prompt.target)
@@ -326,9 +326,9 @@ def run_part(part: str, arguments: argparse.Namespace, old: Path) -> Iterator[tu
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians and ratios of what there is."""
-    rate = {side: statistics.median(one["made"] / one["seconds"] for one in taken) for side, taken in turns.items()
-            if "made" in taken[0]}  # fmt: skip
-    seconds = {side: statistics.median(one["seconds"] for one in taken) for side, taken in turns.items()}
+    rate = {side: statistics.median(one["made"] / one["seconds"] for one in results) for side, results in turns.items()
+            if "made" in results[0]}  # fmt: skip
+    seconds = {side: statistics.median(one["seconds"] for one in results) for side, results in turns.items()}
 
     def ratio(values: dict[str, float], above: str, below: str) -> float | None:
         return round(values[above] / values[below], 2) if {above, below} <= values.keys() else None
@@ -338,7 +338,7 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     peaks = {side: turns[side][0]["peak_mb"] for side in ("small", "large") if side in turns}
     return {
         "examples_per_second": {side: round(value) for side, value in rate.items()},
-        "turns_each": {side: len(taken) for side, taken in turns.items()},
+        "turns_each": {side: len(results) for side, results in turns.items()},
         "over_trl": ratio(rate, "two", "trl"),
         "over_commit": ratio(rate, "two", "commit"),
         "two_processes_over_one": ratio(rate, "two", "one"),

@@ -105,8 +105,8 @@ def options_right(table: Table, task: openflan.OwnTask) -> tuple[bool, bool]:
     bools = {"False": "0", "True": "1", "0.0": "0", "1.0": "1"}
     words = True
     for key, option in zip(keys, answer.options or (), strict=True):
-        known = names.get(str(key), names.get(bools.get(str(key), "")))
-        words = words and known is not None and option.lower() in {word.lower() for word in known}
+        synonyms = names.get(str(key), names.get(bools.get(str(key), "")))
+        words = words and synonyms is not None and option.lower() in {word.lower() for word in synonyms}
     return True, words
 
 

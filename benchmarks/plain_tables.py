@@ -445,9 +445,9 @@ def real_rows(data: Path, name: str) -> dict[str, list[Row]]:
         if path.exists():
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 rows = [json.loads(line) for line in file]
-            kept = [row for row in rows if row.get("label") != -1]
-            if kept:
-                by_role[role] = kept
+            valid = [row for row in rows if row.get("label") != -1]
+            if valid:
+                by_role[role] = valid
     return by_role
 
 

@@ -202,9 +202,9 @@ def turn(script: Path, name: str, work: Path) -> Facts:
     Raises:
         SystemExit: the turn failed.
     """
-    known = work / f"{name}.json"
-    if (work / _KEPT).is_file() and name in _ONCE and known.is_file():
-        earlier: Facts = json.loads(known.read_text(encoding="utf-8"))
+    record = work / f"{name}.json"
+    if (work / _KEPT).is_file() and name in _ONCE and record.is_file():
+        earlier: Facts = json.loads(record.read_text(encoding="utf-8"))
         return earlier
     command = [sys.executable, str(script), "--turn", name, str(work)]
     environment = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore", **os.environ}
@@ -284,15 +284,15 @@ def _whole(
     settings: Settings,
     compare: Callable[[Path, Settings], Facts],
     out: Path,
-    kept: Path | None,
+    folder: Path | None,
 ) -> int:
     began = time.perf_counter()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="openflan-benchmark-") as place:
-        work = kept or Path(place)
+        work = folder or Path(place)
         work.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(settings))
-        if kept is not None:
+        if folder is not None:
             if (work / _KEPT).is_file() and (work / _KEPT).read_text(encoding="utf-8") != text:
                 raise UserError("work of other settings", where=str(work), how="name another --work")
             (work / _KEPT).write_text(text, encoding="utf-8")

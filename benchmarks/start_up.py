@@ -98,9 +98,9 @@ class Side:
         self._run = ["-m", "openflan", "run", str(recipe), *settings, "--out", str(work / "runs"), "--quiet"]
         self._eval = ["eval", "--model", str(model), "--tasks", "rte", "--data", "twins", "--rows", "1", "--quiet"]
         self._eval += ["--validation-rows", "0", "--templates", "1"]
-        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         more = {"PYTHONPATH": str(tree / "src"), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        self._env = {**kept, **more}
+        self._env = {**environ, **more}
         self._call(self._run)
 
     def turn(self) -> dict[str, float]:
@@ -145,13 +145,13 @@ def main() -> int:
         turns: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for number in range(arguments.turns + 1):
             for name, side in sides.items():
-                taken = side.turn()
+                times = side.turn()
                 if number:  # in the first one bytecode is written
-                    turns[name].append({what: round(seconds, 3) for what, seconds in taken.items()})
-                sys.stderr.write(f"{name}: {taken}\n")
+                    turns[name].append({what: round(seconds, 3) for what, seconds in times.items()})
+                sys.stderr.write(f"{name}: {times}\n")
     medians = {
-        name: {what: statistics.median(one[what] for one in taken) for what in taken[0]}
-        for name, taken in turns.items()
+        name: {what: statistics.median(one[what] for one in times) for what in times[0]}
+        for name, times in turns.items()
     }
     met = {what: medians["ours"][what] < goal for what, goal in GOALS.items()}
     record: dict[str, Any] = {

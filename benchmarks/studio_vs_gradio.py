@@ -139,12 +139,12 @@ def _served(words: list[str], work: Path) -> Iterator[tuple[str, float, subproce
     (hook / "sitecustomize.py").write_text(_HOOK, encoding="utf-8")
     names = work / "names"
     names.unlink(missing_ok=True)
-    kept = {
+    environ = {
         key: value
         for key, value in os.environ.items()
         if key not in ("PYTHONDONTWRITEBYTECODE", "HF_HUB_OFFLINE", "GRADIO_ANALYTICS_ENABLED")
     }
-    env = {**kept, "PYTHONPATH": f"{hook}{os.pathsep}{ROOT / 'src'}", "LOOKED_UP": str(names)}
+    env = {**environ, "PYTHONPATH": f"{hook}{os.pathsep}{ROOT / 'src'}", "LOOKED_UP": str(names)}
     address = f"http://127.0.0.1:{port}/"
     log = work / "log"
     with log.open("wb") as stream:
@@ -235,10 +235,10 @@ def main() -> int:
         turns: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for number in range(arguments.turns + 1):
             for name, words in sides.items():
-                taken = _turn(words, work)
+                times = _turn(words, work)
                 if number:  # in the first one bytecode is written
-                    turns[name].append(taken)
-                sys.stderr.write(f"{name}: {taken}\n")
+                    turns[name].append(times)
+                sys.stderr.write(f"{name}: {times}\n")
         pages = {
             "ours": _looked_at(sides["ours"], work, shown="main h1"),
             "gradio": _looked_at(sides["gradio"], work, shown="button"),
@@ -246,8 +246,8 @@ def main() -> int:
     record = {
         "gradio": subprocess.run([gradio, "-c", version], capture_output=True, text=True, check=True).stdout.strip(),
         "median": {
-            name: {what: statistics.median(one[what] for one in taken) for what in taken[0]}
-            for name, taken in turns.items()
+            name: {what: statistics.median(one[what] for one in times) for what in times[0]}
+            for name, times in turns.items()
         },
         "added_to_the_core": _sizes(gradio),
         "first_page": pages,

@@ -113,7 +113,7 @@ def _left(line: str) -> float | None:
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians, and how many times as fast this tree is."""
-    medians = {side: statistics.median(one["seconds"] for one in taken) for side, taken in turns.items() if taken}
+    medians = {side: statistics.median(one["seconds"] for one in results) for side, results in turns.items() if results}
     pairs = [theirs["seconds"] / ours["seconds"] for ours, theirs in zip(turns["ours"], turns["base"], strict=False)]
     figures: dict[str, Any] = {"median_seconds": medians}
     if len(medians) == 2:
@@ -171,9 +171,9 @@ def main() -> int:
             for number in range(arguments.turns):
                 for side, tree in sides.items():
                     if arguments.only in (None, side):
-                        taken = turn(tree, arguments, Path(folder) / f"{side}-{number}")
-                        turns[side].append(taken)
-                        sys.stderr.write(f"{side}: {taken['seconds']} s {taken['stages']}\n")
+                        result = turn(tree, arguments, Path(folder) / f"{side}-{number}")
+                        turns[side].append(result)
+                        sys.stderr.write(f"{side}: {result['seconds']} s {result['stages']}\n")
                         record = {"work": work_settings, **summary(turns), "turns": turns, "machine": _machine()}
                         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(summary(turns)) + "\n")

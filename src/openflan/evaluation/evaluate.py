@@ -151,7 +151,7 @@ def _entries(named: list[str | Path | Entry], folders: list[Path]) -> list[Entry
     entries += [
         bbh_entry(name) for word in hard for name in ([f"bbh_{kind}" for kind in BBH] if word == "bbh" else [word])
     ]
-    known = {entry.spec.name for entry in entries}
+    existing = {entry.spec.name for entry in entries}
     names = [word for word in words if not word.endswith(_ENDINGS) and word not in hard]
     chosen = open_catalog(folders).select(names, where="tasks") if names else []
-    return entries + [entry for entry in chosen if entry.spec.name not in known]
+    return entries + [entry for entry in chosen if entry.spec.name not in existing]

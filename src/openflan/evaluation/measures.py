@@ -195,16 +195,16 @@ def _linear_area(odds: Floats, right: NDArray[np.bool_]) -> Floats | None:
 
     Rows without the option have the area itself.
     """
-    known = ~np.isnan(odds)
-    upper, lower = np.sort(odds[known & right]), np.sort(odds[known & ~right])
+    valid = ~np.isnan(odds)
+    upper, lower = np.sort(odds[valid & right]), np.sort(odds[valid & ~right])
     if not len(upper) or not len(lower):
         return None
-    above = _share_below(odds[known & right], lower)
-    below = 1 - _share_below(odds[known & ~right], upper)
+    above = _share_below(odds[valid & right], lower)
+    below = 1 - _share_below(odds[valid & ~right], upper)
     area = float(above.mean())
     values = np.full(len(odds), area)
-    values[known & right] += (above - area) * len(odds) / len(upper)
-    values[known & ~right] += (below - area) * len(odds) / len(lower)
+    values[valid & right] += (above - area) * len(odds) / len(upper)
+    values[valid & ~right] += (below - area) * len(odds) / len(lower)
     return values
 
 
@@ -251,6 +251,6 @@ def _mean(cells: Floats) -> Floats:
 
 def _at(right: NDArray[np.bool_], place: Floats) -> Floats:
     """(R, C) Whether the option at a place is right; NaN where there is no place."""
-    known = ~np.isnan(place)
-    chosen = np.take_along_axis(right, np.where(known, place, 0).astype(np.int64)[..., None], axis=2)[..., 0]
-    return np.where(known, chosen, np.nan)
+    valid = ~np.isnan(place)
+    chosen = np.take_along_axis(right, np.where(valid, place, 0).astype(np.int64)[..., None], axis=2)[..., 0]
+    return np.where(valid, chosen, np.nan)

@@ -81,9 +81,9 @@ class Asked:
     @cached_property
     def row_hashes(self) -> list[str]:
         """Hash of each prompt's row; a row is hashed once, however many templates it has."""
-        known: dict[tuple[str, int], str] = {}
+        hashes: dict[tuple[str, int], str] = {}
         return [
-            known.get((split, prompt.row)) or known.setdefault((split, prompt.row), hash_of_row(prompt.fields))
+            hashes.get((split, prompt.row)) or hashes.setdefault((split, prompt.row), hash_of_row(prompt.fields))
             for prompt, split in self.everything
         ]
 

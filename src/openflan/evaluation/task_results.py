@@ -294,14 +294,14 @@ def groups_of(matrix: TaskMatrix) -> tuple[str, ...] | None:
 
 def _best(matrix: TaskMatrix, by_template: NDArray[np.float64]) -> BestOnValidation | None:
     """The first of the templates that are best on the validation rows."""
-    known = {number: score for number, score in (matrix.validation or {}).items() if number in matrix.templates}
-    if not known:
+    scores = {number: score for number, score in (matrix.validation or {}).items() if number in matrix.templates}
+    if not scores:
         return None
-    best = max(known, key=lambda number: (known[number], -number))
+    best = max(scores, key=lambda number: (scores[number], -number))
     return BestOnValidation(
         template=best,
         score=float(by_template[matrix.templates.index(best)]),
-        validation_score=known[best],
+        validation_score=scores[best],
         validation_rows=matrix.validation_rows,
     )
 

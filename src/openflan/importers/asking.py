@@ -198,16 +198,16 @@ def _at_number(index: nodes.Expr, choices: OptionsRule, count: int) -> AnswerRul
 
 
 def _at_position(index: nodes.Call, choices: OptionsRule) -> AnswerRule | None:
-    """The answer `choices[known.index(label)]`."""
+    """The answer `choices[labels.index(label)]`."""
     if not isinstance(index.node, nodes.Getattr) or index.node.attr != "index" or len(index.args) != 1:
         return None
-    field, known = path_of(_bare(index.args[0])), index.node.node
+    field, labels = path_of(_bare(index.args[0])), index.node.node
     if field is None:
         return None
-    if (path := path_of(known)) is not None:
+    if (path := path_of(labels)) is not None:
         return AnswerRule(field, choices, keys_field=path)
-    spelt = list(known.value) if isinstance(known, nodes.Const) and isinstance(known.value, str) else None
-    keys = _all(map(_key, known.items) if isinstance(known, nodes.List | nodes.Tuple) else spelt or ())
+    spelt = list(labels.value) if isinstance(labels, nodes.Const) and isinstance(labels.value, str) else None
+    keys = _all(map(_key, labels.items) if isinstance(labels, nodes.List | nodes.Tuple) else spelt or ())
     count = len(choices.options or keys or ())
     if not keys or len(keys) < count or len(set(keys)) != len(keys):
         return None

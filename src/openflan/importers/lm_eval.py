@@ -349,8 +349,8 @@ def _splits(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _metrics(setting: Any) -> list[str]:
     named = [one.get("metric") for one in setting if isinstance(one, Mapping)] if isinstance(setting, list) else []
-    known = dict.fromkeys(_METRICS[one] for one in named if isinstance(one, str) and one in _METRICS)
-    return list(known) or ["exact_match"]
+    metrics = dict.fromkeys(_METRICS[one] for one in named if isinstance(one, str) and one in _METRICS)
+    return list(metrics) or ["exact_match"]
 
 
 def _fields(tree: Tree, rule: AnswerRule) -> list[str]:

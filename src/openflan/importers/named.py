@@ -22,15 +22,15 @@ def lineage_of(names: Iterable[str], *, own: str) -> list[str]:
         names: what their templates call them; a remark in brackets is none of the name, `;` and `,` part several.
         own: what to call their text where none is known.
     """
-    known = _datasets()
-    lineages = [known[name][1] for name in map(squashed, _parted(names)) if name in known]
+    datasets = _datasets()
+    lineages = [datasets[name][1] for name in map(squashed, _parted(names)) if name in datasets]
     return list(dict.fromkeys(corpus for corpora in lineages for corpus in corpora)) or [own]
 
 
 def cluster_in_catalog(names: Iterable[str]) -> tuple[str, str | None] | None:
     """The cluster, and within `misc` the subcluster, of the first of some datasets that the catalog has."""
-    known = _datasets()
-    kinds = (known[name][0] for name in map(squashed, _parted(names)) if name in known)
+    datasets = _datasets()
+    kinds = (datasets[name][0] for name in map(squashed, _parted(names)) if name in datasets)
     return next((kind for kind in kinds if kind is not None), None)
 
 

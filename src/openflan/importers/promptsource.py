@@ -117,8 +117,12 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
         alike.setdefault(each.kind, []).append(each)
     contents += [_whole_content(group) for group in sorted(alike.values(), key=len, reverse=True)]
     base = prefix + task_name(dataset, subset)
-    known, subcluster = (cluster, None) if cluster is not None else cluster_of(dataset, subset)
-    about: dict[str, Any] = {"cluster": known, **({"subcluster": subcluster} if subcluster else {}), "dataset": base}
+    main_cluster, subcluster = (cluster, None) if cluster is not None else cluster_of(dataset, subset)
+    about: dict[str, Any] = {
+        "cluster": main_cluster,
+        **({"subcluster": subcluster} if subcluster else {}),
+        "dataset": base,
+    }
     about["lineage"] = lineage_of([dataset.rpartition("/")[2], subset or ""], own=task_name(dataset, subset))
     source = hub_source(dataset, subset)
     tasks = [

@@ -56,9 +56,9 @@ def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
     _register()
     inner = unwrapped(model)
     modules = list(inner.modules())
-    known = _Borders.of(borders, model.device)
+    marks = _Borders.of(borders, model.device)
     for module in modules:
-        vars(module)[BORDERS] = known
+        vars(module)[BORDERS] = marks
     try:
         with lean(inner) if model.device.type == "cpu" else nullcontext():
             yield

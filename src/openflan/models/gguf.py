@@ -231,9 +231,9 @@ def _check_weights(file: _File, model: Any) -> None:
         model.get_output_embeddings().weight is model.get_input_embeddings().weight
     )
     there = sum(sizes.values()) - (sizes.get("output.weight", 0) if tied else 0)
-    known = sum(parameter.numel() for parameter in model.parameters())
-    if there != known:
-        what = f"the file holds {there:,} weights and transformers makes {known:,} of them"
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if there != count:
+        what = f"the file holds {there:,} weights and transformers makes {count:,} of them"
         how = "take the model's Hugging Face folder or hub id in its place"
         raise UserError(what, where=str(file.path), how=how)
 

@@ -39,13 +39,13 @@ def lean(model: Any) -> Iterator[None]:
     if _KEPT not in vars(model):
         with torch.no_grad():
             vars(model)[_KEPT] = [(module, own) for module in model.modules() if (own := _forward(module)) is not None]
-    known: list[tuple[nn.Module, Callable[[Tensor], Tensor]]] = vars(model)[_KEPT]
-    for module, forward in known:
+    forwards: list[tuple[nn.Module, Callable[[Tensor], Tensor]]] = vars(model)[_KEPT]
+    for module, forward in forwards:
         vars(module)["forward"] = forward
     try:
         yield
     finally:
-        for module, _ in known:
+        for module, _ in forwards:
             vars(module).pop("forward", None)
 
 
@@ -68,8 +68,8 @@ def _forward(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
         return None
     was_training = module.training
     module.eval()
-    known = module(probe)
-    same = [way for way in ways if torch.allclose(way(probe), known, rtol=1e-5, atol=1e-6)]
+    reference = module(probe)
+    same = [way for way in ways if torch.allclose(way(probe), reference, rtol=1e-5, atol=1e-6)]
     module.train(was_training)
     return partial(_outside_autocast, module, same[0]) if len(same) == 1 else None
 

@@ -147,8 +147,10 @@ def bent(w: Weights, size: int) -> Bent:
 
 def read_by(call: Call, w: Weights, rows: Tensor, *, last: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As `layer_of`, nothing of it trained, with the keys and values of the sequences, each (B, K, T, D)."""
-    output, kept = _forward(call, last, rows, w)
-    keys, values = (side.view(call.sequences, call.heads, call.tokens, call.size) for side in (kept.keys, kept.values))
+    output, activations = _forward(call, last, rows, w)
+    keys, values = (
+        side.view(call.sequences, call.heads, call.tokens, call.size) for side in (activations.keys, activations.values)
+    )
     return output, keys, values
 
 
@@ -179,16 +181,16 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Call, last: bool, rows: Tensor, *weights: Tensor) -> Tensor:
-        output, kept = _forward(call, last, rows, Weights(*weights))
+        output, activations = _forward(call, last, rows, Weights(*weights))
         ctx.call, ctx.last = call, last
-        ctx.save_for_backward(*weights, *kept)
+        ctx.save_for_backward(*weights, *activations)
         return output
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         split = len(Weights._fields)
-        weights, kept = Weights(*ctx.saved_tensors[:split]), _Kept(*ctx.saved_tensors[split:])
-        rows, grads = _backward(ctx.call, ctx.last, grad, weights, kept)
+        weights, activations = Weights(*ctx.saved_tensors[:split]), _Kept(*ctx.saved_tensors[split:])
+        rows, grads = _backward(ctx.call, ctx.last, grad, weights, activations)
         return None, None, rows, *grads
 
 

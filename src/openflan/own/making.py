@@ -92,9 +92,9 @@ def make_task(
         )
     questions = _Questions(files.name, ask)
     reading = _choose(recognised, questions)
-    entry, drafted, taken = _first_that_works(table, recognised, reading, questions, path, cluster)
+    entry, drafted, final_reading = _first_that_works(table, recognised, reading, questions, path, cluster)
     warnings = drafted.warnings
-    guesses = sorted(questions.taken, key=lambda guess: guess.confidence)
+    guesses = sorted(questions.guesses, key=lambda guess: guess.confidence)
     notes = [str(guess) for guess in guesses if guess.confidence < UNSURE]
     remarks = [*notes, *warnings, "licence: say under which the rows may be used"]
     text = _text_of(drafted.spec, remarks, files.shown)
@@ -103,12 +103,12 @@ def make_task(
         write_atomically(path, text)
     return OwnTask(
         entry=entry,
-        kind=taken.kind,
-        confidence=recognised.confidence if alike(taken, recognised.best) else _FALLEN_BACK,
+        kind=final_reading.kind,
+        confidence=recognised.confidence if alike(final_reading, recognised.best) else _FALLEN_BACK,
         rows=len(table.rows),
         form="" if table.form is None else str(table.form),
         guesses=tuple(guesses),
-        aside=tuple(f"{name}: {reason}" for name, reason in taken.aside.items()),
+        aside=tuple(f"{name}: {reason}" for name, reason in final_reading.aside.items()),
         warnings=tuple(warnings),
         new=write,
         text=text,
@@ -175,7 +175,7 @@ class _Questions:
 
     def __init__(self, table: str, ask: Ask | None) -> None:
         self.table, self._ask = table, ask
-        self.taken: list[TableGuess] = []
+        self.guesses: list[TableGuess] = []
 
     def take(
         self,
@@ -203,16 +203,16 @@ class _Questions:
             while reply is not None and (fault := check(reply)):
                 reply = self._ask(replace(table_guess, question=f"{fault}\n{question}"))
             table_guess = replace(table_guess, answer=guess if reply is None else reply, confidence=1.0, asked=True)
-        self.taken.append(table_guess)
+        self.guesses.append(table_guess)
         return table_guess.answer
 
     def mend(self, about: str, answer: str, why: str) -> None:
         """Put another answer, of which nobody is sure, in the place of a guess."""
-        self.taken = [
+        self.guesses = [
             replace(guess, answer=answer, confidence=_FALLEN_BACK, why=why, asked=False)
             if guess.about == about
             else guess
-            for guess in self.taken
+            for guess in self.guesses
         ]
 
 
@@ -231,18 +231,18 @@ def _first_that_works(
     """
     fault: UserError | None = None
     for reading in (first, *(other for other in recognised.readings[:_READINGS] if other is not first)):
-        count = len(questions.taken)
+        count = len(questions.guesses)
         try:
-            entry, drafted, taken = _draft(table, recognised.view, reading, questions, path, cluster)
+            entry, drafted, final_reading = _draft(table, recognised.view, reading, questions, path, cluster)
         except UserError as error:
             fault = fault or error
-            del questions.taken[count:]
+            del questions.guesses[count:]
             continue
         if fault is not None:
             kinds = (one.kind.replace("_", " ") for one in (reading, first))
             drafted.warnings.append("read as {}, for as {} it does not work: {}".format(*kinds, fault))
             questions.mend("kind", describe(reading), f"as {describe(first)} it does not work")
-        return entry, drafted, taken
+        return entry, drafted, final_reading
     assert fault is not None, "a reading was tried"
     raise fault
 
@@ -344,7 +344,7 @@ def _order(reading: Reading, questions: _Questions) -> Reading:
 
 def _extras(reading: Reading, questions: _Questions) -> Reading:
     """The reading without those of its further columns that its owner says do not belong to the question."""
-    kept: list[OwnColumn] = []
+    extras: list[OwnColumn] = []
     aside = dict(reading.aside)
     why, sure = reading.doubts.get("columns", ("it says something else in different rows", 0.8))
     for column in reading.extras:
@@ -353,8 +353,8 @@ def _extras(reading: Reading, questions: _Questions) -> Reading:
         if reply == "no":
             aside[column.path] = "left out by its owner"
         else:
-            kept.append(column)
-    return replace(reading, extras=tuple(kept), aside=aside)
+            extras.append(column)
+    return replace(reading, extras=tuple(extras), aside=aside)
 
 
 def _wording(view: View, reading: Reading, questions: _Questions) -> Wording | None:

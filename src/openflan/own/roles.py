@@ -31,8 +31,8 @@ def said_roles(column: OwnColumn) -> dict[str, Role]:
     if column.kind != "text" or not 2 <= column.distinct <= len(role_names()):
         return {}
     roles = {str(value): role_names().get(str(value).strip().lower()) for value in column.counts}
-    known = {value: role for value, role in roles.items() if role is not None}
-    return known if len(known) == len(roles) and "train" in known.values() else {}
+    matches = {value: role for value, role in roles.items() if role is not None}
+    return matches if len(matches) == len(roles) and "train" in matches.values() else {}
 
 
 def hidden_answers(columns: Sequence[OwnColumn], parts: Sequence[str]) -> dict[str, str]:

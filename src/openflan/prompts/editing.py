@@ -148,15 +148,15 @@ def _copy_name(task: Entry, name: str | None, folder: Path) -> str:
     Raises:
         UserError: another task has it, or a task file in the folder is at fault.
     """
-    taken = open_catalog([folder]).entries
+    entries = open_catalog([folder]).entries
     if name is not None:
         if not NAME.match(name):
             raise UserError(f"'{name}' is no name of a task", where="name", how="it may hold only a-z, 0-9 and _")
-        if name in taken or name == task.spec.name:
+        if name in entries or name == task.spec.name:
             raise UserError(f"there is a task '{name}' already", where="name", how="a name stands for one task only")
         return name
     name, more = f"my_{task.spec.name}", 2
-    while name in taken:
+    while name in entries:
         name, more = f"my_{task.spec.name}_{more}", more + 1
     return name
 

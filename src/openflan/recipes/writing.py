@@ -28,8 +28,8 @@ def recipe_text(recipe: Recipe, *, folder: str | Path) -> str:
 
     def moved(path: str) -> str:
         there = recipe.find(path)
-        kept = Path(path).expanduser().is_absolute() or path == "twins" or not there.exists()
-        return path if kept else os.path.relpath(there.resolve(), place)
+        fixed = Path(path).expanduser().is_absolute() or path == "twins" or not there.exists()
+        return path if fixed else os.path.relpath(there.resolve(), place)
 
     if "path" in content.get("model", {}):
         content["model"]["path"] = moved(recipe.model.path)

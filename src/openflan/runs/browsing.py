@@ -230,9 +230,9 @@ def _partners(columns: AnswerColumns, other: AnswerColumns) -> NDArray[np.int64]
     if not len(other.key):
         return np.full(len(columns.key), -1)
     order = np.argsort(other.key, kind="stable")
-    known = other.key[order]
-    at = np.minimum(np.searchsorted(known, columns.key), len(known) - 1)
-    return np.where(known[at] == columns.key, order[at], -1)
+    keys = other.key[order]
+    at = np.minimum(np.searchsorted(keys, columns.key), len(keys) - 1)
+    return np.where(keys[at] == columns.key, order[at], -1)
 
 
 def _picked(

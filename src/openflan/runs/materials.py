@@ -36,8 +36,8 @@ class Materials:
 
     def current(self) -> "Materials":
         """These, or others where the mixture that is there by now is in another text format: it is what counts."""
-        kept = self.run.text_format if "encoder" in self.__dict__ else None
-        return self if kept is None or kept.encoder == self.encoder.fingerprint else Materials(self.run)
+        record = self.run.text_format if "encoder" in self.__dict__ else None
+        return self if record is None or record.encoder == self.encoder.fingerprint else Materials(self.run)
 
     @cached_property
     def encoder(self) -> "TextEncoder":

@@ -91,12 +91,12 @@ def _verdict(
     scores = np.mean([[mean_over_templates(one.measures[name]) for one in models] for models in tasks], axis=0)
     means = np.mean(resampled, axis=0)
     natural = [models[0].baseline_measures.get(name) for models in tasks]
-    known = [value for value in natural if value is not None]
+    baselines = [value for value in natural if value is not None]
     after = means[1:].mean(axis=0)
     return MeasureVerdict(
         tasks=[models[0].task for models in tasks],
         untuned=float(scores[0]),
-        untuned_baseline=float(np.mean(known)) if len(known) == len(tasks) else None,
+        untuned_baseline=float(np.mean(baselines)) if len(baselines) == len(tasks) else None,
         tuned=float(scores[1:].mean()),
         gain=float(scores[1:].mean() - scores[0]),
         untuned_ci95=interval_of(means[0]),

@@ -243,12 +243,12 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
     """Tasks to look at while training, with the rows they are asked by."""
     looks: dict[str, tuple[Entry, Role]] = {}
     held_out = [(entry, "test") for entry in division.held_out]
-    known: list[tuple[Entry, Role]] = [*held_out, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
+    pairs: list[tuple[Entry, Role]] = [*held_out, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
     for position, word in enumerate(recipe.training.evaluate_tasks):
-        mine = {e.spec.name: (e, role) for e, role in known if word in e.spec.called}
+        mine = {e.spec.name: (e, role) for e, role in pairs if word in e.spec.called}
         there = {name: pair for name, pair in mine.items() if pair[1] in pair[0].spec.splits}
         if not there:
-            words = {word for e, _ in known for word in e.spec.called}
+            words = {word for e, _ in pairs for word in e.spec.called}
             what = "has no rows for it (a tuned task needs a validation split)" if mine else "is no task of the recipe"
             how = did_you_mean(word, words) or "name held-out tasks, or tuned ones with a validation split"
             raise UserError(f"'{word}' {what}", where=f"training.evaluate_tasks[{position}]", how=how)
@@ -258,10 +258,10 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
 
 def _left_out(entries: Sequence[Entry], words: Sequence[str]) -> tuple[Entry, ...]:
     """Tasks that a recipe names and leaves out again."""
-    known = {word for entry in entries for word in entry.called}
+    names = {word for entry in entries for word in entry.called}
     for position, word in enumerate(words):
-        if word not in known:
-            how = did_you_mean(word, sorted(known)) or "name something that tasks.use names"
+        if word not in names:
+            how = did_you_mean(word, sorted(names)) or "name something that tasks.use names"
             raise UserError(f"no task '{word}' to leave out", where=f"tasks.leave_out[{position}]", how=how)
     return tuple(entry for entry in entries if set(entry.called) & set(words))
 

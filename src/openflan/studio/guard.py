@@ -90,9 +90,9 @@ class Guard:
             answer: Response = RedirectResponse(f"{quote(path)}{'?' if rest else ''}{rest}", status_code=303)
             answer.set_cookie(name, self._token, httponly=True, samesite="strict", path="/")
             return answer
-        kept = "".join(f'<input type="hidden" name="{escape(key)}" value="{escape(value)}">' for key, value in others)
+        inputs = "".join(f'<input type="hidden" name="{escape(key)}" value="{escape(value)}">' for key, value in others)
         fault = "That is not it." if given else ""
-        return Response(_ASK.format(fault=fault, kept=kept), 401, media_type="text/html")
+        return Response(_ASK.format(fault=fault, kept=inputs), 401, media_type="text/html")
 
 
 _ASK = (

@@ -69,8 +69,8 @@ class Studio:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                kept: Thing = self._kept[key]
-                return kept
+                cached: Thing = self._kept[key]
+                return cached
         thing = make()
         with self._lock:
             self._kept[key] = thing

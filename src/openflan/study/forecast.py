@@ -99,8 +99,8 @@ def forecast(grid: Grid, *, pace: float | None = None) -> Forecast:
     Raises:
         UserError: a task, a model or a setting of a cell is at fault.
     """
-    known: set[str] = set()
-    cells = tuple(_cell(cell, known, pace) for cell in grid.everything)
+    keys: set[str] = set()
+    cells = tuple(_cell(cell, keys, pace) for cell in grid.everything)
     times = [cell.seconds for cell in cells]
     total = None if None in times else sum(time for time in times if time is not None)
     concerns = []
@@ -115,12 +115,12 @@ def forecast(grid: Grid, *, pace: float | None = None) -> Forecast:
     )
 
 
-def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
+def _cell(cell: Cell, keys: set[str], pace: float | None) -> CellForecast:
     recipe = cell.stand_in()
     resolved = resolve(recipe)
     stages = _stages(cell, recipe, resolved)
-    fresh = [stage for stage in stages if stage.key not in known]
-    known |= {stage.key for stage in stages}
+    fresh = [stage for stage in stages if stage.key not in keys]
+    keys |= {stage.key for stage in stages}
     training = recipe.training
     tokens = training.steps * training.tokens_per_batch
     kinds = Counter(stage.kind for stage in fresh)

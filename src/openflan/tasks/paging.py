@@ -108,8 +108,8 @@ class PagedRows:
         if self._all is not None:
             return len(self._all)
         if self._total is None and _keeps_all(self.entry):
-            known = numbered_rows(self.entry, self.role, self._data, by_place=self._open).count
-            self._total = None if known is None else known()
+            count = numbered_rows(self.entry, self.role, self._data, by_place=self._open).count
+            self._total = None if count is None else count()
         if self._total is None:
             for _ in self._from((len(self._places) - 1) * _APART):
                 pass

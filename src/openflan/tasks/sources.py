@@ -114,18 +114,18 @@ def load_rows(
     Raises:
         UserError: a file, split or column is missing, a line is malformed, or no row is left.
     """
-    kept: list[SourceRow] = []
+    result: list[SourceRow] = []
     faults: list[UserError] = []
     numbered = numbered_rows(entry, role, data)
     place = numbered.place
     for row in cleaned_rows(entry, role, numbered, faulty=faulty, faults=faults):
         if row is not None:
-            kept.append(row)
-            if limit is not None and len(kept) >= limit:
+            result.append(row)
+            if limit is not None and len(result) >= limit:
                 break
-    if not kept:
+    if not result:
         raise faults[0] if faults else no_rows(entry, role, place)
-    return kept
+    return result
 
 
 def no_rows(entry: Entry, role: Role, place: str) -> UserError:
@@ -304,12 +304,12 @@ def numbered_rows(
         random.Random(source.shuffle).shuffle(places)
     chosen = places[start:stop]
     if shared:
-        kept = places[slice(*bounds)]
-        if 2 * len(kept) > len(places):
-            kept = kept[-max(1, len(places) // 10) :]
+        validation = places[slice(*bounds)]
+        if 2 * len(validation) > len(places):
+            validation = validation[-max(1, len(places) // 10) :]
             chosen = places[start : stop if (stop or 0) >= 0 else None]  # the end that validation leaves
-        taken = set(kept)
-        chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
+        members = set(validation)
+        chosen = validation if role == "validation" else [index for index in chosen if index not in members]
     count, chosen = len(chosen), chosen[since:]
     picked = table.take(chosen) if isinstance(table, FileRows | ParquetRows) else (table[index] for index in chosen)
     return NumberedRows(place=place, rows=zip(chosen, picked, strict=True), count=lambda: count)
@@ -324,10 +324,10 @@ def _parted(entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, sin
     read = (source.encoding, source.separator, source.decimal, source.sheet, source.faulty)
     key = repr((rule, read, entry.spec.splits, entry.spec.columns, stamps))
     split = entry.spec.splits[role]
-    known = key in _PARTED
-    needed = [split] if known else [*there]
-    rows = {} if known and by_place else {name: list(file_rows(entry, there[name])) for name in needed}
-    if not known:
+    cached = key in _PARTED
+    needed = [split] if cached else [*there]
+    rows = {} if cached and by_place else {name: list(file_rows(entry, there[name])) for name in needed}
+    if not cached:
         while len(_PARTED) >= _PARTED_AT_MOST:
             del _PARTED[next(iter(_PARTED))]
         _PARTED[key] = part_rows(rule, rows, entry.spec.splits)

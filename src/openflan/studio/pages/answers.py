@@ -47,7 +47,7 @@ def routes(studio: Studio) -> list[Route]:
             )
         except openflan.UserError as error:  # said where the answers would stand, below what can be changed
             fault = str(error)
-        known = openflan.browse_answers(folder, limit=0) if page is None else page
+        listing = openflan.browse_answers(folder, limit=0) if page is None else page
         return studio.page(
             request,
             "runs/answers.html.j2",
@@ -55,8 +55,8 @@ def routes(studio: Studio) -> list[Route]:
             run=name,
             page=page,
             fault=fault,
-            models=known.models,
-            tasks=tuple(known.by_task),
+            models=listing.models,
+            tasks=tuple(listing.by_task),
             model=model,
             show=show,
             shown=_SHOWN,

@@ -115,13 +115,13 @@ class _Ask:
 
     def _models(self, run: str, seed: str) -> dict[str, Loader]:
         """What is to be asked, by what it is called."""
-        known = self._runs()
-        if run not in known:
+        runs = self._runs()
+        if run not in runs:
             raise openflan.UserError(f"no model '{run}'", where="model", how="choose one of the list")
-        if not known[run]:
+        if not runs[run]:
             return {"model": (("model", run), lambda: openflan.Model(run))}
         folder = self._studio.folders.confined(self._studio.folders.runs / run)
-        chosen = int(seed) if seed.isdecimal() and int(seed) in known[run] else known[run][0]
+        chosen = int(seed) if seed.isdecimal() and int(seed) in runs[run] else runs[run][0]
         opened = openflan.Run.open(folder)
         base = str(opened.recipe.model.path)
         stamp = openflan.RunPlaces(folder).model(chosen).stat().st_mtime_ns

@@ -262,10 +262,10 @@ class _Pages:
         Raises:
             UserError: there is no such recipe, it can't be read, or what it plans with lies outside the folders.
         """
-        known = self._recipes()
-        if query.recipe not in known:
-            raise openflan.UserError(f"no recipe '{query.recipe}'", how=f"there are {', '.join(known)}")
-        folders, path = self._studio.folders, known[query.recipe]
+        recipes = self._recipes()
+        if query.recipe not in recipes:
+            raise openflan.UserError(f"no recipe '{query.recipe}'", how=f"there are {', '.join(recipes)}")
+        folders, path = self._studio.folders, recipes[query.recipe]
         run = openflan.Run(path, data=folders.data)
         if not path.is_dir() and path not in openflan.list_recipes().values():  # a run stands by what it was made of
             for named in run.recipe.tasks.folders:

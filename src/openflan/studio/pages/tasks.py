@@ -163,10 +163,10 @@ class _Tasks:
         return {named: named, "starter": "starter", **tuned}
 
     def _model(self, request: Request) -> str:
-        name, known = request.query_params.get("model"), self._models()
-        if name and name not in known:
+        name, models = request.query_params.get("model"), self._models()
+        if name and name not in models:
             raise openflan.UserError(f"no tokenizer '{name}'", where="model", how="start the studio with --model")
-        return name or next(iter(known))
+        return name or next(iter(models))
 
     def _style(self, request: Request) -> tuple[openflan.StylePart, int]:
         markers = request.query_params.get("markers", "dash")
