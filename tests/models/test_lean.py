@@ -46,11 +46,11 @@ def test_logits_and_gradients_are_the_familys_and_less_is_kept(loaded, family):
     expected, before = gradients(model), kept_for_the_way_back(model)
     with lean(model):
         kinds = {type(module).__name__ for module in model.modules() if "forward" in vars(module)}
-        found, after = gradients(model), kept_for_the_way_back(model)
+        grads, after = gradients(model), kept_for_the_way_back(model)
     assert KINDS[family] in kinds
     assert any(name.endswith("MLP") for name in kinds)
     for name, grad in expected.items():
-        torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-7, msg=name)
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-7, msg=name)
     assert after < 0.9 * before
     assert not any("forward" in vars(module) for module in model.modules())
 
@@ -73,9 +73,9 @@ def test_a_norm_that_does_more_than_its_name_says_stays_as_it_is(loaded):
     expected = gradients(model)
     with lean(model):
         assert "forward" not in vars(model.model.norm)
-        found = gradients(model)
+        grads = gradients(model)
     for name, grad in expected.items():
-        torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-7, msg=name)
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-7, msg=name)
 
 
 def test_under_autocast_everything_is_the_familys_own(loaded):
@@ -83,6 +83,6 @@ def test_under_autocast_everything_is_the_familys_own(loaded):
     with torch.autocast("cpu", torch.bfloat16):
         expected = gradients(model)
         with lean(model):
-            found = gradients(model)
+            grads = gradients(model)
     for name, grad in expected.items():
-        assert torch.equal(found[name], grad), name
+        assert torch.equal(grads[name], grad), name

@@ -11,7 +11,7 @@ from tiny_families import build
 
 def pair(family, dropout=0.0):
     """A model with LoRA in float64 as peft made it, and the same that goes the short way."""
-    made = []
+    models = []
     for short in (False, True):
         torch.manual_seed(0)
         settings = peft.LoraConfig(
@@ -28,8 +28,8 @@ def pair(family, dropout=0.0):
                 weight.data = torch.randn(weight.shape, dtype=torch.float64) * 0.1
         if short:
             shorten(model)
-        made.append(model.train())
-    return made
+        models.append(model.train())
+    return models
 
 
 def logits_and_gradients(model, *, autocast=False):

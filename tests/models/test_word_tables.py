@@ -33,11 +33,11 @@ def gradients(model, tables, targets=1):
         for batch in micro_batches():
             total, _ = target_loss(model, batch, head, tables=tables, times=0.25)
             (total * 0.25).backward()
-    found = {name: weight.grad for name, weight in model.named_parameters()}
+    grads = {name: weight.grad for name, weight in model.named_parameters()}
     if tables is not None:
         tables.finish()
-        found |= {name: whole(tables.of(weight)) for name, weight in model.named_parameters() if tables.of(weight)}
-    return found
+        grads |= {name: whole(tables.of(weight)) for name, weight in model.named_parameters() if tables.of(weight)}
+    return grads
 
 
 def whole(gradient):
@@ -49,10 +49,10 @@ def whole(gradient):
 def test_the_gradients_are_autograds(model_folder, family, targets):
     expected = gradients(loaded(model_folder(family)), None)
     model = loaded(model_folder(family))
-    found = gradients(model, WordTables(model, large=0), targets=targets)
-    assert found.keys() == expected.keys()
+    grads = gradients(model, WordTables(model, large=0), targets=targets)
+    assert grads.keys() == expected.keys()
     for name, grad in expected.items():
-        torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("targets", [1, 1_000], ids=["of low rank", "whole"])

@@ -15,12 +15,12 @@ LENGTHS = [240, 31, 90, 7, 64, 12, 118, 40]
 
 
 def adapted(family):
-    made = add_adapter(build(family), LoraPart(kind="lora", rank=4), seed=0, base="x", words=lambda _text: [])
+    adapter = add_adapter(build(family), LoraPart(kind="lora", rank=4), seed=0, base="x", words=lambda _text: [])
     torch.manual_seed(1)
-    for name, weight in made.model.named_parameters():
+    for name, weight in adapter.model.named_parameters():
         if "lora_B" in name:
             weight.data.normal_(0, 0.1)
-    return made.model.train()
+    return adapter.model.train()
 
 
 def gradients(model, shape):
@@ -47,10 +47,10 @@ def test_a_large_head_reads_targets_of_all_lengths_at_once(monkeypatch, family, 
     assert [len(group) for group in joined.groups(LENGTHS, 1_024)] == rows
     assert len(before.groups(LENGTHS, 1_024)) > 3
     losses, grads = gradients(model, before)
-    ours, found = gradients(model, joined)
+    ours, own_grads = gradients(model, joined)
     assert ours == {place: pytest.approx(loss, rel=1e-4) for place, loss in losses.items()}
     for name, grad in grads.items():
-        torch.testing.assert_close(found[name], grad, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(own_grads[name], grad, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["bfloat16", "not plain"])
