@@ -151,8 +151,8 @@ def prepare(this: Turn) -> Facts:
     inputs = encoder.inputs([prompt.input for prompt in prompts])
     options = encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False)
     seconds = time.perf_counter() - began
-    asked = records(prompts, inputs, options, encoder)
-    (this.work / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
+    questions = records(prompts, inputs, options, encoder)
+    (this.work / "asked.json").write_text(json.dumps(questions), encoding="utf-8")
     rows = settings.size if settings.precision == "bfloat16" else max(settings.size, _TEMPLATE_ROWS)
     compared = [own for e in entries for own in _both_ways(ask_prompts(e, encoder, limit=rows, data=data), encoder)]
     (this.work / "templates.json").write_text(json.dumps(compared), encoding="utf-8")
@@ -160,25 +160,25 @@ def prepare(this: Turn) -> Facts:
         "model_made": sizes if settings.model == MADE else None,
         "tasks": len(entries),
         "rows_from": "twins" if data == TWINS else data.name,
-        "prompts": len(asked),
-        "options": sum(len(one["options"]) for one in asked),
-        "one_token_prompts": sum(all(len(option) == 1 for option in one["options"]) for one in asked),
+        "prompts": len(questions),
+        "options": sum(len(one["options"]) for one in questions),
+        "one_token_prompts": sum(all(len(option) == 1 for option in one["options"]) for one in questions),
         "median_prompt_tokens": statistics.median(len(ids) for ids in inputs),
         "longest_prompt_tokens": max(map(len, inputs)),
-        "tokenising": {"seconds": round(seconds, 3), "prompts": len(asked)},
+        "tokenising": {"seconds": round(seconds, 3), "prompts": len(questions)},
     }
 
 
 def _both_ways(prompts: Sequence[Prompt], encoder: "TextEncoder") -> Asked:
     """A task's prompts as they are and, where they hold a passage, with the passage first."""
     options = encoder.targets([text for prompt in prompts for text in prompt.answer.options], end=False)
-    found = records(prompts, encoder.inputs(prompts), options, encoder)
+    questions = records(prompts, encoder.inputs(prompts), options, encoder)
     turned = passages_first(prompts)
     if turned is None:
-        return found
+        return questions
     name = f"{prompts[0].task} (passage first)"
     ids = encoder.inputs(turned)
-    return found + [{**one, "prompt": own, "task": name} for one, own in zip(found, ids, strict=True)]
+    return questions + [{**one, "prompt": own, "task": name} for one, own in zip(questions, ids, strict=True)]
 
 
 def ours(this: Turn) -> Facts:
@@ -211,8 +211,8 @@ def lm_eval(this: Turn) -> Facts:
 
 def probe_lm_eval(this: Turn) -> Facts:
     """Find the harness's fastest setting here, and time its own tokenising."""
-    asked = _asked(this)
-    sample = asked[:: max(1, len(asked) // _PROBE_PROMPTS)]
+    questions = _asked(this)
+    sample = questions[:: max(1, len(questions) // _PROBE_PROMPTS)]
     requested = requests(sample)
     speeds: dict[tuple[int, str], float] = {}
 
@@ -227,7 +227,7 @@ def probe_lm_eval(this: Turn) -> Facts:
         seconds = facts["cpu_seconds" if harness.device.type == "cpu" else "seconds"]
         speeds[size, attention] = round(len(sample) / seconds, 2)
 
-    longest = max(len(one["prompt"]) + max(map(len, one["options"])) for one in asked)
+    longest = max(len(one["prompt"]) + max(map(len, one["options"])) for one in questions)
     for size, attention in product(_BATCH_SIZES, ("sdpa", "eager")):
         measure(size, attention)
     size, attention = max(speeds, key=lambda setting: speeds[setting])
@@ -321,17 +321,17 @@ def _make_model(folder: Path, entries: Sequence[Entry], data: Path, sizes: Mappi
 
 def _reached(by_task: Mapping[str, float]) -> Facts:
     """What was measured beside each goal: the geometric mean over the goal's tasks."""
-    found = {}
+    ratios_by_goal = {}
     for name, (goal, tasks) in _GOALS.items():
         ratios = [by_task[task] for task in tasks if task in by_task]
         if ratios:
-            found[name] = {"measured": round(statistics.geometric_mean(ratios), 3), "goal": goal}
-    return found
+            ratios_by_goal[name] = {"measured": round(statistics.geometric_mean(ratios), 3), "goal": goal}
+    return ratios_by_goal
 
 
 def _asked(this: Turn) -> Asked:
-    asked: Asked = json.loads((this.work / "asked.json").read_text(encoding="utf-8"))
-    return asked
+    questions: Asked = json.loads((this.work / "asked.json").read_text(encoding="utf-8"))
+    return questions
 
 
 def _keep(this: Turn, scores: list[float]) -> None:
@@ -340,19 +340,21 @@ def _keep(this: Turn, scores: list[float]) -> None:
 
 def _agreement(work: Path) -> Facts:
     """How alike the two sides' log-likelihoods and decisions are."""
-    asked = json.loads((work / "asked.json").read_text(encoding="utf-8"))
+    questions = json.loads((work / "asked.json").read_text(encoding="utf-8"))
     a, b = np.load(work / "ours.npy"), np.load(work / "lm_eval.npy")
-    decisions = [int(np.argmax(x)) == int(np.argmax(y)) for x, y in zip(_cut(asked, a), _cut(asked, b), strict=True)]
+    decisions = [
+        int(np.argmax(x)) == int(np.argmax(y)) for x, y in zip(_cut(questions, a), _cut(questions, b), strict=True)
+    ]
     return {
         "largest_logprob_difference": float(f"{np.abs(a - b).max():.3g}"),
         "equal_decisions": round(sum(decisions) / len(decisions), 6),
     }
 
 
-def _cut(asked: Asked, values: Any) -> Iterator[Any]:
+def _cut(questions: Asked, values: Any) -> Iterator[Any]:
     """Scores option by option, cut into prompts."""
     first = 0
-    for one in asked:
+    for one in questions:
         yield values[first : first + len(one["options"])]
         first += len(one["options"])
 

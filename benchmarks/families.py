@@ -85,7 +85,7 @@ def _row(kind: str, halves: bool) -> tuple[str, str]:
     if checked.refused:
         what = checked.refused.removeprefix(checked.name).strip().replace("|", "/")
         return "refused" if checked.right else "wrong", f"| {kind} | {checked.name} | refused: {what} | | | | |"
-    figures = " | ".join(f"{value:.0e}" for value in (checked.ranking, checked.loss, checked.slope))
+    figures = " | ".join(f"{value:.0e}" for value in (checked.ranking, checked.loss, checked.gradient))
     flat = "flat" if checked.flat else ""
     row = f"| {kind} | {checked.name} | {checked.batching} | {flat} | {figures} |"
     return "right" if checked.right else "wrong", row

@@ -145,24 +145,24 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="folder of runs that the commit before made already")
     parser.add_argument("--after", type=Path, help="folder of runs that this tree made already")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    asked = parser.parse_args()
-    data, model = str(Path(asked.data).resolve()), str(Path(asked.model).resolve())
+    arguments = parser.parse_args()
+    data, model = str(Path(arguments.data).resolve()), str(Path(arguments.model).resolve())
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        before = asked.before or work / "before"
-        if asked.before is None:
+        before = arguments.before or work / "before"
+        if arguments.before is None:
             checkout = work / "checkout"
-            subprocess.run(["git", "worktree", "add", "-q", str(checkout), asked.against], cwd=ROOT, check=True)
+            subprocess.run(["git", "worktree", "add", "-q", str(checkout), arguments.against], cwd=ROOT, check=True)
             try:
                 make(checkout, data, model, before)
             finally:
                 subprocess.run(["git", "worktree", "remove", "--force", str(checkout)], cwd=ROOT, check=True)
-        after = asked.after or work / "after"
-        if asked.after is None:
+        after = arguments.after or work / "after"
+        if arguments.after is None:
             make(ROOT, data, model, after)
-        record = {"against": asked.against, **compare(before, after)}
+        record = {"against": arguments.against, **compare(before, after)}
     day = datetime.now(UTC).date().isoformat()
-    (asked.out / f"{day}-golden-runs.json").write_text(json.dumps(record, indent=1) + "\n")
+    (arguments.out / f"{day}-golden-runs.json").write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
     sys.exit(1 if record["different"] or record["only_one"] else 0)
 

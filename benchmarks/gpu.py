@@ -77,19 +77,19 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="names of parts, comma between")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
-    said = parser.parse_args(words)
-    if said.part:
+    arguments = parser.parse_args(words)
+    if arguments.part:
         from gpu_parts import do_part
 
-        do_part(said.part[0], Path(said.part[1]), seconds=said.seconds, tiny=said.quick)
+        do_part(arguments.part[0], Path(arguments.part[1]), seconds=arguments.seconds, tiny=arguments.quick)
         return 0
-    wanted = [name for name in said.only.split(",") if name] or [part.name for part in PARTS]
+    wanted = [name for name in arguments.only.split(",") if name] or [part.name for part in PARTS]
     if unknown := sorted(set(wanted) - {part.name for part in PARTS}):
         parser.error(f"no part {unknown[0]!r}; there are {', '.join(part.name for part in PARTS)}")
     chosen = [part for part in PARTS if part.name in wanted]
-    kind = "-quick" if said.quick else ""
-    path = said.out / f"{datetime.now(UTC):%Y-%m-%d}-gpu{kind}.json"
-    record = run_parts(chosen, path, seconds=said.seconds, command=_command(tiny=said.quick))
+    kind = "-quick" if arguments.quick else ""
+    path = arguments.out / f"{datetime.now(UTC):%Y-%m-%d}-gpu{kind}.json"
+    record = run_parts(chosen, path, seconds=arguments.seconds, command=_command(tiny=arguments.quick))
     sys.stdout.write(json.dumps({"benchmark": "gpu", "goals": record["goals"], "left_out": record["left_out"]}) + "\n")
     return 0 if all(facts.get("ended") == "whole" for facts in record["parts"].values()) else 1
 
@@ -128,11 +128,11 @@ def run_parts(parts: Sequence[Part], path: Path, *, seconds: float, command: Seq
 def _do(part: Part, place: Path, path: Path, record: dict[str, Any], *, command: Sequence[str], seconds: float) -> None:
     """One part as a process of its own, its findings in the record as they come."""
     began = time.monotonic()
-    found, log = place / f"{part.name}.json", place / f"{part.name}.log"
+    output, log = place / f"{part.name}.json", place / f"{part.name}.log"
     arguments = [*command, "--part", part.name, str(place), "--seconds", f"{seconds:.0f}"]
     ended = None
-    with log.open("wb") as said:
-        child = subprocess.Popen(arguments, stdout=said, stderr=subprocess.STDOUT, env={**os.environ, **_ALONE})
+    with log.open("wb") as stream:
+        child = subprocess.Popen(arguments, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **_ALONE})
         try:
             while ended is None:
                 time.sleep(0.1)
@@ -140,7 +140,7 @@ def _do(part: Part, place: Path, path: Path, record: dict[str, Any], *, command:
                     ended = "whole" if child.returncode == 0 else f"failed: {_last_line(log)}"
                 elif time.monotonic() - began > seconds:
                     ended = f"stopped after {seconds:.0f} s"
-                if found.exists() and (facts := json.loads(found.read_text(encoding="utf-8"))) != record["parts"].get(
+                if output.exists() and (facts := json.loads(output.read_text(encoding="utf-8"))) != record["parts"].get(
                     part.name
                 ):
                     record["parts"][part.name] = facts

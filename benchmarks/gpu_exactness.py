@@ -27,11 +27,11 @@ _SLACK = 1.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Found:
+class _Outcome:
     """What a way of computing some examples gives."""
 
     logits: Tensor
-    slopes: list[Tensor]
+    grads: list[Tensor]
 
 
 def compare_layouts(kind: str, device: torch.device, *, reduced: bool, tiny: bool) -> Facts:
@@ -66,8 +66,8 @@ def compare_layouts(kind: str, device: torch.device, *, reduced: bool, tiny: boo
         "one_at_a_time": rounding,
     }
     agrees = True
-    for name, found in layouts.items():
-        apart = _apart(found, truth)
+    for name, outcome in layouts.items():
+        apart = _apart(outcome, truth)
         facts[name] = apart
         if reduced:
             agrees &= all(apart[part] <= _SLACK * rounding[part] + 1e-4 for part in apart)
@@ -106,7 +106,7 @@ def _examples(words: int, *, longest: int) -> list[Example]:
     return [(random.integers(2, words, size).astype(np.int32), max(1, size - 6)) for size in lengths]
 
 
-def _alone(model: Any, examples: list[Example], *, reduced: bool) -> _Found:
+def _alone(model: Any, examples: list[Example], *, reduced: bool) -> _Outcome:
     """By the family's own forward, with fused attention, as it comes."""
     model.set_attn_implementation("eager" if not getattr(model, "_supports_sdpa", True) else "sdpa")
     rows = []
@@ -116,28 +116,28 @@ def _alone(model: Any, examples: list[Example], *, reduced: bool) -> _Found:
             logits = model(input_ids=tokens[None], use_cache=False).logits[0, start - 1 : -1].float()
             torch.nn.functional.cross_entropy(logits, tokens[start:], reduction="sum").backward()
         rows.append(logits.detach())
-    return _Found(logits=torch.cat(rows), slopes=_taken(model))
+    return _Outcome(logits=torch.cat(rows), grads=_taken(model))
 
 
-def _layout(model: Any, examples: list[Example], layout: Any, *, reduced: bool) -> _Found:
+def _layout(model: Any, examples: list[Example], layout: Any, *, reduced: bool) -> _Outcome:
     batch = collate(examples, model.device, layout=layout)
     with laid_out(model, batch):
         with torch.autocast(model.device.type, torch.bfloat16, enabled=reduced):
             logits = logits_at(model, batch.positions, **batch.inputs)
             total = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
         total.backward()  # type: ignore[no-untyped-call]
-    return _Found(logits=logits.detach(), slopes=_taken(model))
+    return _Outcome(logits=logits.detach(), grads=_taken(model))
 
 
 def _taken(model: Any) -> list[Tensor]:
-    slopes = [p.grad for p in model.parameters() if p.grad is not None]
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
     model.zero_grad(set_to_none=True)
-    return slopes
+    return grads
 
 
-def _apart(one: _Found, truth: _Found) -> dict[str, float]:
+def _apart(one: _Outcome, truth: _Outcome) -> dict[str, float]:
     """Differences as shares: of the largest logit, and of the norm of the whole gradient."""
     logits = (one.logits - truth.logits).abs().max() / truth.logits.abs().max()
-    apart = sum(float((a - b).double().square().sum()) for a, b in zip(one.slopes, truth.slopes, strict=True))
-    whole = sum(float(b.double().square().sum()) for b in truth.slopes)
+    apart = sum(float((a - b).double().square().sum()) for a, b in zip(one.grads, truth.grads, strict=True))
+    whole = sum(float(b.double().square().sum()) for b in truth.grads)
     return {"logits": float(f"{float(logits):.3g}"), "gradients": float(f"{(apart / whole) ** 0.5:.3g}")}

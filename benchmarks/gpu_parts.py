@@ -192,12 +192,12 @@ def tuning(bench: Bench, shape: Shape, name: str) -> None:
         examples=sum(map(len, lengths)),
     )
 
-    def told(facts: Facts) -> Facts:
+    def with_mfu(facts: Facts) -> Facts:
         return {**facts, "mfu": round(facts["tokens_per_second"] * operations / peak, 4)}
 
     def own(tokens: int, steps: int) -> Facts:
         part = _part(shape, steps=steps, micro_tokens=tokens)
-        return told(tune_ours(shape.model(bench.device), store, part, bench.folder))
+        return with_mfu(tune_ours(shape.model(bench.device), store, part, bench.folder))
 
     ours = _probe(bench, "ours", {str(n): (lambda n=n: own(n, 3)) for n in shape.micro_tokens})
     tokens = int(ours or shape.micro_tokens[0])
@@ -206,7 +206,7 @@ def tuning(bench: Bench, shape: Shape, name: str) -> None:
 
     def theirs(variant: Variant, steps: int) -> Facts:
         part = _part(shape, steps=steps, micro_tokens=tokens)
-        return told(tune_trl(shape.model(bench.device), padding, store, part, variant, bench.folder))
+        return with_mfu(tune_trl(shape.model(bench.device), padding, store, part, variant, bench.folder))
 
     reserve = 0 if bench.tiny else 45  # seconds for the turns themselves
     best = _probe(
@@ -228,11 +228,11 @@ def tuning(bench: Bench, shape: Shape, name: str) -> None:
 def ranking(bench: Bench) -> None:
     """Prompts a second of ranking options in bfloat16, beside lm-evaluation-harness."""
     shape = TINY if bench.tiny else HALF
-    tokenizer, asked = _asked(shape, rows=1 if bench.tiny else 12)
-    asked = _copies(asked, times=2 if bench.tiny else 4)
-    bench.know(prompts=len(asked), options=sum(len(one["options"]) for one in asked))
+    tokenizer, prompts = _asked(shape, rows=1 if bench.tiny else 12)
+    prompts = _copies(prompts, times=2 if bench.tiny else 4)
+    bench.know(prompts=len(prompts), options=sum(len(one["options"]) for one in prompts))
     model = shape.model(bench.device)
-    ours, scores = score_ours(model, asked, reduced=True)
+    ours, scores = score_ours(model, prompts, reduced=True)
     bench.know(warm={"ours": ours})
 
     def harness(size: str) -> Any:
@@ -240,7 +240,7 @@ def ranking(bench: Bench) -> None:
         return open_harness(other, tokenizer, batch_size=int(size), attention="sdpa", precision="bfloat16")
 
     sizes = ("2", "4") if bench.tiny else ("32", "128", "512")
-    sample = asked[:: max(1, len(asked) // (8 if bench.tiny else 256))]
+    sample = prompts[:: max(1, len(prompts) // (8 if bench.tiny else 256))]
 
     def trial(size: str) -> Facts:
         facts, _ = score_theirs(harness(size), sample)
@@ -253,11 +253,13 @@ def ranking(bench: Bench) -> None:
         for side, own_turns in turns.items():
             if (side == "lm_eval" and other is None) or bench.left < 0:
                 continue
-            facts, found = score_ours(model, asked, reduced=True) if side == "ours" else score_theirs(other, asked)
+            facts, logprobs = (
+                score_ours(model, prompts, reduced=True) if side == "ours" else score_theirs(other, prompts)
+            )
             own_turns.append(facts)
             bench.know(turns=turns)
             if side == "lm_eval":
-                bench.know(largest_logprob_difference=max(abs(a - b) for a, b in zip(scores, found, strict=True)))
+                bench.know(largest_logprob_difference=max(abs(a - b) for a, b in zip(scores, logprobs, strict=True)))
     _hold(bench, turns, "lm_eval", "prompts_per_second", "ranking-0.5b", goal=3.0)
 
 
@@ -276,14 +278,14 @@ def memory(bench: Bench) -> None:
     _free()
     model = shape.model(bench.device)
     many = part.model_copy(update={"micro_batch_tokens": 8 * few})
-    taken: Any = None
+    filler: Any = None
     if bench.device.type == "cuda":
         torch.cuda.empty_cache()
         # weights are there; gradients, two moments and twice what the small micro-batch took beside them must fit
         state = sum(p.nbytes for p in model.parameters())
         beside = plain["peak_gpu_memory_mb"] * 2**20 - 4 * state
         rest = int(3 * state + max(2 * beside, 2**30))
-        taken = torch.empty(max(0, torch.cuda.mem_get_info()[0] - rest), dtype=torch.uint8, device="cuda")
+        filler = torch.empty(max(0, torch.cuda.mem_get_info()[0] - rest), dtype=torch.uint8, device="cuda")
         bench.know(how="all memory but a rest was taken", rest_gb=round(rest / 2**30, 2))
     else:
         block = next(module for name, module in model.named_modules() if name.endswith("layers.0"))
@@ -295,7 +297,7 @@ def memory(bench: Bench) -> None:
         block.register_forward_pre_hook(refuse)
         bench.know(how="not a GPU: a block refused larger inputs")
     crowded = tune_ours(model, store, many, bench.folder)
-    del taken
+    del filler
     halved = [line for line in crowded["said"] if line.startswith("out of memory")]
     apart = max(abs(a - b) for a, b in zip(plain["step_losses"], crowded["step_losses"], strict=True))
     bench.know(crowded=crowded, halved=halved, largest_loss_difference=apart)
@@ -373,9 +375,9 @@ def _asked(shape: Shape, *, rows: int) -> tuple[Any, Asked]:
     return tokenizer, records(prompts, encoder.inputs([p.input for p in prompts]), options, encoder)
 
 
-def _copies(asked: Asked, *, times: int) -> Asked:
+def _copies(prompts: Asked, *, times: int) -> Asked:
     """As many prompts again and again, each time after another first token, so that copies share no start."""
-    return [{**one, "prompt": [2 + copy, *one["prompt"]]} for copy in range(times) for one in asked]
+    return [{**one, "prompt": [2 + copy, *one["prompt"]]} for copy in range(times) for one in prompts]
 
 
 def _store(bench: Bench, shape: Shape) -> TokenStore:

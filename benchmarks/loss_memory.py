@@ -59,32 +59,32 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a sixteenth of the targets")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--one", choices=("chunked", "whole"), help=argparse.SUPPRESS)
-    said = parser.parse_args()
-    targets = said.targets // 16 if said.quick else said.targets
-    if said.one:
-        found = measure(targets, said.vocabulary, said.width, chunked=said.one == "chunked")
-        sys.stdout.write(json.dumps(found) + "\n")
+    arguments = parser.parse_args()
+    targets = arguments.targets // 16 if arguments.quick else arguments.targets
+    if arguments.one:
+        facts = measure(targets, arguments.vocabulary, arguments.width, chunked=arguments.one == "chunked")
+        sys.stdout.write(json.dumps(facts) + "\n")
         return 0
-    shape = ["--vocabulary", str(said.vocabulary), "--width", str(said.width)]
+    shape = ["--vocabulary", str(arguments.vocabulary), "--width", str(arguments.width)]
 
     def run(one: str, count: int) -> dict[str, Any]:
         command = [sys.executable, __file__, "--one", one, "--targets", str(count), *shape]
-        found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        return found
+        facts: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return facts
 
     few = min(targets, 1_024)
     record = {
         "benchmark": "loss_memory",
         "date": datetime.now(UTC).date().isoformat(),
         "targets": targets,
-        "vocabulary": said.vocabulary,
-        "width": said.width,
+        "vocabulary": arguments.vocabulary,
+        "width": arguments.width,
         "chunked": run("chunked", targets),
         "beside": {"targets": few, "chunked": run("chunked", few), "whole": run("whole", few)},
         "goal_gb": GOAL_GB,
     }
-    name = f"{record['date']}-loss-memory{'-quick' if said.quick else ''}.json"
-    (said.out / name).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    name = f"{record['date']}-loss-memory{'-quick' if arguments.quick else ''}.json"
+    (arguments.out / name).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({key: record[key] for key in ("chunked", "beside", "goal_gb")}) + "\n")
     return 0
 

@@ -31,11 +31,11 @@ def write_store(
     lengths = np.clip(random.lognormal(np.log(median), 0.6, size=examples), 8, longest).astype(np.int32)
     names = []
     for start in range(0, examples, _PIECE):
-        held = lengths[start : start + _PIECE]
-        ends = np.concatenate([[0], np.cumsum(held)]).astype(np.int32)
+        sizes = lengths[start : start + _PIECE]
+        ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
         ids = pa.ListArray.from_arrays(pa.array(ends), pa.array(random.integers(2, words, ends[-1], dtype=np.int32)))
-        targets = pa.array((held - np.minimum(held - 1, 6)).astype(np.int32))
-        table = pa.table({"input_ids": ids, "target_start": targets, "task": pa.array(["made"] * len(held))})
+        targets = pa.array((sizes - np.minimum(sizes - 1, 6)).astype(np.int32))
+        table = pa.table({"input_ids": ids, "target_start": targets, "task": pa.array(["made"] * len(sizes))})
         names.append(f"piece-{start // _PIECE:05d}.arrow")
         with pa.OSFile(str(folder / names[-1]), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
             writer.write_table(table)

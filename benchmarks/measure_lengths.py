@@ -105,11 +105,11 @@ def to_length(text: str, size: int) -> str:
 def stretched(name: str, rows: Sequence[SourceRow]) -> list[SourceRow]:
     """Rows with the texts of some fields at published lengths."""
     fields, _ = STRETCHED[name]
-    made = [replace(rows[k % len(rows)], index=k) for k in range(max(STRETCHED_ROWS, len(rows)))]
-    changed: list[dict[str, Any]] = [dict(row.fields) for row in made]
+    copies = [replace(rows[k % len(rows)], index=k) for k in range(max(STRETCHED_ROWS, len(rows)))]
+    changed: list[dict[str, Any]] = [dict(row.fields) for row in copies]
     chance = np.random.default_rng(0)
     for field, (mean, spread) in fields.items():
-        ranks = chance.permutation((np.arange(len(made)) + 0.5) / len(made))
+        ranks = chance.permutation((np.arange(len(copies)) + 0.5) / len(copies))
         for row, size in zip(changed, lengths_of(ranks, mean, spread), strict=True):
             row[field] = to_length(row[field], int(size))
     for row in changed:
@@ -125,7 +125,7 @@ def stretched(name: str, rows: Sequence[SourceRow]) -> list[SourceRow]:
                     sizes = lengths_of(chance.uniform(0.02, 0.98, entries), mean, 0.4)
                     longer = [to_length(texts[k % len(texts)], int(size)) for k, size in enumerate(sizes)]
                     row[field] = longer if isinstance(value, list) else "\n".join(longer)
-    return [replace(row, fields=fields) for row, fields in zip(made, changed, strict=True)]
+    return [replace(row, fields=fields) for row, fields in zip(copies, changed, strict=True)]
 
 
 def rows_of(entry: Entry, data: Path) -> tuple[str, str, list[SourceRow]]:
@@ -164,8 +164,8 @@ def measure(entry: Entry, data: Path, encoding: Any) -> dict[str, Any]:
     origin, note, rows = rows_of(entry, data)
     shown = ExampleMaker(entry, rows, PromptsPart())
     hidden = ExampleMaker(entry, rows, PromptsPart(options="hidden"))
-    taken = TaskOrder(entry.spec.name, len(rows), seed=0).at(np.arange(PROMPTS))
-    draws = list(zip(taken.row.tolist(), taken.ticket.tolist(), strict=True))
+    order = TaskOrder(entry.spec.name, len(rows), seed=0).at(np.arange(PROMPTS))
+    draws = list(zip(order.row.tolist(), order.ticket.tolist(), strict=True))
     prompts = [shown.example(row, ticket).prompt for row, ticket in draws]
     bare = [hidden.example(row, ticket).prompt for row, ticket in draws]
     saved = sum(len(one.input.encode()) - len(other.input.encode()) for one, other in zip(prompts, bare, strict=True))

@@ -81,13 +81,13 @@ def entries(data: Path) -> dict[str, Any]:
     from openflan.tasks.catalog import Entry
     from openflan.tasks.spec import TaskSpec
 
-    found = {}
+    by_name = {}
     for name, part in TASKS.items():
         path = (data / "large" / f"{name}.jsonl.gz").absolute()
         spec = {"name": name, "cluster": "misc", "source": {"files": {"train": str(path)}}, **part}
-        said = TaskSpec.model_validate_json(json.dumps({**spec, "splits": {"train": "train"}}))
-        found[name] = Entry(spec=said, path=data / f"{name}.yaml", collection="mine")
-    return found
+        task = TaskSpec.model_validate_json(json.dumps({**spec, "splits": {"train": "train"}}))
+        by_name[name] = Entry(spec=task, path=data / f"{name}.yaml", collection="mine")
+    return by_name
 
 
 def parts_of_recipes() -> tuple[Any, Any]:
@@ -176,12 +176,12 @@ def texts(data: Path, count: int) -> tuple[list[str], list[str]]:
 
     prompts = parts_of_recipes()[1]()
     inputs, targets = [], []
-    held = {name: (entry, load_rows(entry, "train")) for name, entry in entries(data).items()}
-    total = sum(len(rows) for _, rows in held.values())
-    for name, (entry, rows) in held.items():
+    loaded = {name: (entry, load_rows(entry, "train")) for name, entry in entries(data).items()}
+    total = sum(len(rows) for _, rows in loaded.values())
+    for name, (entry, rows) in loaded.items():
         maker = ExampleMaker(entry, rows, prompts, ExampleRules(skip_faulty=True), count=lambda _texts: [])
-        taken = TaskOrder(name, len(rows), seed=0).at(np.arange(count * len(rows) // total, dtype=np.int64))
-        for one in maker.examples(taken.row, taken.ticket, pool=np.arange(0)):
+        order = TaskOrder(name, len(rows), seed=0).at(np.arange(count * len(rows) // total, dtype=np.int64))
+        for one in maker.examples(order.row, order.ticket, pool=np.arange(0)):
             if one is not None:
                 inputs.append(one.prompt.input + "\n")
                 targets.append(one.prompt.target)
@@ -233,13 +233,13 @@ def leakage(data: Path, *, train: int, held: int) -> dict[str, Any]:
     training = [(entry, (some * turns)[: int(len(some) * train / left)]) for entry, some in training]
     before = peak()
     began, busy = time.perf_counter(), time.process_time()
-    found = check_leakage(training, items, mode="rows")
+    certificate = check_leakage(training, items, mode="rows")
     return {
         "seconds": time.perf_counter() - began,
         "processor_seconds": time.process_time() - busy,
         "training_rows": sum(len(some) for _, some in training),
         "held_out_rows": sum(len(some) for _, some in items),
-        "hit": sum(one["ngram"] if isinstance(one, dict) else one.hits.ngram for one in found.items.values()),
+        "hit": sum(one["ngram"] if isinstance(one, dict) else one.hits.ngram for one in certificate.items.values()),
         "peak_mb": peak(),
         "rows_alone_mb": before,
     }
@@ -257,13 +257,13 @@ def peak() -> float:
     return round((own + children) / 1_024, 1)
 
 
-def turn(name: str, asked: argparse.Namespace, source: Path, **numbers: int) -> dict[str, Any]:
+def turn(name: str, arguments: argparse.Namespace, source: Path, **numbers: int) -> dict[str, Any]:
     """One piece of work in a process of its own, with the sources of a checkout; our processes have a thread each."""
     threads = {"TOKENIZERS_PARALLELISM": "true"} if name == "trl" else {
         "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1",
     }  # fmt: skip
     environment = {**os.environ, **threads, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(source / "src")}
-    command = [sys.executable, __file__, "--data", str(asked.data), "--tokenizer", str(asked.tokenizer)]
+    command = [sys.executable, __file__, "--data", str(arguments.data), "--tokenizer", str(arguments.tokenizer)]
     command += ["--turn", json.dumps({"name": name, **numbers})]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -271,20 +271,20 @@ def turn(name: str, asked: argparse.Namespace, source: Path, **numbers: int) -> 
     return facts
 
 
-def apart(asked: argparse.Namespace, **numbers: int) -> dict[str, Any]:
+def apart(arguments: argparse.Namespace, **numbers: int) -> dict[str, Any]:
     """Two that know nothing of each other, each making a whole store at once; how much the two make in a second."""
     with ThreadPoolExecutor(2) as pool:
-        facts = list(pool.map(lambda _: turn("mix", asked, ROOT, **numbers, workers=1), range(2)))
+        facts = list(pool.map(lambda _: turn("mix", arguments, ROOT, **numbers, workers=1), range(2)))
     slower = max(facts, key=lambda one: one["seconds"])
     return {**slower, "made": sum(one["made"] for one in facts)}
 
 
-def one_turn(said: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
-    name = said.pop("name")
+def one_turn(numbers: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    name = numbers.pop("name")
     if name == "mix":
         with tempfile.TemporaryDirectory() as folder:
-            return mixture(Path(folder) / "mixture", asked.data, asked.tokenizer, **said)
-    return leakage(asked.data, **said) if name == "leak" else trl(asked.data, asked.tokenizer, **said)
+            return mixture(Path(folder) / "mixture", arguments.data, arguments.tokenizer, **numbers)
+    return leakage(arguments.data, **numbers) if name == "leak" else trl(arguments.data, arguments.tokenizer, **numbers)
 
 
 @contextmanager
@@ -299,36 +299,36 @@ def checkout(commit: str) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", str(place)], cwd=ROOT, check=True)
 
 
-def run_part(part: str, asked: argparse.Namespace, old: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def run_part(part: str, arguments: argparse.Namespace, old: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The turns of one part, each with the side that it belongs to."""
-    steps, some = (300, 5_000) if asked.quick else (3_000, 100_000)
-    small, large = (100, 300) if asked.quick else (860, 17_300)
-    train, held = (20_000, 2_000) if asked.quick else (1_000_000, 50_000)
-    for number in range(asked.rounds):
+    steps, some = (300, 5_000) if arguments.quick else (3_000, 100_000)
+    small, large = (100, 300) if arguments.quick else (860, 17_300)
+    train, held = (20_000, 2_000) if arguments.quick else (1_000_000, 50_000)
+    for number in range(arguments.rounds):
         if part == "speed":
-            yield "two", turn("mix", asked, ROOT, steps=steps, workers=2)
-            yield "commit", turn("mix", asked, old, steps=steps, workers=2)
-            yield "trl", turn("trl", asked, ROOT, count=some)
+            yield "two", turn("mix", arguments, ROOT, steps=steps, workers=2)
+            yield "commit", turn("mix", arguments, old, steps=steps, workers=2)
+            yield "trl", turn("trl", arguments, ROOT, count=some)
         elif part == "one":
-            yield "two", turn("mix", asked, ROOT, steps=steps, workers=2)
-            yield "one", turn("mix", asked, ROOT, steps=steps, workers=1)
-            yield "apart", apart(asked, steps=steps)
+            yield "two", turn("mix", arguments, ROOT, steps=steps, workers=2)
+            yield "one", turn("mix", arguments, ROOT, steps=steps, workers=1)
+            yield "apart", apart(arguments, steps=steps)
             if number == 0:
-                yield "plain", turn("mix", asked, ROOT, steps=steps, workers=1, plain=1)
+                yield "plain", turn("mix", arguments, ROOT, steps=steps, workers=1, plain=1)
         elif part == "leak":
-            yield "leak", turn("leak", asked, ROOT, train=train, held=held)
-            yield "leak_commit", turn("leak", asked, old, train=train, held=held)
+            yield "leak", turn("leak", arguments, ROOT, train=train, held=held)
+            yield "leak_commit", turn("leak", arguments, old, train=train, held=held)
         elif part == "memory" and number == 0:
-            yield "small", turn("mix", asked, ROOT, steps=small, workers=2)
-            yield "large", turn("mix", asked, ROOT, steps=large, workers=2)
-            yield "large_one", turn("mix", asked, ROOT, steps=large, workers=1)
+            yield "small", turn("mix", arguments, ROOT, steps=small, workers=2)
+            yield "large", turn("mix", arguments, ROOT, steps=large, workers=2)
+            yield "large_one", turn("mix", arguments, ROOT, steps=large, workers=1)
 
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians and ratios of what there is."""
-    rate = {side: statistics.median(one["made"] / one["seconds"] for one in held) for side, held in turns.items()
-            if "made" in held[0]}  # fmt: skip
-    seconds = {side: statistics.median(one["seconds"] for one in held) for side, held in turns.items()}
+    rate = {side: statistics.median(one["made"] / one["seconds"] for one in results) for side, results in turns.items()
+            if "made" in results[0]}  # fmt: skip
+    seconds = {side: statistics.median(one["seconds"] for one in results) for side, results in turns.items()}
 
     def ratio(values: dict[str, float], above: str, below: str) -> float | None:
         return round(values[above] / values[below], 2) if {above, below} <= values.keys() else None
@@ -338,7 +338,7 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     peaks = {side: turns[side][0]["peak_mb"] for side in ("small", "large") if side in turns}
     return {
         "examples_per_second": {side: round(value) for side, value in rate.items()},
-        "turns_each": {side: len(held) for side, held in turns.items()},
+        "turns_each": {side: len(results) for side, results in turns.items()},
         "over_trl": ratio(rate, "two", "trl"),
         "over_commit": ratio(rate, "two", "commit"),
         "two_processes_over_one": ratio(rate, "two", "one"),
@@ -369,24 +369,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
     parser.add_argument("--quick", action="store_true", help="few rows: whether it runs, no figures")
     parser.add_argument("--turn", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    asked.data, asked.tokenizer = asked.data.absolute(), asked.tokenizer.absolute()
-    if asked.turn:
-        print(json.dumps(one_turn(json.loads(asked.turn), asked)))
+    arguments = parser.parse_args()
+    arguments.data, arguments.tokenizer = arguments.data.absolute(), arguments.tokenizer.absolute()
+    if arguments.turn:
+        print(json.dumps(one_turn(json.loads(arguments.turn), arguments)))
         return
-    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-mix{'-quick' if asked.quick else ''}.json"
+    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-mix{'-quick' if arguments.quick else ''}.json"
     turns: dict[str, list[dict[str, Any]]] = {}
-    if asked.part and path.is_file():
+    if arguments.part and path.is_file():
         turns = json.loads(path.read_text(encoding="utf-8"))["turns"]
-    with checkout(asked.against) as old:
-        for part in [asked.part] if asked.part else PARTS:
-            for side, facts in run_part(part, asked, old):
+    with checkout(arguments.against) as old:
+        for part in [arguments.part] if arguments.part else PARTS:
+            for side, facts in run_part(part, arguments, old):
                 turns.setdefault(side, []).append(facts)
                 record = {
                     "what": __doc__.splitlines()[0] if __doc__ else "",
                     "versions": {name: version(name) for name in VERSIONS},
-                    "against": asked.against,
-                    "tokenizer": asked.tokenizer.name,
+                    "against": arguments.against,
+                    "tokenizer": arguments.tokenizer.name,
                     "cores": os.cpu_count(),
                     **summary(turns),
                     "turns": turns,

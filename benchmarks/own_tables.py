@@ -44,7 +44,7 @@ DISGUISES = {
 }
 
 
-def asked(task: openflan.OwnTask, *about: str) -> bool:
+def unsure(task: openflan.OwnTask, *about: str) -> bool:
     """Whether one of the things was said to be unsure."""
     return any(guess.about in about for guess in task.unsure)
 
@@ -66,9 +66,9 @@ def judge(table: Table, task: openflan.OwnTask) -> dict[str, Any]:
         "options": options,
         "labels": labels,
         "asked": {
-            "kind": asked(task, "kind", "direction"),
-            "columns": asked(task, "kind", "direction", "columns"),
-            "options": asked(task, "kind", "order", "options", "start"),
+            "kind": unsure(task, "kind", "direction"),
+            "columns": unsure(task, "kind", "direction", "columns"),
+            "options": unsure(task, "kind", "order", "options", "start"),
         },
         "sure": task.confidence,
         "read as": task.kind,
@@ -105,8 +105,8 @@ def options_right(table: Table, task: openflan.OwnTask) -> tuple[bool, bool]:
     bools = {"False": "0", "True": "1", "0.0": "0", "1.0": "1"}
     words = True
     for key, option in zip(keys, answer.options or (), strict=True):
-        known = names.get(str(key), names.get(bools.get(str(key), "")))
-        words = words and known is not None and option.lower() in {word.lower() for word in known}
+        synonyms = names.get(str(key), names.get(bools.get(str(key), "")))
+        words = words and synonyms is not None and option.lower() in {word.lower() for word in synonyms}
     return True, words
 
 
@@ -135,16 +135,16 @@ def the_sixteen(data: Path, folder: Path) -> dict[str, Any]:
     load = os.getloadavg()[0]
     seconds, processor = [], []
     for _ in range(3):
-        for made in ("tasks", "recipe.yaml", "README.md", "holdout.yaml"):
-            path = folder / made
+        for written in ("tasks", "recipe.yaml", "README.md", "holdout.yaml"):
+            path = folder / written
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         start, before = time.perf_counter(), _processor_seconds()
         subprocess.run(command, check=True)
         seconds.append(time.perf_counter() - start)
         processor.append(_processor_seconds() - before)
     shutil.rmtree(folder / "tasks")
-    made = openflan.init_folder(folder)
-    by_table = {task.entry.spec.name.removeprefix("my_"): task for task in made.tasks}
+    result = openflan.init_folder(folder)
+    by_table = {task.entry.spec.name.removeprefix("my_"): task for task in result.tasks}
     records = {}
     for name, table in tables.items():
         task = by_table.get(name)
@@ -162,10 +162,10 @@ def the_sixteen(data: Path, folder: Path) -> dict[str, Any]:
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     faulty = {fault["task"] for fault in json.loads(check.stdout)["errors"]}
-    clean = sum(task.entry.spec.name not in faulty for task in made.tasks)
+    clean = sum(task.entry.spec.name not in faulty for task in result.tasks)
     return {
-        "seconds": _told(seconds),
-        "processor seconds": _told(processor),
+        "seconds": _timing(seconds),
+        "processor seconds": _timing(processor),
         "load before": round(load, 1),
         "kind right": total(records, "kind"),
         "question columns in every template": total(records, "columns"),
@@ -185,7 +185,7 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _told(seconds: list[float]) -> dict[str, Any]:
+def _timing(seconds: list[float]) -> dict[str, Any]:
     return {"median": round(statistics.median(seconds), 2), "all": [round(one, 2) for one in seconds]}
 
 

@@ -34,19 +34,19 @@ def main() -> None:
     random = np.random.default_rng(0)
     draws = {f"task {number}": int(random.integers(200, 3_001)) for number in range(TASKS)}
     order = StreamOrder(draws, seed=0)
-    held = [
+    sizes = [
         np.clip(random.lognormal(4.5, 0.9, size=int(count) + 1), 4, 1_280).astype(np.int32)
         for count in order.draws_needed(wanted)
     ]
-    first = np.cumsum([0, *map(len, held)])
-    flat = np.concatenate(held)
-    del held
+    first = np.cumsum([0, *map(len, sizes)])
+    flat = np.concatenate(sizes)
+    del sizes
     steps = int(0.99 * flat.mean() * wanted / CAPACITY)
 
     def lengths() -> Iterator[int]:
         for start in range(0, wanted, CHUNK):
-            found = order.at(np.arange(start, min(start + CHUNK, wanted), dtype=np.int64))
-            yield from flat[first[found.task] + found.draw].tolist()
+            drawn = order.at(np.arange(start, min(start + CHUNK, wanted), dtype=np.int64))
+            yield from flat[first[drawn.task] + drawn.draw].tolist()
 
     began = time.perf_counter()
     packed = pack_steps(lengths(), CAPACITY, steps=steps)
@@ -55,8 +55,8 @@ def main() -> None:
     prompt = np.empty(len(packed.position), dtype=np.int64)  # as the store's order file holds them
     tokens = 0
     for start in range(0, len(prompt), CHUNK):
-        found = order.at(packed.position[start : start + CHUNK])
-        prompt[start : start + CHUNK] = first[found.task] + found.draw
+        drawn = order.at(packed.position[start : start + CHUNK])
+        prompt[start : start + CHUNK] = first[drawn.task] + drawn.draw
         tokens += int(flat[prompt[start : start + CHUNK]].sum())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
     record = {

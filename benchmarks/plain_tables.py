@@ -439,16 +439,16 @@ class Table:
 
 def real_rows(data: Path, name: str) -> dict[str, list[Row]]:
     """A dataset's rows by role, unlabelled test rows left out."""
-    found: dict[str, list[Row]] = {}
+    by_role: dict[str, list[Row]] = {}
     for role in ROLES:
         path = data / name / f"{role}.jsonl.gz"
         if path.exists():
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 rows = [json.loads(line) for line in file]
-            kept = [row for row in rows if row.get("label") != -1]
-            if kept:
-                found[role] = kept
-    return found
+            valid = [row for row in rows if row.get("label") != -1]
+            if valid:
+                by_role[role] = valid
+    return by_role
 
 
 def write_table(data: Path, name: str, folder: Path, disguise: Disguise) -> Table:
@@ -483,8 +483,8 @@ def _names(columns: list[str], truth: Dataset, disguise: Disguise, draw: random.
         return iter([f"col_{chr(ord('a') + place)}" for place in range(len(columns))])
     if disguise.names == "misleading":
         return iter(draw.sample(MISLEADING, len(columns)))
-    said = {"other": truth.names, "german": truth.german, "own": {}}[disguise.names]
-    return iter([said.get(key, key) for key in columns])
+    names = {"other": truth.names, "german": truth.german, "own": {}}[disguise.names]
+    return iter([names.get(key, key) for key in columns])
 
 
 def _write(path: Path, rows: list[Row], disguise: Disguise) -> Path:

@@ -112,8 +112,14 @@ class Promptsource:
         """Prompt and target, and the choices."""
         self._draw = draw
         row = {key.replace("-", "_"): value for key, value in row.items()}
-        said = template.get("answer_choices")
-        choices = list(map(str.strip, said)) if isinstance(said, list) else self._parts(said, row) if said else None
+        setting = template.get("answer_choices")
+        choices = (
+            list(map(str.strip, setting))
+            if isinstance(setting, list)
+            else self._parts(setting, row)
+            if setting
+            else None
+        )
         return self._parts(template["jinja"], {**row, "answer_choices": choices}), choices
 
 
@@ -178,16 +184,16 @@ def rows_of(path: Path, data: Any, schemas: Path, real: Mapping[tuple[Any, Any],
         if folder is not None and not rows and (folder / name).is_file():
             with gzip.open(folder / name, "rt", encoding="utf-8") as file:
                 rows = [json.loads(line) for _, line in zip(range(ROWS), file, strict=False)]
-    made = list(made_rows(path, data, schemas))
-    return ["real"] * bool(rows) + ["made"] * bool(made), rows + made
+    invented = list(made_rows(path, data, schemas))
+    return ["real"] * bool(rows) + ["made"] * bool(invented), rows + invented
 
 
 def made_rows(path: Path, data: Any, schemas: Path) -> Iterator[dict[str, Any]]:
     """Rows made up in a dataset's schema, with what is said of their form laid over."""
     whole = "/".join(part for part in (data["dataset"], data.get("subset")) if part)
-    said = next((one for pattern, one in said_of_rows().items() if fnmatch(whole, pattern)), {})
+    form = next((one for pattern, one in said_of_rows().items() if fnmatch(whole, pattern)), {})
     record = schemas / f"{data['dataset'].partition('/')[0]}.json"
-    features = said.get("features")
+    features = form.get("features")
     if features is None and record.is_file():
         infos = json.loads(record.read_text(encoding="utf-8"))
         named = infos.get(data.get("subset") or data["dataset"].rpartition("/")[2])
@@ -203,7 +209,7 @@ def made_rows(path: Path, data: Any, schemas: Path) -> Iterator[dict[str, Any]]:
             for key, value in row.items():
                 if isinstance(value, str) and rng.random() < 0.4:
                     row[key] = rng.choice(leaves)
-        parts = said.get("rows", [{}])
+        parts = form.get("rows", [{}])
         yield {**row, **parts[number % len(parts)]}
 
 
@@ -309,22 +315,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--only", default="", help="datasets whose path has this in it")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     real: dict[tuple[Any, Any], Path] = {}
-    if asked.data is not None:
+    if arguments.data is not None:
         for entry in open_catalog([], collections=("catalog",)).select(["catalog"], where="benchmark"):
-            if entry.spec.source.hub and (asked.data / entry.spec.name).is_dir():
-                real[entry.spec.source.hub, entry.spec.source.config] = asked.data / entry.spec.name
+            if entry.spec.source.hub and (arguments.data / entry.spec.name).is_dir():
+                real[entry.spec.source.hub, entry.spec.source.config] = arguments.data / entry.spec.name
     reference, tally, sources = Promptsource(), Tally(), Counter()
     files = sorted(
-        asked.promptsource.rglob(
-            f"templates/**/*{asked.only}*/**/templates.yaml" if asked.only else "templates/**/templates.yaml"
+        arguments.promptsource.rglob(
+            f"templates/**/*{arguments.only}*/**/templates.yaml" if arguments.only else "templates/**/templates.yaml"
         )
     )
     for path in files:
         data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         outcome = import_promptsource(path, cluster=None)
-        source, rows = rows_of(path.relative_to(asked.promptsource), data, asked.schemas, real)
+        source, rows = rows_of(path.relative_to(arguments.promptsource), data, arguments.schemas, real)
         sources[" and ".join(source) or "none"] += 1
         by_name: dict[str, list[Any]] = {}
         for one in data["templates"].values():
@@ -336,16 +342,16 @@ def main() -> None:
             for number, name in enumerate(task.templates):
                 template = by_name[name].pop(0) if len(by_name[name]) > 1 else by_name[name][0]
                 tally.counts["imported"] += 1
-                what = f"{path.parent.relative_to(asked.promptsource)}: {name}"
+                what = f"{path.parent.relative_to(arguments.promptsource)}: {name}"
                 seen = compare(reference, template, renderer, number, rows)
                 tally.equal_rows[seen["equal"]] += 1
                 tally.rows.update({k: n for k, n in seen.items() if not k.startswith("!")})
                 wrong = seen["different"] + seen["theirs alone"] + seen["changes from call to call"]
                 kind = "unlike on a row" if wrong else "equal on every row" if seen["equal"] else "no row to compare"
                 notes = [key for key in seen if key.startswith("!")]
-                told = f"{what} {notes[:1]}" if notes else what
-                tally.add(kind, f"{told} {dict(seen)}" if kind == "no row to compare" else told)
-        print(path.parent.relative_to(asked.promptsource), file=sys.stderr)
+                label = f"{what} {notes[:1]}" if notes else what
+                tally.add(kind, f"{label} {dict(seen)}" if kind == "no row to compare" else label)
+        print(path.parent.relative_to(arguments.promptsource), file=sys.stderr)
     record = {
         "files": len(files),
         "rows_from": dict(sources),
@@ -358,7 +364,9 @@ def main() -> None:
         "jinja2": jinja2.__version__,
     }
     day = datetime.now(UTC).date().isoformat()
-    (asked.out / f"{day}-promptsource-parity.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    (arguments.out / f"{day}-promptsource-parity.json").write_text(
+        json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    )
     print(json.dumps({key: record[key] for key in ("files", "rows_from", "templates", "rows")}, indent=1))
 
 

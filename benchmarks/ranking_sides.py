@@ -40,15 +40,15 @@ def records(
     ]
 
 
-def by_task(asked: Asked) -> dict[str, list[int]]:
+def by_task(prompts: Asked) -> dict[str, list[int]]:
     """Numbers of each task's prompts."""
     numbers: dict[str, list[int]] = {}
-    for number, one in enumerate(asked):
+    for number, one in enumerate(prompts):
         numbers.setdefault(one["task"], []).append(number)
     return numbers
 
 
-def score_ours(model: Any, asked: Asked, *, reduced: bool) -> tuple[Facts, list[float]]:
+def score_ours(model: Any, prompts: Asked, *, reduced: bool) -> tuple[Facts, list[float]]:
     """One scoring of everything by openflan: rates, memory and data types; every option's log-likelihood.
 
     Args:
@@ -57,45 +57,45 @@ def score_ours(model: Any, asked: Asked, *, reduced: bool) -> tuple[Facts, list[
     from openflan.evaluation.ranking import Question, rank_options
     from openflan.models.batching import scoring_tokens
 
-    questions = [Question(prompt=one["prompt"], options=one["options"], texts=one["texts"]) for one in asked]
+    questions = [Question(prompt=one["prompt"], options=one["options"], texts=one["texts"]) for one in prompts]
 
     def rank(numbers: Sequence[int]) -> list[list[float]]:
         some = [questions[n] for n in numbers]
         ranked = rank_options(model, some, batch_tokens=scoring_tokens(model.device.type), autocast=reduced)
-        return [list(found.logprob) for found in ranked]
+        return [list(scores.logprob) for scores in ranked]
 
-    return _timed(asked, rank, model, model.device.type)
+    return _timed(prompts, rank, model, model.device.type)
 
 
-def score_theirs(harness: Any, asked: Asked) -> tuple[Facts, list[float]]:
+def score_theirs(harness: Any, prompts: Asked) -> tuple[Facts, list[float]]:
     """One scoring of everything by the harness, told as ours."""
 
     def rank(numbers: Sequence[int]) -> list[list[float]]:
-        some = [asked[n] for n in numbers]
+        some = [prompts[n] for n in numbers]
         answers = iter(harness._loglikelihood_tokens(requests(some), disable_tqdm=True))
         return [[float(next(answers)[0]) for _ in one["options"]] for one in some]
 
-    return _timed(asked, rank, harness.model, harness.device.type)
+    return _timed(prompts, rank, harness.model, harness.device.type)
 
 
 def _timed(
-    asked: Asked, rank: Callable[[Sequence[int]], list[list[float]]], model: Any, device: str
+    prompts: Asked, rank: Callable[[Sequence[int]], list[list[float]]], model: Any, device: str
 ) -> tuple[Facts, list[float]]:
     import torch
 
-    rank(range(min(8, len(asked))))
-    scores: list[list[float]] = [[]] * len(asked)
+    rank(range(min(8, len(prompts))))
+    scores: list[list[float]] = [[]] * len(prompts)
     clock = Clock()
     rates = {}
-    for task, numbers in by_task(asked).items():
+    for task, numbers in by_task(prompts).items():
         began = time.perf_counter()
-        found = rank(numbers)
+        logprobs = rank(numbers)
         rates[task] = round(len(numbers) / (time.perf_counter() - began), 2)
-        for number, own in zip(numbers, found, strict=True):
+        for number, own in zip(numbers, logprobs, strict=True):
             scores[number] = own
     facts = clock.read()
     return {
-        "prompts_per_second": round(len(asked) / facts["seconds"], 2),
+        "prompts_per_second": round(len(prompts) / facts["seconds"], 2),
         "prompts_per_second_by_task": rates,
         **facts,
         "device": device,
@@ -118,11 +118,11 @@ def open_harness(model: Any, tokenizer: Any, *, batch_size: int, attention: str,
     )
 
 
-def requests(asked: Asked) -> list[tuple[tuple[str, str], list[int], list[int]]]:
+def requests(prompts: Asked) -> list[tuple[tuple[str, str], list[int], list[int]]]:
     """The harness's own form: (strings, context tokens, continuation tokens), an option each."""
     return [
         ((one["text"], text), one["prompt"], option)
-        for one in asked
+        for one in prompts
         for text, option in zip(one["texts"], one["options"], strict=True)
     ]
 

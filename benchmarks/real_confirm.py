@@ -44,16 +44,16 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "real-confirm")
     parser.add_argument("--to", type=Path, help="the file to write")
-    asked = parser.parse_args()
-    kind = "curve" if asked.curve else "confirm"
-    suffix = "" if asked.form == "instruction" else f"-{asked.form}"
-    asked.out.mkdir(parents=True, exist_ok=True)
-    run = Run(load_recipe(asked.recipe, _settings(asked, f"real-{kind}{suffix}")), runs=asked.out)
-    run.work(StageKind.TRAINING if asked.curve else StageKind.REPORT)
-    report: dict[str, Any] = {"recipe": asked.recipe.name, "settings": asked.settings}
-    report |= _curve(run) if asked.curve else _confirmation(run, asked.form)
-    report |= {"model": Path(asked.model).name, "versions": version_facts(), "machine": machine_facts()}
-    path = asked.to or ROOT / "benchmarks" / "results" / f"{date.today()}-real-{kind}{suffix}.json"
+    arguments = parser.parse_args()
+    kind = "curve" if arguments.curve else "confirm"
+    suffix = "" if arguments.form == "instruction" else f"-{arguments.form}"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    run = Run(load_recipe(arguments.recipe, _settings(arguments, f"real-{kind}{suffix}")), runs=arguments.out)
+    run.work(StageKind.TRAINING if arguments.curve else StageKind.REPORT)
+    report: dict[str, Any] = {"recipe": arguments.recipe.name, "settings": arguments.settings}
+    report |= _curve(run) if arguments.curve else _confirmation(run, arguments.form)
+    report |= {"model": Path(arguments.model).name, "versions": version_facts(), "machine": machine_facts()}
+    path = arguments.to or ROOT / "benchmarks" / "results" / f"{date.today()}-real-{kind}{suffix}.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(path)
     for one in report.get("seeds", []):
@@ -66,25 +66,25 @@ def main() -> None:
             )
 
 
-def _settings(asked: argparse.Namespace, name: str) -> list[str]:
+def _settings(arguments: argparse.Namespace, name: str) -> list[str]:
     """What is changed of the recipe."""
     settings = [
         f"name={name}",
-        f"model.path={asked.model}",
-        f"tasks.data={asked.data}",
-        f"seeds=[{0 if asked.curve else asked.seeds}]",
+        f"model.path={arguments.model}",
+        f"tasks.data={arguments.data}",
+        f"seeds=[{0 if arguments.curve else arguments.seeds}]",
     ]
-    if asked.form != "instruction":  # their options in a drawn order, as those of the instructions are
-        settings += [f"prompts.styles=[{{form: {asked.form}, option_order: drawn}}]", "prompts.option_order=class"]
-    if asked.curve:
+    if arguments.form != "instruction":  # their options in a drawn order, as those of the instructions are
+        settings += [f"prompts.styles=[{{form: {arguments.form}, option_order: drawn}}]", "prompts.option_order=class"]
+    if arguments.curve:
         splits = ", ".join(f"{task}: {{test: validation}}" for task in LOOKED)
         settings += [
             f"tasks.splits={{{splits}}}",
             f"evaluation.tasks=[{', '.join(LOOKED)}]",
             f"training.evaluate_tasks=[{', '.join(LOOKED)}]",
-            f"training.evaluate_every={asked.curve}",
+            f"training.evaluate_every={arguments.curve}",
         ]
-    return [*settings, *asked.settings]
+    return [*settings, *arguments.settings]
 
 
 def _curve(run: Run) -> dict[str, Any]:

@@ -23,14 +23,14 @@ def main() -> None:
     points: list[dict[str, Any]] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["runs"][-1]["points"]
     tasks = list(points[-1]["accuracy"])
     with canvas(WIDE, 300) as figure:
-        for place, (measure, told) in enumerate(_SHOWN):
+        for place, (measure, title) in enumerate(_SHOWN):
             axes = figure.add_axes((0.06 + 0.325 * place, 0.18, 0.27, 0.62))
             for task, colour in zip(tasks, _COLOURS, strict=True):
                 ends = [point["tokens"] / 1000 for point in points]
                 values = [point[measure][task] for point in points]
                 axes.plot(ends, values, color=colour, lw=1.6, marker="o", ms=4, label=task)
             axes.set_ylim(0, 1)
-            axes.set_title(told, fontsize=13, loc="left", color=Ink.INK)
+            axes.set_title(title, fontsize=13, loc="left", color=Ink.INK)
             axes.set_xlabel("thousand tokens of tuning")
             axes.grid(axis="y", color=Ink.RULE, lw=0.6)
             axes.set_axisbelow(True)

@@ -114,13 +114,13 @@ class Clock:
             self._gpu.synchronize()
         wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
         peak = _memory("VmHWM")
-        held = {} if self._gpu is None else {"peak_gpu_memory_mb": round(self._gpu.max_memory_allocated() / 2**20, 1)}
+        on_gpu = {} if self._gpu is None else {"peak_gpu_memory_mb": round(self._gpu.max_memory_allocated() / 2**20, 1)}
         return {
             "seconds": round(wall, 4),
             "cpu_seconds": round(cpu, 4),
             "peak_memory_mb": round(peak, 1),
             "memory_above_start_mb": round(peak - self._memory, 1),
-            **held,
+            **on_gpu,
         }
 
 
@@ -202,10 +202,10 @@ def turn(script: Path, name: str, work: Path) -> Facts:
     Raises:
         SystemExit: the turn failed.
     """
-    known = work / f"{name}.json"
-    if (work / _KEPT).is_file() and name in _ONCE and known.is_file():
-        found: Facts = json.loads(known.read_text(encoding="utf-8"))
-        return found
+    record = work / f"{name}.json"
+    if (work / _KEPT).is_file() and name in _ONCE and record.is_file():
+        earlier: Facts = json.loads(record.read_text(encoding="utf-8"))
+        return earlier
     command = [sys.executable, str(script), "--turn", name, str(work)]
     environment = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore", **os.environ}
     done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
@@ -284,22 +284,22 @@ def _whole(
     settings: Settings,
     compare: Callable[[Path, Settings], Facts],
     out: Path,
-    kept: Path | None,
+    folder: Path | None,
 ) -> int:
     began = time.perf_counter()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="openflan-benchmark-") as place:
-        work = kept or Path(place)
+        work = folder or Path(place)
         work.mkdir(parents=True, exist_ok=True)
-        said = json.dumps(asdict(settings))
-        if kept is not None:
-            if (work / _KEPT).is_file() and (work / _KEPT).read_text(encoding="utf-8") != said:
+        text = json.dumps(asdict(settings))
+        if folder is not None:
+            if (work / _KEPT).is_file() and (work / _KEPT).read_text(encoding="utf-8") != text:
                 raise UserError("work of other settings", where=str(work), how="name another --work")
-            (work / _KEPT).write_text(said, encoding="utf-8")
-        (work / "settings.json").write_text(said, encoding="utf-8")
+            (work / _KEPT).write_text(text, encoding="utf-8")
+        (work / "settings.json").write_text(text, encoding="utf-8")
         facts = compare(work, settings)
     line = {"benchmark": benchmark, **facts.pop("line")}
-    told = asdict(settings) | {
+    recorded = asdict(settings) | {
         "model": Path(settings.model).name,
         "data": None if settings.data is None else Path(settings.data).name,
     }
@@ -309,7 +309,7 @@ def _whole(
         "seconds": round(time.perf_counter() - began, 1),
         "versions": _versions(peer),
         "machine": {**_machine(), "load_before": round(load, 2), "load_after": round(os.getloadavg()[0], 2)},
-        "settings": told,
+        "settings": recorded,
         **facts,
     }
     out.mkdir(parents=True, exist_ok=True)

@@ -98,9 +98,9 @@ class Side:
         self._run = ["-m", "openflan", "run", str(recipe), *settings, "--out", str(work / "runs"), "--quiet"]
         self._eval = ["eval", "--model", str(model), "--tasks", "rte", "--data", "twins", "--rows", "1", "--quiet"]
         self._eval += ["--validation-rows", "0", "--templates", "1"]
-        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         more = {"PYTHONPATH": str(tree / "src"), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        self._env = {**kept, **more}
+        self._env = {**environ, **more}
         self._call(self._run)
 
     def turn(self) -> dict[str, float]:
@@ -108,8 +108,8 @@ class Side:
         help_, _ = self._call(["-m", "openflan", "--help"])
         nothing, _ = self._call(self._run)
         with tempfile.TemporaryDirectory(dir=self._work) as out:
-            whole, said = self._call(["-c", _CLOCK, *self._eval, "--out", out])
-        first = float(said.splitlines()[-1])
+            whole, output = self._call(["-c", _CLOCK, *self._eval, "--out", out])
+        first = float(output.splitlines()[-1])
         return {"help": help_, "nothing_to_do": nothing, "eval": whole, "weights_to_first_score": first}
 
     def _call(self, words: list[str]) -> tuple[float, str]:
@@ -131,39 +131,39 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--name", default="start-up", help="of the record")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        model = said.model.resolve() if said.model else make_model(folder / "model")
+        model = arguments.model.resolve() if arguments.model else make_model(folder / "model")
         trees = {"ours": ROOT}
-        if said.base:
-            trees["base"] = stack.enter_context(checkout(said.base, folder / "tree"))
+        if arguments.base:
+            trees["base"] = stack.enter_context(checkout(arguments.base, folder / "tree"))
         sides = {}
         for name, tree in trees.items():
             (folder / name).mkdir()
             sides[name] = Side(tree, folder / name, model)
         turns: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-        for number in range(said.turns + 1):
+        for number in range(arguments.turns + 1):
             for name, side in sides.items():
-                taken = side.turn()
+                times = side.turn()
                 if number:  # in the first one bytecode is written
-                    turns[name].append({what: round(seconds, 3) for what, seconds in taken.items()})
-                sys.stderr.write(f"{name}: {taken}\n")
+                    turns[name].append({what: round(seconds, 3) for what, seconds in times.items()})
+                sys.stderr.write(f"{name}: {times}\n")
     medians = {
-        name: {what: statistics.median(one[what] for one in taken) for what in taken[0]}
-        for name, taken in turns.items()
+        name: {what: statistics.median(one[what] for one in times) for what in times[0]}
+        for name, times in turns.items()
     }
     met = {what: medians["ours"][what] < goal for what, goal in GOALS.items()}
     record: dict[str, Any] = {
-        "model": said.model.name if said.model else "made, 262,144 words",
-        "base": said.base,
+        "model": arguments.model.name if arguments.model else "made, 262,144 words",
+        "base": arguments.base,
         "median_seconds": medians,
         "goal_seconds": GOALS,
         "met": met,
         "turns": turns,
         "cores": len(os.sched_getaffinity(0)),
     }
-    path = said.out / f"{datetime.now(UTC):%Y-%m-%d}-{said.name}.json"
+    path = arguments.out / f"{datetime.now(UTC):%Y-%m-%d}-{arguments.name}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({"medians": medians, "met": met}) + "\n")
     return 0 if all(met.values()) else 1

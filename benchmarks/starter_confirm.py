@@ -54,7 +54,7 @@ def _tasks_of(group: str) -> list[str]:
 
 def _verdicts(measured: Mapping[str, Measured], seed: int) -> list[ClusterVerdict]:
     """A verdict for each group under one seed, with p-values adjusted over all groups."""
-    tasks = ((group, task, held) for group, held in measured.items() for task in _tasks_of(group))
+    tasks = ((group, task, figures) for group, figures in measured.items() for task in _tasks_of(group))
     return group_verdicts(tasks, seed)
 
 
@@ -68,12 +68,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "confirm")
     parser.add_argument("--to", type=Path, help="the file to write")
-    asked = parser.parse_args()
-    seeds = [int(seed) for seed in asked.seeds.split(",")]
-    asked.out.mkdir(parents=True, exist_ok=True)
+    arguments = parser.parse_args()
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    arguments.out.mkdir(parents=True, exist_ok=True)
     certificates: dict[str, str] = {}
     measured: dict[str, Measured] = {}
-    for held_out in asked.hold_out or GROUPS:
+    for held_out in arguments.hold_out or GROUPS:
         settings = [
             f"name=confirm-{held_out.split(', ')[0].replace('_', '-')}",
             f"seeds={seeds}",
@@ -81,22 +81,22 @@ def main() -> None:
             "tasks.splits={starter: {test: confirm}}",
             f"evaluation.tasks=[{', '.join(dict.fromkeys(group.split(', ')[0] for group in GROUPS[held_out]))}]",
             "evaluation.baseline=true",
-            f"evaluation.rows={asked.rows}",
+            f"evaluation.rows={arguments.rows}",
             "evaluation.seen_rows=0",
             "evaluation.validation_rows=0",
-            *([] if asked.form == "instruction" else [f"prompts.styles=[{{form: {asked.form}}}]"]),
-            *asked.settings,
+            *([] if arguments.form == "instruction" else [f"prompts.styles=[{{form: {arguments.form}}}]"]),
+            *arguments.settings,
         ]
-        outcome = Run(load_recipe(asked.recipe, settings), runs=asked.out).work()
-        held = measure_run(outcome.folder, at_best=False)
-        certificates |= dict.fromkeys(GROUPS[held_out], held.certificate)
-        measured |= dict.fromkeys(GROUPS[held_out], held)
+        outcome = Run(load_recipe(arguments.recipe, settings), runs=arguments.out).work()
+        figures = measure_run(outcome.folder, at_best=False)
+        certificates |= dict.fromkeys(GROUPS[held_out], figures.certificate)
+        measured |= dict.fromkeys(GROUPS[held_out], figures)
         print(f"{held_out}: {outcome.folder.name}", flush=True)
     report = {
-        "what": f"held-out groups on rows of the split `confirm`, tuned on {asked.form} prompts",
-        "recipe": asked.recipe.name,
-        "settings": asked.settings,
-        "rows_per_task": asked.rows,
+        "what": f"held-out groups on rows of the split `confirm`, tuned on {arguments.form} prompts",
+        "recipe": arguments.recipe.name,
+        "settings": arguments.settings,
+        "rows_per_task": arguments.rows,
         "certificates": certificates,
         "seeds": [
             {"seed": seed, "held_out": [verdict.model_dump(mode="json") for verdict in _verdicts(measured, seed)]}
@@ -105,8 +105,8 @@ def main() -> None:
         "versions": version_facts(),
         "machine": machine_facts(),
     }
-    suffix = "" if asked.form == "instruction" else f"-{asked.form}"
-    path = asked.to or ROOT / "benchmarks" / "results" / f"{date.today()}-starter-confirm{suffix}.json"
+    suffix = "" if arguments.form == "instruction" else f"-{arguments.form}"
+    path = arguments.to or ROOT / "benchmarks" / "results" / f"{date.today()}-starter-confirm{suffix}.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     for one in report["seeds"]:
         for v in one["held_out"]:

@@ -26,9 +26,9 @@ def main() -> int:
     parser.add_argument("--threads", default="auto")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=RESULTS)
-    said = parser.parse_args()
-    settings = [f"seeds={list(range(said.seeds))}", f"threads={said.threads}"]
-    results = openflan.Run("starter", settings=settings, runs=said.runs).measure()
+    arguments = parser.parse_args()
+    settings = [f"seeds={list(range(arguments.seeds))}", f"threads={arguments.threads}"]
+    results = openflan.Run("starter", settings=settings, runs=arguments.runs).measure()
     clusters = {one.cluster: one for one in results.verdict.held_out}
     seeds = [
         {
@@ -40,7 +40,7 @@ def main() -> int:
                 if of_seed.seed == seed
             },
         }
-        for seed in range(said.seeds)
+        for seed in range(arguments.seeds)
     ]
     holds = [all(low > 0 for _, low, _ in seed["gain"].values()) for seed in seeds]  # type: ignore[attr-defined]
     record = {
@@ -50,7 +50,7 @@ def main() -> int:
         "versions": results.versions,
         "machine": results.machine,
     }
-    path = said.out / f"{datetime.now(UTC):%Y-%m-%d}-starter-seeds.json"
+    path = arguments.out / f"{datetime.now(UTC):%Y-%m-%d}-starter-seeds.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({"holds": record["seeds_on_which_every_interval_is_above_zero"]}) + "\n")
     return 0

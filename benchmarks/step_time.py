@@ -60,8 +60,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="1 million examples in place of 10")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    said = parser.parse_args()
-    many, turns, at_once = (1_000_000 if said.quick else 10_000_000), (3 if said.quick else 8), 5
+    arguments = parser.parse_args()
+    many, turns, at_once = (1_000_000 if arguments.quick else 10_000_000), (3 if arguments.quick else 8), 5
     seconds: dict[str, list[float]] = {"small": [], "large, start": [], "large, end": []}
     waited: dict[str, list[float]] = {name: [] for name in seconds}
     with tempfile.TemporaryDirectory() as work:
@@ -93,8 +93,8 @@ def main() -> int:
         "large_over_small": round(medians["large, start"] / medians["small"], 3),
         "end_over_start": round(medians["large, end"] / medians["large, start"], 3),
     }
-    name = f"{record['date']}-step-time{'-quick' if said.quick else ''}.json"
-    (said.out / name).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    name = f"{record['date']}-step-time{'-quick' if arguments.quick else ''}.json"
+    (arguments.out / name).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(record) + "\n")
     return 0
 

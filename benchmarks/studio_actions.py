@@ -115,7 +115,7 @@ def actions_of(run: str, turn: int) -> list[Action]:
     words = f"{{{{premise}}}} In short, for the {turn}th time: {{{{hypothesis}}}} {{{{options}}}}"
     trial = {"task": "rte", "template": 1, "split": "train", "row": turn % 8, "input": words, "target": "{{answer}}"}
     sides = urlencode({"a": f"{run}/evaluation/untuned", "b": run, "now": 1})
-    asked = {"run": run, "sent": 1, "listed": 1}
+    form = {"run": run, "sent": 1, "listed": 1}
     return [
         ("tasks", "/", None),
         ("tasks", f"/?cluster={clusters[turn % len(clusters)]}", None),
@@ -134,8 +134,8 @@ def actions_of(run: str, turn: int) -> list[Action]:
         ("figure", f"/runs/{run}/figure/{FIGURES[turn % len(FIGURES)]}", None),
         *(("answers", f"{answers}&show={show}", None) for show in shows),
         ("comparison", f"/compare?{sides}", None),
-        ("question", "/ask", {**asked, "instruction": f"Is {turn} large?", "options": "yes\nno"}),
-        ("question", "/ask", {**asked, "instruction": f"Name {turn} things.", "most_tokens": 8}),
+        ("question", "/ask", {**form, "instruction": f"Is {turn} large?", "options": "yes\nno"}),
+        ("question", "/ask", {**form, "instruction": f"Name {turn} things.", "most_tokens": 8}),
     ]
 
 

@@ -50,13 +50,13 @@ page.launch(server_port=int(sys.argv[1]), quiet=True, inbrowser=False)
 
 _HOOK = """
 import os, socket
-_found = socket.getaddrinfo
+_getaddrinfo = socket.getaddrinfo
 def _noted(host, *args, **more):
     name = host.decode() if isinstance(host, bytes) else str(host)
     if name not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "None", "::"):
         with open(os.environ["LOOKED_UP"], "a") as file:
             file.write(name + chr(10))
-    return _found(host, *args, **more)
+    return _getaddrinfo(host, *args, **more)
 socket.getaddrinfo = _noted
 """
 """As `sitecustomize`: writes down every name that is looked up, before it is."""
@@ -107,10 +107,10 @@ def _core() -> tuple[list[str], list[str]]:
 def _sizes(gradio: str) -> dict[str, Any]:
     """Distributions that either side adds to openflan's core, and their megabytes."""
 
-    def ask(python: str, **asked: Any) -> dict[str, Any]:
-        said = subprocess.run([python, "-c", _SIZE, json.dumps(asked)], capture_output=True, text=True, check=True)
-        found: dict[str, Any] = json.loads(said.stdout)
-        return found
+    def ask(python: str, **request: Any) -> dict[str, Any]:
+        result = subprocess.run([python, "-c", _SIZE, json.dumps(request)], capture_output=True, text=True, check=True)
+        facts: dict[str, Any] = json.loads(result.stdout)
+        return facts
 
     core, studio = _core()
     ours = ask(sys.executable, wanted=studio, core=core, there=None)
@@ -139,18 +139,18 @@ def _served(words: list[str], work: Path) -> Iterator[tuple[str, float, subproce
     (hook / "sitecustomize.py").write_text(_HOOK, encoding="utf-8")
     names = work / "names"
     names.unlink(missing_ok=True)
-    kept = {
+    environ = {
         key: value
         for key, value in os.environ.items()
         if key not in ("PYTHONDONTWRITEBYTECODE", "HF_HUB_OFFLINE", "GRADIO_ANALYTICS_ENABLED")
     }
-    env = {**kept, "PYTHONPATH": f"{hook}{os.pathsep}{ROOT / 'src'}", "LOOKED_UP": str(names)}
+    env = {**environ, "PYTHONPATH": f"{hook}{os.pathsep}{ROOT / 'src'}", "LOOKED_UP": str(names)}
     address = f"http://127.0.0.1:{port}/"
     log = work / "log"
-    with log.open("wb") as said:
+    with log.open("wb") as stream:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [word.replace("PORT", str(port)) for word in words], cwd=work, env=env, stdout=said, stderr=said
+            [word.replace("PORT", str(port)) for word in words], cwd=work, env=env, stdout=stream, stderr=stream
         )
         try:
             while True:
@@ -192,18 +192,18 @@ def _looked_at(words: list[str], work: Path, *, shown: str) -> dict[str, Any]:
     with _served(words, work) as (address, _, _process, names), sync_playwright() as player:
         browser = player.chromium.launch(executable_path=_CHROMIUM)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        asked: list[str] = []
+        urls: list[str] = []
         sizes: list[int] = []
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: urls.append(request.url))
         page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
         page.goto(address, wait_until="load")
         page.locator(shown).first.wait_for(timeout=1_000 * _LONGEST)
         page.wait_for_timeout(3_000)
-        found = Axe().run(page).response["violations"]
+        violations = Axe().run(page).response["violations"]
         page.wait_for_timeout(7_000)
         browser.close()
         looked_up = names.read_text(encoding="utf-8").split() if names.exists() else []
-    hosts = Counter(urlsplit(url).hostname for url in asked if urlsplit(url).scheme in ("http", "https"))
+    hosts = Counter(urlsplit(url).hostname for url in urls if urlsplit(url).scheme in ("http", "https"))
     return {
         "requests": sum(hosts.values()),
         "kilobytes": round(sum(sizes) / 1e3),
@@ -211,7 +211,7 @@ def _looked_at(words: list[str], work: Path, *, shown: str) -> dict[str, Any]:
         "names_looked_up_by_the_process": sorted(set(looked_up)),
         "axe": [
             {"rule": one["id"], "impact": one["impact"], "places": len(one["nodes"])}
-            for one in sorted(found, key=lambda one: str(one["impact"]))
+            for one in sorted(violations, key=lambda one: str(one["impact"]))
         ],
     }
 
@@ -222,8 +222,8 @@ def main() -> int:
     parser.add_argument("--gradio", required=True, help="Python of an environment with Gradio 6")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    said = parser.parse_args()
-    gradio = str(Path(said.gradio).absolute())
+    arguments = parser.parse_args()
+    gradio = str(Path(arguments.gradio).absolute())
     version = "import importlib.metadata as m; print(m.version('gradio'))"
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -233,12 +233,12 @@ def main() -> int:
             "gradio": [gradio, "-c", _PEER, "PORT"],
         }
         turns: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-        for number in range(said.turns + 1):
+        for number in range(arguments.turns + 1):
             for name, words in sides.items():
-                taken = _turn(words, work)
+                times = _turn(words, work)
                 if number:  # in the first one bytecode is written
-                    turns[name].append(taken)
-                sys.stderr.write(f"{name}: {taken}\n")
+                    turns[name].append(times)
+                sys.stderr.write(f"{name}: {times}\n")
         pages = {
             "ours": _looked_at(sides["ours"], work, shown="main h1"),
             "gradio": _looked_at(sides["gradio"], work, shown="button"),
@@ -246,8 +246,8 @@ def main() -> int:
     record = {
         "gradio": subprocess.run([gradio, "-c", version], capture_output=True, text=True, check=True).stdout.strip(),
         "median": {
-            name: {what: statistics.median(one[what] for one in taken) for what in taken[0]}
-            for name, taken in turns.items()
+            name: {what: statistics.median(one[what] for one in times) for what in times[0]}
+            for name, times in turns.items()
         },
         "added_to_the_core": _sizes(gradio),
         "first_page": pages,
@@ -255,7 +255,7 @@ def main() -> int:
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
     }
-    path = said.out / f"{datetime.now(UTC):%Y-%m-%d}-studio-vs-gradio.json"
+    path = arguments.out / f"{datetime.now(UTC):%Y-%m-%d}-studio-vs-gradio.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({key: record[key] for key in ("median", "added_to_the_core", "first_page")}) + "\n")
     return 0

@@ -35,21 +35,21 @@ Asked = Sequence[Mapping[str, Any]]
 
 def passages_first(prompts: Sequence[Prompt]) -> list[str] | None:
     """The prompts of one task with their passage before the template's own words; None where there is no passage."""
-    found = []
+    turned = []
     for prompt in prompts:
         texts = [value.strip() for value in prompt.fields.values() if isinstance(value, str)]
         passage = max((text for text in texts if text in prompt.input), key=len, default="")
         if len(passage) < _PASSAGE * len(prompt.input):
             return None
         rest = re.sub(r"\n{3,}", "\n\n", prompt.input.replace(passage, "", 1)).strip()
-        found.append(f"{passage}\n\n{rest}")
-    return found
+        turned.append(f"{passage}\n\n{rest}")
+    return turned
 
 
-def measure_templates(model: Any, asked: Asked, *, batch_tokens: int, autocast: bool) -> dict[str, dict[str, Any]]:
+def measure_templates(model: Any, prompts: Asked, *, batch_tokens: int, autocast: bool) -> dict[str, dict[str, Any]]:
     """By task: templates, share of shared tokens, cost of all beside one."""
     by_task: dict[str, dict[int, list[Question]]] = {}
-    for one in asked:
+    for one in prompts:
         question = Question(prompt=one["prompt"], options=one["options"], texts=one["texts"])
         by_task.setdefault(one["task"], {}).setdefault(one["template"], []).append(question)
 
@@ -58,17 +58,17 @@ def measure_templates(model: Any, asked: Asked, *, batch_tokens: int, autocast: 
         rank_options(model, questions, batch_tokens=batch_tokens, autocast=autocast)
         return time.process_time() - began
 
-    found = {}
+    costs = {}
     for task, templates in by_task.items():
         together = [question for own in templates.values() for question in own]
         seconds(together[:8])
         alone = sum(seconds(own) for own in templates.values()) / len(templates)
-        found[task] = {
+        costs[task] = {
             "templates": len(templates),
             "shared": round(1 - _tokens(together, joined=True) / _tokens(together, joined=False), 3),
             "cost": round(seconds(together) / alone, 2),
         }
-    return found
+    return costs
 
 
 def reached(costs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -141,9 +141,9 @@ def _trl_tokenising(this: Turn) -> Facts:
     texts: dict[str, list[str]] = {"prompt": [], "completion": []}
     numbers = range(min(len(store.lengths), 2_000))
     for number in numbers:
-        held, start = store.tokens(number).tolist(), store.target_start(number)
-        texts["prompt"].append(tokenizer.decode(held[:start], skip_special_tokens=True))
-        texts["completion"].append(tokenizer.decode(held[start:], skip_special_tokens=True))
+        ids, start = store.tokens(number).tolist(), store.target_start(number)
+        texts["prompt"].append(tokenizer.decode(ids[:start], skip_special_tokens=True))
+        texts["completion"].append(tokenizer.decode(ids[start:], skip_special_tokens=True))
     dataset = Dataset.from_dict(texts)
     arguments = sft.SFTConfig(output_dir=str(this.work / "trl"), max_length=None, bf16=False, report_to="none")
     model = load_model(source, device=pick_device())

@@ -56,7 +56,7 @@ def tune_ours(model: Any, store: "TokenStore", part: "TrainingPart", folder: Pat
     lines: list[StepReport] = []
     clocks: list[Clock] = []
     ends: list[Facts] = []
-    said: list[str] = []
+    messages: list[str] = []
 
     def report(line: "StepReport") -> None:
         lines.append(line)
@@ -67,7 +67,7 @@ def tune_ours(model: Any, store: "TokenStore", part: "TrainingPart", folder: Pat
 
     own = folder / f"ours-{time.monotonic_ns()}"
     own.mkdir()
-    tune(model, store, part, own, seed=0, report=report, say=said.append)
+    tune(model, store, part, own, seed=0, report=report, say=messages.append)
     tokens = sum(line.tokens for line in lines[1:])
     return {
         "tokens_per_second": round(tokens / ends[0]["seconds"], 1),
@@ -77,7 +77,7 @@ def tune_ours(model: Any, store: "TokenStore", part: "TrainingPart", folder: Pat
         "device": model.device.type,
         "threads": torch.get_num_threads(),
         "step_losses": [round(line.loss, 4) for line in lines],
-        "said": said,
+        "said": messages,
         **ends[0],
     }
 
@@ -113,7 +113,7 @@ def tune_trl(
     model.set_attn_implementation(variant.attention)
     ids = [store.tokens(number).tolist() for number in numbers]
     starts = [store.target_start(number) for number in numbers]
-    masks = [[0] * start + [1] * (len(held) - start) for held, start in zip(ids, starts, strict=True)]
+    masks = [[0] * start + [1] * (len(own) - start) for own, start in zip(ids, starts, strict=True)]
     transformers.logging.disable_progress_bar()
     importlib.import_module("datasets").disable_progress_bars()
     rule = part.optimizer

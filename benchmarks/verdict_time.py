@@ -62,29 +62,29 @@ def busy_core(*, wanted: bool) -> Iterator[None]:
             process.kill()
 
 
-def settings(said: argparse.Namespace) -> list[str]:
+def settings(arguments: argparse.Namespace) -> list[str]:
     """What both sides are told to do."""
     pairs = {
-        "seeds": f"[{said.seeds}]",
+        "seeds": f"[{arguments.seeds}]",
         "training.precision": "float32",
         "evaluation.precision": "float32",
-        "training.steps": said.steps,
-        "evaluation.rows": said.rows,
-        "evaluation.seen_rows": said.seen_rows,
+        "training.steps": arguments.steps,
+        "evaluation.rows": arguments.rows,
+        "evaluation.seen_rows": arguments.seen_rows,
     }
     return [word for key, value in pairs.items() if value is not None for word in ("--set", f"{key}={value}")]
 
 
-def turn(tree: Path, said: argparse.Namespace, work: Path) -> dict[str, Any]:
+def turn(tree: Path, arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """One command from nothing to its page."""
     env = {**os.environ, "PYTHONPATH": str(tree / "src"), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    env |= _NARROW if said.avx2 else {}
-    words = [sys.executable, "-m", "openflan", "run", str(tree / "recipes" / "starter.yaml"), *settings(said)]
+    env |= _NARROW if arguments.avx2 else {}
+    words = [sys.executable, "-m", "openflan", "run", str(tree / "recipes" / "starter.yaml"), *settings(arguments)]
     load = os.getloadavg()[0]
     began = time.perf_counter()
     lines: list[tuple[float, str]] = []
     with (
-        busy_core(wanted=said.busy_core),
+        busy_core(wanted=arguments.busy_core),
         subprocess.Popen(
             [*words, "--out", str(work)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process,
@@ -102,26 +102,26 @@ def turn(tree: Path, said: argparse.Namespace, work: Path) -> dict[str, Any]:
         "load_before": round(load, 2),
         "stages": {stage: round(cost["seconds"], 1) for stage, cost in results["costs"].items()},
         "verdict": {cluster: [round(number, 4) for number in numbers] for cluster, numbers in verdict.items()},
-        "time_left": [(at, told) for at, line in lines if (told := _left(line)) is not None],
+        "time_left": [(at, left) for at, line in lines if (left := _left(line)) is not None],
     }
 
 
 def _left(line: str) -> float | None:
-    found = _LEFT.search(line)
-    return None if found is None else float(found[1].replace(",", "")) * (60 if found[2] == "min" else 1)
+    match = _LEFT.search(line)
+    return None if match is None else float(match[1].replace(",", "")) * (60 if match[2] == "min" else 1)
 
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians, and how many times as fast this tree is."""
-    medians = {side: statistics.median(one["seconds"] for one in taken) for side, taken in turns.items() if taken}
+    medians = {side: statistics.median(one["seconds"] for one in results) for side, results in turns.items() if results}
     pairs = [theirs["seconds"] / ours["seconds"] for ours, theirs in zip(turns["ours"], turns["base"], strict=False)]
-    found: dict[str, Any] = {"median_seconds": medians}
+    figures: dict[str, Any] = {"median_seconds": medians}
     if len(medians) == 2:
-        found |= {
+        figures |= {
             "ratio": round(medians["base"] / medians["ours"], 3),
             "ratio_range": [round(min(pairs), 3), round(max(pairs), 3)],
         }
-    return found | {"time_left_off": [told_off(one) for one in turns["ours"]]}
+    return figures | {"time_left_off": [told_off(one) for one in turns["ours"]]}
 
 
 def told_off(one: dict[str, Any]) -> float | None:
@@ -131,7 +131,7 @@ def told_off(one: dict[str, Any]) -> float | None:
     """
     whole = one["seconds"]
     shares = [
-        abs(told - (whole - at)) / max(whole - at, whole / 10) for at, told in one["time_left"] if at >= whole / 10
+        abs(left - (whole - at)) / max(whole - at, whole / 10) for at, left in one["time_left"] if at >= whole / 10
     ]
     return round(max(shares), 3) if shares else None
 
@@ -151,29 +151,29 @@ def main() -> int:
     parser.add_argument("--add", action="store_true", help="keep the turns that the record has")
     parser.add_argument("--name", default="verdict-time", help="of the record")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     work_settings = {
-        name: getattr(said, name) for name in ("base", "seeds", "steps", "rows", "seen_rows", "busy_core", "avx2")
+        name: getattr(arguments, name) for name in ("base", "seeds", "steps", "rows", "seen_rows", "busy_core", "avx2")
     }
-    path = said.out / f"{datetime.now(UTC):%Y-%m-%d}-{said.name}.json"
+    path = arguments.out / f"{datetime.now(UTC):%Y-%m-%d}-{arguments.name}.json"
     turns: dict[str, list[dict[str, Any]]] = {"ours": [], "base": []}
-    if said.add and path.is_file():
+    if arguments.add and path.is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
         if {**before["work"], "base": None} != {**work_settings, "base": None}:
             sys.exit(f"{path.name} is of other work: {before['work']}")
         turns = before["turns"]
-        work_settings["base"] = said.base or before["work"]["base"]
+        work_settings["base"] = arguments.base or before["work"]["base"]
     with tempfile.TemporaryDirectory() as folder:
         sides = {"ours": ROOT}
-        with checkout(said.base, Path(folder) / "base") if said.base else _nothing() as base:
+        with checkout(arguments.base, Path(folder) / "base") if arguments.base else _nothing() as base:
             if base is not None:
                 sides["base"] = base
-            for number in range(said.turns):
+            for number in range(arguments.turns):
                 for side, tree in sides.items():
-                    if said.only in (None, side):
-                        taken = turn(tree, said, Path(folder) / f"{side}-{number}")
-                        turns[side].append(taken)
-                        sys.stderr.write(f"{side}: {taken['seconds']} s {taken['stages']}\n")
+                    if arguments.only in (None, side):
+                        result = turn(tree, arguments, Path(folder) / f"{side}-{number}")
+                        turns[side].append(result)
+                        sys.stderr.write(f"{side}: {result['seconds']} s {result['stages']}\n")
                         record = {"work": work_settings, **summary(turns), "turns": turns, "machine": _machine()}
                         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(summary(turns)) + "\n")

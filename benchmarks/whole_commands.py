@@ -39,7 +39,7 @@ def whole_commands(out: Path, settings: Settings, model: str, names: Sequence[st
         mine += ["--precision", settings.precision, "--out", place, "--quiet"]
         seconds["ours"].append(_command(mine))
         seconds["lm_eval"].append(_command(theirs))
-    medians = {side: statistics.median(found) for side, found in seconds.items()}
+    medians = {side: statistics.median(times) for side, times in seconds.items()}
     return {"seconds": seconds, "ratio": round(medians["lm_eval"] / medians["ours"], 3)}
 
 

@@ -36,7 +36,7 @@ class Checked:
     """Largest difference of an option's log-likelihood, in nats."""
     loss: float = 0.0
     """Largest difference of the mean loss, padded or flat, in nats."""
-    slope: float = 0.0
+    gradient: float = 0.0
     """Largest difference of a parameter's gradient, as a share of its norm."""
 
     @property
@@ -44,7 +44,7 @@ class Checked:
         """Refused, or right to a thousandth of a nat and a thousandth of a gradient."""
         if self.refused:
             return self.refused.startswith(self.name)
-        return max(self.ranking, self.loss, self.slope) < 1e-3
+        return max(self.ranking, self.loss, self.gradient) < 1e-3
 
 
 def check(model: Any, *, long: bool = False) -> Checked:
@@ -64,11 +64,11 @@ def check(model: Any, *, long: bool = False) -> Checked:
         (np.array([*_prompt(n), *t], dtype=np.int32), n) for n, t in ((4, [5, 6]), (11, [9]), (30, [7, 8, 9, 10]))
     ]
     model.train()
-    own = _slopes(model, lambda: [(_own_loss(model, example), None) for example in examples])
-    ours = [_slopes(model, lambda: _our_losses(model, examples, replace(shape, layout="padded")))]
+    own = _gradients(model, lambda: [(_own_loss(model, example), None) for example in examples])
+    ours = [_gradients(model, lambda: _our_losses(model, examples, replace(shape, layout="padded")))]
     flat = can_be_flat(model)
     if flat:
-        ours.append(_slopes(model, lambda: _our_losses(model, examples, replace(shape, layout="flat"))))
+        ours.append(_gradients(model, lambda: _our_losses(model, examples, replace(shape, layout="flat"))))
     tokens = sum(len(ids) - start for ids, start in examples)
     model.eval()
     gc.collect()
@@ -78,7 +78,7 @@ def check(model: Any, *, long: bool = False) -> Checked:
         flat=flat,
         ranking=ranking,
         loss=max(abs(own[0] - loss) / tokens for loss, _ in ours),
-        slope=max(_apart(own[1], slopes) for _, slopes in ours),
+        gradient=max(_apart(own[1], grads) for _, grads in ours),
     )
 
 
@@ -129,19 +129,19 @@ def _our_losses(model: Any, examples: list[Example], shape: Shape) -> Iterator[t
             yield target_loss(model, batch, shape.head)[0], batch
 
 
-def _slopes(model: Any, losses: Callable[[], Any]) -> tuple[float, dict[str, torch.Tensor]]:
+def _gradients(model: Any, losses: Callable[[], Any]) -> tuple[float, dict[str, torch.Tensor]]:
     model.zero_grad(set_to_none=True)
     whole = 0.0
     for loss, _ in losses():
         loss.backward()
         whole += float(loss.detach())
-    slopes = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad(set_to_none=True)
-    return whole, slopes
+    return whole, grads
 
 
 def _apart(own: dict[str, torch.Tensor], ours: dict[str, torch.Tensor]) -> float:
-    largest = max(float(slope.norm()) for slope in own.values())
+    largest = max(float(grad.norm()) for grad in own.values())
     differences = []
     for name in own.keys() | ours.keys():
         one, two = own.get(name), ours.get(name)

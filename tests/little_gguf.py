@@ -87,9 +87,9 @@ def write_file(
 
 
 def _named(names: Any, name: str) -> str:
-    found = names.get_name(name, try_suffixes=(".weight", ".bias"))
-    assert found, name
-    return str(found)
+    tensor_name = names.get_name(name, try_suffixes=(".weight", ".bias"))
+    assert tensor_name, name
+    return str(tensor_name)
 
 
 def _turned(value: np.ndarray, name: str, config: dict[str, Any], *, back: bool = False) -> np.ndarray:
@@ -131,6 +131,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--outfile", type=Path)
     parser.add_argument("--outtype")
-    said = parser.parse_args()
-    write_file(said.outfile, said.folder, quantised=said.outtype != "f32")
+    arguments = parser.parse_args()
+    write_file(arguments.outfile, arguments.folder, quantised=arguments.outtype != "f32")
     sys.exit(0)

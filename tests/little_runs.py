@@ -51,13 +51,13 @@ def watched_run(folder: Path, recipe: Path) -> tuple[openflan.Run, Looks]:
     return run, seen
 
 
-def leaky_run(folder: Path, tuned: str, held: str) -> openflan.Run:
+def leaky_run(folder: Path, tuned: str, held_out: str) -> openflan.Run:
     """A mixed run whose held-out task and tuned task have these texts as their first rows.
 
     Args:
         folder: an empty one, for tasks and runs.
     """
-    for name, cluster, first in (("tuned", "sentiment", tuned), ("held", "commonsense", held)):
+    for name, cluster, first in (("tuned", "sentiment", tuned), ("held", "commonsense", held_out)):
         rows = [{"text": first, "label": 0}, *({"text": f"{name} row {n}", "label": n % 2} for n in range(11))]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         (folder / f"{name}.yaml").write_text(

@@ -96,8 +96,8 @@ def together(work: Callable[..., None], *arguments: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    said = Path(tempfile.mkdtemp(prefix="openflan-said-"))
-    ranks = [_SERVER.Process(target=_rank, args=(number, port, said, work, arguments)) for number in (0, 1)]
+    folder = Path(tempfile.mkdtemp(prefix="openflan-said-"))
+    ranks = [_SERVER.Process(target=_rank, args=(number, port, folder, work, arguments)) for number in (0, 1)]
     for process in ranks:
         process.start()
     for process in ranks:
@@ -105,7 +105,7 @@ def together(work: Callable[..., None], *arguments: Any) -> None:
     ended = [process.exitcode for process in ranks]
     for process in ranks:
         process.kill()
-    assert ended == [0, 0], "\n".join([str(ended), *(path.read_text() for path in said.glob("*/stderr"))])[-4_000:]
+    assert ended == [0, 0], "\n".join([str(ended), *(path.read_text() for path in folder.glob("*/stderr"))])[-4_000:]
 
 
 def fork_pools(monkeypatch: Any) -> None:
@@ -134,10 +134,10 @@ def _say_into(folder: Path) -> None:
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
 
 
-def _command(words: list[str], said: Path, largest_file: int | None, environment: dict[str, str]) -> None:
+def _command(words: list[str], folder: Path, largest_file: int | None, environment: dict[str, str]) -> None:
     from openflan.cli.main import main
 
-    _say_into(said)
+    _say_into(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal, however the tests were started
     os.environ.update(environment)
     if largest_file is not None:
@@ -146,10 +146,10 @@ def _command(words: list[str], said: Path, largest_file: int | None, environment
     main()
 
 
-def _rank(number: int, port: int, said: Path, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _rank(number: int, port: int, folder: Path, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     import torch
 
-    _say_into(said / str(number))
+    _say_into(folder / str(number))
     torch.set_num_threads(1)
     os.environ.update(
         {

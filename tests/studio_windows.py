@@ -39,8 +39,8 @@ class Visitor:
         told: what pages put on the console, without a fault that a test waits for.
     """
 
-    def __init__(self, page: Any, address: str, told: list[str]) -> None:
-        self.page, self.address, self.told = page, address, told
+    def __init__(self, page: Any, address: str, messages: list[str]) -> None:
+        self.page, self.address, self.messages = page, address, messages
 
     def go(self, path: str) -> Any:
         """Open a page of the studio and wait until it is whole."""
@@ -50,10 +50,10 @@ class Visitor:
 
     def findings(self) -> list[str]:
         """What axe-core finds wrong with the page as it is now, from serious on."""
-        found = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
+        violations = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
         return [
             f"{one['id']} ({one['impact']}): {node['html'][:140]}"
-            for one in found
+            for one in violations
             if one["impact"] in SERIOUS
             for node in one["nodes"]
         ]

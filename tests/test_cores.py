@@ -23,8 +23,8 @@ def pool():
 
 
 def test_a_job_is_done_by_a_process_of_one_thread_that_was_made_ready(pool):
-    found = pool.result(pool.do(cores_jobs.describe))
-    assert found == {"threads": "1", "ready": True}
+    facts = pool.result(pool.do(cores_jobs.describe))
+    assert facts == {"threads": "1", "ready": True}
 
 
 def test_what_a_job_tells_is_heard(pool):

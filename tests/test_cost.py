@@ -14,13 +14,13 @@ class Counter:
     def __init__(self, status: int = 0) -> None:
         self.status = status
         self.joules = 0
-        self.asked: bytes | None = None
+        self.uuid: bytes | None = None
 
     def nvmlInit_v2(self) -> int:
         return 0
 
     def nvmlDeviceGetHandleByUUID(self, name: ctypes.c_char_p, _: object) -> int:
-        self.asked = name.value
+        self.uuid = name.value
         return 0
 
     def nvmlDeviceGetTotalEnergyConsumption(self, _: object, millijoules) -> int:
@@ -55,7 +55,7 @@ def test_energy_is_the_devices_own_counter_at_the_end_less_at_the_start(device):
     facts = cost.Meter(device=True, alone=True).facts()
     assert facts["energy_joules"] == 5_000
     assert facts["device_memory_mb"] == 3
-    assert device.asked == b"GPU-1a2b-3c"
+    assert device.uuid == b"GPU-1a2b-3c"
 
 
 def test_a_stage_that_another_process_began_tells_its_time_and_no_energy(device):

@@ -42,13 +42,13 @@ def is_name(name: str) -> bool:
     parts = name.removeprefix("openflan.").split(".")
     for size in range(len(parts), -1, -1):
         try:
-            found = importlib.import_module(".".join(["openflan", *parts[:size]]))
+            thing = importlib.import_module(".".join(["openflan", *parts[:size]]))
         except ModuleNotFoundError:
             continue
         for part in parts[size:]:
-            if not hasattr(found, part):
+            if not hasattr(thing, part):
                 return False
-            found = getattr(found, part)
+            thing = getattr(thing, part)
         return True
     return False
 

@@ -42,15 +42,15 @@ def test_the_worked_example_of_a_task_works(run, tmp_path, monkeypatch):
              for n in range(16)]  # fmt: skip
     (tmp_path / "desk" / "tickets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     first, second = blocks("tasks.md", "console")
-    said = [run(line.removeprefix("$ ")) for line in first.splitlines()]
-    assert "tickets.yaml: classification" in said[0]
-    assert "0 faults" in said[1]
+    outputs = [run(line.removeprefix("$ ")) for line in first.splitlines()]
+    assert "tickets.yaml: classification" in outputs[0]
+    assert "0 faults" in outputs[1]
     (task,) = blocks("tasks.md", "yaml")
     (tmp_path / "desk" / "ticket_team.yaml").write_text(task, encoding="utf-8")
-    said = [run(line.removeprefix("$ ")) for line in second.splitlines()]
-    assert "0 faults" in said[0]
-    assert "Which team should look after this?" in said[1]
-    assert "OPTIONS:\n- hardware\n- accounts\n- network" in said[1]
+    outputs = [run(line.removeprefix("$ ")) for line in second.splitlines()]
+    assert "0 faults" in outputs[0]
+    assert "Which team should look after this?" in outputs[1]
+    assert "OPTIONS:\n- hardware\n- accounts\n- network" in outputs[1]
 
 
 def test_the_page_on_tasks_names_only_keys_that_there_are():
@@ -79,9 +79,9 @@ def test_the_study_on_the_page_on_studies_can_be_forecast(run, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (study,) = blocks("studies.md", "yaml")
     (tmp_path / "rates.yaml").write_text(study, encoding="utf-8")
-    said = run("openflan study rates.yaml --dry-run --set axes.rate=[1.0e-3,3.0e-3]")
-    assert "2 cells, 4 tuning runs, 1,638,400 tokens" in said
-    assert "rate=0.003" in said
+    output = run("openflan study rates.yaml --dry-run --set axes.rate=[1.0e-3,3.0e-3]")
+    assert "2 cells, 4 tuning runs, 1,638,400 tokens" in output
+    assert "rate=0.003" in output
 
 
 def test_the_page_on_studies_names_the_ready_ones():
@@ -96,9 +96,9 @@ def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENFLAN_DATA", raising=False)
     page = (DOCS / "python.md").read_text(encoding="utf-8")
     session, printed = Session(), ""
-    found = re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL)
-    assert {kind for kind, _ in found} == {"python", "text"}
-    for number, (kind, block) in enumerate(found, start=1):
+    sections = re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL)
+    assert {kind for kind, _ in sections} == {"python", "text"}
+    for number, (kind, block) in enumerate(sections, start=1):
         if kind == "python":
             printed = session.run(block, f"docs/python.md, block {number}")
         else:
@@ -118,12 +118,12 @@ def follow(run, folder: Path, *, short: bool) -> dict[str, str]:
     Args:
         short: tune and measure as little as can be.
     """
-    said, session = {}, Session()
+    outputs, session = {}, Session()
     settings = "".join(f" --set {setting}" for setting in SHORT) if short else ""
     page = (DOCS / "own-data.md").read_text(encoding="utf-8")
     for number, (kind, block) in enumerate(re.findall(r"```(python|console)\n(.*?)```", page, re.DOTALL), start=1):
         if kind == "python":
-            said[f"block {number}"] = session.run(block, f"docs/own-data.md, block {number}")
+            outputs[f"block {number}"] = session.run(block, f"docs/own-data.md, block {number}")
             continue
         for line in block.splitlines():
             command = line.removeprefix("$ ")
@@ -131,22 +131,22 @@ def follow(run, folder: Path, *, short: bool) -> dict[str, str]:
                 continue
             runs = sorted(path.name for path in (folder / "runs").glob("desk-*") if "desk-all" not in path.name)
             command = command.replace("desk-1a2b3c4d", runs[0] if runs else "")
-            said[command] = run(command + settings if command.startswith("openflan run") else command)
-    return said
+            outputs[command] = run(command + settings if command.startswith("openflan run") else command)
+    return outputs
 
 
 def test_the_page_on_own_data_runs_from_three_tables_to_a_model_at_work(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENFLAN_DATA", raising=False)
-    said = follow(run, tmp_path, short=True)
-    table = said["openflan run desk"]
+    outputs = follow(run, tmp_path, short=True)
+    table = outputs["openflan run desk"]
     assert table.index("Your own tasks, on test rows of their own") < table.index("Held out: never tuned on")
     assert all(f"\n{task} " in table for task in ("calls", "pronouns", "questions"))
-    assert "Held out is a kind of task of your own" in said["openflan plan desk"]
-    assert "3 cells" in said["openflan study desk/holdout.yaml --dry-run"]
-    assert "4 cells, 8 tuning runs" in said["openflan study rows --recipe desk --dry-run"]
-    (asked,) = [text for command, text in said.items() if command.startswith("openflan ask")]
-    assert {line.split()[0] for line in asked.splitlines()} == {"place", "person", "number", "reason"}
+    assert "Held out is a kind of task of your own" in outputs["openflan plan desk"]
+    assert "3 cells" in outputs["openflan study desk/holdout.yaml --dry-run"]
+    assert "4 cells, 8 tuning runs" in outputs["openflan study rows --recipe desk --dry-run"]
+    (answers,) = [text for command, text in outputs.items() if command.startswith("openflan ask")]
+    assert {line.split()[0] for line in answers.splitlines()} == {"place", "person", "number", "reason"}
     assert "What is tuned on, and what is held out" in Path("desk/README.md").read_text(encoding="utf-8")
 
 
@@ -154,8 +154,8 @@ def test_the_page_on_own_data_runs_from_three_tables_to_a_model_at_work(run, tmp
 def test_the_page_on_own_data_as_it_stands(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENFLAN_DATA", raising=False)
-    said = follow(run, tmp_path, short=False)
-    assert "Tuning helped on" in said["openflan run desk"]
+    outputs = follow(run, tmp_path, short=False)
+    assert "Tuning helped on" in outputs["openflan run desk"]
 
 
 @pytest.mark.slow

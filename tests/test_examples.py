@@ -60,8 +60,8 @@ def test_lora_leaves_an_adapter_that_peft_loads_and_that_merges_into_a_plain_mod
     folder = finished("lora")
     assert openflan("export", "model", str(folder), "--merge", "--to", tmp_path / "merged", "--quiet")[0] == 0
     theirs = peft.AutoPeftModelForCausalLM.from_pretrained(model_of(folder)).eval()
-    merged, found = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", output_loading_info=True)
-    assert not found["missing_keys"]
+    merged, info = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", output_loading_info=True)
+    assert not info["missing_keys"]
     with torch.inference_mode():
         torch.testing.assert_close(merged(IDS).logits, theirs(IDS).logits, rtol=0, atol=1e-4)
     assert not list((tmp_path / "merged").glob("adapter*"))
@@ -74,15 +74,15 @@ def test_a_run_is_published_whole_into_a_folder_and_the_hub_is_told_in_one_line(
 
     folder = finished("t5")
     assert openflan("publish", folder, "--to", tmp_path / "out", "--quiet")[0] == 0
-    _, found = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out", output_loading_info=True)
-    assert not found["missing_keys"]
+    _, info = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not info["missing_keys"]
     for name in ("README.md", "results.json", "report.html", "recipe.yaml", "mixture/lock.json", "openflan.json"):
         assert (tmp_path / "out" / name).is_file()
     assert openflan("publish", folder, "--to", tmp_path / "out")[0] == 2
     assert openflan("publish", folder, "--to", tmp_path / "other", "--seed", 7)[0] == 2
-    code, _, said = openflan("publish", folder, "--to", "nobody/nothing")
+    code, _, err = openflan("publish", folder, "--to", "nobody/nothing")
     assert code == 2
-    assert "the hub did not take it" in said
+    assert "the hub did not take it" in err
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -91,9 +91,9 @@ def test_a_soft_prompt_is_loaded_by_peft_and_can_not_be_merged(finished, tmp_pat
     folder = finished("prompt-tuning")
     theirs = peft.AutoPeftModelForCausalLM.from_pretrained(model_of(folder)).eval()
     assert theirs.get_prompt(1).shape == (1, 10, 32)
-    code, _, said = openflan("export", "model", folder, "--merge", "--to", tmp_path / "merged")
+    code, _, err = openflan("export", "model", folder, "--merge", "--to", tmp_path / "merged")
     assert code == 2
-    assert "a soft prompt is no weight of a plain model" in said
+    assert "a soft prompt is no weight of a plain model" in err
     assert not list(tmp_path.iterdir())
     assert openflan("export", "model", str(folder), "--to", tmp_path / "copy", "--quiet")[0] == 0
     assert openflan("ask", "--model", tmp_path / "copy", "Is it good?", "--options", "yes,no")[0] == 0
@@ -103,8 +103,8 @@ def test_t5_learns_and_answers_both_ways(finished, openflan):
     from transformers import AutoModelForSeq2SeqLM
 
     folder = finished("t5")
-    _, found = AutoModelForSeq2SeqLM.from_pretrained(model_of(folder), output_loading_info=True)
-    assert not found["missing_keys"]
+    _, info = AutoModelForSeq2SeqLM.from_pretrained(model_of(folder), output_loading_info=True)
+    assert not info["missing_keys"]
     assert openflan("ask", "--model", str(folder), "Is it good?", "--options", "yes,no")[0] == 0
     assert openflan("ask", "--model", str(folder), "Is it good?")[0] == 0
 

@@ -90,8 +90,8 @@ def test_gains_are_the_verdict(run):
 
 def test_a_model_ranks_as_its_evaluation_did(run):
     """An instruction is read as a prompt of the same text is: the same log-likelihoods, to rounding in float32."""
-    asked = run.answers(1).query("kind == 'ranked' and template != 'baseline'")
-    for answer in asked.iloc[:: max(1, len(asked) // 6)].itertuples():
+    answers = run.answers(1).query("kind == 'ranked' and template != 'baseline'")
+    for answer in answers.iloc[:: max(1, len(answers) // 6)].itertuples():
         instruction, header, _ = answer.prompt.partition("\n\nOPTIONS:")
         if not header:
             continue

@@ -23,7 +23,7 @@ from openflan.stage import (
 )
 
 
-def made(folder, *, key="k", content="rows", **facts):
+def new_stage(folder, *, key="k", content="rows", **facts):
     partial = partial_folder(folder, key=key)
     (partial / "deep").mkdir(exist_ok=True)
     (partial / "deep" / "rows.txt").write_text(content)
@@ -69,7 +69,7 @@ def test_a_folder_without_a_whole_manifest_is_no_stage(tmp_path, manifest):
 
 
 def test_a_stage_lists_its_files_with_their_hashes(tmp_path):
-    folder = made(tmp_path / "mixture", seconds=3)
+    folder = new_stage(tmp_path / "mixture", seconds=3)
     manifest = read_manifest(folder)
     assert manifest["key"] == "k"
     assert manifest["seconds"] == 3
@@ -79,8 +79,8 @@ def test_a_stage_lists_its_files_with_their_hashes(tmp_path):
 
 
 def test_a_new_stage_replaces_the_old_one_and_leaves_no_rubbish(tmp_path):
-    made(tmp_path / "mixture", key="old", content="old rows")
-    made(tmp_path / "mixture", key="new", content="new rows")
+    new_stage(tmp_path / "mixture", key="old", content="old rows")
+    new_stage(tmp_path / "mixture", key="new", content="new rows")
     assert read_manifest(tmp_path / "mixture")["key"] == "new"
     assert (tmp_path / "mixture" / "deep" / "rows.txt").read_text() == "new rows"
     assert [path.name for path in tmp_path.iterdir()] == ["mixture"]
@@ -88,7 +88,7 @@ def test_a_new_stage_replaces_the_old_one_and_leaves_no_rubbish(tmp_path):
 
 @pytest.mark.parametrize("call", ["_sync_file", "_sync_folder", "write_atomically", "hash_file"])
 def test_a_failure_while_committing_keeps_the_old_stage(tmp_path, monkeypatch, call):
-    made(tmp_path / "mixture", key="old", content="old rows")
+    new_stage(tmp_path / "mixture", key="old", content="old rows")
     partial = partial_folder(tmp_path / "mixture", key="new")
     (partial / "rows").touch()
 
@@ -112,7 +112,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="full"):
         write_atomically(path, "new" * 1000)
     assert path.read_text() == "old"
-    assert [found.name for found in tmp_path.iterdir()] == ["results.json"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
 
 
 def test_a_stage_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
@@ -120,7 +120,7 @@ def test_a_stage_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     place = tmp_path / "mixture"
     synced: list[tuple[int, bool]] = []
     monkeypatch.setattr(os, "fsync", lambda number: synced.append((os.fstat(number).st_ino, place.exists())))
-    made(place)
+    new_stage(place)
     assert {(path.stat().st_ino, False) for path in (place / "manifest.json", place / "deep" / "rows.txt")} < {*synced}
     assert synced[-1] == (tmp_path.stat().st_ino, True)
 
@@ -132,18 +132,18 @@ def test_a_written_file_can_be_read_by_others(tmp_path):
 
 
 def test_a_stage_of_a_sibling_run_is_linked_not_copied(tmp_path):
-    twin = made(tmp_path / "one" / "training" / "seed-0", key="k", seconds=9)
+    twin = new_stage(tmp_path / "one" / "training" / "seed-0", key="k", seconds=9)
     mine = tmp_path / "two" / "training" / "seed-0"
     mine.parent.mkdir(parents=True)
-    found = adopt_twin(mine, key="k", runs=tmp_path, place=Path("training/seed-0"))
-    assert found == twin
+    result = adopt_twin(mine, key="k", runs=tmp_path, place=Path("training/seed-0"))
+    assert result == twin
     assert (mine / "deep" / "rows.txt").samefile(twin / "deep" / "rows.txt")
     assert not (mine / "manifest.json").samefile(twin / "manifest.json")
     assert read_manifest(mine) == read_manifest(twin)
 
 
 def test_only_a_whole_stage_of_the_same_key_is_adopted(tmp_path):
-    made(tmp_path / "one" / "mixture", key="other")
+    new_stage(tmp_path / "one" / "mixture", key="other")
     (tmp_path / "two" / "mixture").mkdir(parents=True)
     (tmp_path / "two" / "mixture" / "rows").touch()
     partial_folder(tmp_path / "three" / "mixture", key="k")
@@ -155,12 +155,12 @@ def test_only_a_whole_stage_of_the_same_key_is_adopted(tmp_path):
 
 
 def test_a_stage_does_not_adopt_itself(tmp_path):
-    mine = made(tmp_path / "one" / "mixture")
+    mine = new_stage(tmp_path / "one" / "mixture")
     assert adopt_twin(mine, key="k", runs=tmp_path, place=Path("mixture")) is None
 
 
 def test_deleting_the_twin_leaves_the_adopted_stage_whole(tmp_path):
-    twin = made(tmp_path / "one" / "mixture")
+    twin = new_stage(tmp_path / "one" / "mixture")
     mine = tmp_path / "two" / "mixture"
     mine.parent.mkdir()
     adopt_twin(mine, key="k", runs=tmp_path, place=Path("mixture"))

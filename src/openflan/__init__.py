@@ -286,8 +286,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'openflan' has no attribute {name!r}")
     from importlib import import_module
 
-    found = globals()[name] = getattr(import_module(f"openflan.{_HOME[name]}"), name)
-    return found
+    value = globals()[name] = getattr(import_module(f"openflan.{_HOME[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -86,10 +86,10 @@ class CorePool:
     def __init__(self, size: int, *, ready: Callable[[], None]) -> None:
         self.size = size
         context = multiprocessing.get_context(_START)
-        self._told = context.SimpleQueue()
+        self._messages = context.SimpleQueue()
         self._pids: set[int] = set()
         self._executor = ProcessPoolExecutor(
-            max_workers=size, mp_context=context, initializer=_begin, initargs=(self._told, ready)
+            max_workers=size, mp_context=context, initializer=_begin, initargs=(self._messages, ready)
         )
         with _no_main_module():
             for _ in range(size):
@@ -119,8 +119,8 @@ class CorePool:
     def heard(self) -> list[tuple[Any, Any]]:
         """What jobs told (`tell`) since the last call: topic and value."""
         news = []
-        while not self._told.empty():
-            topic, value = self._told.get()
+        while not self._messages.empty():
+            topic, value = self._messages.get()
             if topic is None:
                 self._pids.add(value)
             else:
@@ -176,7 +176,7 @@ def tell(topic: Any, value: Any) -> None:
 _to_asker: Any = None
 
 
-def _begin(told: Any, ready: Callable[[], None]) -> None:
+def _begin(queue: Any, ready: Callable[[], None]) -> None:
     """Set up a process: one thread, deaf to Ctrl-C, which its parent hears, and gone when that is."""
     global _to_asker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -184,8 +184,8 @@ def _begin(told: Any, ready: Callable[[], None]) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _keep_memory()
-    _to_asker = told
-    told.put((None, os.getpid()))
+    _to_asker = queue
+    queue.put((None, os.getpid()))
     ready()
 
 

@@ -42,11 +42,11 @@ def strict_error(error: "ValidationError", where: str, model: "type[BaseModel]")
     place = [str(part) for part in first["loc"]]
     path = ".".join(place).replace("..", ".")
     if first["type"] == "extra_forbidden":
-        known = _keys_at(model, place[:-1])
+        keys = _keys_at(model, place[:-1])
         return UserError(
             f"unknown key '{path}'",
             where=where,
-            how=did_you_mean(place[-1], known) or f"known here: {', '.join(known)}",
+            how=did_you_mean(place[-1], keys) or f"known here: {', '.join(keys)}",
         )
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "missing":

@@ -81,9 +81,9 @@ def everyones(value: Any) -> list[Any]:
         return [value]
     import torch
 
-    found: list[Any] = [None] * world()
-    torch.distributed.all_gather_object(found, value)
-    return found
+    values: list[Any] = [None] * world()
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def deal(sizes: Sequence[int], ranks: int) -> list[list[int]]:
@@ -190,10 +190,10 @@ class Team:
         groups = list(families.values())
         dealt = deal([sum(sizes[number] for number in group) for group in groups], self.size)
         shares = [[number for place in mine if place >= 0 for number in groups[place]] for mine in dealt]
-        found: dict[int, T] = {}
+        results: dict[int, T] = {}
         for numbers, part in zip(shares, self._everyones(lambda: do(shares[self.place])), strict=True):
-            found.update(zip(numbers, part, strict=True))
-        return [found[number] for number in range(len(kin))]
+            results.update(zip(numbers, part, strict=True))
+        return [results[number] for number in range(len(kin))]
 
     def _everyones(self, find: Callable[[], T]) -> list[T]:
         """What each process finds, in their order; the first error of any, in all."""
@@ -203,10 +203,10 @@ class Team:
         except UserError as error:
             mine = error
         everyone: list[list[T] | UserError] = everyones(mine)
-        for found in everyone:
-            if isinstance(found, UserError):
-                raise found
-        return [one for found in everyone if not isinstance(found, UserError) for one in found]
+        for theirs in everyone:
+            if isinstance(theirs, UserError):
+                raise theirs
+        return [one for theirs in everyone if not isinstance(theirs, UserError) for one in theirs]
 
 
 ALONE = Team()

@@ -123,9 +123,9 @@ def make_base(
     def ship(current: Any, done: int) -> None:
         known.save_pretrained(out)
         _save_weights(current, out)
-        asked = PromptsPart(separator="", max_input_tokens=256, max_target_tokens=64)  # in prose, answers just follow
-        rules = EncoderRules.of(known, asked)
-        write_text_format(out, TextFormat(prompts=asked, frame=rules.frame, tokenizer=rules.tokenizer))
+        prompts = PromptsPart(separator="", max_input_tokens=256, max_target_tokens=64)  # in prose, answers just follow
+        rules = EncoderRules.of(known, prompts)
+        write_text_format(out, TextFormat(prompts=prompts, frame=rules.frame, tokenizer=rules.tokenizer))
         part = {"first_document": first_document, "row_length": length, "tokens_seen": done, "settings": asdict(plan)}
         lines = [json.loads(line) for line in (work / "loss.jsonl").read_text().splitlines()]
         record.with_part(part, lines).write(out, parameters=sum(p.numel() for p in current.parameters()))

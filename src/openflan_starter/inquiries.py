@@ -28,23 +28,23 @@ def _known(w: World, chance: Chance, parts: list[str]) -> list[StoryQuestion]:
         statement = known_statement(chance, "train", other)
         if statement and other.subject != known.subject:
             parts.append(sentence(statement))
-    asked: list[StoryQuestion] = []
+    questions: list[StoryQuestion] = []
     for _ in range(1 + chance.below(3)):
         kind = chance.unit()
         question = known_question(chance, "train", known) if kind < 0.35 else None
         if question is not None:
-            asked.append(
+            questions.append(
                 StoryQuestion(question=question, answer=("to " if known.relation == "used_for" else "") + known.value)
             )
         elif kind < 0.68:
-            asked.append(_fitting(chance, known, "yes"))
+            questions.append(_fitting(chance, known, "yes"))
         else:
             value = wrong_value(w, chance, known)
             other = Known(relation=known.relation, subject=known.subject, value=value)
-            asked.append(_fitting(chance, other, "no" if chance.maybe(0.7) else f"no, {known.value}"))
+            questions.append(_fitting(chance, other, "no" if chance.maybe(0.7) else f"no, {known.value}"))
         if chance.maybe(0.7):
             known = draw_known(w, chance)
-    return asked
+    return questions
 
 
 def _fitting(chance: Chance, known: Known, answer: str) -> StoryQuestion:
@@ -60,17 +60,17 @@ def _meant(w: World, chance: Chance, parts: list[str]) -> list[StoryQuestion]:
     """A sentence with a pronoun, and of whom it is so."""
     meant = draw_meant(w, chance, "train")
     parts.append(sentence(meant.text))
-    asked: list[StoryQuestion] = []
+    questions: list[StoryQuestion] = []
     for _ in range(1 + chance.below(2)):
         kind = chance.unit()
         if kind < 0.3:
-            asked.append(StoryQuestion(question=f"who {meant.clause}", answer=meant.person))
+            questions.append(StoryQuestion(question=f"who {meant.clause}", answer=meant.person))
         elif kind < 0.65:
-            asked.append(StoryQuestion(question=meant.asked_of(meant.person), answer="yes"))
+            questions.append(StoryQuestion(question=meant.asked_of(meant.person), answer="yes"))
         else:
             no = "no" if chance.maybe(0.7) else f"no, {meant.person} {meant.clause}"
-            asked.append(StoryQuestion(question=meant.asked_of(meant.not_person), answer=no))
-    return asked
+            questions.append(StoryQuestion(question=meant.asked_of(meant.not_person), answer=no))
+    return questions
 
 
 def _felt(w: World, chance: Chance, parts: list[str]) -> list[StoryQuestion]:
@@ -95,12 +95,12 @@ def inquiry(w: World, chance: Chance) -> str:
     ask = _known if kind < 0.45 else _meant if kind < 0.85 else _felt
     gap = chance.pick(GAPS)
     parts: list[str] = []
-    asked = ask(w, chance, parts)
+    questions = ask(w, chance, parts)
     if chance.maybe(0.2):
         parts.insert(chance.below(len(parts) + 1), aside(w, chance))
     if parts and chance.maybe(0.35):
-        first = asked.pop(0)
+        first = questions.pop(0)
         parts = [sentence(first.question, "?"), *parts, sentence(first.answer)]
-    for one in asked:
+    for one in questions:
         parts.append(exchange(w, chance, one))
     return joined(parts, gap)

@@ -267,12 +267,12 @@ def knowledge_prose(w: World, chance: Chance) -> str:
         known = draw_known(w, chance)
         roll = chance.unit()
         statement = known_statement(chance, "train", known)
-        asked = known_question(chance, "train", known)
+        question = known_question(chance, "train", known)
         if roll < 0.65 and statement:
             parts.append(sentence(statement))
-        elif asked:
+        elif question:
             answer = ("to " if known.relation == "used_for" else "") + known.value
-            parts.append(f"{sentence(asked, '?')} {sentence(answer)}")
+            parts.append(f"{sentence(question, '?')} {sentence(answer)}")
             if roll > 0.9 and statement:
                 parts.append(sentence(statement))
     return " ".join(parts) or knowledge_prose(w, chance)

@@ -173,7 +173,7 @@ def _word_order(w: World, chance: Chance, domain: Domain, label: int) -> Starter
 def _sum(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     s = draw_sum(w, chance, domain)
     wrong = [n for n in chance.shuffled(range(max(0, s.answer - 6), s.answer + 7)) if n != s.answer][:3]
-    return {"sum": s.asked, "choices": place(str(s.answer), [str(n) for n in wrong], label), "label": label}
+    return {"sum": s.text, "choices": place(str(s.answer), [str(n) for n in wrong], label), "label": label}
 
 
 LANGUAGE: dict[str, Maker] = {

@@ -81,11 +81,11 @@ def _ask(w: World, chance: Chance, facts: Sequence[Fact]) -> StoryQuestion:
         return StoryQuestion(question=say(w, fact, r.value), answer=answer)
     if kind < 0.44:
         others = [f.person for f in facts if f.relation is r and f.person != fact.person]
-        asked = say(w, fact, r.who)
+        question = say(w, fact, r.who)
         if others and chance.maybe(0.3):
             pair = chance.shuffled([fact.person, chance.pick(others)])
-            asked += f", {pair[0]} or {pair[1]}"
-        return StoryQuestion(question=asked, answer=fact.person)
+            question += f", {pair[0]} or {pair[1]}"
+        return StoryQuestion(question=question, answer=fact.person)
     if kind < 0.7 or (wrong := no_fact(w, chance, "train", facts, fact)) is None:
         longer = chance.maybe(0.25)
         return StoryQuestion(question=say(w, fact, r.asks), answer=f"yes, {say(w, fact, r.again)}" if longer else "yes")
@@ -140,11 +140,11 @@ def joined(parts: Sequence[str], gap: str) -> str:
     return text
 
 
-def exchange(w: World, chance: Chance, asked: StoryQuestion) -> str:
+def exchange(w: World, chance: Chance, question: StoryQuestion) -> str:
     """A question and its answer, with or without something between them."""
     o, p = chance.some(w.people, 2)
-    ask = chance.pick(_ASKERS).format(o=o, q=sentence(asked.question, "?"))
-    reply = chance.pick(_ANSWERS).format(o=p, a=sentence(asked.answer))
+    ask = chance.pick(_ASKERS).format(o=o, q=sentence(question.question, "?"))
+    reply = chance.pick(_ANSWERS).format(o=p, a=sentence(question.answer))
     gap = chance.pick(GAPS)
     return joined([ask, aside(w, chance), reply] if chance.maybe(0.45) else [ask, reply], gap)
 

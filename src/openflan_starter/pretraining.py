@@ -116,14 +116,14 @@ def _averaged(model: torch.nn.Module, loss: Tensor, team: int) -> Tensor:
     """Average gradients and loss over the processes, in one message."""
     if team == 1:
         return loss
-    slopes = [p.grad for p in model.parameters() if p.grad is not None]
-    packed = torch.cat([*(slope.flatten() for slope in slopes), loss.reshape(1)])
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    packed = torch.cat([*(grad.flatten() for grad in grads), loss.reshape(1)])
     dist.all_reduce(packed)
     packed /= team
     start = 0
-    for slope in slopes:
-        slope.copy_(packed[start : start + slope.numel()].view_as(slope))
-        start += slope.numel()
+    for grad in grads:
+        grad.copy_(packed[start : start + grad.numel()].view_as(grad))
+        start += grad.numel()
     return packed[-1]
 
 

@@ -49,8 +49,8 @@ def probe_items(seed: int, n: int) -> list[ProbeItem]:
             right = number % 2
             if probe == "yes_no":
                 wrong = no_fact(w, chance, "probe", facts, fact) or crossed
-                asked = sentence(say(w, fact if right == 0 else wrong, r.asks), "?")
-                item = ProbeItem(probe=probe, prompt=f"{story} {asked}", choices=("Yes", "No"), right=right)
+                question = sentence(say(w, fact if right == 0 else wrong, r.asks), "?")
+                item = ProbeItem(probe=probe, prompt=f"{story} {question}", choices=("Yes", "No"), right=right)
             else:
                 if probe == "value":
                     prompt = f"{story} {sentence(say(w, fact, r.value), '?')}"

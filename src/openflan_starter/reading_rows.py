@@ -116,15 +116,15 @@ def _same_story(w: World, chance: Chance, domain: Domain, label: int) -> Starter
 def _yes_no(w: World, chance: Chance, domain: Domain, label: int) -> StarterRow | None:
     facts = _story(w, chance, domain, 2, 4)
     fact = chance.pick(facts)
-    asked = fact if label == 0 else no_fact(w, chance, domain, facts, fact)
-    if asked is None:
+    statement = fact if label == 0 else no_fact(w, chance, domain, facts, fact)
+    if statement is None:
         return None
-    return _asked(w, chance, facts, asked, label)
+    return _asked(w, chance, facts, statement, label)
 
 
-def _asked(w: World, chance: Chance, facts: list[Fact], asked: Fact, label: int) -> StarterRow:
+def _asked(w: World, chance: Chance, facts: list[Fact], statement: Fact, label: int) -> StarterRow:
     """The row that asks with yes or no whether this is so in a story of these facts."""
-    question = sentence(say(w, asked, asked.relation.asks), "?")
+    question = sentence(say(w, statement, statement.relation.asks), "?")
     return {"story": tell(w, chance, facts, pronouns=0.2), "question": question, "label": label}
 
 

@@ -92,7 +92,7 @@ class Meant:
 class Sum:
     """A small sum in words or figures."""
 
-    asked: str
+    text: str
     answer: int
 
 
@@ -147,8 +147,8 @@ def draw_sum(w: World, chance: Chance, domain: Domain) -> Sum:
         minus = chance.maybe(0.4) and a >= b
         numbers = w.kinds["numbers"]
         left, right = (numbers[a], numbers[b]) if chance.maybe(0.5) else (str(a), str(b))
-        asked = f"{left} {'minus' if minus else 'plus'} {right}"
-        return asked, Sum(asked=asked, answer=a - b if minus else a + b)
+        text = f"{left} {'minus' if minus else 'plus'} {right}"
+        return text, Sum(text=text, answer=a - b if minus else a + b)
 
     return until(domain, make)
 
@@ -187,14 +187,14 @@ def sum_prose(w: World, chance: Chance) -> str:
     parts: list[str] = []
     for _ in range(2 + chance.below(4)):
         x = draw_sum(w, chance, "train")
-        answer = w.kinds["numbers"][x.answer] if x.asked[0].isalpha() and x.answer <= 20 else str(x.answer)
+        answer = w.kinds["numbers"][x.answer] if x.text[0].isalpha() and x.answer <= 20 else str(x.answer)
         parts.append(
             chance.pick(
                 (
-                    f"{x.asked} is {answer}.",
-                    f"{x.asked} makes {answer}.",
-                    f"what is {x.asked}? {answer}.",
-                    f"how much is {x.asked}? it is {answer}.",
+                    f"{x.text} is {answer}.",
+                    f"{x.text} makes {answer}.",
+                    f"what is {x.text}? {answer}.",
+                    f"how much is {x.text}? it is {answer}.",
                 )
             )
         )

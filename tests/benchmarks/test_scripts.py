@@ -20,8 +20,8 @@ def call(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", [path, *arguments])
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(path, run_name="__main__")
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        return int(stop.value.code or 0), output.out, output.err
 
     return run
 

@@ -44,7 +44,7 @@ def test_a_task_without_a_passage_is_left_alone(encoder):
 def test_what_templates_share_is_told_and_decides_what_is_held_against_the_goal(tiny_llama, encoder, prompts):
     model = load_model(find_model(ModelPart(path=str(tiny_llama)), tiny_llama), device=torch.device("cpu"))
     ways = {"bool_q": [prompt.input for prompt in prompts], "first": passages_first(prompts)}
-    asked = [
+    records = [
         {
             "prompt": ids[-220:] if task == "bool_q" else ids[:220],
             "options": [[5], [6]],
@@ -55,7 +55,7 @@ def test_what_templates_share_is_told_and_decides_what_is_held_against_the_goal(
         for task, texts in ways.items()
         for prompt, ids in zip(prompts, encoder.inputs(texts), strict=True)
     ]
-    costs = measure_templates(model, asked, batch_tokens=2_048, autocast=False)
+    costs = measure_templates(model, records, batch_tokens=2_048, autocast=False)
     assert [cost["templates"] for cost in costs.values()] == [10, 10]
     assert costs["bool_q"]["shared"] < 0.1 < 0.5 < costs["first"]["shared"]
     assert costs["first"]["cost"] < costs["bool_q"]["cost"]

@@ -19,17 +19,17 @@ def rows(tmp_path):
 
 
 def test_a_hard_task_is_asked_by_generation(openflan, rows, tiny_llama, tmp_path):
-    said = ("--model", tiny_llama, "--data", rows, "--out", tmp_path / "runs", "--json")
-    code, out, _ = openflan("eval", "--tasks", "bbh_navigate", *said)
+    arguments = ("--model", tiny_llama, "--data", rows, "--out", tmp_path / "runs", "--json")
+    code, out, _ = openflan("eval", "--tasks", "bbh_navigate", *arguments)
     assert code == 0
     (task,) = json.loads(out)["tasks"]
     assert (task["task"], task["metric"], task["n_rows"]) == ("bbh_navigate", "exact_match", 5)
 
 
 def test_an_unknown_hard_task_names_the_nearest(openflan, tiny_llama):
-    code, out, said = openflan("eval", "--tasks", "bbh_navigation", "--model", tiny_llama)
+    code, out, err = openflan("eval", "--tasks", "bbh_navigation", "--model", tiny_llama)
     assert (code, out) == (2, "")
-    assert "bbh_navigate" in said
+    assert "bbh_navigate" in err
 
 
 def test_real_rows_fit(shared):
@@ -66,14 +66,14 @@ def test_a_tokenizer_with_more_words_than_the_model_is_told(tiny_llama):
 def test_a_model_for_chat_is_asked_through_its_template(openflan, tiny_llama, tmp_path):
     from transformers import AutoTokenizer
 
-    said = ("eval", "--model", tmp_path / "chat", "--tasks", "rte", "--data", "twins", "--out", tmp_path / "runs")
+    arguments = ("eval", "--model", tmp_path / "chat", "--tasks", "rte", "--data", "twins", "--out", tmp_path / "runs")
     shutil.copytree(tiny_llama, tmp_path / "chat")
-    code, _, told = openflan(*said, "--chat")
+    code, _, err = openflan(*arguments, "--chat")
     assert code == 2
-    assert "no chat template" in told
+    assert "no chat template" in err
     tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
     tokenizer.chat_template = "{% for m in messages %}<s>U: {{ m.content }}{% endfor %}\n\nA: "
     tokenizer.save_pretrained(tmp_path / "chat")
-    assert openflan(*said)[0] == 0
-    assert openflan(*said, "--chat")[0] == 0
+    assert openflan(*arguments)[0] == 0
+    assert openflan(*arguments, "--chat")[0] == 0
     assert len(list((tmp_path / "runs").iterdir())) == 2

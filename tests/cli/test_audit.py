@@ -39,6 +39,6 @@ def test_a_join_differs_exactly_where_the_tokens_do():
 
 
 def test_an_unknown_tokenizer_is_one_line(openflan, tmp_path):
-    code, out, said = openflan("tasks", "audit", "rte", "--tokenizer", tmp_path / "none")
+    code, out, err = openflan("tasks", "audit", "rte", "--tokenizer", tmp_path / "none")
     assert (code, out) == (2, "")
-    assert len(said.splitlines()) == 1
+    assert len(err.splitlines()) == 1

@@ -94,12 +94,12 @@ def test_a_model_with_fewer_words_than_its_tokenizer_is_named(refused, tiny_llam
 
 
 @pytest.mark.parametrize(
-    ("said", "says"),
+    ("config", "says"),
     [({"base_model_name_or_path": "/nowhere/base"}, "an adapter without its base"), ({}, "names no base")],
 )
-def test_an_adapter_without_its_base_is_named(refused, tmp_path, said, says):
+def test_an_adapter_without_its_base_is_named(refused, tmp_path, config, says):
     (tmp_path / "adapter").mkdir()
-    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", **said}))
+    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", **config}))
     save_file({}, tmp_path / "adapter" / "adapter_model.safetensors")
     assert says in refused("--tasks", "cafe_review", model=tmp_path / "adapter")
 

@@ -15,24 +15,24 @@ def measured(openflan, tiny_llama, my_tasks, tmp_path):
         tasks = ["--tasks", "does_it_follow,cafe_review", "--folder", my_tasks, "--rows", 5]
         code, out, err = openflan("eval", "--model", model, *tasks, "--out", tmp_path / "out", "--json", *more)
         assert code == 0, err
-        told = json.loads(out)
-        return Path(told["folder"]), told
+        results = json.loads(out)
+        return Path(results["folder"]), results
 
     return measure
 
 
 def test_any_model_is_measured_without_a_recipe(measured):
-    folder, told = measured()
-    assert json.loads((folder / "results.json").read_text()) == {k: v for k, v in told.items() if k != "folder"}
-    assert [task["task"] for task in told["tasks"]] == ["does_it_follow", "cafe_review"]
-    spread = told["tasks"][0]["models"]["model"]
+    folder, results = measured()
+    assert json.loads((folder / "results.json").read_text()) == {k: v for k, v in results.items() if k != "folder"}
+    assert [task["task"] for task in results["tasks"]] == ["does_it_follow", "cafe_review"]
+    spread = results["tasks"][0]["models"]["model"]
     assert spread["min"] <= spread["median"] <= spread["max"]
     assert len(spread["by_template"]) == 3
-    assert told["kind"] == "evaluation"
+    assert results["kind"] == "evaluation"
 
 
 def test_settings_change_what_is_asked_and_where_it_is_kept(measured, tiny_llama):
-    plain, told = measured()
+    plain, results = measured()
     hidden, _ = measured(tiny_llama, "--options", "hidden")
     few, two = measured(tiny_llama, "--templates", 2)
     assert len({plain, hidden, few}) == 3
@@ -40,17 +40,17 @@ def test_settings_change_what_is_asked_and_where_it_is_kept(measured, tiny_llama
     score, other = measured(tiny_llama, "--score", "pmi")
     assert score == plain  # the same answers
     assert other["settings"]["score"] == "pmi"
-    assert other["model_hash"] == told["model_hash"]
+    assert other["model_hash"] == results["model_hash"]
 
 
 def test_two_models_are_compared(measured, model_folder, openflan):
     one, _ = measured()
     two, _ = measured(model_folder("qwen2"))
     code, out, _ = openflan("compare", one, two, "--json", "--samples", 100)
-    found = json.loads(out)
+    comparison = json.loads(out)
     assert code == 0
-    assert [task["n_rows"] for task in found["tasks"]] == [5, 5]
-    assert all(task["p"] <= task["p_holm"] <= 1 for task in found["tasks"])
+    assert [task["n_rows"] for task in comparison["tasks"]] == [5, 5]
+    assert all(task["p"] <= task["p_holm"] <= 1 for task in comparison["tasks"])
     code, out, _ = openflan("compare", one, two, "--samples", 100)
     assert code == 0
     assert "does_it_follow" in out
@@ -58,10 +58,10 @@ def test_two_models_are_compared(measured, model_folder, openflan):
 
 
 def test_stored_answers_are_decided_anew(measured, openflan):
-    folder, told = measured()
+    folder, results = measured()
     code, out, _ = openflan("rescore", folder, "--json")
     assert code == 0
-    assert json.loads(out)["tasks"] == told["tasks"]
+    assert json.loads(out)["tasks"] == results["tasks"]
     code, out, _ = openflan("rescore", folder, "--score", "per_character")
     assert code == 0
     assert "cafe_review" in out
@@ -136,17 +136,17 @@ def test_solved_examples_stand_before_each_question(measured, tiny_llama):
         return pq.read_table(folder / "cafe_review.parquet")["prompt"].to_pylist()
 
     zero, _ = measured()
-    two, told = measured(tiny_llama, "--shots", 2)
+    two, results = measured(tiny_llama, "--shots", 2)
     assert zero != two
-    assert told["prompts"]["shots"] == 2
+    assert results["prompts"]["shots"] == 2
     for bare, solved in zip(prompts(zero), prompts(two), strict=True):
         assert solved.endswith(bare)
         assert len(solved) > 1.5 * len(bare)
 
 
 def test_any_setting_of_evaluation_and_prompts_can_be_set(measured, tiny_llama, openflan, my_tasks, tmp_path):
-    folder, told = measured(tiny_llama, "--set", "evaluation.beams=3", "--set", "evaluation.max_new_tokens=4")
-    assert (told["settings"]["beams"], told["settings"]["max_new_tokens"]) == (3, 4)
+    folder, results = measured(tiny_llama, "--set", "evaluation.beams=3", "--set", "evaluation.max_new_tokens=4")
+    assert (results["settings"]["beams"], results["settings"]["max_new_tokens"]) == (3, 4)
     assert measured(tiny_llama, "--set", "prompts.max_input_tokens=96")[0] != folder
     where = ("--folder", my_tasks, "--out", tmp_path / "o", "--tasks", "cafe_review")
     for setting, says in (("evaluation.beam=2", "did you mean 'beams'?"), ("prompts.shots=99", "shots is 99")):
@@ -174,9 +174,9 @@ def test_two_models_have_a_page(measured, model_folder, openflan, tmp_path):
     ask = ["report", "--compare", one, two, "--samples", 100, "--out", tmp_path / "pages"]
     code, out, err = openflan(*ask, "--json")
     assert code == 0, err
-    told = json.loads(out)
-    folder = Path(told.pop("folder"))
-    assert json.loads((folder / "comparison.json").read_text(encoding="utf-8")) == told
+    comparison = json.loads(out)
+    folder = Path(comparison.pop("folder"))
+    assert json.loads((folder / "comparison.json").read_text(encoding="utf-8")) == comparison
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "does_it_follow" in page
     assert one.name in page

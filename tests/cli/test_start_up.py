@@ -35,7 +35,7 @@ def watched(*arguments: object) -> tuple[str, set[str], list[str]]:
 def recipe(tmp_path_factory, my_tasks, tiny_llama):
     """A recipe file of a run that takes a second."""
     path = tmp_path_factory.mktemp("start-up") / "little.yaml"
-    said = {
+    settings = {
         "name": "little",
         "model": {"path": str(tiny_llama)},
         "tasks": {"use": ["mine"], "folders": [str(my_tasks)], "hold_out": ["natural_language_inference"]},
@@ -43,7 +43,7 @@ def recipe(tmp_path_factory, my_tasks, tiny_llama):
         "training": {"steps": 1, "tokens_per_batch": 256},
         "evaluation": {"rows": 2, "seen_rows": 0, "bootstrap": 100, "generate": False},
     }
-    path.write_text(yaml.safe_dump(said), encoding="utf-8")
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return path
 
 

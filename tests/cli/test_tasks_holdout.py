@@ -17,10 +17,10 @@ def test_it_counts_as_the_released_code_does(openflan):
 
 
 def test_kin_leave_unless_kept(openflan):
-    held = json.loads(openflan("tasks", "holdout", "paraphrase", "--json")[1])["held_out"]
-    assert {one["task"] for one in held if one["rule"] == "kin"} >= {"rte", "snli"}
-    held = json.loads(openflan("tasks", "holdout", "paraphrase", "--no-kin", "--json")[1])["held_out"]
-    assert {one["rule"] for one in held} == {"asked for"}
+    tasks = json.loads(openflan("tasks", "holdout", "paraphrase", "--json")[1])["held_out"]
+    assert {one["task"] for one in tasks if one["rule"] == "kin"} >= {"rte", "snli"}
+    tasks = json.loads(openflan("tasks", "holdout", "paraphrase", "--no-kin", "--json")[1])["held_out"]
+    assert {one["rule"] for one in tasks} == {"asked for"}
 
 
 def test_an_unknown_cluster_is_told(openflan):

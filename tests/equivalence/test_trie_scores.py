@@ -48,24 +48,24 @@ def loaded(folder):
 
 def one_by_one(model, question):
     """The oracle: every option in a forward of its own, plain causal attention, full logits."""
-    found = []
+    scores = []
     for option in question.options:
         ids = torch.tensor([[*question.prompt, *option]])
         with torch.inference_mode():
             logprobs = model(input_ids=ids).logits[0].double().log_softmax(-1)
         start = len(question.prompt)
-        found.append(sum(logprobs[start + place - 1, token].item() for place, token in enumerate(option)))
-    return found
+        scores.append(sum(logprobs[start + place - 1, token].item() for place, token in enumerate(option)))
+    return scores
 
 
-def together(model, asked, **how):
-    return [scores.logprob for scores in rank_options(model, asked, **{"batch_tokens": 2_000, **how})]
+def together(model, prompts, **how):
+    return [scores.logprob for scores in rank_options(model, prompts, **{"batch_tokens": 2_000, **how})]
 
 
 def test_the_trie_gives_the_scores_of_one_forward_an_option(any_model):
     model = loaded(any_model)
-    for question, found in zip(QUESTIONS, together(model, QUESTIONS), strict=True):
-        assert found == pytest.approx(one_by_one(model, question), abs=1e-4)
+    for question, scores in zip(QUESTIONS, together(model, QUESTIONS), strict=True):
+        assert scores == pytest.approx(one_by_one(model, question), abs=1e-4)
 
 
 def test_an_option_is_likeliest_where_greedy_writing_begins_with_it(any_model):
@@ -77,16 +77,16 @@ def test_an_option_is_likeliest_where_greedy_writing_begins_with_it(any_model):
                 written.append(int(model(input_ids=torch.tensor([written])).logits[0, -1].argmax()))
         greedy, other = written[len(prompt) :], tokens(1)
         options = [greedy[:1], greedy, [*greedy[:2], *other], other, [*other, *greedy]]
-        (found,) = rank_options(model, [Question(prompt=prompt, options=options, texts="abcde")], batch_tokens=900)
-        assert found.likeliest == (True, True, greedy[2] == other[0], greedy[0] == other[0], False)
-        assert found.written == 1
+        (scores,) = rank_options(model, [Question(prompt=prompt, options=options, texts="abcde")], batch_tokens=900)
+        assert scores.likeliest == (True, True, greedy[2] == other[0], greedy[0] == other[0], False)
+        assert scores.written == 1
 
 
 def test_the_trie_holds_for_long_prompts_too(any_model):
     model = loaded(any_model)
-    asked = questions(lengths=(200,))[:3]
-    for question, found in zip(asked, together(model, asked), strict=True):
-        assert found == pytest.approx(one_by_one(model, question), abs=1e-4)
+    prompts = questions(lengths=(200,))[:3]
+    for question, scores in zip(prompts, together(model, prompts), strict=True):
+        assert scores == pytest.approx(one_by_one(model, question), abs=1e-4)
 
 
 @pytest.mark.parametrize("budget", [1, 64, 400, 100_000])
@@ -128,23 +128,23 @@ def alike():
 
 def test_prompts_that_start_alike_share_their_start_and_keep_their_scores(any_model):
     model = loaded(any_model)
-    asked = alike()
-    for question, found in zip(asked, together(model, asked), strict=True):
-        assert found == pytest.approx(one_by_one(model, question), abs=1e-4)
+    prompts = alike()
+    for question, scores in zip(prompts, together(model, prompts), strict=True):
+        assert scores == pytest.approx(one_by_one(model, question), abs=1e-4)
 
 
 def test_what_prompts_share_is_computed_once(tiny_llama):
     model, fed = loaded(tiny_llama), []
-    asked = [Question(prompt=[*START, *range(5, 105), n], options=[[5], [6]], texts=["", ""]) for n in range(10)]
+    prompts = [Question(prompt=[*START, *range(5, 105), n], options=[[5], [6]], texts=["", ""]) for n in range(10)]
     model.register_forward_pre_hook(lambda _m, _a, inputs: fed.append(inputs["input_ids"].numel()), with_kwargs=True)
-    together(model, asked)
+    together(model, prompts)
     assert sum(fed) == len(START) + 100 + 10
 
 
 @pytest.mark.parametrize("budget", [1, 100, 700])
 def test_sharing_does_not_depend_on_the_budget(tiny_llama, budget):
-    model, asked = loaded(tiny_llama), alike()
-    for one, two in zip(together(model, asked), together(model, asked, batch_tokens=budget), strict=True):
+    model, prompts = loaded(tiny_llama), alike()
+    for one, two in zip(together(model, prompts), together(model, prompts, batch_tokens=budget), strict=True):
         assert one == pytest.approx(two, abs=5e-5)
 
 
@@ -166,12 +166,12 @@ def test_an_encoder_decoder_gives_the_scores_of_one_forward_an_option(family):
     family_of(model.eval())
     encoded = []
     model.get_encoder().register_forward_hook(lambda *_: encoded.append(1))
-    asked = [*QUESTIONS[::3], *alike()[::4]]
-    told: list[int] = []
-    found = together(model, asked, report=told.append)
-    assert len(encoded) == len(told)
-    assert sum(told) == len(asked)
-    for question, scores in zip(asked, found, strict=True):
+    prompts = [*QUESTIONS[::3], *alike()[::4]]
+    counts: list[int] = []
+    results = together(model, prompts, report=counts.append)
+    assert len(encoded) == len(counts)
+    assert sum(counts) == len(prompts)
+    for question, scores in zip(prompts, results, strict=True):
         for option, score in zip(question.options, scores, strict=True):
             with torch.inference_mode():
                 decoder = torch.tensor([[0, *option[:-1]]])
@@ -179,7 +179,7 @@ def test_an_encoder_decoder_gives_the_scores_of_one_forward_an_option(family):
             logprobs = logits.double().log_softmax(-1)
             expected = sum(logprobs[place, token].item() for place, token in enumerate(option))
             assert score == pytest.approx(expected, abs=1e-4)
-    for one, two in zip(found, together(model, asked, batch_tokens=90), strict=True):
+    for one, two in zip(results, together(model, prompts, batch_tokens=90), strict=True):
         assert one == pytest.approx(two, abs=1e-5)
 
 
@@ -194,12 +194,12 @@ def test_where_memory_runs_out_the_budget_is_halved_and_the_work_goes_on(tiny_ll
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     handle = model.register_forward_pre_hook(small, with_kwargs=True)
-    told: list[int] = []
-    found = together(model, QUESTIONS, report=told.append)
+    counts: list[int] = []
+    results = together(model, QUESTIONS, report=counts.append)
     handle.remove()
-    assert sum(told) == len(QUESTIONS)
+    assert sum(counts) == len(QUESTIONS)
     assert sum(size > 300 for size in tried) < 6  # what did not fit once is not tried again
-    for one, two in zip(expected, found, strict=True):
+    for one, two in zip(expected, results, strict=True):
         assert one == pytest.approx(two, abs=1e-5)
 
 
@@ -234,10 +234,10 @@ def test_logits_of_a_large_vocabulary_are_computed_in_parts(tiny_llama, monkeypa
     largest = max(rows)
     monkeypatch.setitem(ranking._LOGITS, "cpu", 4 * model.config.vocab_size * 60)
     rows.clear()
-    found = together(model, QUESTIONS)
+    results = together(model, QUESTIONS)
     one_question = max(len({tuple(o[:n]) for o in q.options for n in range(len(o))}) for q in QUESTIONS)
     assert max(rows) <= max(60, one_question) < largest
-    for one, two in zip(expected, found, strict=True):
+    for one, two in zip(expected, results, strict=True):
         assert one == pytest.approx(two, abs=1e-5)
 
 
@@ -247,7 +247,7 @@ def test_a_model_without_an_attention_mask_is_scored_as_well():
 
     torch.manual_seed(0)
     model = BloomForCausalLM(BloomConfig(vocab_size=300, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.2))
-    told = []
-    for question, found in zip(QUESTIONS, together(model.eval(), QUESTIONS, report=told.append), strict=True):
-        assert found == pytest.approx(one_by_one(model, question), abs=1e-4)
-    assert sum(told) == len(QUESTIONS)
+    counts = []
+    for question, scores in zip(QUESTIONS, together(model.eval(), QUESTIONS, report=counts.append), strict=True):
+        assert scores == pytest.approx(one_by_one(model, question), abs=1e-4)
+    assert sum(counts) == len(QUESTIONS)

@@ -40,7 +40,7 @@ def one(draw, row, template, *, split="test", turn=0):
 
 
 @pytest.fixture(scope="module")
-def asked():
+def answers():
     """Every kind of answer to a ranked task, in no order of rows."""
     draw = random.Random(7)
     places = [(row, template, turn) for row in (5, 3, 8, 2, 9, 4) for template in (0, 2, 5) for turn in (0, 1)]
@@ -72,19 +72,19 @@ def written():
 
 @pytest.mark.parametrize("ends", ["as_tuned", "always", "never"])
 @pytest.mark.parametrize("score", SCORES)
-def test_all_answers_are_decided_at_once_as_they_are_one_by_one(asked, score, ends):
-    wanted = rescored(asked, score, noise=0.3, ends=ends)
-    found = AnswerArrays.of(table_of(asked), score=score, ends=ends, noise=0.3)
+def test_all_answers_are_decided_at_once_as_they_are_one_by_one(answers, score, ends):
+    wanted = rescored(answers, score, noise=0.3, ends=ends)
+    arrays = AnswerArrays.of(table_of(answers), score=score, ends=ends, noise=0.3)
     for place, answer in enumerate(wanted):
         count = len(answer.options)
-        assert found.words_of(place)[found.chosen[place]] == answer.answer
-        assert found.scores[place, :count].tolist() == answer.option_scores.normalised(score)
-        assert np.isnan(found.scores[place, count:]).all()
-        told = found.value[place], found.tied[place], found.close[place]
-        assert told == (answer.value, answer.tied, answer.close)
-        with_end = None if np.isnan(found.with_end[place]) else found.with_end[place]
+        assert arrays.words_of(place)[arrays.chosen[place]] == answer.answer
+        assert arrays.scores[place, :count].tolist() == answer.option_scores.normalised(score)
+        assert np.isnan(arrays.scores[place, count:]).all()
+        values = arrays.value[place], arrays.tied[place], arrays.close[place]
+        assert values == (answer.value, answer.tied, answer.close)
+        with_end = None if np.isnan(arrays.with_end[place]) else arrays.with_end[place]
         assert with_end == answer.value_with_end
-    assert found.rules == [answer.rule for answer in wanted if answer.rule is not None]
+    assert arrays.rules == [answer.rule for answer in wanted if answer.rule is not None]
     assert any(answer.close and not answer.tied for answer in wanted)
 
 
@@ -99,8 +99,8 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("score", [None, *SCORES])
-def test_a_matrix_is_the_same_from_a_file_and_from_its_records(asked, written, tmp_path, score):
-    for own in (asked, written):
+def test_a_matrix_is_the_same_from_a_file_and_from_its_records(answers, written, tmp_path, score):
+    for own in (answers, written):
         write_answers(tmp_path / f"{own[0].task}.parquet", own, key="k", facts={"noise": 0.3})
     read = read_matrices(tmp_path, score=score)
     assert list(read) == ["t", "w"]
@@ -109,15 +109,15 @@ def test_a_matrix_is_the_same_from_a_file_and_from_its_records(asked, written, t
         same(matrix, straight)
 
 
-def test_a_matrix_holds_what_its_answers_say(asked, written):
-    matrix = task_matrices(asked)["t"]
+def test_a_matrix_holds_what_its_answers_say(answers, written):
+    matrix = task_matrices(answers)["t"]
     assert matrix.rows == (5, 3, 8, 2, 9, 4)
     assert matrix.templates == (0, 2, 5)
     for row, template in ((5, 0), (9, 5), (8, 2)):
-        own = [a.value for a in asked if (a.split, a.row, a.template) == ("test", row, template)]
+        own = [a.value for a in answers if (a.split, a.row, a.template) == ("test", row, template)]
         cell = matrix.values[matrix.rows.index(row), matrix.templates.index(template)]
         np.testing.assert_equal(cell, np.mean(own) if own else np.nan)
-    first = {answer.row: answer for answer in reversed(asked)}
+    first = {answer.row: answer for answer in reversed(answers)}
     assert matrix.expected == tuple(str(first[row].options.index(first[row].expected)) for row in matrix.rows)
     assert matrix.row_hashes == tuple(first[row].row_hash or str(row) for row in matrix.rows)
     assert matrix.validation_rows == 3
@@ -128,13 +128,13 @@ def test_a_matrix_holds_what_its_answers_say(asked, written):
     assert generated.cells is None
 
 
-def test_pmi_of_options_that_were_not_scored_alone_is_refused(asked):
+def test_pmi_of_options_that_were_not_scored_alone_is_refused(answers):
     with pytest.raises(UserError, match="not scored without the prompt"):
-        AnswerArrays.of(table_of([replace(answer, unconditional=()) for answer in asked]), score="pmi")
+        AnswerArrays.of(table_of([replace(answer, unconditional=()) for answer in answers]), score="pmi")
 
 
-def test_comparing_imports_neither_pandas_nor_torch(asked, tmp_path):
-    plain = [replace(answer, further=()) for answer in asked]
+def test_comparing_imports_neither_pandas_nor_torch(answers, tmp_path):
+    plain = [replace(answer, further=()) for answer in answers]
     for side in ("a", "b"):
         (tmp_path / side).mkdir()
         write_answers(tmp_path / side / "t.parquet", plain, key="k", facts={"noise": 0.0})
@@ -142,7 +142,7 @@ def test_comparing_imports_neither_pandas_nor_torch(asked, tmp_path):
         "import sys, openflan; openflan.compare(sys.argv[1], sys.argv[2], samples=100);"
         "print([name for name in ('pandas', 'torch', 'transformers', 'scipy.stats') if name in sys.modules])"
     )
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "a", tmp_path / "b"], capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"

@@ -18,8 +18,8 @@ def answer(right: bool, *scores: float, kind: str = "ranked", tokens: tuple[int,
 
 
 def test_probabilities_are_those_of_the_options_alone():
-    found = option_probabilities(answer(True, -10 + math.log(0.3), -10 + math.log(0.1)), "sum")
-    assert found == pytest.approx([0.75, 0.25])
+    probabilities = option_probabilities(answer(True, -10 + math.log(0.3), -10 + math.log(0.1)), "sum")
+    assert probabilities == pytest.approx([0.75, 0.25])
 
 
 def test_they_follow_the_normalisation_that_ranks():
@@ -31,17 +31,17 @@ def test_they_follow_the_normalisation_that_ranks():
 def test_a_model_that_is_right_as_often_as_it_is_sure_has_no_error():
     sure, unsure = math.log(0.8 / 0.2), 0.0
     answers = [answer(n % 5 > 0, sure, 0.0) for n in range(100)] + [answer(n % 2 > 0, unsure, 0.0) for n in range(50)]
-    found = calibration_of(answers, "sum")
-    assert found is not None
-    assert found.error == pytest.approx(0, abs=1e-9)
-    assert [(held.answers, held.accuracy) for held in found.bins] == [(50, 0.5), (100, 0.8)]
+    calibration = calibration_of(answers, "sum")
+    assert calibration is not None
+    assert calibration.error == pytest.approx(0, abs=1e-9)
+    assert [(one.answers, one.accuracy) for one in calibration.bins] == [(50, 0.5), (100, 0.8)]
 
 
 def test_a_model_that_is_always_sure_and_half_right_is_off_by_a_half():
-    found = calibration_of([answer(n % 2 > 0, 0.0, -50.0) for n in range(10)], "sum")
-    assert found is not None
-    assert found.error == pytest.approx(0.5)
-    assert (found.bins[0].low, found.bins[0].high) == (0.9, 1.0)
+    calibration = calibration_of([answer(n % 2 > 0, 0.0, -50.0) for n in range(10)], "sum")
+    assert calibration is not None
+    assert calibration.error == pytest.approx(0.5)
+    assert (calibration.bins[0].low, calibration.bins[0].high) == (0.9, 1.0)
 
 
 def test_generated_answers_have_no_probabilities():

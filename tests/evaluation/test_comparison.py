@@ -103,19 +103,19 @@ def test_other_templates_are_compared_by_row():
 def test_p_values_are_adjusted_for_the_number_of_tasks():
     a, b = matrix("a", column(0, 12)), matrix("a", column(12, 0))
     same = matrix("b", column(5, 5))
-    found = compared((a, b), (same, same), (replace(a, task="c"), replace(b, task="c")))
-    assert [task.p for task in found.tasks] == pytest.approx([2 / 2**12, 1, 2 / 2**12])
-    assert [task.p_holm for task in found.tasks] == pytest.approx([6 / 2**12, 1, 6 / 2**12])
-    assert found.sentence == "runs/b is better on 2 of 3 tasks (Holm-adjusted, 5 %)."
-    assert found.difference == pytest.approx(2 / 3)
+    comparison = compared((a, b), (same, same), (replace(a, task="c"), replace(b, task="c")))
+    assert [task.p for task in comparison.tasks] == pytest.approx([2 / 2**12, 1, 2 / 2**12])
+    assert [task.p_holm for task in comparison.tasks] == pytest.approx([6 / 2**12, 1, 6 / 2**12])
+    assert comparison.sentence == "runs/b is better on 2 of 3 tasks (Holm-adjusted, 5 %)."
+    assert comparison.difference == pytest.approx(2 / 3)
 
 
 def test_a_model_does_not_differ_from_itself():
     random = np.random.default_rng(2)
     one = matrix("a", random.random((50, 4)) < 0.5)
-    found = compared((one, one))
-    assert (found.difference, found.difference_ci95, found.tasks[0].p) == (0, (0, 0), 1)
-    assert found.sentence == "No difference is shown (5 %)."
+    comparison = compared((one, one))
+    assert (comparison.difference, comparison.difference_ci95, comparison.tasks[0].p) == (0, (0, 0), 1)
+    assert comparison.sentence == "No difference is shown (5 %)."
 
 
 def test_more_rows_detect_smaller_differences():
@@ -131,8 +131,8 @@ def test_more_rows_detect_smaller_differences():
 
 def test_seeds_are_averaged_and_their_spread_told():
     seeds = {f"seed-{n}": {"a": matrix("a", column(right, 10 - right))} for n, right in enumerate((5, 6, 7))}
-    found = compare_models({"model": {"a": matrix("a", column(4, 6))}}, seeds, names=NAMES)
-    (task,) = found.tasks
+    comparison = compare_models({"model": {"a": matrix("a", column(4, 6))}}, seeds, names=NAMES)
+    (task,) = comparison.tasks
     assert (task.b, task.difference, task.a_seeds) == (pytest.approx(0.6), pytest.approx(0.2), None)
     assert (task.b_seeds.mean, task.b_seeds.std) == (pytest.approx(0.6), pytest.approx(0.1))
 

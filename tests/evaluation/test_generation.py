@@ -69,16 +69,16 @@ def cut(text):
 def test_batched_answers_are_those_of_one_prompt_at_a_time(any_model):
     model, encoder = loaded(any_model)
     tokens = [greedy(model, encoder.eos, prompt) for prompt in PROMPTS]
-    assert len({len(found) for found in tokens}) > 1
-    assert answers(model, encoder) == [cut(encoder.text(found)) for found in tokens]
+    assert len({len(ids) for ids in tokens}) > 1
+    assert answers(model, encoder) == [cut(encoder.text(ids)) for ids in tokens]
 
 
 @pytest.mark.parametrize("budget", [1, 60, 10_000])
 def test_the_batch_budget_does_not_change_an_answer(tiny_llama, budget):
     model, encoder = loaded(tiny_llama)
-    told = []
-    assert answers(model, encoder, batch_tokens=budget, report=told.append) == answers(model, encoder)
-    assert sum(told) == len(PROMPTS)
+    counts = []
+    assert answers(model, encoder, batch_tokens=budget, report=counts.append) == answers(model, encoder)
+    assert sum(counts) == len(PROMPTS)
 
 
 def test_what_a_models_folder_says_about_sampling_is_not_obeyed(tiny_llama):
@@ -127,16 +127,16 @@ def test_an_encoder_decoder_answers_as_it_does_one_prompt_at_a_time(model_folder
     model, encoder = talkative(model_folder(family))
     tokens = []
     for prompt in PROMPTS:
-        found = [model.config.decoder_start_token_id]
+        ids = [model.config.decoder_start_token_id]
         for _ in range(LONGEST):
             with torch.inference_mode():
-                logits = model(input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([found])).logits
-            found.append(int(logits[0, -1].argmax()))
-            if found[-1] == encoder.eos:
+                logits = model(input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([ids])).logits
+            ids.append(int(logits[0, -1].argmax()))
+            if ids[-1] == encoder.eos:
                 break
-        tokens.append(found[1:])
-    assert len({tuple(found) for found in tokens}) > 1
-    assert answers(model, encoder) == [cut(encoder.text(found)) for found in tokens]
+        tokens.append(ids[1:])
+    assert len({tuple(ids) for ids in tokens}) > 1
+    assert answers(model, encoder) == [cut(encoder.text(ids)) for ids in tokens]
 
 
 def test_beams_find_answers_at_least_as_likely(tiny_llama):

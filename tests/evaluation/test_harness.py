@@ -42,8 +42,8 @@ def test_the_harness_finds_the_same_answers_and_log_likelihoods(openflan, tmp_pa
     folder = shared / "models" / "stories260K"
     there = [name for name in TASKS if (shared / "data" / name).is_dir()]
     assert len(there) >= 6
-    said = ("--rows", 6, "--separator", "", "--data", shared / "data", "--tokenizer", folder, "--json")
-    code, out, _ = openflan("export", "tasks", *there, "--to", tmp_path / "tasks", *said)
+    options = ("--rows", 6, "--separator", "", "--data", shared / "data", "--tokenizer", folder, "--json")
+    code, out, _ = openflan("export", "tasks", *there, "--to", tmp_path / "tasks", *options)
     assert code == 0
     differ = {one["name"]: one["differ"] for one in json.loads(out)["tasks"]}
 
@@ -65,14 +65,14 @@ def test_the_harness_finds_the_same_answers_and_log_likelihoods(openflan, tmp_pa
             mine = [one for one in ours if one.template == number]
             if not mine:
                 continue
-            found = simple_evaluate(
+            results = simple_evaluate(
                 theirs,
                 tasks=[f"openflan_{name}_{number}"],
                 task_manager=TaskManager(include_path=str(tmp_path / "tasks"), include_defaults=False),
                 bootstrap_iters=0,
                 verbosity="ERROR",
             )
-            samples = found["samples"][f"openflan_{name}_{number}"]
+            samples = results["samples"][f"openflan_{name}_{number}"]
             assert len(samples) == len(mine)
             for sample, one in zip(samples, mine, strict=True):
                 known = [pair[0] for pair in sample["filtered_resps"]]

@@ -40,27 +40,27 @@ def llama(tiny_llama):
 
 
 @pytest.fixture(scope="module")
-def asked(my_tasks, llama):
+def tasks(my_tasks, llama):
     entries = open_catalog([my_tasks], collections=()).entries.values()
     return [ask_task(entry, llama[1], PART, limit=4, data=None) for entry in entries]
 
 
-def answer_all(model, asked, folder, part=PART, **keep):
+def answer_all(model, tasks, folder, part=PART, **keep):
     """The answers, and how many prompts went through the model."""
     worked = []
     net, encoder = model
     keep = Keep(folder=folder, **{"model": hash_of_model(net), **keep})
     handle = net.register_forward_pre_hook(lambda *_: worked.append(1))
     try:
-        return evaluate(net, encoder, asked, part, report=lambda _d, _t: None, keep=keep), len(worked)
+        return evaluate(net, encoder, tasks, part, report=lambda _d, _t: None, keep=keep), len(worked)
     finally:
         handle.remove()
 
 
 @pytest.fixture(scope="module")
-def kept(llama, asked, tmp_path_factory):
+def kept(llama, tasks, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept")
-    return folder, answer_all(llama, asked, folder)[0]
+    return folder, answer_all(llama, tasks, folder)[0]
 
 
 def test_answers_survive_the_disk(kept):
@@ -97,24 +97,24 @@ def test_an_option_without_its_prompt_is_scored_as_a_text_of_its_own(kept, llama
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_another_normalisation_needs_no_model(kept, llama, asked, tmp_path, score):
+def test_another_normalisation_needs_no_model(kept, llama, tasks, tmp_path, score):
     part = PART.model_copy(update={"score": score, "generate": False})
-    ranked = [one for one in asked if one.entry.spec.is_classification]
+    ranked = [one for one in tasks if one.entry.spec.is_classification]
     afresh, _ = answer_all(llama, ranked, tmp_path, part)
     stored = [answer for answer in read_matrix(kept[0], score=score) if answer.kind == "ranked"]
     assert [(a.answer, a.value) for a in stored] == [(a.answer, a.value) for a in afresh]
     assert len(results_of(kept[0], score, samples=100)) == 5
 
 
-def test_answers_that_are_there_are_not_asked_for_again(kept, llama, asked, tmp_path):
-    answers, worked = answer_all(llama, asked, kept[0])
+def test_answers_that_are_there_are_not_asked_for_again(kept, llama, tasks, tmp_path):
+    answers, worked = answer_all(llama, tasks, kept[0])
     assert (answers, worked) == (kept[1], 0)
     part = PART.model_copy(update={"score": "pmi"})
-    assert answer_all(llama, asked, kept[0], part)[1] == 0
+    assert answer_all(llama, tasks, kept[0], part)[1] == 0
 
 
-def test_answers_never_serve_another_model_row_template_or_setting(kept, llama, asked, model_folder, tmp_path):
-    one = next(a for a in asked if a.entry.spec.name == "does_it_follow")
+def test_answers_never_serve_another_model_row_template_or_setting(kept, llama, tasks, model_folder, tmp_path):
+    one = next(a for a in tasks if a.entry.spec.name == "does_it_follow")
     folder = tmp_path
     path = folder / "does_it_follow.parquet"
 
@@ -139,8 +139,8 @@ def test_answers_never_serve_another_model_row_template_or_setting(kept, llama, 
     assert len(set(keys)) == len(keys)
 
 
-def test_rows_in_the_tuning_set_are_marked(llama, asked, tmp_path):
-    one = next(a for a in asked if a.entry.spec.name == "does_it_follow")
+def test_rows_in_the_tuning_set_are_marked(llama, tasks, tmp_path):
+    one = next(a for a in tasks if a.entry.spec.name == "does_it_follow")
     leaked = one.test[0].row
     answers, _ = answer_all(llama, [one], tmp_path, dirty={"does_it_follow": [leaked]})
     assert {answer.row for answer in answers if answer.dirty} == {leaked}
@@ -173,7 +173,7 @@ def loaded_model(folder):
         lambda path: path.write_bytes(path.read_bytes()[:60] + b"\0" * 40 + path.read_bytes()[100:]),
     ],
 )
-def test_a_damaged_file_is_named_and_costs_no_other_task(kept, llama, asked, tmp_path, damage):
+def test_a_damaged_file_is_named_and_costs_no_other_task(kept, llama, tasks, tmp_path, damage):
     folder = tmp_path / "kept"
     folder.mkdir()
     for path in kept[0].iterdir():
@@ -183,7 +183,7 @@ def test_a_damaged_file_is_named_and_costs_no_other_task(kept, llama, asked, tmp
         read_matrix(folder)
     assert "cafe_review.parquet" in str(caught.value)
     (folder / "cafe_review.parquet").unlink()
-    answers, worked = answer_all(llama, asked, folder)
+    answers, worked = answer_all(llama, tasks, folder)
     assert answers == kept[1]
     assert worked > 0
 
@@ -192,14 +192,14 @@ def test_a_changed_byte_is_found_wherever_it_is(kept, tmp_path):
     whole = (kept[0] / "cafe_review.parquet").read_bytes()
     straight = read_answers(kept[0] / "cafe_review.parquet")
     path = tmp_path / "cafe_review.parquet"
-    found = 0
+    count = 0
     for place in range(4, len(whole), 97):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         try:
             assert read_answers(path) == straight  # what no reader looks at
         except UserError as error:
-            found += "cafe_review.parquet" in str(error)
-    assert found > 20
+            count += "cafe_review.parquet" in str(error)
+    assert count > 20
 
 
 def test_a_file_of_another_version_is_refused(kept, tmp_path):
@@ -215,11 +215,11 @@ def test_validation_rows_and_baseline_do_not_make_the_score(kept, tmp_path):
     baseline = [replace(answers[0], template=BASELINE, value=0.25)]
     (plain,) = task_matrices(answers).values()
     write_answers(tmp_path / "x.parquet", answers + chooses + baseline, key="k", facts={"noise": 0.0})
-    (found,) = task_matrices(read_answers(tmp_path / "x.parquet")).values()
-    assert (found.values == plain.values).all()
-    assert found.validation == {0: 0, 1: 0, 2: 1}
-    assert found.baseline is not None
-    assert (found.validation_rows, np.nanmean(found.baseline), plain.validation, plain.baseline) == (
+    (matrix,) = task_matrices(read_answers(tmp_path / "x.parquet")).values()
+    assert (matrix.values == plain.values).all()
+    assert matrix.validation == {0: 0, 1: 0, 2: 1}
+    assert matrix.baseline is not None
+    assert (matrix.validation_rows, np.nanmean(matrix.baseline), plain.validation, plain.baseline) == (
         4,
         0.25,
         None,

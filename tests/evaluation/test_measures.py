@@ -39,8 +39,8 @@ def drawn(rows, options, seed=0, *, signal=0.8, leaning=0.0):
     return scores, right
 
 
-def measured(found):
-    (matrix,) = task_matrices(found).values()
+def measured(records):
+    (matrix,) = task_matrices(records).values()
     return {name: float(np.nanmean(values)) for name, values in matrix.measures.items()}
 
 
@@ -74,14 +74,14 @@ def test_the_areas_interval_is_that_of_drawing_rows_again():
 
 def test_rows_of_one_question_widen_the_areas_interval():
     scores, right = drawn(60, 2)
-    found = [
+    records = [
         replace(answer, row=3 * answer.row + copy, group=str(answer.row))
         for answer in answers(scores, right)
         for copy in range(3)
     ]
     widths = []
     for group in (True, False):
-        own = found if group else [replace(answer, group="") for answer in found]
+        own = records if group else [replace(answer, group="") for answer in records]
         low, high = spread_of(task_matrices(own)["t"]).measures["auc"].ci95
         widths.append(high - low)
     assert widths[0] > 1.5 * widths[1]
@@ -103,9 +103,9 @@ def test_what_a_model_says_without_content_is_taken_off():
     without = [replace(answer, row=-1 - answer.row) for answer in nothing]
     chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     prior = np.exp([-2.0, -5.0, -5.0]) / np.exp([-2.0, -5.0, -5.0]).sum()
-    found = measured([*answers(scores, right), *without])
-    assert found["content_free"] == pytest.approx(np.mean(np.argmax(chances / prior, axis=1) == right))
-    assert found["batch"] == pytest.approx(np.mean(np.argmax(chances / chances.mean(axis=0), axis=1) == right))
+    values = measured([*answers(scores, right), *without])
+    assert values["content_free"] == pytest.approx(np.mean(np.argmax(chances / prior, axis=1) == right))
+    assert values["batch"] == pytest.approx(np.mean(np.argmax(chances / chances.mean(axis=0), axis=1) == right))
     assert "content_free" not in measured(answers(scores, right))
 
 
@@ -117,8 +117,8 @@ def test_the_prior_is_each_templates_own():
 
 
 def test_form_is_the_probability_on_the_options_together():
-    found = measured(answers([[np.log(0.2), np.log(0.3)], [np.log(0.1), np.log(0.1)]], [0, 1]))
-    assert found["form"] == pytest.approx((0.5 + 0.2) / 2)
+    values = measured(answers([[np.log(0.2), np.log(0.3)], [np.log(0.1), np.log(0.1)]], [0, 1]))
+    assert values["form"] == pytest.approx((0.5 + 0.2) / 2)
     off = [replace(answer, written=-1) if answer.row else answer for answer in answers(*drawn(4, 2))]
     assert measured(off)["written"] == 0.25
 
@@ -137,23 +137,23 @@ def test_rotated_options_count_once_a_question():
     (matrix,) = task_matrices([*straight, *turned]).values()
     assert matrix.values.shape == (40, 1)
     assert matrix.values.mean() == pytest.approx(np.mean([a.value for a in [*straight, *turned]]))
-    found = measured([*straight, *turned])
-    assert found["class_order"] == pytest.approx(np.mean([answer.value for answer in straight]))
+    values = measured([*straight, *turned])
+    assert values["class_order"] == pytest.approx(np.mean([answer.value for answer in straight]))
     same = [a.answer == b.answer for a, b in zip(straight, turned, strict=True)]
-    assert found["same_answer"] == pytest.approx(np.mean(same))
-    assert found["auc"] == pytest.approx((measured(straight)["auc"] + measured(turned)["auc"]) / 2)
+    assert values["same_answer"] == pytest.approx(np.mean(same))
+    assert values["auc"] == pytest.approx((measured(straight)["auc"] + measured(turned)["auc"]) / 2)
     chosen_first = [a.options.index(a.answer) == a.turn for a in [*straight, *turned]]
-    assert found["first"] == pytest.approx(np.mean(chosen_first))
+    assert values["first"] == pytest.approx(np.mean(chosen_first))
     assert matrix.answers == 80
 
 
 def test_options_that_differ_by_row_are_told_apart_by_their_place():
     rows = [[-1.0, -2.0], [-3.0, -1.0, -9.0], [-2.0, -1.5, -7.0], [-1.0, -4.0, -8.0]]
-    found = measured(answers(rows, [0, 1, 0, 1]))
+    values = measured(answers(rows, [0, 1, 0, 1]))
     odds = [rows[0][0] - rows[0][1], *(own[0] - np.log(np.exp(own[1:]).sum()) for own in rows[1:])]
     other = [rows[0][1] - rows[0][0], *(own[1] - np.log(np.exp(own[0]) + np.exp(own[2])) for own in rows[1:])]
     wanted = (roc_auc_score([1, 0, 1, 0], odds) + roc_auc_score([0, 1, 0, 1], other)) / 2  # no third one is right
-    assert found["auc"] == pytest.approx(wanted)
+    assert values["auc"] == pytest.approx(wanted)
 
 
 def test_a_draw_without_a_template_that_has_values_is_left_out():
@@ -161,8 +161,8 @@ def test_a_draw_without_a_template_that_has_values_is_left_out():
     values[:, 1] = 0.75
     (means,) = resample_task([values], samples=400)
     assert np.isnan(means).any()
-    found = interval(means)
-    assert (found.low, found.high) == (0.75, 0.75)
+    bounds = interval(means)
+    assert (bounds.low, bounds.high) == (0.75, 0.75)
 
 
 def test_a_task_whose_answers_are_written_has_no_such_measures():
@@ -181,12 +181,12 @@ def test_two_sides_are_compared_on_the_rows_that_both_answered():
     hashes = [[f"row {n}" for n in places] for places in (range(60), range(20, 80))]
     a, b = ({"t": replace(side["t"], row_hashes=tuple(own))} for side, own in zip((a, b), hashes, strict=True))
     (task,) = compare_models({"a": a}, {"b": b}, names=("A", "B")).tasks
-    found = task.measures["auc"]
+    auc = task.measures["auc"]
     shared = slice(20, 60)
-    assert found.a == pytest.approx(roc_auc_score(right[shared], (first[:, 1] - first[:, 0])[shared]))
-    assert found.b == pytest.approx(roc_auc_score(right[shared], (second[:, 1] - second[:, 0])[shared]))
-    assert found.difference_ci95[0] < found.difference < found.difference_ci95[1]
-    assert found.p_holm == found.p < 0.05
+    assert auc.a == pytest.approx(roc_auc_score(right[shared], (first[:, 1] - first[:, 0])[shared]))
+    assert auc.b == pytest.approx(roc_auc_score(right[shared], (second[:, 1] - second[:, 0])[shared]))
+    assert auc.difference_ci95[0] < auc.difference < auc.difference_ci95[1]
+    assert auc.p_holm == auc.p < 0.05
     same = compare_models({"a": a}, {"b": a}, names=("A", "B")).tasks[0].measures["auc"]
     assert (same.difference, same.p) == (0, 1)
 
@@ -196,8 +196,8 @@ def test_a_verdict_tells_form_and_judgement_apart_and_adjusts_over_clusters():
     scores, right = drawn(150, 2, signal=1.0)
     nothing, _ = drawn(150, 2, seed=9, signal=0.0)
     sides = []
-    for form, told in ((0.02, scores), (0.97, np.where(np.arange(150)[:, None] % 5 == 0, nothing, scores))):
-        own = [replace(answer, together=float(np.log(form))) for answer in answers(told, right)]
+    for form, own_scores in ((0.02, scores), (0.97, np.where(np.arange(150)[:, None] % 5 == 0, nothing, scores))):
+        own = [replace(answer, together=float(np.log(form))) for answer in answers(own_scores, right)]
         other = [replace(answer, task="u", cluster="d") for answer in own]
         sides.append(task_matrices([*own, *other]))
     first, second = cluster_verdicts(sides[0], {0: sides[1]}, ["t", "u"], samples=300)

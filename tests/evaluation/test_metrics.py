@@ -89,12 +89,12 @@ def test_always_one_class_has_no_correlation():
 
 def test_numbers_are_correlated_by_value_and_by_rank():
     options = ("0", "1", "10")
-    found = choices((0, 1, 2), (0, 2, 1), options)
+    answers = choices((0, 1, 2), (0, 2, 1), options)
     # deviations (-11/3, -8/3, 19/3) and (-11/3, 19/3, -8/3): covariance over variance
-    assert AGGREGATES["pearson"](found) == pytest.approx((121 - 152 - 152) / (121 + 64 + 361))
-    assert AGGREGATES["spearman"](found) == pytest.approx(0.5)
+    assert AGGREGATES["pearson"](answers) == pytest.approx((121 - 152 - 152) / (121 + 64 + 361))
+    assert AGGREGATES["spearman"](answers) == pytest.approx(0.5)
 
 
 def test_a_group_counts_where_all_its_rows_are_right():
-    found = choices((1, 0, 1, 0), (1, 0, 1, 1), groups=("a", "a", "b", "b"))
-    assert AGGREGATES["exact_match_groups"](found) == 0.5
+    answers = choices((1, 0, 1, 0), (1, 0, 1, 1), groups=("a", "a", "b", "b"))
+    assert AGGREGATES["exact_match_groups"](answers) == 0.5

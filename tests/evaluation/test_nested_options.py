@@ -65,8 +65,8 @@ def entry(tmp_path):
 def ask(folder, entry, *, ends=False, part=PART, keep=None):
     model, encoder = loaded(folder, ends=ends)
     prompts = ask_prompts(entry, encoder, limit=6, data=None)
-    asked = Asked(entry=entry, test=prompts)
-    return evaluate(model, encoder, [asked], part, report=lambda _d, _t: None, keep=keep), model, encoder
+    task = Asked(entry=entry, test=prompts)
+    return evaluate(model, encoder, [task], part, report=lambda _d, _t: None, keep=keep), model, encoder
 
 
 def plain_logprob(model, prompt, option):
@@ -184,11 +184,11 @@ def test_an_untuned_model_counts_with_whichever_rule_is_kinder_to_it(entry, tiny
 
 
 def test_an_evaluation_says_which_rule_it_went_by_and_for_how_many_answers(openflan, entry, tiny_llama, tmp_path):
-    said = ("eval", "--model", tiny_llama, "--tasks", entry.path, "--rows", 6, "--out", tmp_path / "out")
-    code, out, _ = openflan(*said)
+    arguments = ("eval", "--model", tiny_llama, "--tasks", entry.path, "--rows", 6, "--out", tmp_path / "out")
+    code, out, _ = openflan(*arguments)
     assert code == 0
     assert "50% to options of which one begins another" in out
-    code, out, _ = openflan(*said, "--json", "--set", "evaluation.ends=always")
+    code, out, _ = openflan(*arguments, "--json", "--set", "evaluation.ends=always")
     spread = json.loads(out)["tasks"][0]["models"]["model"]
     assert (spread["rule"], spread["nested"]) == ("option_and_end", 6)
     assert spread["mean"] == spread["mean_with_end"]
@@ -196,9 +196,9 @@ def test_an_evaluation_says_which_rule_it_went_by_and_for_how_many_answers(openf
     for ends, rule in (("as_tuned", "option"), ("always", "option_and_end"), ("never", "option")):
         code, out, _ = openflan("rescore", folder, "--ends", ends, "--json")
         assert (code, json.loads(out)["tasks"][0]["models"]["model"]["rule"]) == (0, rule)
-    code, _, told = openflan("rescore", folder, "--ends", "maybe")
+    code, _, err = openflan("rescore", folder, "--ends", "maybe")
     assert code == 2
-    assert "--ends" in told
+    assert "--ends" in err
 
 
 def test_one_question_is_ranked_as_an_evaluation_would(tiny_llama, entry):

@@ -187,9 +187,9 @@ def english(seed):
 @pytest.fixture(scope="module")
 def pairs(real_rows):
     """English answers and references: made up, and where real rows are at hand, of those."""
-    made = [english(seed) for seed in range(400)]
+    result = [english(seed) for seed in range(400)]
     if real_rows is None:
-        return made
+        return result
     from openflan.tasks.sources import load_rows
 
     entries = open_catalog(collections=["catalog"]).entries
@@ -197,9 +197,9 @@ def pairs(real_rows):
         rows = load_rows(entries[name], "test", data=real_rows, limit=60)
         texts = [row.fields[field] if field else row.fields["annotations"]["text"][0] for row in rows]
         sentences = [text[:200] for text in texts if len(text) > 30]
-        made += list(zip(sentences, [*sentences[1:], sentences[0]], strict=True))
-        made += [(text[:90], text[20:110]) for text in sentences]
-    return made
+        result += list(zip(sentences, [*sentences[1:], sentences[0]], strict=True))
+        result += [(text[:90], text[20:110]) for text in sentences]
+    return result
 
 
 @pytest.mark.parametrize(

@@ -39,13 +39,13 @@ def encoder(tiny_llama):
 
 
 @pytest.fixture(scope="module")
-def asked(entries, encoder):
+def tasks(entries, encoder):
     return [ask_task(entry, encoder, PART, limit=6, data=None) for entry in entries.values()]
 
 
 @pytest.fixture(scope="module")
-def every(model, encoder, asked):
-    return evaluate(model, encoder, asked, PART, report=lambda _done, _total: None)
+def every(model, encoder, tasks):
+    return evaluate(model, encoder, tasks, PART, report=lambda _done, _total: None)
 
 
 @pytest.fixture(scope="module")
@@ -103,24 +103,28 @@ def test_a_task_none_of_whose_rows_can_be_asked_is_an_error(entries, encoder):
         ask_prompts(never, encoder, limit=6, data=None)
 
 
-def test_every_prompt_is_answered_once(answers, asked):
-    wanted = {(one.entry.spec.name, prompt.row, prompt.template) for one in asked for prompt in one.test}
-    found = [(answer.task, answer.row, answer.template) for answer in answers]
-    assert set(found) == wanted
-    assert len(found) == len(wanted) == 5 * 6 * 3
+def test_every_prompt_is_answered_once(answers, tasks):
+    wanted = {(one.entry.spec.name, prompt.row, prompt.template) for one in tasks for prompt in one.test}
+    keys = [(answer.task, answer.row, answer.template) for answer in answers]
+    assert set(keys) == wanted
+    assert len(keys) == len(wanted) == 5 * 6 * 3
 
 
 def test_prompts_without_content_are_asked_where_all_rows_have_the_same_options(every):
-    found = {}
+    by_task = {}
     for answer in every:
         if answer.split == "content_free":
-            found.setdefault(answer.task, []).append(answer)
-    assert {task: len(own) for task, own in found.items()} == {"cafe_review": 9, "does_it_follow": 9, "same_meaning": 9}
-    first, second, third = (a.prompt for a in found["does_it_follow"] if a.template == 2)
+            by_task.setdefault(answer.task, []).append(answer)
+    assert {task: len(own) for task, own in by_task.items()} == {
+        "cafe_review": 9,
+        "does_it_follow": 9,
+        "same_meaning": 9,
+    }
+    first, second, third = (a.prompt for a in by_task["does_it_follow"] if a.template == 2)
     assert first.startswith("Premise: N/A\nHypothesis: N/A\nOPTIONS:")
     assert second.startswith("Premise: [MASK]\nHypothesis: [MASK]\nOPTIONS:")
     assert third.startswith("Premise: \nHypothesis: \nOPTIONS:")
-    assert not any(answer.gold or answer.value for own in found.values() for answer in own)
+    assert not any(answer.gold or answer.value for own in by_task.values() for answer in own)
 
 
 def test_a_number_stays_where_a_template_needs_it(my_tasks, entries, encoder):
@@ -134,8 +138,8 @@ def test_a_number_stays_where_a_template_needs_it(my_tasks, entries, encoder):
     task = {**spec.model_dump(mode="json", exclude_defaults=True), "name": "ranked", "templates": templates}
     task |= {"source": source, "splits": {"test": "test"}, "fields": list(fields), "evaluation_only": True}
     path.write_text(yaml.safe_dump(task), encoding="utf-8")
-    found = ask_task(Entry(spec=load_task(path), path=path, collection="mine"), encoder, PART, limit=6, data=None)
-    assert [prompt.input.partition("\n")[0] for prompt in found.content_free if prompt.template == 1] == [
+    result = ask_task(Entry(spec=load_task(path), path=path, collection="mine"), encoder, PART, limit=6, data=None)
+    assert [prompt.input.partition("\n")[0] for prompt in result.content_free if prompt.template == 1] == [
         "N/, or 3?",
         "[M, or 3?",
         ", or 3?",
@@ -170,47 +174,47 @@ def test_generated_answers_carry_all_metrics_of_the_task(answers):
     assert {len(answer.others) for answer in written} == {1}
 
 
-def test_generation_can_be_left_out(model, encoder, asked):
+def test_generation_can_be_left_out(model, encoder, tasks):
     part = PART.model_copy(update={"generate": False})
-    found = evaluate(model, encoder, asked, part, report=lambda _done, _total: None)
-    assert {answer.kind for answer in found} == {"ranked"}
+    records = evaluate(model, encoder, tasks, part, report=lambda _done, _total: None)
+    assert {answer.kind for answer in records} == {"ranked"}
 
 
-def test_the_score_rule_decides(model, encoder, asked, answers):
+def test_the_score_rule_decides(model, encoder, tasks, answers):
     part = PART.model_copy(update={"score": "per_byte", "generate": False})
-    found = evaluate(model, encoder, asked, part, report=lambda _done, _total: None)
-    for answer in found:
+    others = evaluate(model, encoder, tasks, part, report=lambda _done, _total: None)
+    for answer in others:
         rates = [score / len(option.encode()) for score, option in zip(answer.scores, answer.options, strict=True)]
         assert answer.answer == answer.options[rates.index(max(rates))]
     plain = [answer.answer for answer in answers if answer.kind == "ranked"]
-    assert [answer.answer for answer in found] != plain
+    assert [answer.answer for answer in others] != plain
 
 
-def test_progress_ends_at_the_number_of_prompts(model, encoder, asked):
-    told = []
-    evaluate(model, encoder, asked, PART, report=lambda done, total: told.append((done, total)))
-    assert told[-1] == (117, 117)  # 5 tasks × 6 rows × 3 templates, and 3 × 3 without content for 3 of the tasks
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+def test_progress_ends_at_the_number_of_prompts(model, encoder, tasks):
+    counts = []
+    evaluate(model, encoder, tasks, PART, report=lambda done, total: counts.append((done, total)))
+    assert counts[-1] == (117, 117)  # 5 tasks × 6 rows × 3 templates, and 3 × 3 without content for 3 of the tasks
+    assert [done for done, _ in counts] == sorted(done for done, _ in counts)
 
 
 def test_answers_fill_a_matrix_of_rows_and_templates(answers):
     matrices = task_matrices(answers)
-    assert {name: found.values.shape for name, found in matrices.items()} == dict.fromkeys(matrices, (6, 3))
-    found = matrices["does_it_follow"]
-    assert found.options == (3,) * 6
-    held = [answer.value for answer in answers if answer.task == "does_it_follow"]
-    assert found.values.mean() == pytest.approx(np.mean(held))
+    assert {name: matrix.values.shape for name, matrix in matrices.items()} == dict.fromkeys(matrices, (6, 3))
+    matrix = matrices["does_it_follow"]
+    assert matrix.options == (3,) * 6
+    values = [answer.value for answer in answers if answer.task == "does_it_follow"]
+    assert matrix.values.mean() == pytest.approx(np.mean(values))
 
 
 def test_an_unanswered_cell_is_a_gap(answers):
     partial = [a for a in answers if a.task == "same_meaning"]
-    found = task_matrices(partial[1:])["same_meaning"]
-    assert np.isnan(found.values).sum() == 1
+    matrix = task_matrices(partial[1:])["same_meaning"]
+    assert np.isnan(matrix.values).sum() == 1
 
 
 def test_a_task_file_outside_the_package_is_asked_like_a_built_in_one(shared, model, encoder):
     entry = open_catalog(collections=["catalog"]).entries["cb"]
     prompts = ask_prompts(entry, encoder, limit=3, data=shared / "data")
-    found = evaluate(model, encoder, [Asked(entry=entry, test=prompts)], PART, report=lambda _done, _total: None)
-    assert len(found) == 3 * len({prompt.template for prompt in prompts})
+    records = evaluate(model, encoder, [Asked(entry=entry, test=prompts)], PART, report=lambda _done, _total: None)
+    assert len(records) == 3 * len({prompt.template for prompt in prompts})
     assert isinstance(entry.spec, TaskSpec)

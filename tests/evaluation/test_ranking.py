@@ -31,14 +31,14 @@ def test_scores_are_normalised_as_named(rule, expected, best):
 
 
 def test_the_first_of_equals_wins_and_is_told():
-    found = scores(logprob=(-3.0, -1.0, -1.0)).rank("sum")
-    assert (found.best, found.tied, found.margin) == (1, True, 0)
+    ranking = scores(logprob=(-3.0, -1.0, -1.0)).rank("sum")
+    assert (ranking.best, ranking.tied, ranking.margin) == (1, True, 0)
     assert not scores().rank("sum").tied
 
 
 def test_the_margin_is_in_the_scores_own_unit():
-    found = scores(logprob=(-2.0, -3.0, -9.0)).rank("per_byte")  # -1, -3/5, -9/10
-    assert (found.best, found.margin, found.per_nat) == (1, pytest.approx(0.3), pytest.approx(1 / 5))
+    ranking = scores(logprob=(-2.0, -3.0, -9.0)).rank("per_byte")  # -1, -3/5, -9/10
+    assert (ranking.best, ranking.margin, ranking.per_nat) == (1, pytest.approx(0.3), pytest.approx(1 / 5))
     assert scores().rank("sum").per_nat == 1
 
 
@@ -50,9 +50,9 @@ def model(tiny_llama):
 def test_all_first_tokens_together_have_probability_one(model):
     vocabulary = [[token] for token in range(model.config.vocab_size)]
     question = Question(prompt=[0, 50, 60], options=vocabulary, texts=["x"] * len(vocabulary))
-    found = rank_options(model, [question], batch_tokens=100)[0]
-    assert sum(map(math.exp, found.logprob)) == pytest.approx(1, abs=1e-5)
-    assert set(found.tokens) == {1}
+    result = rank_options(model, [question], batch_tokens=100)[0]
+    assert sum(map(math.exp, result.logprob)) == pytest.approx(1, abs=1e-5)
+    assert set(result.tokens) == {1}
 
 
 def test_an_option_is_at_most_as_likely_as_its_beginning(model):
@@ -68,10 +68,10 @@ def test_nothing_to_rank_gives_nothing(model):
 @pytest.mark.parametrize("budget", [16, 60, 10_000])
 def test_progress_adds_up_to_all_questions(model, budget):
     questions = [Question(prompt=[0] * n, options=[[5], [6, 7]], texts=["a", "b"]) for n in range(1, 20)]
-    told = []
-    rank_options(model, questions, batch_tokens=budget, report=told.append)
-    assert sum(told) == len(questions)
-    assert (len(told) == 1) == (budget == 10_000) or len(told) > 1
+    counts = []
+    rank_options(model, questions, batch_tokens=budget, report=counts.append)
+    assert sum(counts) == len(questions)
+    assert (len(counts) == 1) == (budget == 10_000) or len(counts) > 1
 
 
 def test_bfloat16_stays_near_float32(model):

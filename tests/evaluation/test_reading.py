@@ -83,8 +83,8 @@ def test_the_first_prompt_of_the_starter_waits_for_no_large_library():
         "import sys, openflan; openflan.PromptReader().read(openflan.Tasks()['rte'].prompts()[0]);"
         "print([name for name in ('torch', 'transformers', 'pandas', 'sklearn', 'datasets') if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_a_base_whose_tokenizer_was_changed_is_looked_at_anew(tmp_path):

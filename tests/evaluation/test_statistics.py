@@ -22,16 +22,16 @@ def simulated(random, *, rows=60, templates=8, row_spread=0.2, template_spread=0
     return (random.random((rows, templates)) < chance.clip(0, 1)).astype(np.float64)
 
 
-def width(found):
-    return found.high - found.low
+def width(bounds):
+    return bounds.high - bounds.low
 
 
 def test_the_interval_covers_the_truth_in_about_95_percent_of_repeats():
     random = np.random.default_rng(0)
     repeats, covered = 200, 0
     for _ in range(repeats):
-        found = interval(resample_tasks([[simulated(random)]], samples=300).means[0])
-        covered += found.low <= 0.6 <= found.high
+        bounds = interval(resample_tasks([[simulated(random)]], samples=300).means[0])
+        covered += bounds.low <= 0.6 <= bounds.high
     assert 0.91 <= covered / repeats <= 1
 
 
@@ -41,10 +41,10 @@ def test_rows_alone_would_promise_too_much():
     both = rows_only = 0
     for _ in range(100):
         matrix = simulated(random, row_spread=0.1, template_spread=0.15)
-        found = interval(resample_tasks([[matrix]], samples=300).means[0])
+        bounds = interval(resample_tasks([[matrix]], samples=300).means[0])
         narrow = interval(resample_tasks([[matrix.mean(axis=1, keepdims=True)]], samples=300).means[0])
-        assert width(found) > width(narrow)
-        both += found.low <= 0.6 <= found.high
+        assert width(bounds) > width(narrow)
+        both += bounds.low <= 0.6 <= bounds.high
         rows_only += narrow.low <= 0.6 <= narrow.high
     assert both >= 88
     assert rows_only < both - 10
@@ -75,8 +75,8 @@ def test_resampled_means_centre_on_the_mean():
 def test_the_spread_is_that_of_a_mean_over_rows():
     """With one template the interval is the textbook one: 1.96 standard errors either side."""
     answers = (np.random.default_rng(5).random((400, 1)) < 0.3).astype(np.float64)
-    found = interval(resample_tasks([[answers]], samples=4_000).means[0])
-    assert width(found) == pytest.approx(2 * 1.96 * answers.std() / 20, rel=0.06)
+    bounds = interval(resample_tasks([[answers]], samples=4_000).means[0])
+    assert width(bounds) == pytest.approx(2 * 1.96 * answers.std() / 20, rel=0.06)
 
 
 def test_a_cluster_is_the_mean_over_its_tasks_whatever_their_size():
@@ -103,8 +103,8 @@ def test_a_cell_without_a_score_could_hold_anything():
     matrix = simulated(random)
     gaps = random.random(matrix.shape) < 0.3
     holed = np.where(gaps, np.nan, matrix)
-    found = resample_tasks([[holed]], samples=2_000).means[0]
-    assert found.mean() == pytest.approx(matrix[~gaps].mean(), abs=0.01)
+    means = resample_tasks([[holed]], samples=2_000).means[0]
+    assert means.mean() == pytest.approx(matrix[~gaps].mean(), abs=0.01)
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -115,8 +115,8 @@ def test_the_same_seed_gives_the_same_interval():
 
 
 def test_an_interval_is_the_middle_95_percent():
-    found = interval(np.arange(1_001) / 1_000)
-    assert (found.low, found.high) == pytest.approx((0.025, 0.975))
+    bounds = interval(np.arange(1_001) / 1_000)
+    assert (bounds.low, bounds.high) == pytest.approx((0.025, 0.975))
 
 
 def test_rows_of_one_question_are_drawn_together():
@@ -193,14 +193,14 @@ def test_the_detectable_difference_is_2_8_standard_errors():
 def test_the_detectable_difference_is_found_in_80_percent_of_studies():
     random = np.random.default_rng(12)
     true = detectable(1 / 20)
-    found = [permutation_p(random.normal(true, 1, 400), samples=400) < 0.05 for _ in range(200)]
-    assert 0.72 <= np.mean(found) <= 0.88
+    verdicts = [permutation_p(random.normal(true, 1, 400), samples=400) < 0.05 for _ in range(200)]
+    assert 0.72 <= np.mean(verdicts) <= 0.88
 
 
 def test_the_spread_over_seeds_by_hand():
-    found = seed_spread([0.5, 0.6, 0.7])
-    assert (found.mean, found.std) == (pytest.approx(0.6), pytest.approx(0.1))
-    assert found.interval.high - 0.6 == pytest.approx(4.30265 * 0.1 / 3**0.5, rel=1e-5)
+    spread = seed_spread([0.5, 0.6, 0.7])
+    assert (spread.mean, spread.std) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert spread.interval.high - 0.6 == pytest.approx(4.30265 * 0.1 / 3**0.5, rel=1e-5)
     assert seed_spread([0.5]) is None
 
 

@@ -33,8 +33,8 @@ def one_process(model_at, tasks, out, changes):
     encoder = TextEncoder.of(load_tokenizer(source), PromptsPart(max_input_tokens=128, max_target_tokens=32))
     part = EvaluationPart.model_validate_json(json.dumps(changes))
     entries = open_catalog([tasks], collections=()).entries.values()
-    asked = [ask_task(entry, encoder, part, limit=part.rows, data=None) for entry in entries]
-    evaluate(model, encoder, asked, part, report=lambda _d, _t: None, keep=Keep(folder=out, model="m"))
+    questions = [ask_task(entry, encoder, part, limit=part.rows, data=None) for entry in entries]
+    evaluate(model, encoder, questions, part, report=lambda _d, _t: None, keep=Keep(folder=out, model="m"))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def work(tmp_path_factory, my_tasks, tiny_llama):
     folder = tmp_path_factory.mktemp("team")
     for name, changes in TURNS.items():
         one_process(tiny_llama, my_tasks, folder / "one" / name, changes)
-    said = {"model": str(tiny_llama), "tasks": str(my_tasks), "out": str(folder / "two"), "turns": TURNS}
+    settings = {"model": str(tiny_llama), "tasks": str(my_tasks), "out": str(folder / "two"), "turns": TURNS}
     (folder / "two").mkdir()
-    (folder / "settings.json").write_text(json.dumps(said))
+    (folder / "settings.json").write_text(json.dumps(settings))
     together(asks_together.main, folder / "settings.json")
     return folder, [json.loads((folder / "two" / f"told-{rank}.json").read_text()) for rank in (0, 1)]
 
@@ -91,11 +91,11 @@ def test_what_fails_in_one_process_is_said_by_both(work):
 
 @pytest.mark.slow
 def test_a_command_that_two_processes_share_gives_one_processes_results(tmp_path, my_tasks, tiny_llama, openflan):
-    asked = ("--model", tiny_llama, "--folder", my_tasks, "--tasks", "mine", "--rows", 5)
-    done = torchrun("-m", "openflan", "eval", *asked, "--out", tmp_path / "two", "--json")
+    arguments = ("--model", tiny_llama, "--folder", my_tasks, "--tasks", "mine", "--rows", 5)
+    done = torchrun("-m", "openflan", "eval", *arguments, "--out", tmp_path / "two", "--json")
     assert done.returncode == 0, done.stderr[-3_000:]
     two = json.loads(done.stdout)  # one line: the first process's
-    code, out, _ = openflan("eval", *asked, "--out", tmp_path / "one", "--json")
+    code, out, _ = openflan("eval", *arguments, "--out", tmp_path / "one", "--json")
     assert code == 0
     one = json.loads(out)
     assert Path(one["folder"]).name == Path(two["folder"]).name

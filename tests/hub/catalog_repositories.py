@@ -133,7 +133,7 @@ def _longest(row: Mapping[str, Any]) -> tuple[Any, ...]:
             for number, below in enumerate(value):
                 yield from texts(below, (*way, number))
 
-    return max(texts(row, ()), key=lambda found: found[0])[1]
+    return max(texts(row, ()), key=lambda pair: pair[0])[1]
 
 
 def marks(value: Any) -> set[tuple[str, int]]:

@@ -43,11 +43,11 @@ def refusal(entry: Entry, role: str, token: str | None = None) -> str:
 
 def rows_and_warnings(entry: Entry, role: str) -> tuple[int, str]:
     """Number of rows, and what was said on the way."""
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
     logging.getLogger("openflan").addHandler(handler)
     try:
-        return len(load_rows(entry, role)), said.getvalue()  # type: ignore[arg-type]
+        return len(load_rows(entry, role)), stream.getvalue()  # type: ignore[arg-type]
     finally:
         logging.getLogger("openflan").removeHandler(handler)
 

@@ -101,9 +101,9 @@ class Hub(ThreadingHTTPServer):
 
     def repository(self, repo_id: str, kind: str = "datasets", **about: object) -> Repository:
         """A new repository, empty."""
-        made = Repository(kind=kind, id=repo_id, **about)  # type: ignore[arg-type]
-        self.repositories[kind, repo_id] = made
-        return made
+        repository = Repository(kind=kind, id=repo_id, **about)  # type: ignore[arg-type]
+        self.repositories[kind, repo_id] = repository
+        return repository
 
     def sent(self, suffix: str = "") -> int:
         """Bytes of body sent so far for paths with this ending."""
@@ -166,8 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     def _error(self, status: int, code: str, message: str) -> None:
-        said = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {})}
-        self._send(status, json.dumps({"error": message}).encode(), said)
+        headers = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {})}
+        self._send(status, json.dumps({"error": message}).encode(), headers)
 
     @property
     def _known(self) -> bool:
@@ -194,9 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
         return (repository, *at)
 
     def info(self, kind: str, id: str, revision: str = "") -> None:
-        if (found := self._found(kind, id, revision)) is None:
+        if (version := self._found(kind, id, revision)) is None:
             return
-        repository, commit, files = found
+        repository, commit, files = version
         about = {"id": repository.id, "sha": commit, "private": repository.private, "gated": repository.gated or False}
         about |= {"siblings": [{"rfilename": path} for path in sorted(files)], "tags": [], "downloads": 0, "likes": 0}
         self._json(about)
@@ -206,9 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"", {})
 
     def tree(self, kind: str, id: str, revision: str, path: str = "") -> None:
-        if (found := self._found(kind, id, revision, content=True)) is None:
+        if (version := self._found(kind, id, revision, content=True)) is None:
             return
-        _, _, files = found
+        _, _, files = version
         under = f"{path.strip('/')}/" if path.strip("/") else ""
         inside = [name for name in sorted(files) if name.startswith(under)]
         if under and not inside:
@@ -223,9 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._json([self._entry(name, files) for name in [*folders, *inside]])
 
     def paths(self, kind: str, id: str, revision: str) -> None:
-        if (found := self._found(kind, id, revision, content=True)) is None:
+        if (version := self._found(kind, id, revision, content=True)) is None:
             return
-        _, _, files = found
+        _, _, files = version
         wanted = json.loads(self.body)["paths"] if self.body.startswith(b"{") else parse_qs(self.body.decode())["paths"]
         there = [name for name in wanted if name in files or any(path.startswith(f"{name}/") for path in files)]
         self._json([self._entry(name, files) for name in there])
@@ -240,17 +240,17 @@ class _Handler(BaseHTTPRequestHandler):
         return entry
 
     def refs(self, kind: str, id: str) -> None:
-        if (found := self._found(kind, id, "main")) is None:
+        if (version := self._found(kind, id, "main")) is None:
             return
-        heads = {name: commits[-1][0] for name, commits in found[0].commits.items()}
+        heads = {name: commits[-1][0] for name, commits in version[0].commits.items()}
         listed = [{"name": n, "ref": f"refs/heads/{n}", "targetCommit": c} for n, c in heads.items() if "/" not in n]
         converted = [{"name": "parquet", "ref": n, "targetCommit": c} for n, c in heads.items() if "/" in n]
         self._json({"branches": listed, "converts": converted, "tags": []})
 
     def resolve(self, id: str, revision: str, path: str, kind: str = "models") -> None:
-        if (found := self._found(kind or "models", id, revision, content=True)) is None:
+        if (version := self._found(kind or "models", id, revision, content=True)) is None:
             return
-        repository, commit, files = found
+        repository, commit, files = version
         self.file = f"{repository.id}/{path}"
         if path not in files:
             self._send(
@@ -281,11 +281,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, content: bytes, headers: Mapping[str, str]) -> None:
         """A file or the range of it that was asked for; broken off where the test says so."""
         cut = self.server.break_after.pop(self.file, None) if self.command == "GET" else None
-        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
-        if asked is None or not any(asked.groups()):
+        match = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        if match is None or not any(match.groups()):
             self._send(200, content, {"Accept-Ranges": "bytes", **headers}, cut=cut)
             return
-        first, last = asked.groups()
+        first, last = match.groups()
         start = int(first) if first else max(0, len(content) - int(last))
         stop = min(int(last) + 1, len(content)) if first and last else len(content)
         if start >= len(content):
@@ -301,15 +301,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(401, "", "Invalid credentials in Authorization header")
 
     def create(self) -> None:
-        asked = json.loads(self.body)
-        kind = f"{asked.get('type') or 'model'}s"
-        repo_id = f"{asked.get('organization') or 'owner'}/{asked['name']}"
+        content = json.loads(self.body)
+        kind = f"{content.get('type') or 'model'}s"
+        repo_id = f"{content.get('organization') or 'owner'}/{content['name']}"
         if not self._known:
             self._error(401, "", "Invalid credentials in Authorization header")
         elif (kind, repo_id) in self.server.repositories:
             self._json({"error": "You already created this repo"}, status=409)
         else:
-            visible = asked.get("visibility") == "public" or asked.get("private") is False
+            visible = content.get("visibility") == "public" or content.get("private") is False
             self.server.repository(repo_id, kind, private=not visible).commit({".gitattributes": b""})
             self._json({"url": f"{self.server.endpoint}/{repo_id}", "name": repo_id})
 
@@ -342,14 +342,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         files: dict[str, bytes] = {}
         for line in self.body.splitlines():
-            said = json.loads(line)
-            if said["key"] == "file":
-                files[said["value"]["path"]] = base64.b64decode(said["value"]["content"])
-            elif said["key"] == "lfsFile":
-                files[said["value"]["path"]] = self.server.stored[said["value"]["oid"]]
-        made = self.server.repositories[kind, id].commit(files, revision)
-        where = f"{self.server.endpoint}/{id}/commit/{made}"
-        self._json({"success": True, "commitOid": made, "commitUrl": where, "hookOutput": ""})
+            record = json.loads(line)
+            if record["key"] == "file":
+                files[record["value"]["path"]] = base64.b64decode(record["value"]["content"])
+            elif record["key"] == "lfsFile":
+                files[record["value"]["path"]] = self.server.stored[record["value"]["oid"]]
+        sha = self.server.repositories[kind, id].commit(files, revision)
+        where = f"{self.server.endpoint}/{id}/commit/{sha}"
+        self._json({"success": True, "commitOid": sha, "commitUrl": where, "hookOutput": ""})
 
 
 _ROUTES = [

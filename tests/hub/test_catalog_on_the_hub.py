@@ -66,12 +66,12 @@ def test_a_task_loads_exactly_its_splits_and_no_other_rows(hub, client, name):
     for role, text in entry.spec.splits.items():
         file = read_by(entry, parse_slice(text)[0])
         loaded = client(marked, entry, role)
-        assert {there for _, found in loaded for there, _ in found} == {re.sub("[^a-z0-9]", "", file.lower())}
+        assert {there for _, rows in loaded for there, _ in rows} == {re.sub("[^a-z0-9]", "", file.lower())}
         indices = [index for index, _ in loaded]
         if entry.spec.source.unroll is not None:  # a row of the hub becomes several
             assert indices
             continue
-        assert all(number == index for index, found in loaded for _, number in found)
+        assert all(number == index for index, rows in loaded for _, number in rows)
         if entry.spec.source.shuffle is None:
             places = places_of(entry, role, size_of(file))
             cycle = twin_size(entry)

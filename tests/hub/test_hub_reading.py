@@ -255,9 +255,9 @@ def test_a_dataset_that_is_not_there_is_said(hub, client):
 def test_a_renamed_dataset_is_read_and_its_new_name_said(hub, client):
     hub.repository("others/opinions").commit({"README.md": CARD, "one/train.parquet": reviews("moved")})
     hub.renamed["datasets", "owner/reviews"] = "others/opinions"
-    count, said = client(rows_and_warnings, by_card(), "train")
+    count, warnings = client(rows_and_warnings, by_card(), "train")
     assert count == 30
-    assert said == (
+    assert warnings == (
         "mine.yaml: dataset owner/reviews is now called others/opinions; write source.hub: others/opinions\n"
     )
 

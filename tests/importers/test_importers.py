@@ -67,8 +67,8 @@ class Promptsource:
         return [part.replace("\0", "|||").strip() for part in rendered.split("|||")]
 
     def choices(self, template, row):
-        said = template.get("answer_choices")
-        return said if said is None or isinstance(said, list) else self._render(said, row)
+        choices = template.get("answer_choices")
+        return choices if choices is None or isinstance(choices, list) else self._render(choices, row)
 
     def prompt(self, template, row):
         shielded = dict(row)
@@ -91,11 +91,11 @@ def originals():
     return {template["name"]: template for template in data["templates"].values()}
 
 
-def written(found, folder):
+def written(outcome, folder):
     """The tasks of an import, as read back from disk."""
-    write_tasks(found.tasks, folder, origin="a test", check=TaskRenderer)
+    write_tasks(outcome.tasks, folder, origin="a test", check=TaskRenderer)
     entries = open_catalog([folder], collections=[]).entries
-    return {task.spec.name: (task, entries[task.spec.name]) for task in found.tasks}
+    return {task.spec.name: (task, entries[task.spec.name]) for task in outcome.tasks}
 
 
 def test_every_imported_promptsource_template_reads_as_the_original(ferries, originals, tmp_path):
@@ -173,9 +173,9 @@ def only(tmp_path, jinja, **row):
     """The prompt of a row under one template that is rendered whole."""
     path = tmp_path / "templates.yaml"
     path.write_text(yaml.safe_dump({"dataset": "d", "templates": {"1": {"name": "n", "jinja": jinja}}}))
-    found = import_promptsource(path, cluster=None)
-    assert not found.refused
-    (task,) = found.tasks
+    outcome = import_promptsource(path, cluster=None)
+    assert not outcome.refused
+    (task,) = outcome.tasks
     entry = Entry(spec=task.spec, path=path, collection="mine")
     return TaskRenderer(entry).render(SourceRow(index=0, fields=row), 0)
 
@@ -254,8 +254,8 @@ def instructions(tmp_path, **changes):
 
 
 def test_natural_instructions_become_a_task_with_its_rows(tmp_path):
-    found = import_natural_instructions(instructions(tmp_path), cluster=None, limit=None)
-    _, entry = written(found, tmp_path / "out")["task007_harbour_notes"]
+    outcome = import_natural_instructions(instructions(tmp_path), cluster=None, limit=None)
+    _, entry = written(outcome, tmp_path / "out")["task007_harbour_notes"]
     assert (entry.spec.cluster, entry.spec.licence, entry.spec.answer.options) == (
         "sentiment",
         "CC BY 4.0",
@@ -276,8 +276,8 @@ def test_natural_instructions_become_a_task_with_its_rows(tmp_path):
 def test_answers_of_many_texts_are_generated_and_references_kept(tmp_path):
     free = [{"id": "a", "input": f"Question {n}", "output": [f"one {n}", "two"]} for n in range(12)]
     path = instructions(tmp_path, Instances=[*free, {"input": "", "output": "x"}, {"input": "y", "output": []}])
-    found = import_natural_instructions(path, cluster="closed_book_qa", limit=10)
-    task, entry = written(found, tmp_path / "out")["task007_harbour_notes"]
+    outcome = import_natural_instructions(path, cluster="closed_book_qa", limit=10)
+    task, entry = written(outcome, tmp_path / "out")["task007_harbour_notes"]
     assert (entry.spec.kind, entry.spec.cluster, len(task.rows)) == ("generation", "closed_book_qa", 10)
     assert task.notes == ("2 instances without input or output left out",)
     answer = TaskRenderer(entry).answer(load_rows(entry, "test")[0])
@@ -327,9 +327,9 @@ def lm_task(tmp_path, **config):
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize(("target", "index"), TARGETS)
 def test_an_lm_eval_task_asks_the_same_with_the_same_choices(tmp_path, text, target, index):
-    found = import_lm_eval(lm_task(tmp_path, doc_to_text=text, **target), cluster=None)
-    assert not found.refused
-    _, entry = written(found, tmp_path / "out")["port_quiz"]
+    outcome = import_lm_eval(lm_task(tmp_path, doc_to_text=text, **target), cluster=None)
+    assert not outcome.refused
+    _, entry = written(outcome, tmp_path / "out")["port_quiz"]
     renderer = TaskRenderer(entry)
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     for number, row in enumerate(LM_ROWS):
@@ -337,19 +337,19 @@ def test_an_lm_eval_task_asks_the_same_with_the_same_choices(tmp_path, text, tar
         prompt = renderer.render(source, 0)
         assert prompt.input == (row[text] if text in row else jinja.from_string(text).render(**row)).strip()
         assert prompt.answer.index == index
-        said = target["doc_to_choice"]
-        if isinstance(said, str):
-            said = yaml.safe_load(jinja.from_string(said).render(**row))
-        said = list(said.values()) if isinstance(said, dict) else said
-        assert list(prompt.answer.options) == [choice.strip() for choice in said]
+        choices = target["doc_to_choice"]
+        if isinstance(choices, str):
+            choices = yaml.safe_load(jinja.from_string(choices).render(**row))
+        choices = list(choices.values()) if isinstance(choices, dict) else choices
+        assert list(prompt.answer.options) == [choice.strip() for choice in choices]
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_lm_eval_itself_renders_the_same_text(tmp_path, text):
     utils = pytest.importorskip("lm_eval.utils")
     config = {"doc_to_text": text, "doc_to_choice": ["A", "B", "C"], "doc_to_target": "gold"}
-    found = import_lm_eval(lm_task(tmp_path, description="Of {{hint}}:\n\n", **config), cluster=None)
-    _, entry = written(found, tmp_path / "out")["port_quiz"]
+    outcome = import_lm_eval(lm_task(tmp_path, description="Of {{hint}}:\n\n", **config), cluster=None)
+    _, entry = written(outcome, tmp_path / "out")["port_quiz"]
     source = SourceRow(index=0, fields=RowCleaner(entry).clean(LM_ROWS[0], where="the test"))
     body = LM_ROWS[0][text] if text in LM_ROWS[0] else utils.apply_template(text, LM_ROWS[0])
     whole = utils.apply_template("Of {{hint}}:\n\n", LM_ROWS[0]) + body
@@ -368,8 +368,8 @@ def test_a_generated_answer_a_column_with_a_space_and_what_is_left_out(tmp_path)
         "training_split": "train",
         "metric_list": [{"metric": "exact_match"}, {"metric": "f1"}],
     }
-    found = import_lm_eval(lm_task(tmp_path, **config), cluster="closed_book_qa")
-    task, entry = written(found, tmp_path / "out")["port_quiz"]
+    outcome = import_lm_eval(lm_task(tmp_path, **config), cluster="closed_book_qa")
+    task, entry = written(outcome, tmp_path / "out")["port_quiz"]
     spec = entry.spec
     assert (spec.source.hub, spec.source.config, spec.metrics) == ("nyu-mll/glue", "rte", ("exact_match", "f1"))
     assert (spec.few_shot.before_target, spec.few_shot.between) == ("", "\n\n")
@@ -411,10 +411,10 @@ def test_an_lm_eval_task_that_needs_more_is_refused_by_name(tmp_path, text, why)
     (tmp_path / "base").write_text(yaml.safe_dump(base))
     path = tmp_path / "port.yaml"
     path.write_text(f"include: base\n{text}\n")
-    found = import_lm_eval(path, cluster=None)
-    assert not found.tasks
+    outcome = import_lm_eval(path, cluster=None)
+    assert not outcome.tasks
     with pytest.raises(AssertionError, match=why):
-        raise AssertionError(found.refused[0].why)
+        raise AssertionError(outcome.refused[0].why)
 
 
 @pytest.mark.parametrize(
@@ -444,8 +444,8 @@ def test_a_file_includes_only_what_lies_around_it(tmp_path, include, says):
     ],
 )
 def test_a_computed_lm_eval_target_is_rendered_whole(tmp_path, config, target):
-    found = import_lm_eval(lm_task(tmp_path, doc_to_text="Q: {{question}}", **config), cluster=None)
-    _, entry = written(found, tmp_path / "out")["port_quiz"]
+    outcome = import_lm_eval(lm_task(tmp_path, doc_to_text="Q: {{question}}", **config), cluster=None)
+    _, entry = written(outcome, tmp_path / "out")["port_quiz"]
     row = SourceRow(index=0, fields=LM_ROWS[0])
     prompt = TaskRenderer(entry).render(row, 0)
     assert prompt.input == f"Q: {LM_ROWS[0]['question']}".strip()
@@ -455,8 +455,8 @@ def test_a_computed_lm_eval_target_is_rendered_whole(tmp_path, config, target):
 
 def test_numbers_are_answers_too(tmp_path):
     rows = [{"id": n, "input": n, "output": n % 7} for n in range(50)]
-    found = import_natural_instructions(instructions(tmp_path, Instances=rows), cluster=None)
-    (task,) = found.tasks
+    outcome = import_natural_instructions(instructions(tmp_path, Instances=rows), cluster=None)
+    (task,) = outcome.tasks
     assert [row["output"] for row in task.rows[:3]] == [["0"], ["1"], ["2"]]
     assert task.spec.answer.options == tuple("0123456")
 
@@ -479,8 +479,8 @@ def test_the_benchmarks_own_split_says_what_is_tuned_on(tmp_path):
     assert task.spec.evaluation_only
     other = tmp_path / "task008_other.json"
     other.write_text(json.dumps(INSTRUCTIONS))
-    found = import_natural_instructions(other, cluster=None, parts=parts)
-    assert [one.why for one in found.refused] == ["the benchmark's split excludes it"]
+    outcome = import_natural_instructions(other, cluster=None, parts=parts)
+    assert [one.why for one in outcome.refused] == ["the benchmark's split excludes it"]
 
 
 def test_a_folder_is_read_whole_and_its_faults_are_listed(tmp_path):
@@ -490,9 +490,9 @@ def test_a_folder_is_read_whole_and_its_faults_are_listed(tmp_path):
     (folder / "task1_a.json").write_text(json.dumps(INSTRUCTIONS))
     (folder / "broken.json").write_text("{")
     seen = []
-    found = import_files("natural-instructions", [folder], progress=lambda *at: seen.append(at))
-    assert [task.spec.name for task in found.tasks] == ["task1_a"]
-    assert sorted(one.why.partition(":")[0] for one in found.refused) == [
+    outcome = import_files("natural-instructions", [folder], progress=lambda *at: seen.append(at))
+    assert [task.spec.name for task in outcome.tasks] == ["task1_a"]
+    assert sorted(one.why.partition(":")[0] for one in outcome.refused) == [
         "another file makes a task 'task1_a' already",
         "not valid JSON",
     ]

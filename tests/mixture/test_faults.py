@@ -41,8 +41,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def recipe(tmp_path_factory, my_tasks, tiny_llama):
     """A recipe of the little tasks."""
     path = tmp_path_factory.mktemp("recipe") / "little.yaml"
-    said = {**RECIPE, "model": {"path": str(tiny_llama)}, "tasks": {**RECIPE["tasks"], "folders": [str(my_tasks)]}}
-    path.write_text(yaml.safe_dump(said), encoding="utf-8")
+    settings = {**RECIPE, "model": {"path": str(tiny_llama)}, "tasks": {**RECIPE["tasks"], "folders": [str(my_tasks)]}}
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return path
 
 

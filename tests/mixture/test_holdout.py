@@ -115,12 +115,12 @@ def test_every_reason_of_a_task_is_said():
     """Text reaches MultiRC and CoQA from CNN / Daily Mail; ANLI's third round has HellaSwag's and Story Cloze's."""
     catalog = open_catalog().select(["catalog"], where="tasks.use")
     division = hold_out(catalog, ["reading_comprehension_with_commonsense"], kin="paper")
-    said = {
+    reasons = {
         (one.entry.spec.name, one.rule, one.cluster, one.by.spec.name if one.by else None, one.words)
         for one in division.reasons
     }
     mail = "shared corpus: cnn_dailymail_articles"
-    assert said >= {
+    assert reasons >= {
         ("record", "asked", "reading_comprehension_with_commonsense", None, "held out"),
         ("multirc", "kin", "reading_comprehension_with_commonsense", None, "rule: close kin"),
         ("multirc", "corpus", "reading_comprehension_with_commonsense", "record", mail),

@@ -22,12 +22,12 @@ def rows(*texts, note=""):
     ]
 
 
-def check(train, held, *, mode="rows", **held_change):
-    return check_leakage([(entry("train"), train)], [(entry("held", **held_change), held)], mode=mode)
+def check(train, held_out, *, mode="rows", **held_change):
+    return check_leakage([(entry("train"), train)], [(entry("held", **held_change), held_out)], mode=mode)
 
 
-def items(found):
-    counts = found.items["held"]
+def items(certificate):
+    counts = certificate.items["held"]
     return {"total": counts.total, **counts.hits.model_dump(exclude={"near"}), "dirty": counts.dirty}
 
 
@@ -48,7 +48,7 @@ def test_a_shared_13_gram_is_a_leak_whatever_case_and_punctuation(train, exact, 
 
 
 @pytest.mark.parametrize(
-    ("held", "train", "ngram"),
+    ("held_out", "train", "ngram"),
     [
         ("a warm and funny little film", "A warm, and funny little film!", 1),
         ("a warm and funny little film", "it is a warm and funny little film about geese", 0),
@@ -57,8 +57,8 @@ def test_a_shared_13_gram_is_a_leak_whatever_case_and_punctuation(train, exact, 
         ("", "", 0),
     ],
 )
-def test_a_short_text_counts_where_it_is_the_same_as_a_whole(held, train, ngram):
-    assert items(check(rows(train), rows(held)))["ngram"] == ngram
+def test_a_short_text_counts_where_it_is_the_same_as_a_whole(held_out, train, ngram):
+    assert items(check(rows(train), rows(held_out)))["ngram"] == ngram
 
 
 def test_short_side_fields_and_labels_are_anybodys():
@@ -74,18 +74,18 @@ def test_wording_of_templates_never_counts():
 
 def test_lists_and_mappings_are_looked_into():
     columns = {"text": ["string"], "note": {"en": "string"}, "label": "int"}
-    held = [SourceRow(index=3, fields={"text": [OTHER, LONG], "note": {"en": "x"}, "label": 0})]
-    assert items(check(rows(LONG), held, columns=columns))["exact"] == 1
+    held_out = [SourceRow(index=3, fields={"text": [OTHER, LONG], "note": {"en": "x"}, "label": 0})]
+    assert items(check(rows(LONG), held_out, columns=columns))["exact"] == 1
 
 
 def test_every_overlapping_row_is_dropped_and_a_second_check_is_clean():
     train = rows(LONG, OTHER, f"{LONG} again", "something else entirely and harmless")
-    found = check(train, rows(LONG, LONG, "never seen before in any training text at all"))
-    assert found.rows_dropped == {"train": {10, 12}}
-    assert found.edges == (LeakEdge(task="train", held_out="held", items=2, rows=2),)
-    assert found.clean
-    assert "2 of 3 held-out items shared a text with training rows; 2 training rows were dropped" in found.verdict
-    left = [row for row in train if row.index not in found.rows_dropped["train"]]
+    certificate = check(train, rows(LONG, LONG, "never seen before in any training text at all"))
+    assert certificate.rows_dropped == {"train": {10, 12}}
+    assert certificate.edges == (LeakEdge(task="train", held_out="held", items=2, rows=2),)
+    assert certificate.clean
+    assert "2 of 3 held-out items shared a text with training rows; 2 training rows were dropped" in certificate.verdict
+    left = [row for row in train if row.index not in certificate.rows_dropped["train"]]
     assert items(check(left, rows(LONG)))["ngram"] == 0
 
 
@@ -98,9 +98,9 @@ def test_strict_drops_the_task_and_warn_drops_nothing_but_flags_the_items():
 
 
 def test_the_certificate_is_bound_to_its_mixture_and_to_its_content(tmp_path):
-    found = check(rows(LONG), rows(LONG))
-    write_certificate(tmp_path, found, key="abc")
-    assert read_certificate(tmp_path, key="abc") == found
+    certificate = check(rows(LONG), rows(LONG))
+    write_certificate(tmp_path, certificate, key="abc")
+    assert read_certificate(tmp_path, key="abc") == certificate
     with pytest.raises(UserError, match="the leak certificate of another mixture"):
         read_certificate(tmp_path, key="xyz")
     record = json.loads((tmp_path / "leakage.json").read_text(encoding="utf-8"))
@@ -120,11 +120,11 @@ def test_the_winograd_schemas_in_wnli_are_found_and_dropped(shared):
     everything = wnli.spec.model_copy(update={"splits": {"train": "train"}})
     wnli = Entry(spec=everything, path=wnli.path, collection="catalog")
     train = load_rows(wnli, "train", data=shared / "data")
-    held = load_rows(wsc273, "test", data=shared / "data")
-    found = check_leakage([(wnli, train)], [(wsc273, held)], mode="rows")
-    counts = found.items["wsc273"]
+    held_out = load_rows(wsc273, "test", data=shared / "data")
+    certificate = check_leakage([(wnli, train)], [(wsc273, held_out)], mode="rows")
+    counts = certificate.items["wsc273"]
     assert (counts.total, counts.hits.exact, counts.hits.ngram, counts.dirty) == (273, 270, 271, 0)
-    left = [row for row in train if row.index not in found.rows_dropped["wnli"]]
+    left = [row for row in train if row.index not in certificate.rows_dropped["wnli"]]
     assert 0 < len(left) < len(train)
-    again = check_leakage([(wnli, left)], [(wsc273, held)], mode="warn")
+    again = check_leakage([(wnli, left)], [(wsc273, held_out)], mode="warn")
     assert again.items["wsc273"].hits.ngram == 0

@@ -28,15 +28,15 @@ def check(train, held_out, **settings):
     return check_leakage([(entry("train"), train)], [(entry("held"), held_out)], **{"mode": "rows", **settings})
 
 
-def hits(found):
-    return found.items["held"].hits
+def hits(certificate):
+    return certificate.items["held"].hits
 
 
 @pytest.mark.parametrize("text", LANGUAGES)
 def test_a_text_that_stands_word_for_word_in_training_is_found_in_any_script(text):
-    found = check(rows(text), rows(text))
-    assert hits(found).exact == 1
-    assert found.rows_dropped == {"train": {0}}
+    certificate = check(rows(text), rows(text))
+    assert hits(certificate).exact == 1
+    assert certificate.rows_dropped == {"train": {0}}
     assert check([], rows(text)).items["held"].compared.ngram == 1
 
 
@@ -44,8 +44,8 @@ def test_a_text_that_stands_word_for_word_in_training_is_found_in_any_script(tex
 @pytest.mark.parametrize("frame", [("「", "」"), ("Note 12: ", " (end)"), ("ข่าววันนี้", "จบข่าว"), ("据说", "真的")])
 def test_it_is_found_inside_another_text_too(text, frame):
     before, after = frame
-    found = check(rows(before + text + after), rows(text))
-    assert (hits(found).ngram, hits(found).exact) == (1, int(frame == ("「", "」")))
+    certificate = check(rows(before + text + after), rows(text))
+    assert (hits(certificate).ngram, hits(certificate).exact) == (1, int(frame == ("「", "」")))
 
 
 @pytest.mark.parametrize("text", LANGUAGES)
@@ -59,8 +59,8 @@ def test_texts_of_one_language_are_not_the_same_for_that(text):
     ["好", "so good", "🎉🎉", "...!?", "第3回", "กิน", "12 + 5 =", "Ａ", "ขอบคุณ", "ありがとう"],
 )
 def test_a_row_of_a_few_signs_is_compared_as_a_whole(text):
-    found = check(rows(f" {text} ", "else"), rows(text))
-    assert (found.items["held"].compared.exactly, hits(found).exact) == (1, 1)
+    certificate = check(rows(f" {text} ", "else"), rows(text))
+    assert (certificate.items["held"].compared.exactly, hits(certificate).exact) == (1, 1)
     assert hits(check(rows(f"{text} {text}", "else"), rows(text))).ngram == 0
 
 
@@ -74,10 +74,10 @@ def test_a_short_row_is_the_same_only_with_all_its_texts():
 
 
 def test_what_has_no_text_is_counted_and_never_called_clean():
-    found = check(rows("", JAPANESE), rows("", THAI, ""))
-    counts = found.items["held"]
+    certificate = check(rows("", JAPANESE), rows("", THAI, ""))
+    counts = certificate.items["held"]
     assert (counts.total, counts.compared.ngram, counts.not_comparable) == (3, 1, {"no text": 2})
-    assert found.verdict == (
+    assert certificate.verdict == (
         "Clean: none of the 1 held-out items that could be compared shares a text with the tuning set."
         " Not compared: 2 of 3 items (66.7%; no text: 2) of held."
     )
@@ -87,20 +87,20 @@ def test_what_has_no_text_is_counted_and_never_called_clean():
 
 
 def test_a_shorter_text_is_compared_exactly_and_said_to_be():
-    found = check(rows("他去年冬天修好了旧钟"), rows("他去年冬天修好了旧钟", CHINESE))
-    counts = found.items["held"]
+    certificate = check(rows("他去年冬天修好了旧钟"), rows("他去年冬天修好了旧钟", CHINESE))
+    counts = certificate.items["held"]
     assert (counts.compared.ngram, counts.compared.exactly, counts.hits.exact) == (1, 1, 1)
     assert hits(check(rows("听说他去年冬天修好了旧钟"), rows("他去年冬天修好了旧钟"))).ngram == 0
 
 
 def test_boilerplate_of_templates_is_not_part_of_a_row():
     template = {"input": f"{CHINESE}{{{{text}}}}{THAI}"}
-    found = check_leakage(
+    certificate = check_leakage(
         [(entry("train", templates=[template]), rows("一只猫"))],
         [(entry("held", templates=[template]), rows("两条狗"))],
         mode="rows",
     )
-    assert (hits(found).ngram, found.clean) == (0, True)
+    assert (hits(certificate).ngram, certificate.clean) == (0, True)
 
 
 SENTENCE = "the ferry to the islands was two hours late"
@@ -116,16 +116,16 @@ SENTENCE = "the ferry to the islands was two hours late"
 )
 def test_near_duplicates_count_where_a_recipe_says_so(held_out, train):
     assert hits(check(rows(train), rows(held_out))).ngram == 0
-    found = check(rows(train), rows(held_out), overlap="near_duplicates", similarity=0.5)
-    assert (hits(found).near, hits(found).exact, found.rows_dropped) == (1, 0, {"train": {0}})
+    certificate = check(rows(train), rows(held_out), overlap="near_duplicates", similarity=0.5)
+    assert (hits(certificate).near, hits(certificate).exact, certificate.rows_dropped) == (1, 0, {"train": {0}})
     strict = check(rows(train), rows(held_out), overlap="near_duplicates", similarity=0.95)
     assert hits(strict).near == 0
 
 
 def test_what_has_an_n_gram_in_common_is_no_near_duplicate_besides():
-    found = check(rows(JAPANESE), rows(JAPANESE), overlap="near_duplicates")
-    assert (hits(found).exact, hits(found).ngram, hits(found).near) == (1, 1, 0)
-    assert found.similarity == 0.7
+    certificate = check(rows(JAPANESE), rows(JAPANESE), overlap="near_duplicates")
+    assert (hits(certificate).exact, hits(certificate).ngram, hits(certificate).near) == (1, 1, 0)
+    assert certificate.similarity == 0.7
 
 
 def own(train, test, **settings):
@@ -134,31 +134,31 @@ def own(train, test, **settings):
 
 
 def test_a_tasks_own_test_rows_are_fresh_only_where_its_training_rows_have_none_of_them():
-    found = own(rows(JAPANESE, "so good"), rows(THAI, "so good", JAPANESE))
-    assert found.stale == {"mine": (1, 2)}
-    assert not found.fresh
-    assert found.freshness == (
+    certificate = own(rows(JAPANESE, "so good"), rows(THAI, "so good", JAPANESE))
+    assert certificate.stale == {"mine": (1, 2)}
+    assert not certificate.fresh
+    assert certificate.freshness == (
         "Not fresh: 2 of 3 test rows of tuned tasks share a text with their own task's training rows (mine 2 of 3)."
     )
-    assert found.rows_dropped == {}
+    assert certificate.rows_dropped == {}
     fresh = own(rows(JAPANESE), rows(THAI))
     assert fresh.fresh
     assert fresh.freshness.startswith("Fresh: none of 1 test rows")
 
 
 def test_rows_that_could_not_be_compared_are_not_called_fresh():
-    found = own(rows(JAPANESE), rows(THAI, ""))
-    assert not found.fresh
-    assert "Not compared: 1 of 2 items (50.0%; no text: 1) of mine." in found.freshness
+    certificate = own(rows(JAPANESE), rows(THAI, ""))
+    assert not certificate.fresh
+    assert "Not compared: 1 of 2 items (50.0%; no text: 1) of mine." in certificate.freshness
     assert own(rows(JAPANESE), []).freshness == ""
 
 
 def test_a_training_row_that_a_held_out_task_costs_makes_no_test_row_stale():
     mine = entry("mine")
-    found = check_leakage(
+    certificate = check_leakage(
         [(mine, rows(JAPANESE))], [(entry("held"), rows(JAPANESE))], seen=[(mine, rows(JAPANESE))], mode="rows"
     )
-    assert (found.rows_dropped, found.stale) == ({"mine": {0}}, {"mine": ()})
+    assert (certificate.rows_dropped, certificate.stale) == ({"mine": {0}}, {"mine": ()})
     kept = check_leakage(
         [(mine, rows(JAPANESE))], [(entry("held"), rows(JAPANESE))], seen=[(mine, rows(JAPANESE))], mode="warn"
     )
@@ -167,14 +167,14 @@ def test_a_training_row_that_a_held_out_task_costs_makes_no_test_row_stale():
 
 def test_all_of_it_is_in_the_certificate(tmp_path):
     mine = entry("mine")
-    found = check_leakage(
+    certificate = check_leakage(
         [(mine, rows(JAPANESE, "好"))],
         [(entry("held"), rows(JAPANESE, ""))],
         seen=[(mine, rows("好"))],
         mode="warn",
         overlap="near_duplicates",
     )
-    write_certificate(tmp_path, found, key="abc")
-    assert read_certificate(tmp_path, key="abc") == found
+    write_certificate(tmp_path, certificate, key="abc")
+    assert read_certificate(tmp_path, key="abc") == certificate
     record = json.loads((tmp_path / "leakage.json").read_text(encoding="utf-8"))
     assert (record["clean"], record["fresh"], record["stale"]) == (False, False, {"mine": [0]})

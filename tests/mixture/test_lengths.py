@@ -72,8 +72,8 @@ def test_styles_weigh_as_the_recipe_says():
     mixed = PromptsPart.model_validate_json(
         '{"styles": [{"weight": 1}, {"weight": 3, "shots": [1, 2], "options": "hidden"}]}'
     )
-    found = [(style.share, style.exemplars, style.options) for style in styles_of(mixed)]
-    assert found == [(1.0, 0, "shown"), (1.5, 1, "hidden"), (1.5, 2, "hidden")]
+    styles = [(style.share, style.exemplars, style.options) for style in styles_of(mixed)]
+    assert styles == [(1.0, 0, "shown"), (1.5, 1, "hidden"), (1.5, 2, "hidden")]
     lengths = known_lengths("sst2", []).tokens()
     plain, solved = (fit(lengths, PromptsPart(shots=shots)).input for shots in (0, 2))
     assert solved == pytest.approx(3 * plain + 2 * lengths.target.mean, rel=0.05)

@@ -58,9 +58,9 @@ def test_the_plan_ends_with_a_line_a_source_and_what_can_be_done():
     specs = open_catalog(collections=["catalog"]).entries
     for one in missing[:-1]:
         (name,) = one.tasks
-        told = one.text.format(name)
-        assert told.startswith(f"fetch by hand {name}: ")
-        assert " ".join(specs[name].spec.source.by_hand.split()).rstrip(".") in told
+        line = one.text.format(name)
+        assert line.startswith(f"fetch by hand {name}: ")
+        assert " ".join(specs[name].spec.source.by_hand.split()).rstrip(".") in line
     assert "--set tasks.missing=leave_out" in missing[-1].text
     (left_out,) = preview_mixture(recipe(missing="leave_out"), estimate=True).missing
     assert (left_out.kind, left_out.tasks) == ("missing", BY_HAND)

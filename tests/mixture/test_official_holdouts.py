@@ -76,8 +76,8 @@ def test_a_hold_out_leaves_the_codes_tasks_and_total_rate(cluster):
 )
 def test_a_task_that_shares_a_held_out_clusters_text_leaves_too(cluster, task, corpus):
     division = hold_out(CATALOG, [cluster], kin="paper")
-    (found,) = [one for one in division.condemned if one.entry.spec.name == task]
-    assert corpus in found.descent.left
-    assert found.descent.left[-1] == found.descent.right[-1] == found.descent.corpus
+    (condemned,) = [one for one in division.condemned if one.entry.spec.name == task]
+    assert corpus in condemned.descent.left
+    assert condemned.descent.left[-1] == condemned.descent.right[-1] == condemned.descent.corpus
     assert task not in {entry.spec.name for entry in division.tuned}
     assert task in {entry.spec.name for entry in hold_out(CATALOG, [cluster], kin="paper", lineage="keep").tuned}

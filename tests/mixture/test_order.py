@@ -23,11 +23,11 @@ def stream(start, stop, *, seed=0, draws=DRAWS, rows=ROWS):
 
 
 def at(positions, *, seed=0, draws=DRAWS, rows=ROWS):
-    found = StreamOrder(draws, seed=seed).at(positions)
+    picks = StreamOrder(draws, seed=seed).at(positions)
     stretch = np.empty((len(positions), 4), dtype=object)
     for number, name in enumerate(draws):
-        mine = found.task == number
-        taken = TaskOrder(name, rows[name], seed=seed).at(found.draw[mine])
+        mine = picks.task == number
+        taken = TaskOrder(name, rows[name], seed=seed).at(picks.draw[mine])
         columns = (np.full(mine.sum(), number), taken.row, taken.epoch, taken.ticket)
         stretch[mine] = np.stack([column.astype(object) for column in columns], axis=1)
     return [tuple(int(value) for value in row) for row in stretch]
@@ -151,8 +151,8 @@ def test_a_tasks_own_sequence_is_the_same_in_every_mixture():
 @pytest.mark.parametrize("positions", [0, 1, 16, 17, 18, 100, 1000])
 def test_the_draws_needed_are_those_that_the_stream_reaches_into(positions):
     order = StreamOrder(DRAWS, seed=5)
-    found = order.at(np.arange(positions))
-    reached = [max([-1, *found.draw[found.task == task].tolist()]) + 1 for task in range(3)]
+    picks = order.at(np.arange(positions))
+    reached = [max([-1, *picks.draw[picks.task == task].tolist()]) + 1 for task in range(3)]
     assert order.draws_needed(positions).tolist() == reached
 
 

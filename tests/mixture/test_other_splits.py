@@ -18,13 +18,13 @@ def _splits(*settings):
 
 def test_a_collection_a_cluster_and_a_task_may_have_other_splits():
     assert set(_splits("tasks.splits={starter: {test: confirm}}").values()) == {"confirm"}
-    found = _splits(
+    splits = _splits(
         "tasks.splits={starter: {test: confirm}, paraphrase: {test: validation}, "
         "starter_paraphrase_story: {test: 'test[:50]'}}"
     )
-    assert found["starter_inference_yes_no"] == "confirm"
-    assert found["starter_paraphrase_same"] == "validation"
-    assert found["starter_paraphrase_story"] == "test[:50]"
+    assert splits["starter_inference_yes_no"] == "confirm"
+    assert splits["starter_paraphrase_same"] == "validation"
+    assert splits["starter_paraphrase_story"] == "test[:50]"
 
 
 def test_a_name_that_is_none_of_them_is_refused_with_the_nearest():

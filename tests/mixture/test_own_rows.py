@@ -45,8 +45,12 @@ def own(folder):
     ],
 )
 def test_rows_of_both_splits_are_found_and_rows_without_text_counted(tmp_path, train, test, stale, uncompared):
-    found = own(write_task(tmp_path, train=train, test=test))
-    assert (found.stale, found.uncompared, found.fresh) == (stale, uncompared, not stale and not uncompared)
+    certificate = own(write_task(tmp_path, train=train, test=test))
+    assert (certificate.stale, certificate.uncompared, certificate.fresh) == (
+        stale,
+        uncompared,
+        not stale and not uncompared,
+    )
 
 
 def test_a_task_without_test_rows_has_none_to_compare(tmp_path):

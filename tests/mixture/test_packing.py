@@ -26,29 +26,33 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_example_is_in_exactly_one_step(case):
     lengths, capacity = CASES[case]
-    assert sorted(position for held in pack(lengths, capacity) for position in held) == list(range(len(lengths)))
+    assert sorted(position for positions in pack(lengths, capacity) for position in positions) == list(
+        range(len(lengths))
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_step_holds_more_than_its_tokens_and_none_is_empty(case):
     lengths, capacity = CASES[case]
-    assert all(0 < sum(lengths[position] for position in held) <= capacity for held in pack(lengths, capacity))
+    assert all(
+        0 < sum(lengths[position] for position in positions) <= capacity for positions in pack(lengths, capacity)
+    )
 
 
 @pytest.mark.parametrize(("seed", "capacity"), [(0, 8_192), (1, 8_192), (2, 4_096)])
 def test_steps_are_nearly_full(seed, capacity):
     lengths = realistic(6_000, seed)
-    fills = [sum(lengths[position] for position in held) / capacity for held in pack(lengths, capacity)]
+    fills = [sum(lengths[position] for position in positions) / capacity for positions in pack(lengths, capacity)]
     assert np.mean(fills[:-8]) >= 0.98
 
 
 def test_equal_lengths_fill_steps_wholly():
-    assert {len(held) for held in pack([100] * 500, 1_000)} == {10}
+    assert {len(positions) for positions in pack([100] * 500, 1_000)} == {10}
 
 
 def test_no_example_waits_longer_than_the_open_steps_last():
     lengths = realistic(6_000)
-    step_of = {position: step for step, held in enumerate(pack(lengths, 8_192)) for position in held}
+    step_of = {position: step for step, positions in enumerate(pack(lengths, 8_192)) for position in positions}
     straight = np.cumsum(lengths) // 8_192
     late = [step_of[position] - straight[position] for position in range(len(lengths))]
     assert max(late) <= 32

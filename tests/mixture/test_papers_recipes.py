@@ -38,7 +38,7 @@ def public_folders(root):
     templates = root / "promptsource" / "templates"
     for name, group in {"glue/mrpc": MRPC, "super_glue/cb": CB, "trec": TREC}.items():
         dataset, _, subset = name.partition("/")
-        said = {
+        contents = {
             str(number): {
                 "name": title,
                 "answer_choices": choices,
@@ -47,7 +47,7 @@ def public_folders(root):
             for number, (title, (choices, text)) in enumerate(group.items())
         }
         (templates / name).mkdir(parents=True)
-        data = {"dataset": dataset, **({"subset": subset} if subset else {}), "templates": said}
+        data = {"dataset": dataset, **({"subset": subset} if subset else {}), "templates": contents}
         (templates / name / "templates.yaml").write_text(yaml.safe_dump(data))
     (root / "ni" / "splits").mkdir(parents=True)
     for part, names in {"train": "task1_harbours", "test": "task2_tides", "excluded": "task3_winds"}.items():
@@ -124,7 +124,7 @@ def test_a_papers_recipe_mixes(name, tiny_llama, tmp_path):
         pieces = [piece for piece in store.pieces if piece.column("task")[0].as_py() == "sst2"]
         styles = np.concatenate([piece.column("style").to_numpy() for piece in pieces])
         assert np.bincount(styles, minlength=4) / len(styles) == pytest.approx(np.full(4, 0.25), abs=0.08)
-        few = [held for piece in pieces for held in piece.column("exemplars").to_pylist() if held]
+        few = [exemplars for piece in pieces for exemplars in piece.column("exemplars").to_pylist() if exemplars]
         assert 0.1 < len(few) / len(styles) < 0.55
         assert {"p3_trec", "p3_trec__2", "ni_task1_harbours"} <= tasks
         assert not tasks & {"p3_super_glue_cb", "p3_glue_mrpc", "ni_task2_tides"}  # held out, kin, their own test

@@ -40,18 +40,18 @@ def recipe(**parts):
     return Recipe.model_validate_json(json.dumps({"name": "some", "training": {"steps": 100}, **parts}))
 
 
-def kinds(found):
-    return {one.kind: one for one in found.concerns}
+def kinds(mixture):
+    return {one.kind: one for one in mixture.concerns}
 
 
 def test_the_papers_inference_hold_out_has_55_tasks_and_the_codes_total_rate():
-    found = plan(load_recipe(FLAN), fidelity="code-v1")
-    assert (found.totals.tasks, found.totals.total_rate) == (55, 152_240)
-    assert found.totals.tokens == pytest.approx(30_000 * 8_192, rel=0.002)
-    assert sum(task.rate for task in found.tasks) == pytest.approx(1)
-    assert sum(task.token_share for task in found.tasks) == pytest.approx(1)
-    assert sum(cluster.rate for cluster in found.clusters) == pytest.approx(1)
-    for task in found.tasks:
+    mixture = plan(load_recipe(FLAN), fidelity="code-v1")
+    assert (mixture.totals.tasks, mixture.totals.total_rate) == (55, 152_240)
+    assert mixture.totals.tokens == pytest.approx(30_000 * 8_192, rel=0.002)
+    assert sum(task.rate for task in mixture.tasks) == pytest.approx(1)
+    assert sum(task.token_share for task in mixture.tasks) == pytest.approx(1)
+    assert sum(cluster.rate for cluster in mixture.clusters) == pytest.approx(1)
+    for task in mixture.tasks:
         assert task.rate == pytest.approx(min(task.rows, 3_000) / 152_240, rel=1e-4)
 
 
@@ -62,9 +62,9 @@ def test_a_tiny_set_is_seen_five_to_seven_times_within_the_papers_budget():
     # at 200 to 250 tokens an example, as the paper's tokenizer may have had
     times = {}
     for tokens in (200.0, 250.0):
-        found = plan_mixture(facts(tokens=tokens, **sizes), CATALOG, flan, workers=1)
-        times[tokens] = next(task.epochs for task in found.tasks if task.task == "cb")
-        assert "cb" in kinds(found)["often_seen"].about
+        mixture = plan_mixture(facts(tokens=tokens, **sizes), CATALOG, flan, workers=1)
+        times[tokens] = next(task.epochs for task in mixture.tasks if task.task == "cb")
+        assert "cb" in kinds(mixture)["often_seen"].about
     assert times[200.0] == pytest.approx(30_000 * 8_192 * 0.999 / 200 / 188_330, rel=1e-3)
     assert 5 < times[250.0] < times[200.0] < 7
     # with known lengths and a large vocabulary prompts are shorter, and there are more of them
@@ -73,12 +73,12 @@ def test_a_tiny_set_is_seen_five_to_seven_times_within_the_papers_budget():
 
 def test_epochs_tokens_and_shares_follow_from_rows_rates_and_lengths():
     rows = [*facts(tokens=100, cb=250, rte=2_500), *facts(tokens=300, squad_v1=30_000)]
-    found = plan_mixture(rows, CATALOG, recipe(), workers=1)
-    by_name = {task.task: task for task in found.tasks}
+    mixture = plan_mixture(rows, CATALOG, recipe(), workers=1)
+    by_name = {task.task: task for task in mixture.tasks}
     assert by_name["squad_v1"].rate == pytest.approx(3_000 / 5_750)
     each = (2_750 * 100 + 3_000 * 300) / 5_750
     examples = 100 * 8_192 * 0.999 / each
-    assert found.totals.examples == round(examples)
+    assert mixture.totals.examples == round(examples)
     assert by_name["cb"].epochs == pytest.approx(examples * 250 / 5_750 / 250)
     assert by_name["squad_v1"].token_share == pytest.approx(3_000 * 300 / (5_750 * each))
 
@@ -96,18 +96,18 @@ def test_what_looks_wrong_is_told():
         *facts(tokens=900, cut=0.4, squad_v1=30_000, drop=30_000),
         *facts(tokens=100, snli=None),
     ]
-    found = kinds(plan_mixture(rows, CATALOG, recipe(**parts), workers=1))
-    assert found["often_seen"].about == ("cb",)
-    assert found["large_cluster"].about == ("reading_comprehension",)
-    assert found["single_task"].about == ("misc",)
-    assert found["truncation"].about == ("squad_v1", "drop")
-    assert "drop 40%" in found["truncation"].text
-    assert found["passed_over"].about == (
+    concerns = kinds(plan_mixture(rows, CATALOG, recipe(**parts), workers=1))
+    assert concerns["often_seen"].about == ("cb",)
+    assert concerns["large_cluster"].about == ("reading_comprehension",)
+    assert concerns["single_task"].about == ("misc",)
+    assert concerns["truncation"].about == ("squad_v1", "drop")
+    assert "drop 40%" in concerns["truncation"].text
+    assert concerns["passed_over"].about == (
         "mixture.weights.rte",
         "mixture.groups.gone",
         "mixture.groups.some.use: sst2",
     )
-    assert found["unknown_rows"].about == ("snli",)
+    assert concerns["unknown_rows"].about == ("snli",)
 
 
 def test_a_sound_mixture_is_not_warned_of():
@@ -116,9 +116,11 @@ def test_a_sound_mixture_is_not_warned_of():
 
 
 def test_a_task_of_unknown_size_counts_as_large_and_has_no_epochs():
-    found = {task.task: task for task in plan_mixture(facts(cola=8_000, wic=None), CATALOG, recipe(), workers=1).tasks}
-    assert found["wic"].epochs is None
-    assert found["wic"].rate == 0.5
+    by_name = {
+        task.task: task for task in plan_mixture(facts(cola=8_000, wic=None), CATALOG, recipe(), workers=1).tasks
+    }
+    assert by_name["wic"].epochs is None
+    assert by_name["wic"].rate == 0.5
 
 
 def test_names_that_stand_for_nothing_are_refused():

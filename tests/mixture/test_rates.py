@@ -54,8 +54,8 @@ def test_a_task_without_rows_is_an_error_never_a_rate_of_zero():
 
 
 def test_temperature_takes_the_root_after_the_maximum_as_seqio_does():
-    found = share({"cb": 400, "snli": 400_000}, maximum=2_500, temperature=2.0)
-    assert found["snli"] / found["cb"] == Fraction(50, 20)
+    shares = share({"cb": 400, "snli": 400_000}, maximum=2_500, temperature=2.0)
+    assert shares["snli"] / shares["cb"] == Fraction(50, 20)
     cool = share({"cb": 400, "snli": 400_000}, maximum=2_500, temperature=0.5)
     assert cool["snli"] / cool["cb"] == Fraction(2_500**2, 400**2)
 
@@ -65,25 +65,25 @@ def test_equal_tasks_are_drawn_alike():
 
 
 def test_a_weight_is_a_tasks_share_of_the_mixture_and_the_rest_keep_their_relative_rates():
-    found = share(ROWS, weights={"cb": 0.1})
+    shares = share(ROWS, weights={"cb": 0.1})
     free = share(ROWS)
-    assert found["cb"] == Fraction(1, 10)
-    assert sum(found.values()) == 1
-    assert found["rte"] / found["snli"] == free["rte"] / free["snli"]
+    assert shares["cb"] == Fraction(1, 10)
+    assert sum(shares.values()) == 1
+    assert shares["rte"] / shares["snli"] == free["rte"] / free["snli"]
 
 
 def test_a_weight_of_a_cluster_is_that_of_the_whole_cluster_divided_by_the_rule():
-    found = share(ROWS, weights={"natural_language_inference": 0.4})
-    assert found["cb"] + found["rte"] + found["snli"] == Fraction(2, 5)
-    assert found["snli"] / found["rte"] == 6
-    assert found["cola"] == found["wic"] == found["trec"]
+    shares = share(ROWS, weights={"natural_language_inference": 0.4})
+    assert shares["cb"] + shares["rte"] + shares["snli"] == Fraction(2, 5)
+    assert shares["snli"] / shares["rte"] == 6
+    assert shares["cola"] == shares["wic"] == shares["trec"]
 
 
 def test_a_task_takes_its_weight_out_of_its_clusters():
-    found = share(ROWS, weights={"misc": 0.2, "cola": 0.05, "word_sense": 0.07})
-    assert found["cola"] == Fraction(5, 100)
-    assert found["wic"] == Fraction(7, 100)
-    assert found["trec"] == Fraction(8, 100)
+    shares = share(ROWS, weights={"misc": 0.2, "cola": 0.05, "word_sense": 0.07})
+    assert shares["cola"] == Fraction(5, 100)
+    assert shares["wic"] == Fraction(7, 100)
+    assert shares["trec"] == Fraction(8, 100)
 
 
 def test_weights_of_all_tasks_are_scaled_to_fill_the_mixture():
@@ -99,12 +99,12 @@ def test_groups_have_a_share_each_and_a_rule_of_their_own():
         "inference": {"use": ["natural_language_inference"], "share": 0.4, "maximum": 30_000},
         "small": {"use": ["cola", "word_sense"], "share": 0.35, "rule": "equal", "weights": {"wic": 0.25}},
     }
-    found = share(ROWS, groups=groups)
-    assert found["cb"] + found["rte"] + found["snli"] == Fraction(4, 10)
-    assert found["snli"] / found["cb"] == 30_000 / 250
-    assert found["wic"] == Fraction(35, 100) / 4
-    assert found["copa"] + found["trec"] == Fraction(1, 4)
-    assert found["trec"] / found["copa"] == 3_000 / 250
+    shares = share(ROWS, groups=groups)
+    assert shares["cb"] + shares["rte"] + shares["snli"] == Fraction(4, 10)
+    assert shares["snli"] / shares["cb"] == 30_000 / 250
+    assert shares["wic"] == Fraction(35, 100) / 4
+    assert shares["copa"] + shares["trec"] == Fraction(1, 4)
+    assert shares["trec"] / shares["copa"] == 3_000 / 250
 
 
 def test_groups_that_take_in_every_task_are_scaled_to_the_whole():
@@ -118,17 +118,17 @@ def test_groups_that_take_in_every_task_are_scaled_to_the_whole():
 
 def test_shares_that_no_short_round_can_hold_are_rounded_by_largest_remainder():
     rows = {"cb": 1, "rte": 3_000_017, "snli": 2_999_999}
-    exact, found = share(rows, maximum=10**9), draws(rows, maximum=10**9)
-    assert sum(found.values()) == LONGEST_ROUND
-    assert found["cb"] == 1
-    assert all(abs(found[name] - exact[name] * LONGEST_ROUND) <= 1 for name in rows)
+    exact, counts = share(rows, maximum=10**9), draws(rows, maximum=10**9)
+    assert sum(counts.values()) == LONGEST_ROUND
+    assert counts["cb"] == 1
+    assert all(abs(counts[name] - exact[name] * LONGEST_ROUND) <= 1 for name in rows)
     hot = draws(ROWS, temperature=3.0)
     assert all(abs(hot[name] / sum(hot.values()) - share(ROWS, temperature=3.0)[name]) < 2e-6 for name in ROWS)
 
 
 def test_shares_as_written_are_exact():
-    found = draws(ROWS, rule="equal", weights={"cb": 0.1})
-    assert found == {name: 3 if name != "cb" else 2 for name in ROWS}
+    counts = draws(ROWS, rule="equal", weights={"cb": 0.1})
+    assert counts == {name: 3 if name != "cb" else 2 for name in ROWS}
 
 
 NEAREST = "did you mean 'natural_language_inference'"

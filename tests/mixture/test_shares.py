@@ -53,16 +53,16 @@ def test_the_golden_counts_agree_with_each_other():
 
 def test_every_task_has_its_share(shares):
     assert len(shares) == 69
-    for name, found in shares.items():
-        assert found == Fraction(BELOW.get(name, 3_000), TOTAL), name
+    for name, share in shares.items():
+        assert share == Fraction(BELOW.get(name, 3_000), TOTAL), name
 
 
 @pytest.mark.parametrize("cluster", CODE_CLUSTERS)
 def test_every_cluster_has_its_share(shares, cluster):
     count, percent = CLUSTERS[cluster]
-    found = sum(shares[entry.spec.name] for entry in ENTRIES if entry.spec.code_cluster == cluster)
-    assert float(found) == pytest.approx(count / TOTAL, abs=1e-4)
-    assert float(found) * 100 == pytest.approx(percent, abs=0.0501)
+    share = sum(shares[entry.spec.name] for entry in ENTRIES if entry.spec.code_cluster == cluster)
+    assert float(share) == pytest.approx(count / TOTAL, abs=1e-4)
+    assert float(share) * 100 == pytest.approx(percent, abs=0.0501)
 
 
 def test_a_round_of_the_papers_mixture_is_exact(shares):

@@ -179,9 +179,9 @@ def stolen(tmp_path):
     ]
     taken, reviews = [{"text": text, "label": 1} for text in texts], rows / "cafe_review-train.jsonl"
     reviews.write_text("".join(json.dumps(row) + "\n" for row in taken) + reviews.read_text(encoding="utf-8"))
-    asked = [{"premise": text, "hypothesis": "The soup was cold.", "label": "entailment"} for text in texts]
+    test_rows = [{"premise": text, "hypothesis": "The soup was cold.", "label": "entailment"} for text in texts]
     with (rows / "does_it_follow-test.jsonl").open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(row) + "\n" for row in asked)
+        file.writelines(json.dumps(row) + "\n" for row in test_rows)
     assert reviews == max(rows.glob("*-train.jsonl"), key=lambda path: path.stat().st_size)  # which others begin with
     entries = open_catalog([rows.parent], collections=()).select(["mine"], where="tasks.use")
     return hold_out(entries, ["natural_language_inference"], kin="paper")
@@ -343,8 +343,8 @@ def test_a_canary_in_a_held_out_source_is_not_in_the_packed_stream_and_one_in_a_
         canaries[entry.spec.name] = f"canary of {entry.spec.name} kvothe"
         marked = planted(rows[0], canaries[entry.spec.name])
         for file in (path, folder / entry.spec.source.files["test"]):
-            with file.open("a", encoding="utf-8") as held:
-                held.write(json.dumps(marked) + "\n")
+            with file.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps(marked) + "\n")
     division = hold_out(entries, ["natural_language_inference"], kin="paper")
     longer = RECIPE.model_copy(
         update={
@@ -355,6 +355,6 @@ def test_a_canary_in_a_held_out_source_is_not_in_the_packed_stream_and_one_in_a_
     store = TokenStore.open(write(tmp_path / "store", division, encoder, longer))
     stream = "\n".join(encoder.text(store.tokens(n).tolist()) for step in store.steps(0) for n in step)
     squeezed = "".join(stream.split()).lower()
-    found = {name for name, text in canaries.items() if "".join(text.split()).lower() in squeezed}
-    assert found == {entry.spec.name for entry in division.tuned}
-    assert set(canaries) - found == {entry.spec.name for entry in division.held_out}
+    names = {name for name, text in canaries.items() if "".join(text.split()).lower() in squeezed}
+    assert names == {entry.spec.name for entry in division.tuned}
+    assert set(canaries) - names == {entry.spec.name for entry in division.held_out}

@@ -29,8 +29,8 @@ def templates_used(entry, limit, **part):
     maker = ExampleMaker(
         entry, load_twin(entry), PromptsPart(**part), ExampleRules(templates=limit), count=lambda t: [len(x) for x in t]
     )
-    made = maker.examples(ROWS, TICKETS, pool=np.arange(8))
-    return {example.prompt.template for example in made}, made
+    examples = maker.examples(ROWS, TICKETS, pool=np.arange(8))
+    return {example.prompt.template for example in examples}, examples
 
 
 @pytest.mark.parametrize("name", ["rte", "sst2", "wmt14_enfr"])
@@ -43,11 +43,11 @@ def test_the_first_templates_are_used_and_fewer_are_a_part_of_more(catalog, name
 def test_solved_examples_keep_to_the_templates_too(catalog):
     from openflan.recipes.parts import MixedStyle
 
-    _, made = templates_used(catalog.entries["rte"], 1, styles=(MixedStyle(shots=2),), exemplar_tokens=1000)
+    _, examples = templates_used(catalog.entries["rte"], 1, styles=(MixedStyle(shots=2),), exemplar_tokens=1000)
     template = catalog.entries["rte"].spec.templates[0].input
     start = template.split("{{")[0] or template.partition("}}")[2].partition("{{")[0]
-    assert all(example.prompt.input.count(start.strip()) == 1 + len(example.exemplars) for example in made)
-    assert any(example.exemplars for example in made)
+    assert all(example.prompt.input.count(start.strip()) == 1 + len(example.exemplars) for example in examples)
+    assert any(example.exemplars for example in examples)
 
 
 def test_the_first_tasks_of_each_cluster_by_name(catalog):

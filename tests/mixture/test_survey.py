@@ -29,9 +29,9 @@ def division(my_tasks):
     return hold_out(entries, ["natural_language_inference"], kin="paper")
 
 
-def planned(recipe, held, model, **options):
-    found = survey(recipe, held, held.held_out, model, errata=frozenset(), **{"data": None, **options})
-    return found, plan_mixture(found.facts, [*held.tuned, *held.held_out], recipe, workers=1)
+def planned(recipe, holdout, model, **options):
+    result = survey(recipe, holdout, holdout.held_out, model, errata=frozenset(), **{"data": None, **options})
+    return result, plan_mixture(result.facts, [*holdout.tuned, *holdout.held_out], recipe, workers=1)
 
 
 FEW_SHOT = {"max_input_tokens": 160, "max_target_tokens": 16, "styles": [{}, {"shots": 2, "options": "hidden"}]}
@@ -48,11 +48,11 @@ FEW = {"prompts": FEW_SHOT}
     ],
 )
 def test_a_plan_and_the_ledger_agree(tmp_path, my_tasks, tiny_llama, parts):
-    mine, held = recipe(**parts), division(my_tasks)
+    mine, holdout = recipe(**parts), division(my_tasks)
     model = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
-    found, plan = planned(mine, held, model)
-    assert found.leaks is not None
-    folder = write_mixture(tmp_path / "mixture", mine, held, TextEncoder.of(load_tokenizer(model), mine.prompts))
+    result, plan = planned(mine, holdout, model)
+    assert result.leaks is not None
+    folder = write_mixture(tmp_path / "mixture", mine, holdout, TextEncoder.of(load_tokenizer(model), mine.prompts))
     ledger = json.loads((folder / "ledger.json").read_text())["tasks"]
     assert {task.task for task in plan.tasks} == set(ledger)
     for task in plan.tasks:
@@ -76,14 +76,14 @@ def test_rows_that_leak_are_not_counted(tmp_path, tiny_llama):
     folder = write_tasks(tmp_path / "tasks") / "rows"
     texts = [f"Guest {n} wrote in the book of the house that the soup was cold but the bread was warm." for n in "abc"]
     stolen = [{"text": text, "label": 1} for text in texts]
-    asked = [{"premise": text, "hypothesis": "The soup was cold.", "label": "entailment"} for text in texts]
-    for name, rows in (("cafe_review-train", stolen), ("does_it_follow-test", asked)):
+    test_rows = [{"premise": text, "hypothesis": "The soup was cold.", "label": "entailment"} for text in texts]
+    for name, rows in (("cafe_review-train", stolen), ("does_it_follow-test", test_rows)):
         with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
     model = find_model(ModelPart(path=str(tiny_llama)), tiny_llama)
-    found, plan = planned(recipe(), division(folder.parent), model)
+    result, plan = planned(recipe(), division(folder.parent), model)
     assert next(task.rows for task in plan.tasks if task.task == "cafe_review") == 40
-    assert "3 training rows were dropped" in found.leaks
+    assert "3 training rows were dropped" in result.leaks
 
 
 def test_with_the_tokenizer_on_a_hub_rows_are_counted_and_tokens_follow_from_bytes(my_tasks):
@@ -100,21 +100,21 @@ def test_an_estimate_looks_at_no_rows(my_tasks):
 
 def test_a_local_tokenizer_makes_an_estimate_its_own(tiny_llama):
     entries = [e for e in open_catalog(collections=["catalog"]).entries.values() if e.spec.name in ("sst2", "rte")]
-    held, mine = (
+    holdout, mine = (
         hold_out(entries, ["sentiment"], kin="none"),
         recipe(prompts={"max_input_tokens": 900, "max_target_tokens": 100}),
     )
-    _, known = planned(mine, held, ModelSource(name="some/model", folder=None))
-    _, own = planned(mine, held, find_model(ModelPart(path=str(tiny_llama)), tiny_llama))
+    _, known = planned(mine, holdout, ModelSource(name="some/model", folder=None))
+    _, own = planned(mine, holdout, find_model(ModelPart(path=str(tiny_llama)), tiny_llama))
     assert own.tasks[0].basis == "estimate"
     assert own.tasks[0].input_tokens > 1.3 * known.tasks[0].input_tokens  # a tiny vocabulary takes more tokens
 
 
 def test_rows_that_the_data_folder_lacks_are_named(tmp_path, tiny_llama):
     entries = [e for e in open_catalog(collections=["catalog"]).entries.values() if e.spec.name in ("sst2", "rte")]
-    held = hold_out(entries, ["sentiment"], kin="none")
+    holdout = hold_out(entries, ["sentiment"], kin="none")
     hub = ModelSource(name="some/model", folder=None)
-    found, _ = planned(recipe(), held, hub, data=tmp_path)
-    assert found.absent == ("rte",)
-    found, plan = planned(recipe(), held, hub, data=TWINS)
-    assert (found.absent, plan.tasks[0].basis) == ((), "rows")
+    result, _ = planned(recipe(), holdout, hub, data=tmp_path)
+    assert result.absent == ("rte",)
+    result, plan = planned(recipe(), holdout, hub, data=TWINS)
+    assert (result.absent, plan.tasks[0].basis) == ((), "rows")

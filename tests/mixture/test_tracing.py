@@ -59,10 +59,10 @@ def work(division, encoder):
 @pytest.mark.parametrize("seed", RECIPE.seeds)
 @pytest.mark.parametrize("step", [1, 7, 10])
 def test_a_step_is_made_again_token_for_token(store, work, seed, step):
-    made = list(replay(store, work, seed=seed, step=step))
-    assert [one.number for one in made] == store.steps(seed)[step - 1].tolist()
-    assert all(one.same for one in made)
-    assert sum(one.tokens for one in made) <= 512
+    examples = list(replay(store, work, seed=seed, step=step))
+    assert [one.number for one in examples] == store.steps(seed)[step - 1].tolist()
+    assert all(one.same for one in examples)
+    assert sum(one.tokens for one in examples) <= 512
 
 
 def test_a_changed_row_is_noticed(store, work, division, encoder, monkeypatch):
@@ -80,8 +80,8 @@ def test_a_step_that_never_was_is_told(store, work, seed, step, says):
 
 def test_a_row_is_traced_to_all_its_steps(store):
     expected = {}
-    for step, held in enumerate(store.steps(3), start=1):
-        for number in held.tolist():
+    for step, numbers in enumerate(store.steps(3), start=1):
+        for number in numbers.tolist():
             stored = store.prompt(number)
             expected.setdefault((stored.task, stored.row), []).append((step, stored.template))
     for (task, row), seen in list(expected.items())[:25]:
@@ -95,9 +95,9 @@ def test_equal_mixtures_are_the_same_and_others_say_how_they_differ(store, tmp_p
     assert compare_mixtures(store.folder, store.folder).same
     fewer = RECIPE.model_copy(update={"mixture": RECIPE.mixture.model_copy(update={"rows_per_task": 25})})
     other = write_mixture(tmp_path / "fewer", fewer, division, encoder)
-    found = {task.task: task for task in compare_mixtures(store.folder, other).tasks}
-    assert {(task.rows, task.rows_removed, task.rows_added) for task in found.values()} == {((40, 25), 15, 0)}
-    assert all(task.epochs[1] > task.epochs[0] for task in found.values())
+    tasks = {task.task: task for task in compare_mixtures(store.folder, other).tasks}
+    assert {(task.rows, task.rows_removed, task.rows_added) for task in tasks.values()} == {((40, 25), 15, 0)}
+    assert all(task.epochs[1] > task.epochs[0] for task in tasks.values())
     assert compare_mixtures(store.folder, other).settings == {"mixture.rows_per_task": (30_000, 25)}
     with pytest.raises(UserError, match="no mixture"):
         compare_mixtures(store.folder, tmp_path)
@@ -183,19 +183,21 @@ def few_shot(tmp_path_factory, division, tiny_llama):
 
 def test_drawn_orders_of_options_are_made_again(few_shot):
     _, _, work, store = few_shot
-    made = [one for step in range(1, 11) for one in replay(store, work, seed=0, step=step)]
-    assert all(one.same for one in made)
-    listed = [one.input.splitlines()[-2:] for one in made if one.task == "cafe_review" and "- negative" in one.input]
+    examples = [one for step in range(1, 11) for one in replay(store, work, seed=0, step=step)]
+    assert all(one.same for one in examples)
+    listed = [
+        one.input.splitlines()[-2:] for one in examples if one.task == "cafe_review" and "- negative" in one.input
+    ]
     assert {tuple(lines) for lines in listed} == {("- negative", "- positive"), ("- positive", "- negative")}
 
 
 def test_prompts_with_solved_examples_are_made_again_and_traced(few_shot):
     _, _, work, store = few_shot
-    made = [one for step in (1, 5) for one in replay(store, work, seed=0, step=step)]
-    assert all(one.same for one in made)
-    assert {one.style for one in made} == {0, 1}
-    assert {len(one.exemplars) for one in made if one.style} <= {1, 2}
-    shown = next(one for one in made if one.exemplars)
+    examples = [one for step in (1, 5) for one in replay(store, work, seed=0, step=step)]
+    assert all(one.same for one in examples)
+    assert {one.style for one in examples} == {0, 1}
+    assert {len(one.exemplars) for one in examples if one.style} <= {1, 2}
+    shown = next(one for one in examples if one.exemplars)
     seen = trace(store, seed=0, task=shown.task, row=shown.exemplars[0])
     assert (shown.number, True) in {(one.number, one.as_exemplar) for one in seen}
     assert [one.step for one in seen] == sorted(one.step for one in seen)

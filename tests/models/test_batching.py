@@ -22,8 +22,8 @@ def test_a_padded_group_fits_unless_it_is_one_item(room):
 
 def test_padding_is_less_than_a_sixth():
     for group in group_by_length(LENGTHS, padded_tokens=10**9):
-        held = [LENGTHS[number] for number in group]
-        assert sum(held) >= (len(held) * max(held) - 4 * len(held)) * 5 / 6
+        lengths = [LENGTHS[number] for number in group]
+        assert sum(lengths) >= (len(lengths) * max(lengths) - 4 * len(lengths)) * 5 / 6
 
 
 def test_nothing_makes_no_groups():

@@ -35,26 +35,26 @@ def checked(kind, *, halves=False, long=False, **changes):
 
 @pytest.mark.parametrize(("mechanism", "kind"), [(name, kind) for name, some in SAMPLE.items() for kind in some])
 def test_a_decoder_is_asked_and_tuned_as_its_own_forward_does_it(mechanism, kind):
-    found = checked(kind)
-    assert found.right, found
-    assert (mechanism == "refused") == bool(found.refused), found
+    outcome = checked(kind)
+    assert outcome.right, outcome
+    assert (mechanism == "refused") == bool(outcome.refused), outcome
     if mechanism.startswith("together"):
-        assert found.batching == "together"
-        assert found.flat == (mechanism == "together, flat")
+        assert outcome.batching == "together"
+        assert outcome.flat == (mechanism == "together, flat")
 
 
 @pytest.mark.parametrize("kind", HALVES)
 def test_an_encoder_decoder_is_asked_and_tuned_as_its_own_forward_does_it(kind):
-    found = checked(kind, halves=True)
-    assert found.right, found
-    assert not found.refused
+    outcome = checked(kind, halves=True)
+    assert outcome.right, outcome
+    assert not outcome.refused
 
 
 @pytest.mark.parametrize("kind", ["switch_transformers", "nllb-moe"])
 def test_experts_with_little_room_take_an_example_at_a_time(kind):
-    found = checked(kind, halves=True, expert_capacity=3)
-    assert found.right, found
-    assert found.batching == "single"
+    outcome = checked(kind, halves=True, expert_capacity=3)
+    assert outcome.right, outcome
+    assert outcome.batching == "single"
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_the_longest_sequence_is_what_the_model_takes(kind):
 def test_a_long_sequence_does_not_turn_the_short_ones_beside_it():
     factors = {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 24}
     rope = {"rope_type": "longrope", "rope_theta": 1e4, **factors}
-    found = checked("phi3", rope_parameters=rope, original_max_position_embeddings=24)
-    assert found.right, found
+    outcome = checked("phi3", rope_parameters=rope, original_max_position_embeddings=24)
+    assert outcome.right, outcome
 
 
 def test_a_decoder_that_does_not_say_how_it_begins_is_refused():
@@ -107,8 +107,8 @@ def test_what_is_refused_is_refused_before_anything_is_written(openflan, tmp_pat
     make_tokenizer(bos=False).save_pretrained(folder)
     (tmp_path / "refused.yaml").write_text(RECIPE)
     out = tmp_path / "runs"
-    code, _, said = openflan("run", tmp_path / "refused.yaml", "--set", settings.format(xlnet=folder), "--out", out)
-    assert (code, message in said) == (2, True), said
+    code, _, err = openflan("run", tmp_path / "refused.yaml", "--set", settings.format(xlnet=folder), "--out", out)
+    assert (code, message in err) == (2, True), err
     assert not out.exists() or not list(out.iterdir())
 
 
@@ -131,8 +131,8 @@ def test_every_family_is_right_or_refused_by_name(kind, halves):
         with pytest.raises(ValueError, match="Unrecognized configuration class"):  # as openflan's loading says it
             build(kind, halves=True)
         return
-    found = checked(kind, halves=halves, long=True)
-    assert found.right, found
+    outcome = checked(kind, halves=halves, long=True)
+    assert outcome.right, outcome
 
 
 @pytest.mark.slow

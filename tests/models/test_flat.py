@@ -55,7 +55,7 @@ def test_another_neighbour_changes_nothing(tiny_llama):
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_flat_row_has_the_gradients_of_padded_batches(any_model, checkpointing):
     step = [(ids.numpy().astype("int32"), max(1, len(ids) // 2)) for ids in examples()[1:]]
-    found = []
+    grads = []
     for layout in ("padded", "flat"):
         model = loaded(any_model)
         if checkpointing:
@@ -65,8 +65,8 @@ def test_a_flat_row_has_the_gradients_of_padded_batches(any_model, checkpointing
         with laid_out(model, batch):
             total, _ = target_loss(model, batch)
             (total / len(batch.targets)).backward()
-        found.append([p.grad for p in model.parameters() if p.grad is not None])
-    for one, two in zip(*found, strict=True):
+        grads.append([p.grad for p in model.parameters() if p.grad is not None])
+    for one, two in zip(*grads, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
 
 

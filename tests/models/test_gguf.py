@@ -104,9 +104,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_file_that_can_not_be_read_rightly_is_one_line_and_leaves_nothing(model_folder, tmp_path, cache, fault):
-    said, spoil, line = FAULTS[fault]
+    settings, spoil, line = FAULTS[fault]
     path = tmp_path / "little.gguf"
-    write_file(path, model_folder("llama"), **said)
+    write_file(path, model_folder("llama"), **settings)
     if spoil is not None:
         spoil(path)
     if not line:  # a file may say that texts have no BOS; then they have none

@@ -44,9 +44,9 @@ def test_a_head_that_does_more_than_is_known_is_not_taken(tiny_llama):
     forward = model.forward
 
     def bent(*args, **named):
-        found = forward(*args, **named)
-        found.logits = found.logits + found.logits.square()
-        return found
+        output = forward(*args, **named)
+        output.logits = output.logits + output.logits.square()
+        return output
 
     model.forward = bent
     assert Head.of(model) is None

@@ -10,7 +10,7 @@ from openflan.recipes.parts import ModelPart
 KINDS = {"llama": "LlamaRMSNorm", "gemma2": "Gemma2RMSNorm", "qwen2": "Qwen2RMSNorm"}
 
 
-def slopes(model):
+def gradients(model):
     model.zero_grad()
     ids = torch.arange(1, 31).view(2, 15) % 290
     model(input_ids=ids).logits.square().mean().backward()
@@ -43,14 +43,14 @@ def kept_for_the_way_back(model):
 @pytest.mark.parametrize("family", KINDS)
 def test_logits_and_gradients_are_the_familys_and_less_is_kept(loaded, family):
     model = loaded(family)
-    expected, before = slopes(model), kept_for_the_way_back(model)
+    expected, before = gradients(model), kept_for_the_way_back(model)
     with lean(model):
         kinds = {type(module).__name__ for module in model.modules() if "forward" in vars(module)}
-        found, after = slopes(model), kept_for_the_way_back(model)
+        grads, after = gradients(model), kept_for_the_way_back(model)
     assert KINDS[family] in kinds
     assert any(name.endswith("MLP") for name in kinds)
-    for name, slope in expected.items():
-        torch.testing.assert_close(found[name], slope, rtol=1e-4, atol=1e-7, msg=name)
+    for name, grad in expected.items():
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-7, msg=name)
     assert after < 0.9 * before
     assert not any("forward" in vars(module) for module in model.modules())
 
@@ -70,19 +70,19 @@ def test_a_norm_that_does_more_than_its_name_says_stays_as_it_is(loaded):
             return super().forward(x).tanh()
 
     model.model.norm.__class__ = OtherRMSNorm
-    expected = slopes(model)
+    expected = gradients(model)
     with lean(model):
         assert "forward" not in vars(model.model.norm)
-        found = slopes(model)
-    for name, slope in expected.items():
-        torch.testing.assert_close(found[name], slope, rtol=1e-4, atol=1e-7, msg=name)
+        grads = gradients(model)
+    for name, grad in expected.items():
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-7, msg=name)
 
 
 def test_under_autocast_everything_is_the_familys_own(loaded):
     model = loaded("gemma2")
     with torch.autocast("cpu", torch.bfloat16):
-        expected = slopes(model)
+        expected = gradients(model)
         with lean(model):
-            found = slopes(model)
-    for name, slope in expected.items():
-        assert torch.equal(found[name], slope), name
+            grads = gradients(model)
+    for name, grad in expected.items():
+        assert torch.equal(grads[name], grad), name

@@ -13,7 +13,7 @@ from openflan.models.llama import _KEPT, llama_body
 SIZES = (5, 9, 2, 17)
 
 
-def made(**changes):
+def small_llama(**changes):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     sizes = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 3, "num_attention_heads": 6}
@@ -69,18 +69,18 @@ def trained(model, *, flat):
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("shape", [{}, {"num_key_value_heads": 6}, {"tie_word_embeddings": True, "head_dim": 16}])
 def test_states_and_gradients_are_the_models_own(shape, flat):
-    model = made(**shape)
-    expected, slopes = trained(own(model), flat=False)
+    model = small_llama(**shape)
+    expected, grads = trained(own(model), flat=False)
     assert llama_body(model) is not None
-    states, found = trained(model, flat=flat)
+    states, ours = trained(model, flat=flat)
     torch.testing.assert_close(states, expected, rtol=1e-4, atol=1e-5)
-    assert found.keys() == slopes.keys()
-    for name, slope in slopes.items():
-        torch.testing.assert_close(found[name], slope, rtol=1e-3, atol=1e-4 * float(slope.abs().max()))
+    assert ours.keys() == grads.keys()
+    for name, grad in grads.items():
+        torch.testing.assert_close(ours[name], grad, rtol=1e-3, atol=1e-4 * float(grad.abs().max()))
 
 
 def test_a_row_that_forks_is_read_as_its_mask_and_positions_say():
-    model = made()
+    model = small_llama()
     ids = torch.arange(1, 13)[None]
     sees = torch.ones(1, 12, 12, dtype=torch.bool).tril()
     sees[0, 8:, 4:8] = False
@@ -98,19 +98,19 @@ def test_a_row_that_forks_is_read_as_its_mask_and_positions_say():
 
 @pytest.mark.parametrize("kin", [2, 6])
 def test_long_sequences_are_asked_as_the_model_does(kin):
-    model = made(num_key_value_heads=kin)
+    model = small_llama(num_key_value_heads=kin)
     ids = torch.arange(430).view(2, 215) % 97
     where = (torch.tensor([0, 1, 1]), torch.tensor([214, 7, 200]))
     with torch.inference_mode():
-        found, expected = (logits_at(one, where, input_ids=ids) for one in (model, own(model)))
+        ours, expected = (logits_at(one, where, input_ids=ids) for one in (model, own(model)))
     assert llama_body(model) is not None
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_adapter_that_is_added_later_is_not_left_out():
     from peft import LoraConfig, inject_adapter_in_model
 
-    model = made()
+    model = small_llama()
     where = (torch.tensor([0]), torch.tensor([6]))
     with torch.inference_mode():
         before = logits_at(model, where, input_ids=torch.arange(1, 8)[None])
@@ -124,7 +124,7 @@ def test_an_adapter_that_is_added_later_is_not_left_out():
 
 
 def test_a_hook_that_is_added_later_is_called():
-    model = made()
+    model = small_llama()
     assert llama_body(model) is not None
     seen = []
     handle = model.model.layers[1].register_forward_hook(lambda *_: seen.append(1))
@@ -136,7 +136,7 @@ def test_a_hook_that_is_added_later_is_called():
 
 
 def test_weights_that_are_trained_between_calls_count():
-    model = made()
+    model = small_llama()
     where = (torch.tensor([0]), torch.tensor([6]))
     with torch.inference_mode():
         before = logits_at(model, where, input_ids=torch.arange(1, 8)[None])
@@ -152,10 +152,10 @@ def test_weights_that_are_trained_between_calls_count():
 @pytest.mark.parametrize(
     "other",
     [
-        lambda: made().bfloat16(),
-        lambda: made(attention_bias=True),
-        lambda: made(hidden_act="gelu"),
-        lambda: made(attention_dropout=0.1),
+        lambda: small_llama().bfloat16(),
+        lambda: small_llama(attention_bias=True),
+        lambda: small_llama(hidden_act="gelu"),
+        lambda: small_llama(attention_dropout=0.1),
     ],
 )
 def test_what_is_no_plain_llama_in_float32_goes_its_own_way(other):
@@ -167,11 +167,11 @@ def test_a_layer_that_computes_another_thing_is_found_out(monkeypatch):
 
     mlp = modeling_llama.LlamaMLP.forward
     monkeypatch.setattr(modeling_llama.LlamaMLP, "forward", lambda self, x: mlp(self, x) * 1.1)
-    assert llama_body(made()) is None
+    assert llama_body(small_llama()) is None
 
 
 def test_frozen_weights_and_autocast_go_the_models_own_way():
-    model = made()
+    model = small_llama()
     body = llama_body(model)
     inputs = {"input_ids": torch.arange(1, 8)[None]}
     assert body is not None
@@ -189,7 +189,7 @@ def test_frozen_weights_and_autocast_go_the_models_own_way():
 
 @pytest.mark.parametrize("shape", [{}, {"num_key_value_heads": 6, "tie_word_embeddings": True}])
 def test_what_it_writes_is_what_whole_sequences_say_token_by_token(shape):
-    model = made(**shape).eval()
+    model = small_llama(**shape).eval()
     prompts = [row[:size].tolist() for row, size in zip(padded(), SIZES, strict=True)]
     expected = []
     for number, prompt in enumerate(prompts):

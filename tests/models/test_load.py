@@ -28,8 +28,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_owner_and_name_are_a_hub_id(tmp_path):
-    found = find_model(ModelPart(path="owner/name", revision="abc"), tmp_path / "owner" / "name")
-    assert (found.name, found.folder, found.revision) == ("owner/name", None, "abc")
+    source = find_model(ModelPart(path="owner/name", revision="abc"), tmp_path / "owner" / "name")
+    assert (source.name, source.folder, source.revision) == ("owner/name", None, "abc")
 
 
 def test_a_folder_is_preferred_to_a_hub_id(copy, monkeypatch):

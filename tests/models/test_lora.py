@@ -11,7 +11,7 @@ from tiny_families import build
 
 def pair(family, dropout=0.0):
     """A model with LoRA in float64 as peft made it, and the same that goes the short way."""
-    made = []
+    models = []
     for short in (False, True):
         torch.manual_seed(0)
         settings = peft.LoraConfig(
@@ -28,11 +28,11 @@ def pair(family, dropout=0.0):
                 weight.data = torch.randn(weight.shape, dtype=torch.float64) * 0.1
         if short:
             shorten(model)
-        made.append(model.train())
-    return made
+        models.append(model.train())
+    return models
 
 
-def slopes(model, *, autocast=False):
+def logits_and_gradients(model, *, autocast=False):
     """What a model answers, and the gradient of every adapter matrix."""
     ids = torch.arange(10, 34).view(2, 12)
     halves = {"decoder_input_ids": ids[:, :5]} if model.config.is_encoder_decoder else {}
@@ -51,18 +51,18 @@ def test_every_matrix_has_the_gradient_that_peft_s_way_gives(monkeypatch, family
     if again:
         for model in (plain, short):
             model.activation_checkpointing_enable({"use_reentrant": False})
-    logits, theirs = slopes(plain)
+    logits, theirs = logits_and_gradients(plain)
     with monkeypatch.context() as patched:
         patched.setattr(Linear, "forward", lambda *_: pytest.fail("a plain layer went the long way"))
-        ours_logits, ours = slopes(short)
+        ours_logits, ours = logits_and_gradients(short)
     assert sum(type(part) is LoraLinear for part in short.modules()) == sum(
         isinstance(part, Linear) for part in plain.modules()
     )
     torch.testing.assert_close(ours_logits, logits, rtol=1e-10, atol=1e-10)
     assert ours.keys() == theirs.keys()
-    assert all(float(slope.norm()) > 0 for slope in ours.values())
-    for name, slope in theirs.items():
-        torch.testing.assert_close(ours[name], slope, rtol=1e-10, atol=1e-10)
+    assert all(float(grad.norm()) > 0 for grad in ours.values())
+    for name, grad in theirs.items():
+        torch.testing.assert_close(ours[name], grad, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("way", ["dropout", "autocast", "trained base"])
@@ -72,14 +72,14 @@ def test_a_layer_that_is_not_plain_goes_peft_s_own_way_bit_for_bit(way):
         for model in both:
             for name, weight in model.named_parameters():
                 weight.requires_grad_("norm" not in name)
-    (logits, theirs), (ours_logits, ours) = (slopes(model, autocast=way == "autocast") for model in both)
+    (logits, theirs), (ours_logits, ours) = (logits_and_gradients(model, autocast=way == "autocast") for model in both)
     assert torch.equal(logits, ours_logits)
-    assert all(torch.equal(ours[name], slope) for name, slope in theirs.items())
+    assert all(torch.equal(ours[name], grad) for name, grad in theirs.items())
 
 
 def test_in_evaluation_dropout_is_no_reason_for_the_long_way_and_a_disabled_adapter_is():
     plain, short = (model.eval() for model in pair("llama", dropout=0.3))
-    torch.testing.assert_close(slopes(short)[0], slopes(plain)[0], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(logits_and_gradients(short)[0], logits_and_gradients(plain)[0], rtol=1e-10, atol=1e-10)
     for model in (plain, short):
         for part in model.modules():
             if isinstance(part, Linear):

@@ -23,7 +23,7 @@ def micro_batches():
     return [collate(examples[:2], CPU), collate(examples[2:4], CPU), collate(examples[4:], CPU)]
 
 
-def slopes(model, tables, targets=1):
+def gradients(model, tables, targets=1):
     """Gradients by name; those of tables put together of their parts."""
     head = Head.of(model)
     for _step in range(2):  # the second begins anew
@@ -33,11 +33,11 @@ def slopes(model, tables, targets=1):
         for batch in micro_batches():
             total, _ = target_loss(model, batch, head, tables=tables, times=0.25)
             (total * 0.25).backward()
-    found = {name: weight.grad for name, weight in model.named_parameters()}
+    grads = {name: weight.grad for name, weight in model.named_parameters()}
     if tables is not None:
         tables.finish()
-        found |= {name: whole(tables.of(weight)) for name, weight in model.named_parameters() if tables.of(weight)}
-    return found
+        grads |= {name: whole(tables.of(weight)) for name, weight in model.named_parameters() if tables.of(weight)}
+    return grads
 
 
 def whole(gradient):
@@ -47,12 +47,12 @@ def whole(gradient):
 @pytest.mark.parametrize("targets", [1, 1_000], ids=["of low rank", "whole"])
 @pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "qwen2"])
 def test_the_gradients_are_autograds(model_folder, family, targets):
-    expected = slopes(loaded(model_folder(family)), None)
+    expected = gradients(loaded(model_folder(family)), None)
     model = loaded(model_folder(family))
-    found = slopes(model, WordTables(model, large=0), targets=targets)
-    assert found.keys() == expected.keys()
-    for name, slope in expected.items():
-        torch.testing.assert_close(found[name], slope, rtol=1e-4, atol=1e-6, msg=name)
+    grads = gradients(model, WordTables(model, large=0), targets=targets)
+    assert grads.keys() == expected.keys()
+    for name, grad in expected.items():
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("targets", [1, 1_000], ids=["of low rank", "whole"])
@@ -60,7 +60,7 @@ def test_sizes_and_scales_are_those_of_the_whole_gradient(model_folder, targets,
     monkeypatch.setattr("openflan.models.word_tables._PART", 1_000)  # so that a small table has many parts
     model = loaded(model_folder("gemma2"))
     tables = WordTables(model, large=0)
-    slopes(model, tables, targets=targets)
+    gradients(model, tables, targets=targets)
     (gradient,) = tables.gradients
     matrix = whole(gradient).double()
     words, columns = torch.rand(len(matrix)) * 1e4, torch.rand(matrix.shape[1])
@@ -89,8 +89,8 @@ def test_a_gradient_that_is_no_number_has_a_size_that_is_none(model_folder):
     tables = WordTables(model, large=0)
     tables.begin(1)
     gradient = tables.of(model.get_input_embeddings().weight)
-    slope = gradient.space(1)
-    gradient.add_product(slope.fill_(float("nan")), torch.ones(1, gradient.weight.shape[1]), 1.0)
+    grads = gradient.space(1)
+    gradient.add_product(grads.fill_(float("nan")), torch.ones(1, gradient.weight.shape[1]), 1.0)
     assert gradient.square() != gradient.square()
 
 

@@ -82,8 +82,8 @@ def test_a_column_that_says_the_split_is_followed_and_answers_kept_back_are_no_c
     write(folder / "claims.csv", rows)
     _, out, _ = openflan("init", folder, "--yes")
     entry = task(folder, "claims")
-    said = {role: {row.fields["part"] for row in load_rows(entry, role)} for role in ("train", "validation", "test")}
-    assert said == {"train": {"train"}, "validation": {"dev"}, "test": {"train" if kept_back else "test"}}
+    roles = {role: {row.fields["part"] for row in load_rows(entry, role)} for role in ("train", "validation", "test")}
+    assert roles == {"train": {"train"}, "validation": {"dev"}, "test": {"train" if kept_back else "test"}}
     assert entry.spec.answer.keys == (0, 1)
     assert ("the part test: 'c' is -1 in every row, so it is left out" in out) == kept_back
     assert "Splits: as `part` says; no text" in (folder / "README.md").read_text(encoding="utf-8")
@@ -132,10 +132,10 @@ def test_what_is_unsure_is_asked_and_the_answer_is_taken(folder):
         )
 
     write(folder / "odd.csv", [{"text": f"{row['a']} {n}", "mark": n % 2} for n, row in enumerate(rows_of("summary"))])
-    made = api.init_folder(folder, ask=ask)
+    outcome = api.init_folder(folder, ask=ask)
     assert task(folder, "odd").spec.answer.options == ("fits", "misfits")
     assert {guess.about for guess in questions} >= {"options"}
-    assert not {about.about for one in made.tasks for about in one.unsure}
+    assert not {about.about for one in outcome.tasks for about in one.unsure}
 
 
 def test_a_table_of_which_no_task_can_be_made_is_told_and_the_others_go_on(openflan, folder):
@@ -293,9 +293,9 @@ def test_columns_called_what_templates_call_something_else_are_told_from_it(open
     spec = task(folder, "quiz").spec
     assert (spec.description[:15], spec.answer.field) == ("Multiple choice", "options")
     prompts = api.Tasks([folder / "tasks"])["quiz"].prompts(row=0)
-    told = next(prompt for prompt in prompts if prompt.input.startswith("Write a question to which the answer is"))
-    assert told.answer.text in told.input
-    assert told.target == told.fields["asked"]
+    match = next(prompt for prompt in prompts if prompt.input.startswith("Write a question to which the answer is"))
+    assert match.answer.text in match.input
+    assert match.target == match.fields["asked"]
 
 
 def test_a_candidate_that_is_an_empty_text_in_some_rows_is_none_there(openflan, folder):

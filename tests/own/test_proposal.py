@@ -56,8 +56,8 @@ def test_with_three_kinds_comes_a_study_that_holds_out_each_in_turn(own, tmp_pat
     assert proposal.study_text is not None
     (tmp_path / "holdout.yaml").write_text(proposal.study_text, encoding="utf-8")
     study = Study(tmp_path / "holdout.yaml", runs=tmp_path / "runs")
-    told = {cell.held_out: cell.tuned_tasks for cell in study.forecast().cells}
-    assert told == {("sentiment",): 2, ("closed_book_qa", "fact_verification"): 2, ("struct_to_text",): 2}
+    counts = {cell.held_out: cell.tuned_tasks for cell in study.forecast().cells}
+    assert counts == {("sentiment",): 2, ("closed_book_qa", "fact_verification"): 2, ("struct_to_text",): 2}
 
 
 def test_of_two_kinds_none_is_held_out_but_a_cluster_of_others(own, tmp_path):
@@ -121,18 +121,18 @@ def test_a_model_that_is_not_there_is_refused_before_anything_is_written(openfla
     desk.mkdir()
     rows = [f'"the {n}th parcel came {w}",{w}' for n in range(20) for w in ("early", "late")]
     (desk / "parcels.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
-    code, _, said = openflan("run", desk, "--model", "no/such/folder")
-    assert (code, said) == (
+    code, _, err = openflan("run", desk, "--model", "no/such/folder")
+    assert (code, err) == (
         2,
         "openflan: model.path: no/such/folder: no such model folder; check the path, or give a hub id\n",
     )
-    code, _, said = openflan("run", desk, "--data", tmp_path / "none")
+    code, _, err = openflan("run", desk, "--data", tmp_path / "none")
     assert code == 2
-    assert "no such folder of data" in said
+    assert "no such folder of data" in err
     assert [path.name for path in desk.iterdir()] == ["parcels.csv"]
-    code, _, said = openflan("run", tmp_path)
+    code, _, err = openflan("run", tmp_path)
     assert code == 2
-    assert "a folder without a recipe.yaml" in said
+    assert "a folder without a recipe.yaml" in err
 
 
 def test_prompts_are_as_long_as_the_own_rows_need(own, tmp_path):

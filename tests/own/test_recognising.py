@@ -26,13 +26,13 @@ def story(n):
 
 
 def rows_of(kind, count=60):
-    made = []
+    rows = []
     for n in range(count):
         name, thing, place, text = story(n)
         other, rival = story(n + 17)[1], story(n + 29)[0]
         right = n % 2
         pair = [other, thing] if right else [thing, other]
-        made.append(
+        rows.append(
             {
                 "inference": {"a": text, "b": f"{name} found a {thing if right else other}.", "c": right},
                 "spans": {"a": text + " " + story(n + 1)[3], "b": f"What did {name} find on day {n}?", "c": thing},
@@ -51,7 +51,7 @@ def rows_of(kind, count=60):
                           "b": f"{name} found a {thing} that stood {place} for a long time."},
             }[kind]
         )  # fmt: skip
-    return made
+    return rows
 
 
 def renamed(rows, names):
@@ -151,9 +151,9 @@ def test_a_pronoun_and_who_it_may_mean_though_the_sentence_says_it_with_other_en
     for n in range(120):
         text, one, other = who_is_meant(n)
         pair, right = ([one, other], n % 3 % 2)
-        said = {"text": pair[right], "place": right, "second": bool(right), "list": pair[right]}[answer]
+        gold = {"text": pair[right], "place": right, "second": bool(right), "list": pair[right]}[answer]
         columns = {"cands": pair} if answer == "list" else {"x": one, "y": other}
-        rows.append({"gold": said, **columns, "word": ["they", "they", "which"][n % 3], "line": text})
+        rows.append({"gold": gold, **columns, "word": ["they", "they", "which"][n % 3], "line": text})
     for row in rows:
         row["line"] = row["line"].replace("they", row["word"])
     best = recognise(columns_of(rows, cells=False)).best
@@ -165,8 +165,8 @@ def test_a_question_about_a_sentence_is_no_pronoun_of_it():
     rows = []
     for n in range(120):
         text, one, other = who_is_meant(n)
-        asked = f"Which of them were {LOOKS[n % 7]}, as {story(n)[0]} saw?"
-        rows.append({"line": text, "one": one, "two": other, "asked": asked, "gold": n % 2})
+        question = f"Which of them were {LOOKS[n % 7]}, as {story(n)[0]} saw?"
+        rows.append({"line": text, "one": one, "two": other, "asked": question, "gold": n % 2})
     best = recognise(columns_of(rows, cells=False)).best
     assert best.kind in ("passage_multiple_choice", "multiple_choice")
     assert "asked" in {column.path for column in best.parts.values()}
@@ -248,8 +248,8 @@ def test_labels_of_numbers_and_letters_are_given_words(values, expected):
     recognised = recognise(columns_of(rows, cells=False))
     assert recognised.best.kind == "inference"
     wording = word_labels(recognised.view, recognised.best)
-    said = dict(zip(recognised.best.answer.classes, wording.options, strict=True))
-    assert said == dict(zip(values, expected, strict=True))
+    words = dict(zip(recognised.best.answer.classes, wording.options, strict=True))
+    assert words == dict(zip(values, expected, strict=True))
 
 
 def test_candidates_of_which_nobody_says_the_order_begin_with_those_that_no_row_lacks():

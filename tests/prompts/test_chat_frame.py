@@ -68,9 +68,11 @@ def test_targets_end_as_the_template_ends_an_answer(template, control, end):
     if template not in (ALWAYS_ASKS, QUESTIONS_ONLY):
         turns = [{"role": "user", "content": "a colour"}, {"role": "assistant", "content": "red"}]
         whole = tokenizer.apply_chat_template(turns, tokenize=False)
-        asked, answered = tokenizer.decode(encoder.inputs(["a colour"])[0]), tokenizer.decode(target)
-        assert whole.startswith(asked)
-        assert whole.removeprefix(asked).strip().startswith(answered if end in whole else answered.removesuffix("</s>"))
+        prompt, answered = tokenizer.decode(encoder.inputs(["a colour"])[0]), tokenizer.decode(target)
+        assert whole.startswith(prompt)
+        assert (
+            whole.removeprefix(prompt).strip().startswith(answered if end in whole else answered.removesuffix("</s>"))
+        )
 
 
 def test_a_template_that_draws_lots_is_rendered_once(tmp_path):

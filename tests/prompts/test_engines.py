@@ -46,8 +46,8 @@ def prompt(asks, target, **fields):
 
 def test_both_engines_make_the_same_tokens_of_every_text(folder):
     plain, fast = encoder_of(folder), encoder_of(folder)
-    found = fast.compare_engines(TEXTS)
-    assert (found.texts, found.differ, found.refused) == (len(TEXTS), 0, "")
+    comparison = fast.compare_engines(TEXTS)
+    assert (comparison.texts, comparison.differ, comparison.refused) == (len(TEXTS), 0, "")
     fast.use(fast=True)
     assert fast.raw(TEXTS) == plain.raw(TEXTS)
     assert fast.targets(TEXTS) == plain.targets(TEXTS)
@@ -76,12 +76,12 @@ class Spy:
 
 def test_too_long_inputs_and_targets_lose_the_same_parts(folder):
     words = " ".join(f"word{number}" for number in range(60))
-    asked = [prompt(f"{words}\n\nWhat is it?", words, text=words), prompt("Short?", "yes"), prompt(words, "yes")]
+    prompts = [prompt(f"{words}\n\nWhat is it?", words, text=words), prompt("Short?", "yes"), prompt(words, "yes")]
     plain, fast = (encoder_of(folder, max_input_tokens=24, max_target_tokens=5) for _ in range(2))
     fast.use(fast=True)
-    assert fast.prompts(asked) == plain.prompts(asked)
-    assert [one.cut for one in fast.prompts(asked)] == [True, False, True]
-    assert fast.encode_inputs([*asked, words]) == plain.encode_inputs([*asked, words])
+    assert fast.prompts(prompts) == plain.prompts(prompts)
+    assert [one.cut for one in fast.prompts(prompts)] == [True, False, True]
+    assert fast.encode_inputs([*prompts, words]) == plain.encode_inputs([*prompts, words])
 
 
 def test_what_normalizes_the_starters_texts_is_done_before_it():
@@ -95,24 +95,24 @@ def test_what_normalizes_the_starters_texts_is_done_before_it():
         "",
         " \n",
     ]
-    found = fast.compare_engines(texts)
-    assert (found.refused, found.differ) == ("", 0)
+    comparison = fast.compare_engines(texts)
+    assert (comparison.refused, comparison.differ) == ("", 0)
     fast.use(fast=True)
     assert fast.raw(texts) == plain.raw(texts)
-    assert pick_engine([found]).fast
+    assert pick_engine([comparison]).fast
 
 
 def test_a_vocabulary_that_it_refuses_is_left_to_tokenizers_and_the_reason_is_told():
     rules = encoder_of(openflan_starter.BASE).rules
     strange = {**json.loads(rules.vocabulary), "pre_tokenizer": {"type": "BertPreTokenizer"}}
     plain, encoder = (TextEncoder(replace(rules, vocabulary=json.dumps(strange))) for _ in range(2))
-    found = encoder.compare_engines(TEXTS)
-    assert found.refused
+    comparison = encoder.compare_engines(TEXTS)
+    assert comparison.refused
     encoder.use(fast=True)
     assert encoder.raw(TEXTS) == plain.raw(TEXTS)
-    picked = pick_engine([found])
+    picked = pick_engine([comparison])
     assert picked.name.startswith("tokenizers ")
-    assert picked.note == found.refused
+    assert picked.note == comparison.refused
 
 
 def test_one_difference_switches_it_off():

@@ -60,23 +60,23 @@ def rows(count, passages=10):
 PLAIN = ExampleRules()
 
 
-def make(entry, held, encoder, *, draws=200, rules=PLAIN, pool=None):
-    maker = ExampleMaker(entry, held, encoder.part, rules, count=encoder.lengths, start=len(encoder.frame.before))
-    chosen = np.arange(draws) % len(held)
+def make(entry, data, encoder, *, draws=200, rules=PLAIN, pool=None):
+    maker = ExampleMaker(entry, data, encoder.part, rules, count=encoder.lengths, start=len(encoder.frame.before))
+    chosen = np.arange(draws) % len(data)
     tickets = hash_integers(1, np.arange(draws))
-    return maker.examples(chosen, tickets, pool=np.arange(len(held)) if pool is None else pool), maker
+    return maker.examples(chosen, tickets, pool=np.arange(len(data)) if pool is None else pool), maker
 
 
-def by_place(held):
-    return {row.index: row.fields for row in held}
+def by_place(data):
+    return {row.index: row.fields for row in data}
 
 
 def test_a_question_never_stands_among_its_examples_nor_does_its_passage(tmp_path, encoder_of):
-    held = rows(60)
-    made, _ = make(entry(tmp_path), held, encoder_of(shots=4, max_input_tokens=1_000))
-    fields = by_place(held)
-    assert all(len(one.exemplars) == 4 for one in made)
-    for one in made:
+    data = rows(60)
+    examples, _ = make(entry(tmp_path), data, encoder_of(shots=4, max_input_tokens=1_000))
+    fields = by_place(data)
+    assert all(len(one.exemplars) == 4 for one in examples)
+    for one in examples:
         own = fields[one.prompt.row]
         assert one.prompt.row not in one.exemplars
         assert len(set(one.exemplars)) == 4
@@ -84,20 +84,20 @@ def test_a_question_never_stands_among_its_examples_nor_does_its_passage(tmp_pat
 
 
 def test_the_released_code_is_careless(tmp_path, encoder_of):
-    held = rows(8, passages=2)
+    data = rows(8, passages=2)
     encoder = encoder_of(shots=4, max_input_tokens=1_000)
-    made, _ = make(entry(tmp_path), held, encoder, rules=ExampleRules(self_exemplars=True))
-    assert any(one.prompt.row in one.exemplars for one in made)
-    careful, _ = make(entry(tmp_path), held, encoder)
+    examples, _ = make(entry(tmp_path), data, encoder, rules=ExampleRules(self_exemplars=True))
+    assert any(one.prompt.row in one.exemplars for one in examples)
+    careful, _ = make(entry(tmp_path), data, encoder)
     assert not any(one.prompt.row in one.exemplars for one in careful)
 
 
 def test_examples_are_chosen_evenly_from_the_pool_and_from_nothing_else(tmp_path, encoder_of):
-    held = rows(60)
+    data = rows(60)
     pool = np.arange(0, 60, 2)
-    made, _ = make(entry(tmp_path), held, encoder_of(shots=3, max_input_tokens=1_000), draws=600, pool=pool)
+    examples, _ = make(entry(tmp_path), data, encoder_of(shots=3, max_input_tokens=1_000), draws=600, pool=pool)
     counts = {}
-    for one in made:
+    for one in examples:
         for place in one.exemplars:
             counts[place] = counts.get(place, 0) + 1
     assert set(counts) == {5 * int(n) for n in pool}
@@ -106,92 +106,92 @@ def test_examples_are_chosen_evenly_from_the_pool_and_from_nothing_else(tmp_path
 
 @pytest.mark.parametrize("limit", [96, 150, 300])
 def test_question_and_examples_fit_the_budget_and_none_that_would_fit_is_left_out(tmp_path, encoder_of, limit):
-    held = rows(40)
+    data = rows(40)
     encoder = encoder_of(shots=16, max_input_tokens=limit)
-    made, maker = make(entry(tmp_path), held, encoder, draws=60)
+    examples, maker = make(entry(tmp_path), data, encoder, draws=60)
     budget = limit * 15 // 16
-    sizes = [len(encoder.inputs([one.prompt])[0]) for one in made]
+    sizes = [len(encoder.inputs([one.prompt])[0]) for one in examples]
     assert max(sizes) <= budget
     longest = max(
         encoder.lengths([maker.renderer.render(row, n).input + " ? maybe yes \n\n\n"])[0]
-        for row in held
+        for row in data
         for n in (0, 1)
     )
-    for one, size in zip(made, sizes, strict=True):
+    for one, size in zip(examples, sizes, strict=True):
         assert len(one.exemplars) == 16 or size + longest + 8 > budget
 
 
 def test_examples_stand_solved_before_the_question_in_one_format(tmp_path, encoder_of):
-    held = rows(40)
+    data = rows(40)
     encoder = encoder_of(shots=2, max_input_tokens=1_000, exemplar_templates="same")
-    fields = by_place(held)
-    for one in make(entry(tmp_path), held, encoder)[0]:
+    fields = by_place(data)
+    for one in make(entry(tmp_path), data, encoder)[0]:
         first, second, question = one.prompt.input.split("\n\n\n")
         for place, text in zip(one.exemplars, (first, second), strict=True):
-            asked, answer = text.rsplit("\n", 1)
+            ending, answer = text.rsplit("\n", 1)
             assert answer == ["no", "maybe", "yes"][fields[place]["label"]]
-            assert fields[place]["passage"] in asked
+            assert fields[place]["passage"] in ending
         assert fields[one.prompt.row]["passage"] in question
         starts = {0: "the river", 1: "Q: ", 2: "yes only"}[one.prompt.template]
         assert all(text.startswith(starts) for text in (first, second, question))
 
 
 def test_mixed_templates_mix_and_conditions_hold(tmp_path, encoder_of):
-    held = rows(40)
-    made, _ = make(entry(tmp_path), held, encoder_of(shots=3, max_input_tokens=1_000))
-    fields = by_place(held)
+    data = rows(40)
+    examples, _ = make(entry(tmp_path), data, encoder_of(shots=3, max_input_tokens=1_000))
+    fields = by_place(data)
     mixed = 0
-    for one in made:
+    for one in examples:
         texts = one.prompt.input.split("\n\n\n")
         mixed += len({text[:3] for text in texts}) > 1
         for place, text in zip(one.exemplars, texts, strict=False):
             assert not text.startswith("yes only") or fields[place]["label"] == 2
-    assert mixed > len(made) / 2
+    assert mixed > len(examples) / 2
 
 
 def test_classes_in_turn(tmp_path, encoder_of):
-    held = rows(90, passages=30)
-    fields = by_place(held)
-    made, _ = make(entry(tmp_path), held, encoder_of(shots=6, balanced=True, max_input_tokens=2_000))
-    for one in made:
+    data = rows(90, passages=30)
+    fields = by_place(data)
+    examples, _ = make(entry(tmp_path), data, encoder_of(shots=6, balanced=True, max_input_tokens=2_000))
+    for one in examples:
         assert sorted(fields[place]["label"] for place in one.exemplars) == [0, 0, 1, 1, 2, 2]
 
 
 def test_separators_of_a_template_hold_where_they_end_as_every_prompt_does(tmp_path, encoder_of):
     few = {"before_target": "\nAnswer:\n", "between": "\n--\n"}
-    held = rows(40)
+    data = rows(40)
     encoder = encoder_of(shots=1, max_input_tokens=1_000)
-    for one in make(entry(tmp_path, few_shot=few), held, encoder)[0]:
+    for one in make(entry(tmp_path, few_shot=few), data, encoder)[0]:
         solved, question = one.prompt.input.split("\n--\n")
         assert "\nAnswer:\n" in solved
         assert (question + "\n").endswith("\nAnswer:\n")
-    other = make(entry(tmp_path, few_shot={**few, "before_target": " = "}), held, encoder)[0]
+    other = make(entry(tmp_path, few_shot={**few, "before_target": " = "}), data, encoder)[0]
     assert not any(" = " in one.prompt.input for one in other)
 
 
 def test_mixed_styles_have_their_examples_and_a_faulty_row_is_left_out_where_asked(tmp_path, encoder_of):
     broken = [{"input": "{{passage}} {{question}} {{ 1 // (label - 1) }}"}]
-    held = rows(40)
+    data = rows(40)
     mix = [{"weight": 1}, {"weight": 1, "shots": [2, 3], "option_markers": "random"}]
     encoder = encoder_of(styles=mix, max_input_tokens=1_000)
     rules = ExampleRules(skip_faulty=True)
-    made, _ = make(entry(tmp_path, templates=broken), held, encoder, rules=rules)
-    wrong = {row.index for row in held if row.fields["label"] == 1}
-    assert made.count(None) == sum(held[n % 40].index in wrong for n in range(200))
-    done = [one for one in made if one is not None]
+    examples, _ = make(entry(tmp_path, templates=broken), data, encoder, rules=rules)
+    wrong = {row.index for row in data if row.fields["label"] == 1}
+    assert examples.count(None) == sum(data[n % 40].index in wrong for n in range(200))
+    done = [one for one in examples if one is not None]
     assert {(one.style, len(one.exemplars)) for one in done} <= {(0, 0), (1, 1), (1, 2), (1, 3)}
     assert not any(place in wrong for one in done for place in one.exemplars)
     with pytest.raises(UserError, match="fails"):
-        make(entry(tmp_path, templates=broken), held, encoder)
+        make(entry(tmp_path, templates=broken), data, encoder)
 
 
 def test_a_slice_of_the_draws_gives_the_same_examples(tmp_path, encoder_of):
-    held = rows(60)
+    data = rows(60)
     encoder = encoder_of(shots=[1, 4], max_input_tokens=400, option_markers="random")
-    made, maker = make(entry(tmp_path), held, encoder)
+    examples, maker = make(entry(tmp_path), data, encoder)
     tickets = hash_integers(1, np.arange(200))
     again = maker.examples(np.array([37]), tickets[37:38], pool=np.arange(60))
-    assert again == made[37:38]
+    assert again == examples[37:38]
 
 
 def test_held_out_tasks_are_asked_with_examples_from_their_training_rows(my_tasks, encoder_of):

@@ -103,9 +103,9 @@ def test_what_a_spec_leaves_out_is_found(task, change, says):
 
 
 def test_a_fault_of_many_rows_is_told_three_times(task):
-    found = check_task(task([{**row, "label": 7} for row in ROWS]), strict=False).faults
-    assert "row 1" in found[0].where
-    assert [fault.what[:11] for fault in found[3:]] == ["6 more like"]
+    problems = check_task(task([{**row, "label": 7} for row in ROWS]), strict=False).faults
+    assert "row 1" in problems[0].where
+    assert [fault.what[:11] for fault in problems[3:]] == ["6 more like"]
 
 
 def test_markup_in_a_row_is_no_fault(task):
@@ -130,14 +130,14 @@ def test_a_twin_must_try_every_class_template_and_step(task, tmp_path):
     )
     good = [row for row in ROWS if row["label"] == 1]
     (tmp_path / "mine.twin.jsonl").write_text("".join(json.dumps(row) + "\n" for row in good), encoding="utf-8")
-    found = {fault.what for fault in check_task(entry).faults}
+    problems = {fault.what for fault in check_task(entry).faults}
     assert {
         "the twin has 4 rows, not 8",
         "template 2 fits no row of the twin",
         "no row of the twin has the answer 'bad'",
         "no row of the twin needs the cleaning step 'drop_unlabelled'",
         "no row of the twin needs the cleaning step 'newlines_to_spaces'",
-    } <= found
+    } <= problems
 
 
 @pytest.fixture(scope="module")

@@ -104,8 +104,10 @@ def test_markers_follow_the_list(catalog):
         prompt = renderer.render(row, 0, style=style, key=ticket)
         if prompt.answer.options == plain.answer.options:
             continue
-        told = [line for line in prompt.input.splitlines() if line.startswith(prompt.target)]
-        assert any(plain.answer.text in line for line in told)  # the marker that is the answer, before the right option
+        markers = [line for line in prompt.input.splitlines() if line.startswith(prompt.target)]
+        assert any(
+            plain.answer.text in line for line in markers
+        )  # the marker that is the answer, before the right option
         assert prompt.answer.options[prompt.answer.index] == prompt.target
         place = prompt.listed.index(plain.answer.index)
         seen.add(place)
@@ -116,24 +118,24 @@ def test_markers_follow_the_list(catalog):
 
 def test_a_template_without_a_list_is_asked_once(catalog, encoder, mine):
     reviews = mine["cafe_review"]
-    asked = ask_prompts(reviews, encoder, limit=4, data=None, order="rotated")
-    assert Counter(prompt.template for prompt in asked) == {0: 8, 1: 8, 2: 4}
-    assert {prompt.turn for prompt in asked if prompt.template == 2} == {0}
-    assert {prompt.listed for prompt in asked if prompt.template == 2} == {()}
+    prompts = ask_prompts(reviews, encoder, limit=4, data=None, order="rotated")
+    assert Counter(prompt.template for prompt in prompts) == {0: 8, 1: 8, 2: 4}
+    assert {prompt.turn for prompt in prompts if prompt.template == 2} == {0}
+    assert {prompt.listed for prompt in prompts if prompt.template == 2} == {()}
 
 
 def test_bare_inputs_and_solved_examples_have_the_order_of_the_question(mine, tiny_llama):
     tokenizer = load_tokenizer(find_model(ModelPart(path=str(tiny_llama)), tiny_llama))
     shown = TextEncoder.of(tokenizer, part(shots=2, max_input_tokens=600, form="none"))
     for order, turns in (("rotated", {0, 1, 2}), ("drawn", {0})):
-        asked = ask_prompts(mine["does_it_follow"], shown, limit=4, data=None, order=order)
-        assert {prompt.turn for prompt in asked} == turns
-        assert len({prompt.listed for prompt in asked}) > 2
-        for prompt in asked:
-            found = lines(prompt)
-            assert len(found) == 9  # two solved examples and the question
-            assert found[:3] == found[3:6] == found[6:]
-            assert found[:3] == [prompt.answer.options[place] for place in prompt.listed]
+        prompts = ask_prompts(mine["does_it_follow"], shown, limit=4, data=None, order=order)
+        assert {prompt.turn for prompt in prompts} == turns
+        assert len({prompt.listed for prompt in prompts}) > 2
+        for prompt in prompts:
+            options = lines(prompt)
+            assert len(options) == 9  # two solved examples and the question
+            assert options[:3] == options[3:6] == options[6:]
+            assert options[:3] == [prompt.answer.options[place] for place in prompt.listed]
 
 
 def test_questions_go_by_the_evaluations_order_not_by_the_tunings(mine, encoder, tiny_llama):
@@ -159,11 +161,11 @@ def test_tuning_draws_an_order_for_every_draw_of_a_row(mine):
     rows = load_rows(entry, "train")
     maker = ExampleMaker(entry, rows, DRAWN, count=lambda texts: [len(text) for text in texts])
     tickets = hash_integers(1, np.arange(60))
-    made = maker.examples(np.zeros(60, dtype=np.int64), tickets, pool=np.arange(len(rows)))
-    listed = [one.prompt.listed for one in made if one.prompt.listed]
+    examples = maker.examples(np.zeros(60, dtype=np.int64), tickets, pool=np.arange(len(rows)))
+    listed = [one.prompt.listed for one in examples if one.prompt.listed]
     assert len(set(listed)) == 6  # one row, drawn sixty times
-    assert made == maker.examples(np.zeros(60, dtype=np.int64), tickets, pool=np.arange(len(rows)))
-    assert {one.prompt.target for one in made if one.prompt.listed} == {TaskRenderer(entry).answer(rows[0]).text}
+    assert examples == maker.examples(np.zeros(60, dtype=np.int64), tickets, pool=np.arange(len(rows)))
+    assert {one.prompt.target for one in examples if one.prompt.listed} == {TaskRenderer(entry).answer(rows[0]).text}
 
 
 @pytest.mark.parametrize(

@@ -258,9 +258,9 @@ def test_an_empty_input_or_target_is_an_error(tmp_path, template, empty):
     ],
 )
 def test_a_label_finds_its_option(tmp_path, answer, fields, right):
-    found = TaskRenderer(entry(tmp_path, answer={"field": "label", **answer})).answer(row(**fields))
-    assert found.text == right
-    assert found.options[found.index] == right
+    result = TaskRenderer(entry(tmp_path, answer={"field": "label", **answer})).answer(row(**fields))
+    assert result.text == right
+    assert result.options[result.index] == right
 
 
 @pytest.mark.parametrize("label", [2, -1, "2", "fine", "", 0.5, "Bad"])
@@ -299,9 +299,9 @@ def test_every_prompt_of_real_rows_is_whole(shared):
     for name in ("rte", "cb", "squad_v1", "copa", "common_gen"):
         there = open_catalog(collections=["catalog"]).entries[name]
         renderer = TaskRenderer(there)
-        for found in load_rows(there, "train", data=shared / "data", limit=20):
-            for number in renderer.applicable(found):
-                prompt = renderer.render(found, number)
+        for one in load_rows(there, "train", data=shared / "data", limit=20):
+            for number in renderer.applicable(one):
+                prompt = renderer.render(one, number)
                 assert prompt.input
                 assert prompt.target
                 assert "{{" not in prompt.input + prompt.target
@@ -332,8 +332,8 @@ def test_a_template_may_have_options_in_its_own_words(tmp_path):
 def test_several_options_may_be_right(tmp_path):
     answer = {"field": "right", "options_field": "names"}
     mine = entry(tmp_path, fields=["text", "right", "names"], answer=answer)
-    found = TaskRenderer(mine).answer(row(right=["Bo", "Cy"], names=["Al", "Bo", "Cy"]))
-    assert (found.text, found.index, found.references) == ("Bo", 1, ("Bo", "Cy"))
+    result = TaskRenderer(mine).answer(row(right=["Bo", "Cy"], names=["Al", "Bo", "Cy"]))
+    assert (result.text, result.index, result.references) == ("Bo", 1, ("Bo", "Cy"))
 
 
 def test_the_baseline_is_rendered_beside_the_templates(tmp_path):

@@ -60,16 +60,16 @@ OPTIONS = ("it follows", "it can't be said", "it does not follow")
 
 
 def test_drawn_option_lists_hold_every_option_in_order_and_name_them_apart():
-    found = [drawn_block(OPTIONS, ticket) for ticket in TICKETS[:4_000].tolist()]
-    for block, names in found:
+    blocks = [drawn_block(OPTIONS, ticket) for ticket in TICKETS[:4_000].tolist()]
+    for block, names in blocks:
         places = [block.index(option) for option in OPTIONS]
         assert places == sorted(places)
         assert len(set(names)) == 3
         assert names == OPTIONS or all(name in block for name in names)
-    named = [names for _, names in found if names != OPTIONS]
-    assert 0.4 < len(named) / len(found) < 0.6
+    named = [names for _, names in blocks if names != OPTIONS]
+    assert 0.4 < len(named) / len(blocks) < 0.6
     assert {names[1] for names in named} >= {"(B)", "B", "(b)", "2", "[2]", "(ii)", "ii"}
-    assert len({block for block, _ in found}) > 200
+    assert len({block for block, _ in blocks}) > 200
 
 
 def test_many_options_get_no_letters():
@@ -112,8 +112,8 @@ def test_ablation_forms_hold_the_rows_texts_and_no_instruction(catalog, form, na
     renderer, row = TaskRenderer(entry), first(entry)
     (number,) = renderer.asking(row, part(form=form))
     prompt = renderer.render(row, number, style=part(form=form, options="hidden"))
-    told = renderer.render(row, number)
-    assert prompt.target == told.target
+    plain = renderer.render(row, number)
+    assert prompt.target == plain.target
     words = set(re.findall(r"\w+", prompt.input.lower()))
     kind = {"translation": "WMT", "natural language inference": "rte"}
     if form == "dataset-name":

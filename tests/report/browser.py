@@ -66,7 +66,7 @@ class Visit:
 
 def find_chromium() -> str | None:
     """The browser, where there is one."""
-    return next((found for name in _NAMES if (found := shutil.which(name))), None)
+    return next((program for name in _NAMES if (program := shutil.which(name))), None)
 
 
 def visit(
@@ -79,18 +79,18 @@ def visit(
     """
     around = _around([(page, width) for page in pages for width in widths], 1000, opened)
     done = _run(browser, ["--dump-dom", f"--window-size={max(widths)},1000"], around)
-    found = re.search(r'<pre id="told"[^>]*>(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, f"the browser told nothing: {done.stderr[-2000:]}"
+    match = re.search(r'<pre id="told"[^>]*>(.*?)</pre>', done.stdout, re.DOTALL)
+    assert match, f"the browser told nothing: {done.stderr[-2000:]}"
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     visits: dict[Path, list[Visit]] = {page: [] for page in pages}
-    for told in json.loads(unescape(found[1])):
-        page = next(page for page in pages if page.name == told["page"])
+    for sizes in json.loads(unescape(match[1])):
+        page = next(page for page in pages if page.name == sizes["page"])
         visits[page].append(
             Visit(
-                width=told["width"],
-                scroll_width=told["scroll"],
-                height=told["height"],
-                wide=told["wide"],
+                width=sizes["width"],
+                scroll_width=sizes["scroll"],
+                height=sizes["height"],
+                wide=sizes["wide"],
                 console=[line for line in console if f"/{page.name}" in line],
             )
         )

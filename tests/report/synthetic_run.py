@@ -49,7 +49,7 @@ SUITE = (
 
 def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> list[Answered]:
     """Answers of model 0 (untuned) or of a tuned one; a row's difficulty is shared by all models."""
-    found = []
+    records = []
     for number, task in enumerate(suite):
         random = np.random.default_rng([number, model])
         ease = np.random.default_rng([number, 99]).normal(0, 0.05, rows)
@@ -69,7 +69,7 @@ def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> 
                     value = float(np.clip(chance + random.normal(0, 0.15), 0, 1))
                     answer = " ".join(expected.split()[: round(6 * value)])
                     prompt = f"{story}[{template}] tell it again in few words."
-                found.append(
+                records.append(
                     Answered(
                         task=task.name, cluster=task.cluster, row=row, template=template, prompt=prompt,
                         kind="ranked" if options else "generated", metric="accuracy" if options else "rouge",
@@ -82,16 +82,16 @@ def answers(suite: Sequence[Task], model: int, *, rows: int, templates: int) -> 
                         option_tokens=(1,) * len(options), further=() if options else ("bleu",), group="",
                     )
                 )  # fmt: skip
-    return found
+    return records
 
 
 def make_material(
     suite: Sequence[Task] = SUITE, *, seeds: Sequence[int] = (0, 1, 2), rows: int = 60, templates: int = 6
 ) -> ReportMaterial:
-    held = sorted({task.cluster for task in suite if task.role == "held_out"})
+    clusters = sorted({task.cluster for task in suite if task.role == "held_out"})
     models = {"untuned": answers(suite, 0, rows=rows, templates=templates)}
     models |= {f"seed-{s}": answers(suite, s + 1, rows=rows, templates=templates) for s in seeds}
-    matrices = {name: task_matrices(held) for name, held in models.items()}
+    matrices = {name: task_matrices(clusters) for name, clusters in models.items()}
     tuned = {seed: matrices[f"seed-{seed}"] for seed in seeds}
     verdicts = {
         role: cluster_verdicts(
@@ -100,7 +100,7 @@ def make_material(
         for role in ("held_out", "seen")
     }
     own = task_verdicts(matrices["untuned"], tuned, {task.name: task.role for task in suite if task.own}, samples=200)
-    recipe = Recipe(name="starter", seeds=tuple(seeds), tasks={"hold_out": tuple(held)}, training={"steps": 400})
+    recipe = Recipe(name="starter", seeds=tuple(seeds), tasks={"hold_out": tuple(clusters)}, training={"steps": 400})
     results = Results(
         schema_version=SCHEMA,
         name="starter",
@@ -117,7 +117,7 @@ def make_material(
             " (gain +8.5, 95 % interval +4.4 to +12.3); on paraphrase no gain is shown.",
         ),
         tasks=task_results(matrices, {task.name: task.role for task in suite}, untuned="untuned", samples=200),
-        held_out_clusters=held,
+        held_out_clusters=clusters,
         tuned_tasks=[task.name for task in suite if task.role == "seen"],
         wall_seconds={"mixture": 12.4, "training": 205.0, "evaluation": 81.2},
         peak_memory_mb=1312.0,
@@ -134,7 +134,7 @@ def make_material(
     )
     ledger = Ledger(
         encoder="5e6f7a8b9c0d",
-        held_out_clusters=tuple(held),
+        held_out_clusters=tuple(clusters),
         condemned={},
         steps=400,
         tokens_per_batch=8192,
@@ -197,7 +197,7 @@ def leakage(suite: Sequence[Task], *, dirty: int = 0, stale: int = 0, uncompared
         stale: test rows of each tuned task that stand in its training rows.
         uncompared: items of each measured task without text.
     """
-    held, seen = ([task.name for task in suite if task.role == role] for role in ("held_out", "seen"))
+    held_out, seen = ([task.name for task in suite if task.role == role] for role in ("held_out", "seen"))
 
     def counts(hits: int, still: int) -> ItemCounts:
         return ItemCounts(
@@ -213,9 +213,9 @@ def leakage(suite: Sequence[Task], *, dirty: int = 0, stale: int = 0, uncompared
         mode="warn" if dirty else "rows",
         overlap="ngram",
         similarity=None,
-        items={name: counts(max(1, dirty), dirty) for name in held},
-        edges=tuple(LeakEdge(task="retell", held_out=name, items=1, rows=3) for name in held),
-        dirty={name: tuple(range(dirty)) for name in held},
+        items={name: counts(max(1, dirty), dirty) for name in held_out},
+        edges=tuple(LeakEdge(task="retell", held_out=name, items=1, rows=3) for name in held_out),
+        dirty={name: tuple(range(dirty)) for name in held_out},
         seen={name: counts(stale, stale) for name in seen},
         stale={name: tuple(range(stale)) for name in seen},
         pairs=(),

@@ -10,7 +10,7 @@ def make_comparison(material: ReportMaterial, *, settings: dict[str, object] | N
     """The untuned model is A; `settings` make B's recipe another one."""
     results = material.results
     other = results.model_copy(update={"recipe": {**results.recipe, **(settings or {})}})
-    tuned = {name: held for name, held in material.examples.items() if name != "untuned"}
+    tuned = {name: own for name, own in material.examples.items() if name != "untuned"}
     a = Side(name="starter-1a untuned", answers={"model": material.examples["untuned"]}, results=results, tuned=False)
     b = Side(name="starter-1a", answers=tuned, results=other, tuned=True)
     return ComparisonMaterial(

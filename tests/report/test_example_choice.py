@@ -21,20 +21,20 @@ def cell(row: int, value: float, *, cluster: str = "sentiment", kind: str = "ran
 def test_every_kind_of_change_is_counted_and_shown_once():
     before = [cell(row, value) for row, value in enumerate([0, 0, 0, 1, 1, 1, 1])]
     after = [cell(row, value) for row, value in enumerate([1, 1, 0, 0, 1, 1, 1])]
-    (found,) = choose_examples(before, after, score="sum")
-    assert found.tally == {"newly right": 2, "newly wrong": 1, "right both times": 3, "wrong both times": 1}
-    assert found.total == 7
-    assert [example.kind for example in found.shown] == list(found.tally)
+    (examples,) = choose_examples(before, after, score="sum")
+    assert examples.tally == {"newly right": 2, "newly wrong": 1, "right both times": 3, "wrong both times": 1}
+    assert examples.total == 7
+    assert [example.kind for example in examples.shown] == list(examples.tally)
 
 
 def test_a_model_that_only_lost_shows_only_losses():
-    (found,) = choose_examples([cell(n, 1) for n in range(5)], [cell(n, 0) for n in range(5)], score="sum")
-    assert [example.kind for example in found.shown] == ["newly wrong"]
+    (examples,) = choose_examples([cell(n, 1) for n in range(5)], [cell(n, 0) for n in range(5)], score="sum")
+    assert [example.kind for example in examples.shown] == ["newly wrong"]
 
 
 def test_options_carry_who_chose_them():
-    (found,) = choose_examples([cell(0, 0)], [cell(0, 1)], score="sum")
-    good, bad = found.shown[0].options
+    (examples,) = choose_examples([cell(0, 0)], [cell(0, 1)], score="sum")
+    good, bad = examples.shown[0].options
     assert (good.expected, good.untuned, good.tuned) == (True, False, True)
     assert (good.untuned_probability, bad.tuned_probability) == (0.5, 0.5)
     assert (bad.expected, bad.untuned, bad.tuned) == (False, True, False)
@@ -44,8 +44,8 @@ def test_graded_scores_are_better_worse_or_the_same():
     values = [(0.2, 0.4), (0.5, 0.4), (0.3, 0.3), (0.0, 0.0)]
     before = [cell(n, old, kind="generated") for n, (old, _) in enumerate(values)]
     after = [cell(n, new, kind="generated") for n, (_, new) in enumerate(values)]
-    (found,) = choose_examples(before, after, score="sum")
-    assert found.tally == {"better after tuning": 1, "worse after tuning": 1, "same score": 2}
+    (examples,) = choose_examples(before, after, score="sum")
+    assert examples.tally == {"better after tuning": 1, "worse after tuning": 1, "same score": 2}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -58,9 +58,9 @@ def test_the_choice_does_not_depend_on_the_order_of_answers(seed):
         [old for old, _ in shuffled], [new for _, new in shuffled], score="sum", first=["sentiment"]
     )
     assert again == straight
-    assert [found.cluster for found in straight] == ["sentiment", "misc", "paraphrase"]
+    assert [one.cluster for one in straight] == ["sentiment", "misc", "paraphrase"]
 
 
 def test_a_prompt_that_only_one_model_answered_is_left_out():
-    (found,) = choose_examples([cell(0, 1), cell(1, 1)], [cell(1, 1)], score="sum")
-    assert found.total == 1
+    (examples,) = choose_examples([cell(0, 1), cell(1, 1)], [cell(1, 1)], score="sum")
+    assert examples.total == 1

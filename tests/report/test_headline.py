@@ -7,14 +7,14 @@ from openflan.report.headline import leak_clause, run_headline
 
 def test_it_names_each_held_out_cluster_with_scores_interval_and_what_it_shows(material):
     first, second = material.results.verdict.held_out
-    told = run_headline([first, second], material.leakage)
+    sentence = run_headline([first, second], material.leakage)
     low, high = (f"+{100 * end:.1f}" for end in first.gain_ci95)
-    assert told.startswith(
+    assert sentence.startswith(
         f"Held out of tuning, natural language inference scores {100 * first.tuned:.1f} tuned against"
     )
-    assert f"95 % interval {low} to {high}: gain)" in told
-    assert "no gain shown)" in told
-    assert told.endswith("; the tuning set is clean.")
+    assert f"95 % interval {low} to {high}: gain)" in sentence
+    assert "no gain shown)" in sentence
+    assert sentence.endswith("; the tuning set is clean.")
 
 
 def test_a_gain_that_not_every_seed_shows_says_so(material):
@@ -31,11 +31,12 @@ def test_of_many_clusters_none_is_left_out():
         for n, name in enumerate(names)
     ]
     verdicts = make_material([*suite, SUITE[3]], seeds=[0], rows=30).results.verdict.held_out
-    told = run_headline(verdicts, leakage(suite))
+    sentence = run_headline(verdicts, leakage(suite))
     assert (
-        "Of 4 clusters held out of tuning, the tuned model is better on coreference and sentiment and worse on" in told
+        "Of 4 clusters held out of tuning, the tuned model is better on coreference and sentiment and worse on"
+        in sentence
     )
-    assert all(name in told for name in names)
+    assert all(name in sentence for name in names)
 
 
 def test_without_held_out_clusters_nothing_is_called_zero_shot():

@@ -46,9 +46,9 @@ class Reader(HTMLParser):
             self.rows[-1] += " "
 
     def handle_startendtag(self, tag, attrs):
-        found = dict(attrs)
-        self.tags.append((tag, found))
-        self.ids += [found["id"]] if found.get("id") else []
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        self.ids += [attributes["id"]] if attributes.get("id") else []
         self.addresses += [value or "" for name, value in attrs if name.split(":")[-1] in ("src", "href")]
 
     def handle_endtag(self, tag):
@@ -65,7 +65,7 @@ class Reader(HTMLParser):
 
 
 def figures_of(page: str) -> list[dict[str, str | None]]:
-    return [found for tag, found in Reader(page).tags if tag == "svg"]
+    return [attributes for tag, attributes in Reader(page).tags if tag == "svg"]
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +193,8 @@ def test_markup_in_data_is_shown_not_obeyed(material):
     evil = "<script>alert(1)</script><img src=http://example.org/x.png>"
     options = {"options": (evil, evil + "2"), "scores": (-1.0, -2.0), "option_tokens": (1, 1)}
     spoilt = {
-        model: [replace(a, prompt=evil, answer=evil, expected=evil, **options) for a in held if a.kind == "ranked"]
-        for model, held in material.examples.items()
+        model: [replace(a, prompt=evil, answer=evil, expected=evil, **options) for a in own if a.kind == "ranked"]
+        for model, own in material.examples.items()
     }
     results = material.results.model_copy(update={"machine": {"cpu": evil}, "name": evil})
     page = render_page(replace(material, examples=spoilt, results=results))
@@ -224,16 +224,20 @@ def test_options_carry_each_models_probability(page):
 
 def test_reliability_is_told_for_untuned_and_tuned_on_held_out_and_seen_clusters(page):
     rows = [row.split() for row in Reader(page).rows]
-    told = [row for row in rows if row[:1] in (["untuned"], ["tuned"]) and len(row) == 5]
-    assert [row[0] for row in told] == ["untuned", "tuned"] * 2
-    probability, right, error = map(float, told[0][1:4])
+    lines = [row for row in rows if row[:1] in (["untuned"], ["tuned"]) and len(row) == 5]
+    assert [row[0] for row in lines] == ["untuned", "tuned"] * 2
+    probability, right, error = map(float, lines[0][1:4])
     assert (probability, error) == (pytest.approx(67.4, abs=6), pytest.approx(abs(probability - right), abs=6))
     assert "calibration error" in next(f["aria-label"] for f in figures_of(page) if "probability" in f["aria-label"])
 
 
 def test_every_tuned_task_has_its_loss(page, material):
-    told = next(found["aria-label"] for found in figures_of(page) if "loss of each task" in (found["aria-label"] or ""))
-    assert [name for name in material.results.tuned_tasks if f"{name} " in told] == material.results.tuned_tasks
+    label = next(
+        attributes["aria-label"]
+        for attributes in figures_of(page)
+        if "loss of each task" in (attributes["aria-label"] or "")
+    )
+    assert [name for name in material.results.tuned_tasks if f"{name} " in label] == material.results.tuned_tasks
 
 
 def test_the_certificate_names_what_was_hit_and_by_what(page):
@@ -298,8 +302,8 @@ def test_every_figure_has_its_numbers_as_csv_in_the_page_and_beside_it(material,
         "reliability.csv",
         "templates.csv",
     }
-    found = dict(re.findall(r'download="([\w-]+\.csv)" href="data:text/csv;charset=utf-8;base64,([^"]+)"', page))
-    assert {name: base64.b64decode(text).decode() for name, text in found.items()} == files
+    links = dict(re.findall(r'download="([\w-]+\.csv)" href="data:text/csv;charset=utf-8;base64,([^"]+)"', page))
+    assert {name: base64.b64decode(text).decode() for name, text in links.items()} == files
     rows = list(csv.DictReader(io.StringIO(files["clusters.csv"])))
     first = material.results.verdict.held_out[0]
     assert [row["cluster"] for row in rows][:2] == ["natural_language_inference", "paraphrase"]
@@ -320,7 +324,9 @@ def test_nothing_is_fetched_and_no_script_runs(page):
     assert "http" not in re.sub(r'http-equiv="Content-Security-Policy"', "", page)
     assert "@import" not in page
     assert not re.findall(r"url\((?!#)", page)
-    policy = next(found["content"] for tag, found in reader.tags if tag == "meta" and "http-equiv" in found)
+    policy = next(
+        attributes["content"] for tag, attributes in reader.tags if tag == "meta" and "http-equiv" in attributes
+    )
     assert policy.startswith("default-src 'none'")
 
 
@@ -337,13 +343,13 @@ def test_the_document_is_sound(page):
 
 def test_figures_speak_and_tables_have_captions(page):
     reader = Reader(page)
-    figures = [found for tag, found in reader.tags if tag == "svg"]
+    figures = [attributes for tag, attributes in reader.tags if tag == "svg"]
     assert all(figure["role"] == "img" and figure["aria-label"] for figure in figures)
     assert "paraphrase 5" in figures[0]["aria-label"]
     assert "no gain shown" in figures[0]["aria-label"]
     tags = [tag for tag, _ in reader.tags]
     assert tags.count("table") == tags.count("caption")
-    assert all("scope" in found for tag, found in reader.tags if tag == "th")
+    assert all("scope" in attributes for tag, attributes in reader.tags if tag == "th")
 
 
 def test_the_same_material_gives_the_same_bytes(page):
@@ -359,7 +365,7 @@ SEEN = [task for task in SUITE if task.role == "seen"]
 
 
 @pytest.mark.parametrize(
-    ("suite", "settings", "told"),
+    ("suite", "settings", "sentence"),
     [
         (SEEN, {}, "No held-out cluster was measured: nothing on this page is zero-shot."),
         (HELD, {}, "Not measured in this run (evaluation.seen_rows is 0)."),
@@ -369,9 +375,9 @@ SEEN = [task for task in SUITE if task.role == "seen"]
     ],
     ids=["nothing held out", "nothing seen", "generated by one seed", "one of all", "no tasks"],
 )
-def test_small_and_lopsided_runs_have_a_page(suite, settings, told):
+def test_small_and_lopsided_runs_have_a_page(suite, settings, sentence):
     text = " ".join(Reader(render_page(make_material(suite, **settings))).text.split())
-    assert told in text
+    assert sentence in text
 
 
 def test_a_run_without_log_or_answers_says_so(material):
@@ -382,8 +388,8 @@ def test_a_run_without_log_or_answers_says_so(material):
 
 def test_long_prompts_lose_their_middle_and_say_how_much(material):
     long = {
-        model: [replace(answer, prompt=f"begin {'x' * 5_000} end") for answer in held]
-        for model, held in material.examples.items()
+        model: [replace(answer, prompt=f"begin {'x' * 5_000} end") for answer in own]
+        for model, own in material.examples.items()
     }
     text = Reader(render_page(replace(material, examples=long))).text
     assert "characters left out" in text
@@ -392,8 +398,8 @@ def test_long_prompts_lose_their_middle_and_say_how_much(material):
 
 def test_the_leak_certificate_and_active_errata_stand_at_the_top():
     material = make_material()
-    said = {"certificate": "Clean: none of 9 held-out items shares a text.", "errata": ["ascii_lower_case"]}
-    page = render_page(replace(material, results=material.results.model_copy(update=said)))
+    changes = {"certificate": "Clean: none of 9 held-out items shares a text.", "errata": ["ascii_lower_case"]}
+    page = render_page(replace(material, results=material.results.model_copy(update=changes)))
     head = page.partition("</header>")[0]
     assert "Leak certificate: Clean: none of 9 held-out items shares a text." in head
     assert "released code: ascii lower case." in head
@@ -406,6 +412,6 @@ def test_the_page_counts_answers_to_be_read_with_care(material):
     task = material.results.tasks[0]
     models = {name: spread.model_copy(update={"close": 2, "cut": 3}) for name, spread in task.models.items()}
     results = material.results.model_copy(update={"tasks": [task.model_copy(update={"models": models})]})
-    said = f"answers {2 * len(models)} were decided within bfloat16's noise, {3 * len(models)} were to prompts too long"
-    assert said in doubts(results)
+    line = f"answers {2 * len(models)} were decided within bfloat16's noise, {3 * len(models)} were to prompts too long"
+    assert line in doubts(results)
     assert "within bfloat16&#39;s noise" in render_page(replace(material, results=results))

@@ -42,7 +42,7 @@ def test_dollar_signs_and_markup_in_a_cluster_name_are_plain_text(material):
 
 
 @pytest.mark.parametrize(
-    ("interval", "told"),
+    ("interval", "words"),
     [
         ((0.01, 0.2), "gain"),
         ((-0.01, 0.2), "no gain shown"),
@@ -50,8 +50,8 @@ def test_dollar_signs_and_markup_in_a_cluster_name_are_plain_text(material):
         ((-0.2, -0.1), "worse"),
     ],
 )
-def test_a_gain_is_shown_only_where_its_interval_leaves_out_zero(interval, told):
-    assert outcome_words(interval) == told
+def test_a_gain_is_shown_only_where_its_interval_leaves_out_zero(interval, words):
+    assert outcome_words(interval) == words
 
 
 def test_numbers_read_as_in_print():

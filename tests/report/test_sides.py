@@ -16,9 +16,9 @@ def run_folder(material, tmp_path) -> Path:
     """A run's folder with answers and account, and nothing else."""
     run = tmp_path / "starter-1a2b3c4d"
     for model, answers in material.examples.items():
-        held = [answer for answer in answers if answer.task in ("follows", "liked_it")]
+        subset = [answer for answer in answers if answer.task in ("follows", "liked_it")]
         for task in ("follows", "liked_it"):
-            mine = [answer for answer in held if answer.task == task]
+            mine = [answer for answer in subset if answer.task == task]
             write_answers(run / "evaluation" / model / f"{task}.parquet", mine, key="", facts={"noise": 0.0})
     (run / "run.json").write_text("{}", encoding="utf-8")
     (run / "results.json").write_text(material.results.model_dump_json(), encoding="utf-8")
@@ -47,7 +47,7 @@ def test_of_a_model_without_a_run_nothing_is_claimed(run_folder):
 
 
 def test_an_account_of_another_version_is_refused_by_name(run_folder):
-    told = json.loads((run_folder / "results.json").read_text(encoding="utf-8"))
-    (run_folder / "results.json").write_text(json.dumps({**told, "schema_version": 2}), encoding="utf-8")
+    results = json.loads((run_folder / "results.json").read_text(encoding="utf-8"))
+    (run_folder / "results.json").write_text(json.dumps({**results, "schema_version": 2}), encoding="utf-8")
     with pytest.raises(UserError, match=f"no account of schema version {SCHEMA}; make it again: `openflan report"):
         read_side(run_folder, "sum")

@@ -48,11 +48,11 @@ def expected(stored, show, model="seed-0"):
         case "gained":
             return [one for one in answers if before[key(one)].value < 0.5 <= one.value]
         case "disagree":
-            said = defaultdict(set)
+            by_row = defaultdict(set)
             for one in answers:
                 if one.template != BASELINE:
-                    said[one.task, one.row, one.turn].add(one.answer if one.kind == "ranked" else one.value >= 0.5)
-            return [one for one in answers if len(said.get((one.task, one.row, one.turn), ())) > 1]
+                    by_row[one.task, one.row, one.turn].add(one.answer if one.kind == "ranked" else one.value >= 0.5)
+            return [one for one in answers if len(by_row.get((one.task, one.row, one.turn), ())) > 1]
         case "unsure":
             ranked = [one for one in answers if one.kind == "ranked"]
             best = {key(one): sorted(option_probabilities(one, "sum"))[-2:] for one in ranked}
@@ -71,9 +71,9 @@ def test_a_kind_of_answers_is_what_a_look_at_all_finds(run, stored, show):
             [max(option_probabilities(one, "sum")) for one in wanted], abs=1e-3
         )
     assert {key(one) for one in page.answers} == {key(one) for one in wanted}
-    found = {key(one): one for one in page.answers}
+    by_key = {key(one): one for one in page.answers}
     for one in wanted:
-        shown = found[key(one)]
+        shown = by_key[key(one)]
         assert (shown.prompt, shown.answer, shown.expected, shown.value) == (
             one.prompt,
             one.answer,
@@ -149,8 +149,8 @@ def test_a_model_that_is_asked_a_stored_prompt_says_what_was_stored(run):
         model = run.model(name)
         for one in answers:
             ranked = model.rank(one.prompt, [option.text for option in one.options], listed=False)
-            asked = dict(zip(ranked.options, ranked.probabilities, strict=True))
-            assert [asked[option.text] for option in one.options] == pytest.approx(
+            probabilities = dict(zip(ranked.options, ranked.probabilities, strict=True))
+            assert [probabilities[option.text] for option in one.options] == pytest.approx(
                 [option.probability for option in one.options], abs=1e-4
             )
 

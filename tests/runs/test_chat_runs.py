@@ -79,9 +79,9 @@ def test_a_run_goes_on_another_day_as_it_began(day, dated, my_tasks, tmp_path):
     prompts = Run.open(first.folder).replay(2)
     assert prompts
     assert all(one.same for one in prompts)
-    asked = Model(first.folder)
-    assert asked._opened.encoder.fingerprint == record.encoder
-    assert asked._opened.encoder.frame.target_end == (401,)
+    model = Model(first.folder)
+    assert model._opened.encoder.fingerprint == record.encoder
+    assert model._opened.encoder.frame.target_end == (401,)
 
 
 def test_a_sibling_of_another_day_is_taken_over_only_where_it_is_in_the_same_format(day, dated, my_tasks, tmp_path):
@@ -112,17 +112,17 @@ def test_a_model_of_another_format_than_the_mixtures_is_refused_in_one_line(day,
 
 
 def test_any_model_is_measured_on_another_day_as_before(openflan, day, dated, tmp_path):
-    said = ("eval", "--model", dated, "--tasks", "rte", "--data", "twins", "--rows", 4, "--out", tmp_path / "out")
+    arguments = ("eval", "--model", dated, "--tasks", "rte", "--data", "twins", "--rows", 4, "--out", tmp_path / "out")
     day(0)
-    assert openflan(*said, "--chat")[0] == 0
+    assert openflan(*arguments, "--chat")[0] == 0
     (folder,) = (tmp_path / "out").iterdir()
     before = (folder / "rte.parquet").read_bytes()
     day(1)
-    assert openflan(*said, "--chat", "--set", "evaluation.bootstrap=200")[0] == 0
+    assert openflan(*arguments, "--chat", "--set", "evaluation.bootstrap=200")[0] == 0
     assert list((tmp_path / "out").iterdir()) == [folder]
     assert (folder / "rte.parquet").read_bytes() == before
     (folder / "rte.parquet").unlink()
-    assert openflan(*said, "--chat")[0] == 0
+    assert openflan(*arguments, "--chat")[0] == 0
     assert (folder / "rte.parquet").read_bytes() == before
 
 

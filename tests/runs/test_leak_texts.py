@@ -4,7 +4,7 @@ import pytest
 
 import openflan
 from little_runs import leaky_run
-from openflan.runs.leaks import MarkedText, _found
+from openflan.runs.leaks import MarkedText, _marks
 
 STORY = "The old lighthouse keeper walked down to the harbour every morning before the first boat came in."
 
@@ -45,8 +45,8 @@ def test_rows_that_are_gone_are_told(leaky):
     ],
 )
 def test_what_is_shared_is_found_in_any_script(text, shared, marked):
-    told = MarkedText(field="x", text=text, marks=_found(text, shared))
-    assert [piece for piece, on in told.parts if on] == marked
+    display = MarkedText(field="x", text=text, marks=_marks(text, shared))
+    assert [piece for piece, on in display.parts if on] == marked
 
 
 def test_a_recipe_written_out_says_little_and_reads_back_equal(leaky, tmp_path):

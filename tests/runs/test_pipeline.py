@@ -36,8 +36,8 @@ def undisturbed(finished):
 
 
 def weights(folder: Path) -> dict[str, str]:
-    found = sorted(folder.glob("training/*/model/model.safetensors"))
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+    paths = sorted(folder.glob("training/*/model/model.safetensors"))
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 def numbers(folder: Path) -> dict:
@@ -56,16 +56,16 @@ def test_a_look_while_training_tells_what_accuracy_is_made_of(finished):
 def test_the_verdict_tells_held_out_clusters_from_tuned_ones(finished):
     folder = finished[2]
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    held = {record["cluster"]: record for record in results["verdict"]["held_out"]}
+    held_out = {record["cluster"]: record for record in results["verdict"]["held_out"]}
     seen = {record["cluster"]: record for record in results["verdict"]["seen"]}
-    assert set(held) == {"natural_language_inference", "paraphrase"}
+    assert set(held_out) == {"natural_language_inference", "paraphrase"}
     assert set(seen) == {"sentiment", "closed_book_qa", "struct_to_text"}
     wanted = {"cluster", "tasks", "base", "tuned", "gain", "base_ci95", "tuned_ci95", "gain_ci95", "chance", "majority"}
-    for record in [*held.values(), *seen.values()]:
+    for record in [*held_out.values(), *seen.values()]:
         assert wanted | {"n_rows", "n_templates"} <= set(record)
         assert record["gain"] == pytest.approx(record["tuned"] - record["base"])
         assert [seed["seed"] for seed in record["by_seed"]] == results["seeds"] == [0, 1]
-    assert held["natural_language_inference"]["chance"] == pytest.approx(1 / 3)
+    assert held_out["natural_language_inference"]["chance"] == pytest.approx(1 / 3)
     assert set(results["wall_seconds"]) >= {"mixture", "training/seed-0", "evaluation/untuned"}
     assert results["peak_memory_mb"] > 50
     costs = results["costs"]
@@ -172,8 +172,8 @@ def kill_and_go_on(finished, tmp_path: Path, kills: int, seconds: float) -> None
         time.sleep(moments.uniform(0.1, 0.9) * seconds)
         process.kill()
         for manifest in runs.rglob("manifest.json"):
-            told = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-            assert all((manifest.parent / name).is_file() for name in told)
+            files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+            assert all((manifest.parent / name).is_file() for name in files)
     assert Command("run", path, "--out", runs, "-q").wait() == 0
     folder = runs / straight.name
     assert weights(folder) == weights(straight)
@@ -198,18 +198,18 @@ def test_processes_that_share_the_work_end_with_the_same_weights_and_numbers(fin
     fork_pools(monkeypatch)
     monkeypatch.setattr(pipeline, "_WORTH_PROCESSES", 0)
     path, _, whole = finished
-    told = []
+    events = []
 
     def watch(event):
-        told.append(event)
+        events.append(event)
         if str(event.stage) == "training seed-1" and event.done == 4:
             raise StoppedError
 
     with pytest.raises(StoppedError):
         Run(load_recipe(path, ["threads=2"]), runs=tmp_path).work(watch=watch)
-    order = [(str(event.stage), event.kind) for event in told]
+    order = [(str(event.stage), event.kind) for event in events]
     assert order.index(("evaluation untuned", "started")) < order.index(("mixture", "done"))
-    assert all(event.left is not None for event in told)
+    assert all(event.left is not None for event in events)
     outcome = Run(load_recipe(path, ["threads=1"]), runs=tmp_path).work()
     assert outcome.folder.name == whole.name
     assert weights(outcome.folder) == weights(whole)

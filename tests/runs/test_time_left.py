@@ -23,7 +23,7 @@ def record(request):
     return json.loads(record_of(request.param).read_text(encoding="utf-8"))
 
 
-def told(record):
+def readings(record):
     """At each call of the record: when it was, the seconds told, and the seconds that were really left."""
     recipe = load_recipe(
         ready_file("recipe", Path("starter")), [f"{key}={value}" for key, value in record["settings"].items()]
@@ -48,8 +48,8 @@ def told(record):
 
 def test_the_time_left_is_right_within_a_fifth_from_the_first_tenth_on(record):
     tenth = (record["ended"] - record["started"]) / 10
-    *calls, (_, nothing, _) = told(record)
-    late = [(said, left) for at, said, left in calls if at >= tenth]
+    *calls, (_, nothing, _) = readings(record)
+    late = [(estimate, left) for at, estimate, left in calls if at >= tenth]
     assert len(late) > 30
     assert [pair for pair in late if abs(pair[0] - pair[1]) > max(A_FIFTH * pair[1], SECONDS)] == []
     assert nothing == 0

@@ -38,26 +38,26 @@ BETTER = matrix("a", [[1, 1], [1, 0], [0, 1], [1, 1]], expected=["yes", "no", "y
 
 
 def test_one_task_by_hand():
-    (found,) = verdicts([BASE], {0: [BETTER]})
-    assert found.base == pytest.approx(2 / 8)
-    assert found.tuned == pytest.approx(6 / 8)
-    assert found.gain == pytest.approx(4 / 8)
-    assert found.chance == pytest.approx(1 / 2)
-    assert found.majority == pytest.approx(3 / 4)
-    assert (found.n_rows, found.n_templates, found.tasks, found.metric) == (4, 2, ["a"], "accuracy")
-    for low, high in (found.base_ci95, found.tuned_ci95, found.gain_ci95):
+    (verdict,) = verdicts([BASE], {0: [BETTER]})
+    assert verdict.base == pytest.approx(2 / 8)
+    assert verdict.tuned == pytest.approx(6 / 8)
+    assert verdict.gain == pytest.approx(4 / 8)
+    assert verdict.chance == pytest.approx(1 / 2)
+    assert verdict.majority == pytest.approx(3 / 4)
+    assert (verdict.n_rows, verdict.n_templates, verdict.tasks, verdict.metric) == (4, 2, ["a"], "accuracy")
+    for low, high in (verdict.base_ci95, verdict.tuned_ci95, verdict.gain_ci95):
         assert low <= high
-    assert found.gain_ci95[0] <= found.gain <= found.gain_ci95[1]
+    assert verdict.gain_ci95[0] <= verdict.gain <= verdict.gain_ci95[1]
 
 
 def test_the_untuned_model_counts_with_its_text_to_continue_where_that_is_better():
-    asked = replace(BASE, baseline=np.array([1.0, 1.0, 0.0, 1.0]))
-    (found,) = verdicts([asked], {0: [BETTER]})
-    assert (found.base, found.base_templates, found.base_baseline) == (0.75, 0.25, 0.75)
-    assert found.gain == pytest.approx(0)
+    with_baseline = replace(BASE, baseline=np.array([1.0, 1.0, 0.0, 1.0]))
+    (verdict,) = verdicts([with_baseline], {0: [BETTER]})
+    assert (verdict.base, verdict.base_templates, verdict.base_baseline) == (0.75, 0.25, 0.75)
+    assert verdict.gain == pytest.approx(0)
     worse = replace(BASE, baseline=np.zeros(4))
-    (found,) = verdicts([worse], {0: [BETTER]})
-    assert (found.base, found.base_templates, found.base_baseline) == (0.25, 0.25, 0.0)
+    (verdict,) = verdicts([worse], {0: [BETTER]})
+    assert (verdict.base, verdict.base_templates, verdict.base_baseline) == (0.25, 0.25, 0.0)
 
 
 def test_p_values_are_adjusted_over_the_clusters_of_a_verdict():
@@ -73,31 +73,31 @@ def test_p_values_are_adjusted_over_the_clusters_of_a_verdict():
 
 def test_a_cluster_weighs_its_tasks_alike():
     other = matrix("b", np.ones((40, 3)), options=4, expected=["x", "y"] * 20)
-    (found,) = verdicts([BASE, other], {0: [BETTER, other]})
-    assert found.base == pytest.approx((2 / 8 + 1) / 2)
-    assert found.gain == pytest.approx((4 / 8 + 0) / 2)
-    assert found.chance == pytest.approx((1 / 2 + 1 / 4) / 2)
-    assert found.majority == pytest.approx((3 / 4 + 1 / 2) / 2)
-    assert (found.n_rows, found.n_templates) == (44, 5)
+    (verdict,) = verdicts([BASE, other], {0: [BETTER, other]})
+    assert verdict.base == pytest.approx((2 / 8 + 1) / 2)
+    assert verdict.gain == pytest.approx((4 / 8 + 0) / 2)
+    assert verdict.chance == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert verdict.majority == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert (verdict.n_rows, verdict.n_templates) == (44, 5)
 
 
 def test_seeds_are_averaged_and_told_apart():
-    (found,) = verdicts([BASE], {3: [BETTER], 5: [BASE]})
-    assert found.tuned == pytest.approx((6 / 8 + 2 / 8) / 2)
-    assert [(s.seed, s.gain) for s in found.by_seed] == [(3, pytest.approx(4 / 8)), (5, 0)]
-    assert found.by_seed[1].gain_ci95 == (0, 0)
+    (verdict,) = verdicts([BASE], {3: [BETTER], 5: [BASE]})
+    assert verdict.tuned == pytest.approx((6 / 8 + 2 / 8) / 2)
+    assert [(s.seed, s.gain) for s in verdict.by_seed] == [(3, pytest.approx(4 / 8)), (5, 0)]
+    assert verdict.by_seed[1].gain_ci95 == (0, 0)
 
 
 def test_chance_counts_the_options_of_each_row():
     uneven = matrix("a", [[1], [0], [1], [0]], options=(2, 4, 4, 2))
-    (found,) = verdicts([uneven], {0: [uneven]})
-    assert found.chance == pytest.approx((1 / 2 + 1 / 4 + 1 / 4 + 1 / 2) / 4)
+    (verdict,) = verdicts([uneven], {0: [uneven]})
+    assert verdict.chance == pytest.approx((1 / 2 + 1 / 4 + 1 / 4 + 1 / 2) / 4)
 
 
 def test_a_cell_without_a_score_is_no_wrong_answer():
     holed = matrix("a", [[1, np.nan], [1, 1], [0, np.nan]])
-    (found,) = verdicts([holed], {0: [holed]})
-    assert found.base == pytest.approx(3 / 4)
+    (verdict,) = verdicts([holed], {0: [holed]})
+    assert verdict.base == pytest.approx(3 / 4)
 
 
 def test_accuracy_and_rouge_are_not_averaged():
@@ -137,8 +137,8 @@ def strong(cluster, base, tuned):
 )
 def test_the_sentence_says_what_the_intervals_show_and_no_more(levels, says):
     pairs = [strong(name, *level) for name, level in zip(("misc", "translation"), levels, strict=False)]
-    found = verdicts([base for base, _ in pairs], {0: [tuned for _, tuned in pairs]})
-    assert verdict_sentence(found) == says
+    results = verdicts([base for base, _ in pairs], {0: [tuned for _, tuned in pairs]})
+    assert verdict_sentence(results) == says
 
 
 def test_a_gain_of_one_seed_only_is_no_gain():
@@ -151,10 +151,10 @@ def test_without_held_out_clusters_nothing_is_claimed():
 
 
 def test_the_spread_over_templates_by_hand():
-    (found,) = task_results({"untuned": {"a": BASE}, "seed-0": {"a": BETTER}}, {"a": "held_out"})
-    spread = found.models["seed-0"]
+    (task,) = task_results({"untuned": {"a": BASE}, "seed-0": {"a": BETTER}}, {"a": "held_out"})
+    spread = task.models["seed-0"]
     assert spread.by_template == {"0": 0.75, "1": 0.75}
-    assert found.models["untuned"].mean == pytest.approx(0.25)
+    assert task.models["untuned"].mean == pytest.approx(0.25)
     uneven = matrix("a", [[1, 0, 0], [1, 1, 0]])
     spread = task_results({"untuned": {"a": uneven}}, {"a": "seen"})[0].models["untuned"]
     assert (spread.mean, spread.min, spread.max) == (pytest.approx(0.5), 0, 1)
@@ -163,11 +163,11 @@ def test_the_spread_over_templates_by_hand():
 
 def test_scores_on_leaked_items_are_told_apart():
     tuned = {"untuned": {"a": BASE}, "seed-0": {"a": BETTER}}
-    (told,) = task_results(tuned, {"a": "held_out"}, {"a": [1, 3, 99]})
+    (task,) = task_results(tuned, {"a": "held_out"}, {"a": [1, 3, 99]})
     # rows 1 and 3 of BETTER score 1 0 and 1 1, rows 0 and 2 score 1 1 and 0 1
-    split = told.leakage["seed-0"]
+    split = task.leakage["seed-0"]
     assert (split.clean, split.dirty, split.clean_rows, split.dirty_rows) == (0.75, 0.75, 2, 2)
-    assert told.leakage["untuned"].dirty == 0
+    assert task.leakage["untuned"].dirty == 0
     (clean,) = task_results(tuned, {"a": "held_out"}, {"a": []})
     assert clean.leakage == {}
 
@@ -180,19 +180,19 @@ def of_own(*pairs, roles=None):
 
 def test_an_own_task_is_held_against_the_one_prompt_that_the_untuned_model_does_best_with():
     wordy = matrix("a", [[1, 0], [1, 0], [0, 1], [1, 0]])  # 3/4 under the first template, 1/4 under the second
-    (found,) = of_own((wordy, BETTER), roles={"a": "held_out"})
-    assert (found.base, found.best_prompt, found.base_templates) == (0.75, 0, 0.5)
-    assert (found.tuned, found.gain, found.role) == (0.75, 0, "held_out")
-    asked = replace(wordy, baseline=np.ones(4))
-    (found,) = of_own((asked, BETTER))
-    assert (found.base, found.best_prompt, found.base_baseline) == (1.0, -1, 1.0)
-    assert found.gain == pytest.approx(-0.25)
+    (verdict,) = of_own((wordy, BETTER), roles={"a": "held_out"})
+    assert (verdict.base, verdict.best_prompt, verdict.base_templates) == (0.75, 0, 0.5)
+    assert (verdict.tuned, verdict.gain, verdict.role) == (0.75, 0, "held_out")
+    with_baseline = replace(wordy, baseline=np.ones(4))
+    (verdict,) = of_own((with_baseline, BETTER))
+    assert (verdict.base, verdict.best_prompt, verdict.base_baseline) == (1.0, -1, 1.0)
+    assert verdict.gain == pytest.approx(-0.25)
 
 
 def test_a_prompt_that_does_not_fit_every_row_is_not_taken_for_the_best():
     holed = matrix("a", [[1, np.nan], [0, 1], [0, 1], [0, 1]])
-    (found,) = of_own((holed, BETTER))
-    assert (found.base, found.best_prompt) == (pytest.approx(1 / 7), 0)  # of the answers under all templates
+    (verdict,) = of_own((holed, BETTER))
+    assert (verdict.base, verdict.best_prompt) == (pytest.approx(1 / 7), 0)  # of the answers under all templates
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,6 @@ def test_a_prompt_that_does_not_fit_every_row_is_not_taken_for_the_best():
 def test_the_sentence_on_own_tasks_says_what_the_intervals_show_and_no_more(levels, says):
     half = ["yes", "no"] * 100
     pairs = [strong(name, *level) for name, level in zip(("misc", "translation"), levels, strict=False)]
-    found = of_own(*(tuple(replace(one, expected=tuple(half)) for one in pair) for pair in pairs))
-    assert own_sentence(found) == says
+    results = of_own(*(tuple(replace(one, expected=tuple(half)) for one in pair) for pair in pairs))
+    assert own_sentence(results) == says
     assert own_sentence([]) == ""

@@ -124,19 +124,19 @@ REALLY_RUN = (
 
 def declared(part: type[Part], before: str = "") -> dict[str, object]:
     """Every setting with what it says it counts for."""
-    found: dict[str, object] = {}
+    settings: dict[str, object] = {}
     for name, field in part.model_fields.items():
-        said = purposes_of(field)
-        if said is None and isinstance(field.annotation, type) and issubclass(field.annotation, Part):
-            found |= declared(field.annotation, f"{before}{name}.")
+        purposes = purposes_of(field)
+        if purposes is None and isinstance(field.annotation, type) and issubclass(field.annotation, Part):
+            settings |= declared(field.annotation, f"{before}{name}.")
         else:
-            found[before + name] = said
-    return found
+            settings[before + name] = purposes
+    return settings
 
 
 def test_every_setting_says_what_it_counts_for_and_is_tried_here():
     settings = declared(Recipe)
-    assert [key for key, said in settings.items() if said is None] == []
+    assert [key for key, purposes in settings.items() if purposes is None] == []
     assert set(settings) == set(CHANGES)
 
 
@@ -196,21 +196,21 @@ def test_a_forecast_counts_what_a_plan_says_is_redone(little, key):
         Cell(name=name, values={"a": name}, settings={}, data=data, folder=Path())
         for name, data in (("before", before), ("after", after))
     ]
-    told = forecast(Grid(before=(), cells=tuple(cells), base=before, fingerprint="")).cells[1]
+    cell = forecast(Grid(before=(), cells=tuple(cells), base=before, fingerprint="")).cells[1]
     every = {stage.place for stage in make_plan(recipe_of(after)).stages(StageKind.EVALUATION)}
-    assert every - set(told.shared) == redone
-    assert told.trainings == sum(place.startswith("training") for place in redone)
+    assert every - set(cell.shared) == redone
+    assert cell.trainings == sum(place.startswith("training") for place in redone)
 
 
 @pytest.mark.parametrize("key", [key for key in CHANGES if key not in ("model.path", "tasks.splits", "seeds")])
 def test_a_word_at_a_field_means_what_it_says(little, key):
-    said = declared(Recipe)[key]
+    purposes = declared(Recipe)[key]
     redone = {place.split("/")[0] for place in stages_redone(*(recipe_of(little(one)) for one in redone_by(key)))}
     whole = {"mixture": {"mixture", "training", "evaluation"}, "weights": {"training", "evaluation"},
              "answers": {"evaluation"}, "results": set()}  # fmt: skip
-    if said.names:  # depends on whether it names anything else here
+    if purposes.names:  # depends on whether it names anything else here
         return
-    assert redone == set().union(*(whole[purpose] for purpose in said.purposes))
+    assert redone == set().union(*(whole[purpose] for purpose in purposes.purposes))
 
 
 @pytest.fixture(scope="module")

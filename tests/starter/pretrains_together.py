@@ -9,7 +9,7 @@ from openflan_starter.shards import shard_rows
 
 
 def main(settings: Path) -> None:
-    said = json.loads(settings.read_text())
+    content = json.loads(settings.read_text())
     ranks.begin()
-    rows = shard_rows(Path(said["shards"]))
-    pretrain(new_model(**said["model"]), rows, Pretraining(**said["plan"]), work=Path(said["work"]))
+    rows = shard_rows(Path(content["shards"]))
+    pretrain(new_model(**content["model"]), rows, Pretraining(**content["plan"]), work=Path(content["work"]))

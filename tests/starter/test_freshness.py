@@ -18,9 +18,9 @@ def test_a_planted_row_is_found_even_across_sentences_and_case():
         "So it was: talam was at the mill; Donina had a rope and a bell.",
         "Donina had a rope.",
     ]
-    found = check_freshness(documents, [text])
-    assert [hit.document for hit in found.hits] == [1]
-    assert (found.documents, found.texts) == (3, 1)
+    freshness = check_freshness(documents, [text])
+    assert [hit.document for hit in freshness.hits] == [1]
+    assert (freshness.documents, freshness.texts) == (3, 1)
 
 
 def test_a_short_text_is_found_inside_a_sentence():
@@ -39,12 +39,12 @@ def test_no_evaluation_row_is_in_a_sample_of_the_prose():
         "velan_pick",
         "sum_pick",
     )
-    found = check_freshness(_sample(1_500), evaluation_texts(tasks, ("test",)))
-    assert found.texts == 400 * len(tasks)
-    assert not found.hits
+    freshness = check_freshness(_sample(1_500), evaluation_texts(tasks, ("test",)))
+    assert freshness.texts == 400 * len(tasks)
+    assert not freshness.hits
 
 
 @pytest.mark.slow
 def test_no_evaluation_row_at_all_is_in_a_larger_sample():
-    found = check_freshness(_sample(12_000), evaluation_texts())
-    assert not found.hits
+    freshness = check_freshness(_sample(12_000), evaluation_texts())
+    assert not freshness.hits

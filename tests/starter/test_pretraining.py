@@ -70,14 +70,14 @@ def test_two_processes_make_the_model_of_one(row, tmp_path):
     plan = replace(_PLAN, bfloat16=False)
     pretrain(alone, row, plan, work=tmp_path / "alone")
     np.save(tmp_path / "00000.npy", np.stack([row(i) for i in range(140)]))
-    said = {"shards": str(tmp_path), "work": str(tmp_path / "two"), "model": _TINY, "plan": asdict(plan)}
-    (tmp_path / "settings.json").write_text(json.dumps(said))
+    settings = {"shards": str(tmp_path), "work": str(tmp_path / "two"), "model": _TINY, "plan": asdict(plan)}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
     together(pretrains_together.main, tmp_path / "settings.json")
     (checkpoint,) = (tmp_path / "two" / "checkpoints").iterdir()
     assert read_manifest(checkpoint)["step"] * 4 * 32 == plan.tokens
-    found = load_file(checkpoint / "weights.safetensors")
+    weights = load_file(checkpoint / "weights.safetensors")
     for name, weight in alone.named_parameters():
-        assert torch.allclose(weight, found[name], atol=1e-4), name
+        assert torch.allclose(weight, weights[name], atol=1e-4), name
     logs = [(tmp_path / name / "loss.jsonl").read_text().splitlines() for name in ("alone", "two")]
     pairs = [(json.loads(a), json.loads(b)) for a, b in zip(*logs, strict=True)]
     assert [a["tokens"] for a, _ in pairs] == [b["tokens"] for _, b in pairs]
@@ -167,11 +167,11 @@ def test_a_base_that_went_on_has_the_record_of_both_parts(openflan, tmp_path):
         )
     small = ("--hidden", 32, "--layers", 1, "--heads", 1, "--length", 64, "--rows", 4, "--tokens", 600)
     new = ("--tokenizer", _BASE, "--out", one, "--work", tmp_path / "w1")
-    code, _, said = openflan("starter", "pretrain", *new, *small)
-    assert code == 0, said
+    code, _, err = openflan("starter", "pretrain", *new, *small)
+    assert code == 0, err
     more = ("--from", one, "--first-document", 90, "--length", 64, "--rows", 4, "--tokens", 300)
-    code, _, said = openflan("starter", "pretrain", "--out", two, "--work", tmp_path / "w2", *more)
-    assert code == 0, said
+    code, _, err = openflan("starter", "pretrain", "--out", two, "--work", tmp_path / "w2", *more)
+    assert code == 0, err
     card = json.loads((two / "pretraining.json").read_text())
     assert [part["first_document"] for part in card["parts"]] == [0, 90]
     assert [part["tokens_seen"] for part in card["parts"]] == [768, 512]
@@ -181,9 +181,9 @@ def test_a_base_that_went_on_has_the_record_of_both_parts(openflan, tmp_path):
 
 
 def test_sizes_beside_a_model_to_go_on_from_are_refused(openflan, tmp_path):
-    code, out, said = openflan(
+    code, out, err = openflan(
         "starter", "pretrain", "--from", _BASE, "--layers", 2, "--out", tmp_path / "a", "--work", tmp_path / "w"
     )
     assert code == 2
-    assert "--from takes the sizes of the model" in said + out
+    assert "--from takes the sizes of the model" in err + out
     assert list(tmp_path.iterdir()) == []

@@ -46,7 +46,7 @@ def test_each_label_and_each_place_of_the_right_option_is_as_frequent_as_the_oth
 
 @pytest.mark.parametrize("task", TASKS)
 def test_splits_share_no_context(heads, task):
-    contexts = {split: {context_of(task, row) for row in found} for split, found in heads[task].items()}
+    contexts = {split: {context_of(task, row) for row in split_rows} for split, split_rows in heads[task].items()}
     assert not contexts["train"] & contexts["test"]
     assert not contexts["train"] & contexts["validation"]
     assert not contexts["validation"] & contexts["test"]
@@ -54,8 +54,8 @@ def test_splits_share_no_context(heads, task):
 
 @pytest.mark.parametrize("task", ["inference_yes_no", "world_question", "sum_pick"])
 def test_a_whole_split_has_no_row_twice(task):
-    found = [repr(sorted(row.items())) for row in rows(task, "test")]
-    assert len(found) == len(set(found)) == count(task, "test") == COUNTS["test"]
+    lines = [repr(sorted(row.items())) for row in rows(task, "test")]
+    assert len(lines) == len(set(lines)) == count(task, "test") == COUNTS["test"]
 
 
 @pytest.mark.parametrize("task", ["inference_yes_no", "question_sort"])

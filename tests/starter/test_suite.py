@@ -38,8 +38,8 @@ def test_a_task_has_eight_templates_of_which_six_ask_and_three_at_most_are_inver
     assert len(inverted) <= 3
     assert len({t.input for t in spec.templates}) == len(spec.templates)
     if spec.is_classification:
-        asked = [t for t in spec.templates if not t.inverted]
-        assert sum("{{options}}" in t.input for t in asked) >= len(asked) - 3
+        templates = [t for t in spec.templates if not t.inverted]
+        assert sum("{{options}}" in t.input for t in templates) >= len(templates) - 3
 
 
 def test_inference_and_paraphrase_wording_is_in_no_other_cluster():

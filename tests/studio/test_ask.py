@@ -14,7 +14,7 @@ from openflan.prompts.text_format import read_text_format
 from openflan.studio.asking import AskedOnce, Asker, Session
 
 
-def asked(client, **fields):
+def page_of(client, **fields):
     """The page of a question once it is answered."""
     page = client.post("/ask", data={"sent": "1", **fields})
     for _ in range(300):
@@ -34,7 +34,7 @@ def probabilities(page) -> list[dict[str, str]]:
 
 def test_untuned_and_tuned_answer_beside_each_other(here, run):
     options = ["yes", "no", "it is <b>open"]
-    page = asked(
+    page = page_of(
         here, run=run.folder.name, instruction="Did it snow?", text="A cold day.", options="\r\n".join(options)
     )
     for name, shown in zip(("untuned", 0), probabilities(page), strict=True):
@@ -52,7 +52,7 @@ def test_a_stored_prompt_asked_again_says_what_was_stored(here, run):
     form = here.get("/ask", params=address)
     assert answer.prompt in unescape(form.text)
     options = "\n".join(option.text for option in answer.options)
-    page = asked(here, run=run.folder.name, instruction=answer.prompt, options=options, expected=answer.expected)
+    page = page_of(here, run=run.folder.name, instruction=answer.prompt, options=options, expected=answer.expected)
     for shown, stored in zip(probabilities(page), (answer.untuned, answer), strict=True):
         assert {o: float(s) for o, s in shown.items()} == pytest.approx(
             {option.text: 100 * option.probability for option in stored.options}, abs=0.06
@@ -83,11 +83,11 @@ def test_too_long_a_row_s_prompt_is_cut_as_an_evaluation_cuts_it(here, run):
     hidden = dict(re.findall(r'<input type="hidden" name="(task|row|split)" value="(\w+)">', form))
     assert hidden == {"task": "bool_q", "row": "0", "split": "train"}
     typed = {"run": run.folder.name, "instruction": prompt.input, "options": "\n".join(prompt.answer.options)}
-    page = asked(here, **typed, **hidden)
+    page = page_of(here, **typed, **hidden)
     assert token_ids(page) == [kept, kept]
     lost = unescape(re.search(r"at the end of the row&#39;s longest field: <q>(.*?)</q>", page.text, re.DOTALL)[1])
     assert prompt.fields["passage"].endswith(lost.strip().split(" ", 1)[1])
-    other = asked(here, **typed)
+    other = page_of(here, **typed)
     assert "No row is known that this was made from, so its middle was cut" in other.text
     assert token_ids(other) != token_ids(page)
 
@@ -96,12 +96,12 @@ def test_a_tuned_model_s_tokenizer_is_read_without_transformers(run, tmp_path):
     """What its record says is what transformers would make of its files; another tokenizer is left to them."""
     folder = openflan.RunPlaces(run.folder).model(0)
     record = read_text_format(folder)
-    found = TextEncoder.recorded(folder, record.prompts, record)
-    assert found.fingerprint == record.encoder
+    encoder = TextEncoder.recorded(folder, record.prompts, record)
+    assert encoder.fingerprint == record.encoder
     other = shutil.copytree(folder, tmp_path / "other")
-    said = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
-    said["normalizer"] = {"type": "Lowercase"}
-    (other / "tokenizer.json").write_text(json.dumps(said), encoding="utf-8")
+    tokenizer = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["normalizer"] = {"type": "Lowercase"}
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     assert TextEncoder.recorded(other, record.prompts, record) is None
     (other / "tokenizer.json").write_text("{", encoding="utf-8")
     assert TextEncoder.recorded(other, record.prompts, record) is None
@@ -116,7 +116,7 @@ def test_the_row_of_a_stored_answer_is_read_as_the_run_read_it(run):
 
 
 def test_without_options_a_model_writes(here, run):
-    page = asked(here, run=run.folder.name, instruction="Name a colour.", most_tokens="3")
+    page = page_of(here, run=run.folder.name, instruction="Name a colour.", most_tokens="3")
     assert page.text.count('<p class="written">') == 2
 
 
@@ -136,7 +136,7 @@ def test_what_is_wrong_with_a_question_stands_where_the_reply_would(here, run):
 def test_what_was_asked_is_downloaded_as_rows(client_of, run, folder):
     client = client_of(runs=run.folder.parent)
     for text in ("It snowed.", "It rained."):
-        asked(client, run=run.folder.name, instruction="Snow?", text=text, options="yes\nno", expected="yes")
+        page_of(client, run=run.folder.name, instruction="Snow?", text=text, options="yes\nno", expected="yes")
     page = client.get("/ask/session.jsonl")
     assert "attachment" in page.headers["content-disposition"]
     rows = [json.loads(line) for line in page.text.splitlines()]

@@ -58,18 +58,18 @@ def test_only_listed_recipes_are_opened(client, name):
 
 
 def test_a_changed_recipe_is_written_into_the_folder_once(client, folder):
-    asked = {"recipe": "starter", "maximum": "77", "held": "1", "hold_out": "sentiment", "name": "less"}
-    saved = client.post("/mixture/save", data=asked, follow_redirects=False)
+    form = {"recipe": "starter", "maximum": "77", "held": "1", "hold_out": "sentiment", "name": "less"}
+    saved = client.post("/mixture/save", data=form, follow_redirects=False)
     assert saved.headers["location"] == "/mixture?recipe=less.yaml&saved=1"
     recipe = openflan.Run(folder / "less.yaml").recipe
     assert (recipe.name, recipe.mixture.maximum, recipe.tasks.hold_out) == ("less", 77, ("sentiment",))
     assert "Written: less.yaml" in text(client.get(saved.headers["location"]))
     was = (folder / "less.yaml").read_bytes()
-    again = client.post("/mixture/save", data={**asked, "maximum": "78"})
+    again = client.post("/mixture/save", data={**form, "maximum": "78"})
     assert (again.status_code, "already there" in text(again)) == (422, True)
     assert (folder / "less.yaml").read_bytes() == was
     for name in ("../out", "", "Big", "a/b"):
-        assert client.post("/mixture/save", data={**asked, "name": name}).status_code == 422
+        assert client.post("/mixture/save", data={**form, "name": name}).status_code == 422
     assert sorted(path.name for path in folder.parent.rglob("*.yaml")) == ["less.yaml"]
 
 

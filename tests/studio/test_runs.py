@@ -133,9 +133,9 @@ def test_two_are_compared_once_the_page_has_come(here, run):
     page = here.get("/compare", params=sides)
     assert 'hx-trigger="load"' in page.text
     words = text_of(here.get("/compare", params={**sides, "now": "1"}))
-    found = openflan.compare(run.folder / "evaluation" / "untuned", run)
+    comparison = openflan.compare(run.folder / "evaluation" / "untuned", run)
     assert str(run.folder) not in words
-    assert all(task.task in words for task in found.tasks)
+    assert all(task.task in words for task in comparison.tasks)
     assert here.get("/compare", params={"a": "../x", "b": run.folder.name, "now": "1"}).status_code == 422
 
 

@@ -71,8 +71,8 @@ def test_a_token_is_asked_for_and_kept_where_no_script_sees_it(client_of):
 
 def test_a_link_with_a_token_opens_what_it_links_to_and_nothing_elsewhere(client_of):
     client = client_of(token="right")
-    asked = client.get("/mixture?recipe=flan&steps=5")
-    assert 'name="recipe" value="flan"' in asked.text
+    page = client.get("/mixture?recipe=flan&steps=5")
+    assert 'name="recipe" value="flan"' in page.text
     assert "<script>" not in client.get('/mixture?x="><script>').text
     opened = client.get("/mixture?recipe=flan&steps=5&token=right", follow_redirects=False)
     assert opened.headers["location"] == "/mixture?recipe=flan&steps=5"
@@ -164,8 +164,8 @@ OWN = {
 @pytest.mark.parametrize("rows", ["rows.jsonl", "../secret.jsonl"])
 def test_rows_behind_a_link_or_a_path_that_leads_out_are_refused(client, folder, secret, rows):
     (folder / "rows.jsonl").symlink_to(secret)
-    said = {**OWN, "source": {"files": {"train": rows}}}
-    (folder / "mine_only.yaml").write_text(json.dumps(said), encoding="utf-8")
+    task = {**OWN, "source": {"files": {"train": rows}}}
+    (folder / "mine_only.yaml").write_text(json.dumps(task), encoding="utf-8")
     for path in ("/tasks/mine_only", "/tasks/mine_only/row?row=0", "/tasks/mine_only/count", "/template?task=mine_only",
                  "/ask?task=mine_only&row=0", "/tasks/mine_only/tokens?row=0"):  # fmt: skip
         page = client.get(path)
@@ -272,8 +272,8 @@ def test_the_address_that_is_printed_answers(host, folder):
                 assert page.status == 200
         finally:
             studio.send_signal(signal.SIGINT)
-        said = studio.communicate(timeout=60)
-    assert (studio.returncode, said[1]) == (0, "")
+        output = studio.communicate(timeout=60)
+    assert (studio.returncode, output[1]) == (0, "")
 
 
 def test_starting_imports_neither_torch_nor_transformers():
@@ -291,7 +291,7 @@ def test_no_hub_is_asked_whatever_the_environment_says(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        asked = {
+        environment = {
             "HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}",
             "HF_HOME": str(tmp_path),
             "HF_HUB_OFFLINE": "0",
@@ -308,7 +308,7 @@ def test_no_hub_is_asked_whatever_the_environment_says(tmp_path):
             "--runs",
             str(tmp_path),
         ]
-        server = subprocess.Popen(command, env={**os.environ, **asked}, stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
             address = server.stdout.readline().removeprefix("openflan studio: ").strip()
@@ -329,8 +329,13 @@ def test_what_the_studio_starts_asks_no_hub_either(monkeypatch):
         monkeypatch.setenv(name, "0")
     with pytest.raises(openflan.UserError):  # it stops before it listens
         openflan.serve_studio(openflan.StudioFolders(folders=(Path("no-such-folder"),)))
-    asked = [sys.executable, "-c", "import os, sys; print(*(os.environ[name] for name in sys.argv[1:]))", *app.OFFLINE]
-    assert {*subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()} == {"1"}
+    command = [
+        sys.executable,
+        "-c",
+        "import os, sys; print(*(os.environ[name] for name in sys.argv[1:]))",
+        *app.OFFLINE,
+    ]
+    assert {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()} == {"1"}
 
 
 @pytest.mark.parametrize(

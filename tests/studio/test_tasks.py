@@ -30,7 +30,7 @@ def big(folder):
     """A task of 345,000 rows."""
     with (folder / "rows.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(f'{{"text": "Text number {number}.", "label": {number % 2}}}\n' for number in range(345_000))
-    said = {
+    spec = {
         "name": "big",
         "cluster": "sentiment",
         "description": "Many rows.",
@@ -41,7 +41,7 @@ def big(folder):
         "metrics": ["accuracy"],
         "templates": [{"input": "{{text}}\nIs it good?\n{{options}}"}, {"input": "{{answer}}:", "target": "{{text}}"}],
     }
-    (folder / "big.yaml").write_text(json.dumps(said), encoding="utf-8")
+    (folder / "big.yaml").write_text(json.dumps(spec), encoding="utf-8")
     return openflan.Tasks([folder])["big"]
 
 
@@ -59,7 +59,7 @@ def test_all_tasks_are_listed_and_the_address_says_what_is_shown(client):
 
 
 @pytest.mark.parametrize(
-    ("asked", "holds"),
+    ("query", "holds"),
     [
         ("metric=rouge", lambda task: "rouge" in task.spec.metrics),
         ("licence=MIT", lambda task: task.spec.licence == "MIT"),
@@ -70,11 +70,11 @@ def test_all_tasks_are_listed_and_the_address_says_what_is_shown(client):
         ("q=squad", lambda task: "squad" in f"{task.name} {task.spec.description} {task.spec.lineage}".lower()),
     ],
 )
-def test_a_filter_lets_through_what_it_says(client, asked, holds):
+def test_a_filter_lets_through_what_it_says(client, query, holds):
     tasks = openflan.Tasks()
     want = [name for name in tasks if holds(tasks[name])]
     assert want
-    assert sorted(names(client.get(f"/?{asked}"))) == sorted(want)
+    assert sorted(names(client.get(f"/?{query}"))) == sorted(want)
 
 
 def test_nothing_found_is_said(client):
@@ -83,8 +83,8 @@ def test_nothing_found_is_said(client):
 
 def test_a_task_says_where_it_comes_from(client):
     page, spec = client.get("/tasks/rte"), openflan.Tasks()["rte"].spec
-    for said in (spec.description, spec.source.hub, spec.splits["train"], spec.licence, "10 templates, 1 inverted"):
-        assert said in text(page)
+    for words in (spec.description, spec.source.hub, spec.splits["train"], spec.licence, "10 templates, 1 inverted"):
+        assert words in text(page)
     assert openflan.Tasks()["rte"].source_rows()[0].fields["hypothesis"] in text(page)
     assert "These are the task's twin" in text(page)
 
@@ -150,9 +150,9 @@ def test_markers_of_options_are_drawn_as_a_mixture_would(client):
 
 
 def test_a_template_that_does_not_fit_the_row_says_when_it_does(client, folder, big):
-    said = json.loads((folder / "big.yaml").read_text(encoding="utf-8"))
-    said["templates"][1]["when"] = "label == 1"
-    (folder / "big.yaml").write_text(json.dumps(said), encoding="utf-8")
+    content = json.loads((folder / "big.yaml").read_text(encoding="utf-8"))
+    content["templates"][1]["when"] = "label == 1"
+    (folder / "big.yaml").write_text(json.dumps(content), encoding="utf-8")
     assert "Not for this row: only where label == 1" in text(client.get("/tasks/big/row?row=0"))
     assert "Not for this row" not in text(client.get("/tasks/big/row?row=1"))
 
@@ -193,8 +193,8 @@ def test_what_leaves_with_a_held_out_cluster_is_drawn_and_tabled_with_each_reaso
         f"text: {one.descent.corpus}" for one in shared
     )
     assert [reason for kind, reason in edges if kind == "kin"] == ["rule: close kin"]
-    said = re.findall(r'<td class="text">(shared corpus: \w+)', page.text)
-    assert sorted(said) == sorted(one.words for one in shared)
+    reasons = re.findall(r'<td class="text">(shared corpus: \w+)', page.text)
+    assert sorted(reasons) == sorted(one.words for one in shared)
     assert f"{len(division.tuned)} of {len(tasks.select('catalog'))} are tuned on" in text(page)
 
 

@@ -146,14 +146,14 @@ def test_questions_are_fields_and_their_answers_are_taken(client, folder):
     sent = client.post("/new", files={"table": ("odd.csv", "text,mark\n" + rows)}, follow_redirects=False)
     upload = sent.headers["location"].partition("upload=")[2]
     page = client.get(f"/new?upload={upload}")
-    asked = re.findall(r'<label for="(said-\w+)">What does (\d)', page.text)
-    assert [value for _, value in asked] == ["0", "1"]
-    said = {name: word for (name, _), word in zip(asked, ("fits", "misfits"), strict=True)}
-    again = client.post("/new/draft", data={"upload": upload, **said})
-    assert all(f'value="{word}"' in again.text for word in said.values())
-    wrong = client.post("/new/draft", data={"upload": upload, **dict.fromkeys(said, "fits")})
+    fields = re.findall(r'<label for="(said-\w+)">What does (\d)', page.text)
+    assert [value for _, value in fields] == ["0", "1"]
+    replies = {name: word for (name, _), word in zip(fields, ("fits", "misfits"), strict=True)}
+    again = client.post("/new/draft", data={"upload": upload, **replies})
+    assert all(f'value="{word}"' in again.text for word in replies.values())
+    wrong = client.post("/new/draft", data={"upload": upload, **dict.fromkeys(replies, "fits")})
     assert "that is another value's word" in text(wrong)
-    client.post("/new/save", data={"upload": upload, **said})
+    client.post("/new/save", data={"upload": upload, **replies})
     assert openflan.Tasks([folder])["odd"].spec.answer.options == ("fits", "misfits")
 
 

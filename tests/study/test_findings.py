@@ -16,7 +16,7 @@ def difference(low, high, *seeds):
 
 
 @pytest.mark.parametrize(
-    ("found", "expect", "verdict"),
+    ("result", "expect", "verdict"),
     [
         (difference(0.01, 0.05, 0.02, 0.03), "higher", "confirmed"),
         (difference(0.01, 0.05, 0.07, -0.01), "higher", "not seen"),  # a seed disagrees
@@ -30,8 +30,8 @@ def difference(low, high, *seeds):
         (difference(-0.05, -0.025, -0.04), "same", "reversed"),
     ],
 )
-def test_a_verdict_follows_from_the_interval_and_the_seeds(found, expect, verdict):
-    assert verdict_of(found, expect, 0.02 if expect == "same" else 0.0) == verdict
+def test_a_verdict_follows_from_the_interval_and_the_seeds(result, expect, verdict):
+    assert verdict_of(result, expect, 0.02 if expect == "same" else 0.0) == verdict
 
 
 def claim(**settings):
@@ -42,8 +42,8 @@ def claim(**settings):
 def test_too_few_rows_cannot_show_that_nothing_differs(rows, verdict):
     cell = SimpleNamespace(name="a=1", values={"a": "1"})
     study = SimpleNamespace(file=SimpleNamespace(claims=[claim(expect="same", margin=0.02)], figure="F"), axes={})
-    held = measured([constant("a1", 0.5, rows)], [constant("a1", 0.5, rows)])
-    (finding,) = findings_of(study, [cell], {"a=1": held})
+    results = measured([constant("a1", 0.5, rows)], [constant("a1", 0.5, rows)])
+    (finding,) = findings_of(study, [cell], {"a=1": results})
     assert finding.verdict == verdict
     assert (finding.difference is None) == (verdict == "not tested")
 
@@ -129,9 +129,9 @@ def test_sides_are_paired_by_the_content_of_their_rows():
         [matrix("a1", noise[order], [names[n] for n in order])],
         [matrix("a1", noise[order] * 0.9, [names[n] for n in order])],
     )
-    found = difference_of([other], [one], "tuned")
-    assert found.value == pytest.approx(-0.1 * noise.mean())
-    spread = found.ci95[1] - found.ci95[0]
+    result = difference_of([other], [one], "tuned")
+    assert result.value == pytest.approx(-0.1 * noise.mean())
+    spread = result.ci95[1] - result.ci95[0]
     alone = difference_of([one], [], "tuned")
     assert spread < 0.3 * (alone.ci95[1] - alone.ci95[0])
 
@@ -140,8 +140,8 @@ def test_sides_asked_under_other_templates_are_paired_by_rows_alone():
     hard = np.repeat([[0.0], [1.0]], 20, axis=0)
     one = measured([matrix("a1", np.tile(hard, 4))], [matrix("a1", np.tile(hard, 4))])
     other = measured([matrix("a1", hard)], [matrix("a1", hard)])
-    found = difference_of([other], [one], "tuned")
-    assert (found.value, found.ci95) == (pytest.approx(0.0), pytest.approx((0.0, 0.0)))
+    result = difference_of([other], [one], "tuned")
+    assert (result.value, result.ci95) == (pytest.approx(0.0), pytest.approx((0.0, 0.0)))
 
 
 def test_what_only_one_side_measured_does_not_count():

@@ -27,8 +27,8 @@ def study(tmp_path, my_tasks, tiny_llama):
 
 
 def weights(runs: Path) -> dict[str, str]:
-    found = sorted(runs.glob("little-*/training/seed-0/model/model.safetensors"))
-    return {p.parts[-5].rpartition("-")[0]: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+    paths = sorted(runs.glob("little-*/training/seed-0/model/model.safetensors"))
+    return {p.parts[-5].rpartition("-")[0]: hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 @pytest.mark.slow

@@ -116,8 +116,8 @@ def test_run_again_it_does_nothing_and_says_the_same(finished, openflan):
     kept = {p: p.stat().st_mtime_ns for p in runs.glob("little-*/**/*")}
     code, out, err = openflan("study", path, "--runs", runs, "--json")
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert told.pop("study") == str(ran.folder)
+    results = json.loads(out)
+    assert results.pop("study") == str(ran.folder)
     assert {p: p.stat().st_mtime_ns for p in runs.glob("little-*/**/*")} == kept
     code, out, err = openflan("study", path, "--runs", runs)
     assert "already done" in err
@@ -146,8 +146,8 @@ def test_killed_it_goes_on_with_the_cells_that_are_left(finished, tmp_path):
 def test_stopped_by_the_user_it_tells_what_is_whole_and_what_waits(finished, tmp_path):
     study = load_study(finished[0], settings=["axes.steps=[1]"])
 
-    def stop(told):
-        if told.kind == "done":
+    def stop(event):
+        if event.kind == "done":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

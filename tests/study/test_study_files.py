@@ -27,10 +27,10 @@ def test_the_seven_of_the_paper_are_there():
 
 def test_the_learning_curve_can_be_forecast_and_claims_nothing_of_the_paper():
     study = load_study(Path("rows"))
-    found = forecast(make_grid(study))
-    assert [cell.trainings for cell in found.cells] == [2, 2, 2, 2]
-    assert found.seconds is not None
-    assert found.seconds < 20 * 60
+    estimate = forecast(make_grid(study))
+    assert [cell.trainings for cell in estimate.cells] == [2, 2, 2, 2]
+    assert estimate.seconds is not None
+    assert estimate.seconds < 20 * 60
     assert study.file.figure == "none"
     assert not study.file.paper_setting
 
@@ -44,14 +44,14 @@ def test_a_ready_study_can_be_run_and_forecast_without_data(path, setting, monke
     assert study.file.paper_setting
     assert study.part.differs
     assert study.file.claims
-    found = forecast(make_grid(study))
-    assert found.tokens > 0
+    estimate = forecast(make_grid(study))
+    assert estimate.tokens > 0
     if setting == "starter":
         assert len(study.part.seeds) == 3
-        assert found.seconds is not None
-        assert found.seconds < 35 * 60
+        assert estimate.seconds is not None
+        assert estimate.seconds < 35 * 60
     else:
-        assert found.concerns == (
+        assert estimate.concerns == (
             "no time is told, for the size of a model is not known here: name a pace with --pace",
         )
 
@@ -60,8 +60,8 @@ def test_the_clusters_are_added_in_the_papers_order_and_none_is_lost():
     cells = {
         setting: make_grid(load_study(Path("clusters"), setting=setting)).cells for setting in ("starter", "paper")
     }
-    for found in cells.values():
-        used = [set(cell.data["tasks"]["use"]) for cell in found]
+    for group in cells.values():
+        used = [set(cell.data["tasks"]["use"]) for cell in group]
         assert all(fewer < more for fewer, more in pairwise(used))
     last = set(cells["starter"][-1].data["tasks"]["use"])
     suite = openflan_starter.SUITE.glob("*/*.yaml")

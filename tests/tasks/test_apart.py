@@ -81,8 +81,8 @@ def test_where_a_column_says_the_roles_rows_stay_in_theirs_and_training_leaves_o
         for n in range(200)
     ]
     rows.append({"text": "Number 3 of the  long list", "part": "train"})
-    said = SaidRoles(column="part", roles={"train": "train", "dev": "validation"})
-    given = part_rows(Apart(columns=("text",), said=said), {"all": rows}, ALL)
+    roles = SaidRoles(column="part", roles={"train": "train", "dev": "validation"})
+    given = part_rows(Apart(columns=("text",), said=roles), {"all": rows}, ALL)
     assert given["validation"] == list(range(20))
     assert sorted(given["train"] + given["test"]) == list(range(30, 200))
     assert len(given["test"]) == pytest.approx(17, abs=1)

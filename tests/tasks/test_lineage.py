@@ -4,8 +4,8 @@ from openflan.tasks.lineage import known_corpora, shared_source, shared_sources
 
 
 def test_the_nearest_shared_corpus_and_both_ways_to_it_are_told():
-    found = shared_source(["rte_pairs", "squad"], ["google_queries", "squad"])
-    assert (found.corpus, found.left, found.right) == ("squad", ("squad",), ("squad",))
+    descent = shared_source(["rte_pairs", "squad"], ["google_queries", "squad"])
+    assert (descent.corpus, descent.left, descent.right) == ("squad", ("squad",), ("squad",))
 
 
 def test_broad_corpora_condemn_nothing():
@@ -29,11 +29,11 @@ def test_a_name_of_ones_own_is_a_corpus_too():
 
 
 def test_every_shared_corpus_is_found_but_not_what_it_was_made_from():
-    found = shared_sources(["our_tickets", "squad", "rte_pairs"], ["squad", "our_tickets"])
-    assert {one.corpus for one in found} == {"our_tickets", "squad"}
-    made = next(
+    sources = shared_sources(["our_tickets", "squad", "rte_pairs"], ["squad", "our_tickets"])
+    assert {one.corpus for one in sources} == {"our_tickets", "squad"}
+    origin = next(
         name
         for name, corpus in known_corpora().items()
         if any(not known_corpora()[one].broad for one in corpus.made_from) and not corpus.broad
     )
-    assert [one.corpus for one in shared_sources([made], [made])] == [made]
+    assert [one.corpus for one in shared_sources([origin], [origin])] == [origin]

@@ -44,7 +44,7 @@ def task_of(tmp_path):
 
     def make(kind: str = "jsonl", written=None, label: str = "int", **spec) -> openflan.Task:
         write(tmp_path / f"rows.{kind}", rows() if written is None else written)
-        said = {
+        content = {
             "name": "big",
             "cluster": "sentiment",
             "source": {"files": {"train": f"rows.{kind}"}},
@@ -55,7 +55,7 @@ def task_of(tmp_path):
             "templates": [{"input": "{{text}}\n{{options}}"}],
             **spec,
         }
-        (tmp_path / "big.yaml").write_text(json.dumps(said), encoding="utf-8")
+        (tmp_path / "big.yaml").write_text(json.dumps(content), encoding="utf-8")
         return openflan.Tasks([tmp_path])["big"]
 
     return make

@@ -55,8 +55,8 @@ def test_record_rows_without_a_choice_are_dropped(change):
 )
 def test_options_take_the_pronouns_place(text, pronoun, options, before, completions):
     row = {"text": text, "pronoun": pronoun, "pronoun_loc": text.index(pronoun), "options": options}
-    made = STEPS["completions_at_pronoun"](row)
-    assert (made["before"], made["completions"]) == (before, completions)
+    result = STEPS["completions_at_pronoun"](row)
+    assert (result["before"], result["completions"]) == (before, completions)
 
 
 def test_the_last_word_is_set_apart():

@@ -98,8 +98,10 @@ def test_a_packed_file_counts_as_large_as_what_it_holds(tmp_path):
     (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(lines, mtime=0))
     (tmp_path / "empty.jsonl.gz").write_bytes(b"")
     names = ("plain.jsonl", "packed.jsonl.gz", "empty.jsonl.gz", "none.jsonl.gz")
-    said = [source_bytes(entry(tmp_path, source={"files": {"train": str(tmp_path / name)}}), "train") for name in names]
-    assert said == [len(lines), len(lines), 0, 0]
+    sizes = [
+        source_bytes(entry(tmp_path, source={"files": {"train": str(tmp_path / name)}}), "train") for name in names
+    ]
+    assert sizes == [len(lines), len(lines), 0, 0]
 
 
 def test_csv_cells_are_texts_quoted_or_not(tmp_path):
@@ -355,8 +357,8 @@ def test_a_users_folder_of_tasks_loads_whole(my_tasks):
         "natural_language_inference",
         "paraphrase",
     }
-    for found in entries.values():
-        assert (len(load_rows(found, "train")), len(load_rows(found, "test"))) == (40, 12)
+    for one in entries.values():
+        assert (len(load_rows(one, "train")), len(load_rows(one, "test"))) == (40, 12)
 
 
 @pytest.mark.parametrize("name", ["rte", "cb", "squad_v1", "ag_news_subset", "hellaswag"])

@@ -22,7 +22,7 @@ def train(recipe: Path, out: Path) -> subprocess.Popen:
 @pytest.mark.slow
 def test_killed_at_twenty_moments_training_ends_with_the_same_bytes(tmp_path, my_tasks, tiny_llama):
     recipe = tmp_path / "killed.yaml"
-    said = {
+    settings = {
         "name": "killed",
         "model": {"path": str(tiny_llama)},
         "tasks": {"use": ["mine"], "folders": [str(my_tasks)], "hold_out": ["natural_language_inference"]},
@@ -35,7 +35,7 @@ def test_killed_at_twenty_moments_training_ends_with_the_same_bytes(tmp_path, my
         },
         "evaluation": {"max_new_tokens": 4},
     }
-    recipe.write_text(yaml.safe_dump(said), encoding="utf-8")
+    recipe.write_text(yaml.safe_dump(settings), encoding="utf-8")
     began = time.perf_counter()
     assert train(recipe, tmp_path / "straight").wait() == 0
     seconds = time.perf_counter() - began

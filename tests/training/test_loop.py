@@ -200,11 +200,11 @@ def test_large_tables_are_killed_and_resumed_bit_for_bit(tmp_path, tiny_llama, s
 
 def test_autograd_never_makes_a_gradient_of_a_large_table(tmp_path, tiny_llama, store, large_tables):
     model = loaded(tiny_llama)
-    made = []
+    shapes = []
     for part in (model.get_input_embeddings(), model.get_output_embeddings()):
-        part.weight.register_hook(lambda slope: None if slope is None else made.append(slope.shape))
+        part.weight.register_hook(lambda grad: None if grad is None else shapes.append(grad.shape))
     tune(model, store, training(), tmp_path, seed=0, report=lambda _line: None)
-    assert made == []
+    assert shapes == []
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -278,15 +278,15 @@ class Crowded(torch.nn.Module):
 
 
 def test_out_of_memory_the_step_is_done_again_in_smaller_parts_and_the_size_is_kept(tmp_path, tiny_llama, store, plain):
-    said = []
+    messages = []
     (tmp_path / "run").mkdir()
     model = loaded(tiny_llama)
     tune(
         Crowded(model, 130), store, training(micro_batch_tokens=4_096), tmp_path / "run",
-        seed=0, report=lambda _line: None, say=said.append,
+        seed=0, report=lambda _line: None, say=messages.append,
     )  # fmt: skip
-    assert len(said) == 5
-    assert said[-1] == "out of memory: going on with training.micro_batch_tokens=128, which changes no result"
+    assert len(messages) == 5
+    assert messages[-1] == "out of memory: going on with training.micro_batch_tokens=128, which changes no result"
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, plain[name], rtol=0, atol=1e-5)
 
@@ -305,9 +305,11 @@ def test_a_resumed_run_remembers_what_memory_allows(tmp_path, tiny_llama, store)
 
     with pytest.raises(KilledError):
         tune(Crowded(loaded(tiny_llama), 130), store, part, tmp_path, seed=0, report=stop)
-    said = []
-    tune(Crowded(loaded(tiny_llama), 130), store, part, tmp_path, seed=0, report=lambda _line: None, say=said.append)
-    assert said == []
+    messages = []
+    tune(
+        Crowded(loaded(tiny_llama), 130), store, part, tmp_path, seed=0, report=lambda _line: None, say=messages.append
+    )
+    assert messages == []
 
 
 def stopped(folder, model_at, store, **change):
@@ -320,12 +322,18 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, tiny_l
     before, newest = stopped(tmp_path / "run", tiny_llama, store)
     weights = newest / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9] + b"different")
-    said, steps = [], []
+    messages, steps = [], []
     model = loaded(tiny_llama)
     tune(
-        model, store, training(), tmp_path / "run", seed=0, report=lambda line: steps.append(line.step), say=said.append
+        model,
+        store,
+        training(),
+        tmp_path / "run",
+        seed=0,
+        report=lambda line: steps.append(line.step),
+        say=messages.append,
     )
-    assert said == [f"{weights} is damaged: going on from the checkpoint before"]
+    assert messages == [f"{weights} is damaged: going on from the checkpoint before"]
     assert steps == [4, 5, 6, 7, 8]
     assert same(plain, dict(model.state_dict()))
     assert before.name == "step-00000003"
@@ -381,8 +389,8 @@ def test_activations_computed_again_give_the_same_weights(tmp_path, gpt2_with_dr
 
 @pytest.mark.slow
 def test_compiled_blocks_give_the_same_weights(tmp_path, tiny_llama, store, plain):
-    made = tuned(tmp_path / "made", tiny_llama, store, training(compile=True))
-    for name, value in made.items():
+    weights = tuned(tmp_path / "made", tiny_llama, store, training(compile=True))
+    for name, value in weights.items():
         torch.testing.assert_close(value, plain[name], rtol=0, atol=1e-4)
 
 
@@ -403,13 +411,13 @@ def test_a_killed_adapter_goes_on_bit_for_bit(tmp_path, tiny_llama, store):
             if line.step == stop:
                 raise KilledError
 
-        made = add_adapter(loaded(tiny_llama), part, seed=3, base="x", words=lambda _text: [])
+        adapter = add_adapter(loaded(tiny_llama), part, seed=3, base="x", words=lambda _text: [])
         folder.mkdir(exist_ok=True)
         try:
-            tune(made.model, store, training(), folder, seed=0, report=report)
+            tune(adapter.model, store, training(), folder, seed=0, report=report)
         except KilledError:
             return None
-        return {name: value.clone() for name, value in made.model.state_dict().items()}
+        return {name: value.clone() for name, value in adapter.model.state_dict().items()}
 
     straight = run(tmp_path / "straight")
     assert run(tmp_path / "killed", stop=5) is None

@@ -19,11 +19,11 @@ def loaded(folder):
 
 def examples(count=9, seed=0):
     random = np.random.default_rng(seed)
-    made = []
+    rows = []
     for _ in range(count):
         length = int(random.integers(3, 60))
-        made.append((random.integers(2, 300, length).astype(np.int32), int(random.integers(1, length))))
-    return made
+        rows.append((random.integers(2, 300, length).astype(np.int32), int(random.integers(1, length))))
+    return rows
 
 
 def by_hand(model, ids, start):

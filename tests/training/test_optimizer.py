@@ -26,8 +26,8 @@ def test_every_trainable_parameter_is_in_exactly_one_group(name):
     model = tiny()
     model[0].weight.requires_grad = False
     optimizer = make_optimizer(model, OptimizerPart(name=name))
-    held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
-    assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    ids = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    assert sorted(ids) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adafactor"])

@@ -105,16 +105,16 @@ def same(one, two):
 @pytest.fixture
 def laid(monkeypatch):
     """Heads of any size are large; the layout of each training in this process, and tokens of its rows."""
-    found = []
+    layouts = []
 
     def of(cls, model, **how):
-        found.append(made := take(model, **how))
-        return made
+        layouts.append(layout := take(model, **how))
+        return layout
 
     take = Shape.of
     monkeypatch.setattr(shapes, "_TABLE", 1)
     monkeypatch.setattr(Shape, "of", classmethod(of))
-    return lambda: {(shape.layout, shape.about) for shape in found}
+    return lambda: {(shape.layout, shape.about) for shape in layouts}
 
 
 @pytest.mark.parametrize("adapter", [LORA, PROMPT], ids=["lora", "prompt"])
@@ -161,8 +161,8 @@ def test_two_processes_do_what_one_does(work):
     close(alone(work, "stopped", sharding="full"), straight)
     assert losses(folder / "stopped") == pytest.approx(losses(folder / "straight"), abs=2e-4)
     for name in ("ddp", "fsdp", "continued"):
-        found = load_file(folder / name / f"{name}.safetensors")
-        close(found, straight)
+        weights = load_file(folder / name / f"{name}.safetensors")
+        close(weights, straight)
         assert losses(folder / name) == pytest.approx(losses(folder / "straight"), abs=2e-4)
         assert not (folder / name / "checkpoints").exists()
 

@@ -15,12 +15,12 @@ LENGTHS = [240, 31, 90, 7, 64, 12, 118, 40]
 
 
 def adapted(family):
-    made = add_adapter(build(family), LoraPart(kind="lora", rank=4), seed=0, base="x", words=lambda _text: [])
+    adapter = add_adapter(build(family), LoraPart(kind="lora", rank=4), seed=0, base="x", words=lambda _text: [])
     torch.manual_seed(1)
-    for name, weight in made.model.named_parameters():
+    for name, weight in adapter.model.named_parameters():
         if "lora_B" in name:
             weight.data.normal_(0, 0.1)
-    return made.model.train()
+    return adapter.model.train()
 
 
 def gradients(model, shape):
@@ -29,9 +29,9 @@ def gradients(model, shape):
     groups = shape.groups(LENGTHS, 1_024)
     cut = Cut(number=0, seed=0, prompts=range(len(LENGTHS)), examples=examples, groups=groups)
     losses = InOrder(model, shape, autocast=False).of(cut, meanwhile=lambda: None)
-    slopes = {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
+    grads = {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
     model.zero_grad()
-    return losses, slopes
+    return losses, grads
 
 
 @pytest.mark.parametrize(("tuned", "rows"), [(adapted, [2, 6]), (build, [1, 1, 1, 5])], ids=["adapter", "all weights"])
@@ -46,11 +46,11 @@ def test_a_large_head_reads_targets_of_all_lengths_at_once(monkeypatch, family, 
     assert (before.layout, joined.layout) == ("padded", "flat")
     assert [len(group) for group in joined.groups(LENGTHS, 1_024)] == rows
     assert len(before.groups(LENGTHS, 1_024)) > 3
-    losses, slopes = gradients(model, before)
-    ours, found = gradients(model, joined)
+    losses, grads = gradients(model, before)
+    ours, own_grads = gradients(model, joined)
     assert ours == {place: pytest.approx(loss, rel=1e-4) for place, loss in losses.items()}
-    for name, slope in slopes.items():
-        torch.testing.assert_close(found[name], slope, rtol=1e-3, atol=1e-5)
+    for name, grad in grads.items():
+        torch.testing.assert_close(own_grads[name], grad, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["bfloat16", "not plain"])

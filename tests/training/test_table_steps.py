@@ -28,11 +28,11 @@ class Model(torch.nn.Module):
 
 
 def gradients(step):
-    """Slopes, states, words looked up and their rows: of a step."""
+    """Gradients of logits, states, words looked up and their rows: of a step."""
     random = torch.Generator().manual_seed(step)
-    slopes, states = torch.randn(5, 50, generator=random), torch.randn(5, 12, generator=random)
+    grads, states = torch.randn(5, 50, generator=random), torch.randn(5, 12, generator=random)
     ids, rows = torch.randint(0, 50, (7,), generator=random), torch.randn(7, 12, generator=random)
-    return slopes, states, ids, rows
+    return grads, states, ids, rows
 
 
 @pytest.mark.parametrize("targets", [1, 1_000], ids=["of low rank", "whole"])
@@ -45,13 +45,13 @@ def test_weights_and_state_are_the_librarys(name, decay, targets, monkeypatch):
     library, optimizer = make_optimizer(theirs, part), make_optimizer(ours, part)
     tables = WordTables(ours, large=0)
     for step in range(3):
-        slopes, states, ids, rows = gradients(step)
+        grads, states, ids, rows = gradients(step)
         tables.begin(targets)
         (gradient,) = tables.gradients
-        gradient.add_product(slopes.clone(), states, 0.5)
+        gradient.add_product(grads.clone(), states, 0.5)
         gradient.add_rows(ids, rows)
         tables.finish()
-        theirs.words.weight.grad = (0.5 * slopes.T @ states).index_add_(0, ids, rows)
+        theirs.words.weight.grad = (0.5 * grads.T @ states).index_add_(0, ids, rows)
         for model in (theirs, ours):
             model.inner.weight.grad = torch.ones(12, 12)
         library.step()
@@ -70,12 +70,12 @@ def test_an_optimizer_goes_on_from_the_librarys_state(monkeypatch):
     optimizers = [make_optimizer(model, OptimizerPart(learning_rate=0.01)) for model in models]
     tables = WordTables(models[1], large=0)
     for step in range(4):
-        slopes, states, ids, rows = gradients(step)
-        whole = (slopes.T @ states).index_add_(0, ids, rows)
+        grads, states, ids, rows = gradients(step)
+        whole = (grads.T @ states).index_add_(0, ids, rows)
         for model, optimizer in zip(models, optimizers, strict=True):
             if model is models[1] and step >= 2:
                 tables.begin(1)
-                tables.gradients[0].add_product(slopes, states, 1.0)
+                tables.gradients[0].add_product(grads, states, 1.0)
                 tables.gradients[0].add_rows(ids, rows)
                 tables.finish()
                 step_tables(optimizer, tables.gradients)

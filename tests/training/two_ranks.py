@@ -24,11 +24,11 @@ def loaded(folder, adapter=None, *, large=None):
     """
     if large is not None:
         shape._TABLE = large
-    said = ModelPart.model_validate_json(json.dumps({"path": str(folder), "adapter": adapter}))
-    model = load_model(find_model(said, Path(folder)), device=torch.device("cpu"))
-    if said.adapter is None:
+    part = ModelPart.model_validate_json(json.dumps({"path": str(folder), "adapter": adapter}))
+    model = load_model(find_model(part, Path(folder)), device=torch.device("cpu"))
+    if part.adapter is None:
         return model
-    return add_adapter(model, said.adapter, seed=3, base="x", words=lambda _text: []).model
+    return add_adapter(model, part.adapter, seed=3, base="x", words=lambda _text: []).model
 
 
 class StoppedError(Exception):
@@ -45,12 +45,12 @@ def _stopping(take, stop):
 
 
 def main(settings: Path) -> None:
-    said = json.loads(settings.read_text())
+    content = json.loads(settings.read_text())
     ranks.begin()
-    store = TokenStore.open(Path(said["store"]))
-    for name, turn in said["turns"].items():
+    store = TokenStore.open(Path(content["store"]))
+    for name, turn in content["turns"].items():
         part = TrainingPart.model_validate_json(json.dumps(turn["training"]))
-        model = loaded(said["model"], turn.get("adapter"))
+        model = loaded(content["model"], turn.get("adapter"))
         folder = Path(turn["folder"])
         take = Stepper.step
         Stepper.step = _stopping(take, turn.get("stop"))

@@ -24,11 +24,11 @@ def init(
 ) -> None:
     """Make a task of each table and a recipe for them all; what is there is never written over."""
     asks = not (yes or quiet or json_) and sys.stdin.isatty() and sys.stdout.isatty()
-    made = openflan.init_folder(folder, model=model, data=data, ask=_ask if asks else None)
+    initialised = openflan.init_folder(folder, model=model, data=data, ask=_ask if asks else None)
     if json_:
-        sys.stdout.write(json.dumps(_record(made), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(_record(initialised), ensure_ascii=False) + "\n")
     elif not quiet:
-        print_initialised(made, sys.stdout)
+        print_initialised(initialised, sys.stdout)
 
 
 def _ask(guess: "openflan.TableGuess") -> str | None:
@@ -45,18 +45,18 @@ def _ask(guess: "openflan.TableGuess") -> str | None:
     for number, choice in enumerate(guess.choices, start=1):
         console.print(f"  {number}. {choice}", highlight=False)
     default = str(guess.choices.index(guess.answer) + 1) if guess.answer in guess.choices else "1"
-    said = Prompt.ask("  number or your own words", default=default, console=console)
-    return guess.choices[int(said) - 1] if said.isdecimal() and 0 < int(said) <= len(guess.choices) else said
+    answer = Prompt.ask("  number or your own words", default=default, console=console)
+    return guess.choices[int(answer) - 1] if answer.isdecimal() and 0 < int(answer) <= len(guess.choices) else answer
 
 
-def _record(made: "openflan.Initialised") -> dict[str, object]:
+def _record(initialised: "openflan.Initialised") -> dict[str, object]:
     return {
-        "folder": str(made.folder),
-        "recipe": str(made.recipe),
-        "readme": str(made.readme),
-        "study": None if made.study is None else str(made.study),
-        "warnings": made.warnings,
-        "why": made.why,
+        "folder": str(initialised.folder),
+        "recipe": str(initialised.recipe),
+        "readme": str(initialised.readme),
+        "study": None if initialised.study is None else str(initialised.study),
+        "warnings": initialised.warnings,
+        "why": initialised.why,
         "tasks": [
             {
                 "task": task.entry.spec.name,
@@ -81,6 +81,6 @@ def _record(made: "openflan.Initialised") -> dict[str, object]:
                 "aside": task.aside,
                 "warnings": task.warnings,
             }
-            for task in made.tasks
+            for task in initialised.tasks
         ],
     }

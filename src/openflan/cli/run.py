@@ -33,9 +33,9 @@ def run(
     """
     settings = set_ or []
     if openflan.holds_tables(recipe):
-        made = openflan.init_folder(recipe, model=model, data=data)
+        initialised = openflan.init_folder(recipe, model=model, data=data)
         if not (quiet or json_):
-            print_initialised(made, sys.stderr)
+            print_initialised(initialised, sys.stderr)
     elif model is not None:
         settings = [*settings, f"model.path={json.dumps(model)}"]
     work = openflan.Run(recipe, settings=settings, data=data, runs=out)
@@ -152,8 +152,8 @@ def print_measures(console: "Console", records: list[dict[str, Any]]) -> None:
     for name in (*(heads[name] for name in shown), *(["of them right"] if "first" in shown else [])):
         table.add_column(name, justify="right")
     for record in measured:
-        found = [record["measures"].get(name) for name in shown]
-        cells = ["–" if one is None else f"{one['untuned']:.3f} → {one['tuned']:.3f}" for one in found]
+        measures = [record["measures"].get(name) for name in shown]
+        cells = ["–" if one is None else f"{one['untuned']:.3f} → {one['tuned']:.3f}" for one in measures]
         right = record["first_right"]
         last = ["–" if right is None else f"{right:.3f}"] if "first" in shown else []
         table.add_row(record.get("task") or record["cluster"].replace("_", " "), *cells, *last)

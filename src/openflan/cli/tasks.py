@@ -33,17 +33,17 @@ def list_(
     json_: JsonOption = False,
 ) -> None:
     """List tasks by cluster."""
-    known = openflan.Tasks(folder or [])
+    tasks = openflan.Tasks(folder or [])
     with named(tasks="tasks list"):
-        chosen = known.select(*(words or []))
+        chosen = tasks.select(*(words or []))
     if clusters:
-        meanings = {**known.clusters, **known.subclusters}
+        meanings = {**tasks.clusters, **tasks.subclusters}
         counts = {name: sum(name in task.spec.called for task in chosen) for name in meanings}
         if json_:
-            sys.stdout.write(json.dumps({name: counts[name] for name in known.clusters}) + "\n")
+            sys.stdout.write(json.dumps({name: counts[name] for name in tasks.clusters}) + "\n")
             return
         for name, count in counts.items():
-            indent = "  " if name in known.subclusters else ""
+            indent = "  " if name in tasks.subclusters else ""
             sys.stdout.write(f"{indent + name:<40} {count:>3} tasks  {meanings[name]}\n")
         return
     if json_:
@@ -53,7 +53,7 @@ def list_(
         ]
         sys.stdout.write(json.dumps(records, ensure_ascii=False) + "\n")
         return
-    _print_table(chosen, list(known.clusters))
+    _print_table(chosen, list(tasks.clusters))
 
 
 def _print_table(tasks: list["openflan.Task"], clusters: list[str]) -> None:

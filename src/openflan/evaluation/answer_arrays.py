@@ -217,8 +217,8 @@ def _best_two(scores: _Floats) -> tuple[_Integers, _Integers]:
 
 def _first_of(options: _Integers, wanted: NDArray[Any]) -> _Integers:
     """(N,) The first place at which an answer's options have a word; -1 where none has (NaN never)."""
-    found = options == wanted[:, None]
-    return np.where(found.any(axis=1), found.argmax(axis=1), -1)
+    same = options == wanted[:, None]
+    return np.where(same.any(axis=1), same.argmax(axis=1), -1)
 
 
 _AnyArrays = TypeVar("_AnyArrays", bound=AnswerArrays)
@@ -248,9 +248,9 @@ class _Columns:
         flat, inside = places_in_lists(self._table["options"])
 
         def wide(values: Any) -> _Floats:
-            found = np.full(inside.shape, np.nan)
-            found[inside] = numbers(values)
-            return found
+            full = np.full(inside.shape, np.nan)
+            full[inside] = numbers(values)
+            return full
 
         def given(name: str) -> _Floats:
             """Of the lists that not every answer has."""
@@ -270,13 +270,13 @@ class _Columns:
         import pyarrow.compute as pc
 
         flat, inside = places_in_lists(self._table["options"])
-        known = flat.dictionary_encode()
+        codes = flat.dictionary_encode()
         options = np.full(inside.shape, -1)
-        options[inside] = numbers(known.indices)
+        options[inside] = numbers(codes.indices)
 
         def place(name: str) -> _Integers:
             """Where an answer's options have a text; -1 where it is none of them."""
-            return _first_of(options, numbers(pc.index_in(self._table[name], value_set=known.dictionary)))
+            return _first_of(options, numbers(pc.index_in(self._table[name], value_set=codes.dictionary)))
 
         right, split = place("expected"), self.texts("split")
         if ((right < 0) & inside.any(axis=1) & (split != "content_free")).any():
@@ -292,7 +292,7 @@ class _Columns:
         return kind(
             **as_they_are,
             further=tuple(self._table["further"][0].as_py()),
-            words=np.array(known.dictionary.to_pylist(), dtype=object),
+            words=np.array(codes.dictionary.to_pylist(), dtype=object),
             split=split,
             template=np.nan_to_num(self.plain("template"), nan=BASELINE_NUMBER).astype(np.int64),
             with_end=self.plain("value_with_end"),

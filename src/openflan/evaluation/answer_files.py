@@ -218,11 +218,11 @@ def _plain(column: Any) -> list[Any]:
 
 def _tuples(column: Any) -> list[tuple[Any, ...]]:
     """The same of a column of lists."""
-    found: list[tuple[Any, ...]] = []
+    tuples: list[tuple[Any, ...]] = []
     for chunk in column.chunks:
         values, ends = _plain(chunk.values), chunk.offsets.to_numpy().tolist()
-        found += [tuple(values[first:end]) for first, end in pairwise(ends)]
-    return found
+        tuples += [tuple(values[first:end]) for first, end in pairwise(ends)]
+    return tuples
 
 
 def _normalised(answer: Answered, score: Score) -> list[float]:

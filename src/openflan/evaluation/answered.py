@@ -140,12 +140,12 @@ def _decided(answer: Answered, score: Score, noise: float, ends: Ends) -> Answer
         answer = replace(answer, rule=rule, score=score)
     ranking = answer.option_scores.rank(score)
     ended = replace(answer, rule="option_and_end").option_scores.rank(score) if answer.ends else None
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "value_with_end": None if ended is None else float(ended.best in answer.gold),
         "answer": answer.options[ranking.best],
         "value": float(ranking.best in answer.gold),
         "tied": ranking.tied,
         "close": ranking.margin < noise * ranking.per_nat,
     }
-    alike = all(getattr(answer, name) == value for name, value in found.items())
-    return answer if alike else replace(answer, **found)  # a copy of so many fields takes longer than all else here
+    alike = all(getattr(answer, name) == value for name, value in fields.items())
+    return answer if alike else replace(answer, **fields)  # a copy of so many fields takes longer than all else here

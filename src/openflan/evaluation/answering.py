@@ -85,8 +85,8 @@ def evaluate(
     check_vocabulary(model, encoder)
     if part.engine == "vllm":
         check_vllm(team)
-    wanted = [asked for asked in tasks if asked.entry.spec.is_classification or part.generate]
-    total = sum(len(asked.everything) for asked in wanted)
+    wanted = [task for task in tasks if task.entry.spec.is_classification or part.generate]
+    total = sum(len(task.everything) for task in wanted)
     done = 0
     ends = 0
 
@@ -96,13 +96,13 @@ def evaluate(
         report(done, total)
 
     answers: list[Answered] = []
-    for asked in wanted:
-        ends += len(asked.everything)
+    for task in wanted:
+        ends += len(task.everything)
         dirty = None if keep is None else keep.dirty
         if keep is None:
-            answers += _ask(model, encoder, asked, part, count, dirty, team).decided(part)
+            answers += _ask(model, encoder, task, part, count, dirty, team).decided(part)
         else:
-            answers += _kept(model, encoder, asked, part, count, keep, team)
+            answers += _kept(model, encoder, task, part, count, keep, team)
         if done < ends:
             count(ends - done)
     return answers
@@ -111,27 +111,27 @@ def evaluate(
 def _kept(
     model: Any,
     encoder: TextEncoder,
-    asked: Asked,
+    task: Asked,
     part: EvaluationPart,
     count: Callable[[int], None],
     keep: Keep,
     team: Team,
 ) -> list[Answered]:
     """One task's answers from its file, or asked for and put there."""
-    path = keep.folder / f"{asked.entry.spec.name}.parquet"
-    key = _key(keep, encoder, asked, part)
+    path = keep.folder / f"{task.entry.spec.name}.parquet"
+    key = _key(keep, encoder, task, part)
     if team.told(lambda: read_key(path) == key):
         answers = read_answers(path, score=part.score, ends=part.ends)
         if part.too_long == "refuse":  # they may have been asked under `cut`, which changes no answer
-            refuse_cut(asked.entry, answers, [answer.cut for answer in answers], encoder.part.max_input_tokens)
+            refuse_cut(task.entry, answers, [answer.cut for answer in answers], encoder.part.max_input_tokens)
         return answers
-    found = _ask(model, encoder, asked, part, count, keep.dirty, team)
+    ranked = _ask(model, encoder, task, part, count, keep.dirty, team)
     if team.leads:
-        write_answers(path, found.answers, key=key, facts={"noise": found.noise, "model": keep.model})
-    return found.decided(part)
+        write_answers(path, ranked.answers, key=key, facts={"noise": ranked.noise, "model": keep.model})
+    return ranked.decided(part)
 
 
-def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -> str:
+def _key(keep: Keep, encoder: TextEncoder, task: Asked, part: EvaluationPart) -> str:
     """Hash of everything the answers to a task depend on."""
     prompts = [
         [
@@ -142,15 +142,15 @@ def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -
             list(prompt.answer.references),
             [prompt.turn, *prompt.listed],
         ]
-        for prompt, split in asked.everything
+        for prompt, split in task.everything
     ]
-    dirty = None if keep.dirty is None else sorted(keep.dirty.get(asked.entry.spec.name, ()))
-    rows = [[prompt.row, row_hash] for (prompt, _), row_hash in zip(asked.everything, asked.row_hashes, strict=True)]
+    dirty = None if keep.dirty is None else sorted(keep.dirty.get(task.entry.spec.name, ()))
+    rows = [[prompt.row, row_hash] for (prompt, _), row_hash in zip(task.everything, task.row_hashes, strict=True)]
     return fingerprint_of(
         [
             keep.model,
             [encoder.fingerprint, encoder.rules.ends],
-            asked.entry.spec.fingerprint,
+            task.entry.spec.fingerprint,
             prompts,
             rows,
             part.counted("answers"),
@@ -162,7 +162,7 @@ def _key(keep: Keep, encoder: TextEncoder, asked: Asked, part: EvaluationPart) -
 def _ask(
     model: Any,
     encoder: TextEncoder,
-    asked: Asked,
+    task: Asked,
     part: EvaluationPart,
     count: Callable[[int], None],
     dirty: Mapping[str, Collection[int]] | None,
@@ -170,14 +170,14 @@ def _ask(
 ) -> _Ranked:
     """One task's answers."""
     autocast = pick_precision(part.precision, model.device) == "bfloat16"
-    prompts = [prompt for prompt, _ in asked.everything]
+    prompts = [prompt for prompt, _ in task.everything]
     encoded = encoder.encode_inputs(prompts)
     inputs = [one.ids for one in encoded]
     cut = [one.cut for one in encoded]
     if part.too_long == "refuse":
-        refuse_cut(asked.entry, prompts, cut, encoder.part.max_input_tokens)
-    if asked.entry.spec.is_classification:
-        found = score_options(
+        refuse_cut(task.entry, prompts, cut, encoder.part.max_input_tokens)
+    if task.entry.spec.is_classification:
+        scored = score_options(
             model,
             encoder,
             prompts,
@@ -187,41 +187,41 @@ def _ask(
             team=team,
             count=count,
         )
-        noise = found.noise
-        values = [_ranked(scores, encoder) for scores in found.options]
+        noise = scored.noise
+        values = [_ranked(scores, encoder) for scores in scored.options]
     else:
-        check_positions(model, max(map(len, inputs)), part.max_new_tokens, task=asked.entry.spec.name)
+        check_positions(model, max(map(len, inputs)), part.max_new_tokens, task=task.entry.spec.name)
 
         def write(numbers: Sequence[int]) -> list[str]:
             return _generate(model, encoder, [inputs[number] for number in numbers], part, autocast, count)
 
         texts = team.shared(range(len(inputs)), [len(ids) for ids in inputs], write)
         noise = 0.0
-        values = [_generated(asked.entry, p, text) for p, text in zip(prompts, texts, strict=True)]
-    marked = None if dirty is None else frozenset(dirty.get(asked.entry.spec.name, ()))
+        values = [_generated(task.entry, p, text) for p, text in zip(prompts, texts, strict=True)]
+    marked = None if dirty is None else frozenset(dirty.get(task.entry.spec.name, ()))
     answers = [
         Answered(
-            task=asked.entry.spec.name,
-            cluster=asked.entry.told_cluster,
+            task=task.entry.spec.name,
+            cluster=task.entry.told_cluster,
             row=prompt.row,
             row_hash=row_hash,
             template=prompt.template,
             turn=prompt.turn,
             listed=prompt.listed,
             split=split,
-            metric=asked.entry.spec.metrics[0],
+            metric=task.entry.spec.metrics[0],
             prompt=prompt.input,
             prompt_hash=fingerprint_of(prompt.input),
             cut=lost,
             expected="" if split == "content_free" else prompt.answer.text,
             options=prompt.answer.options,
             gold=() if split == "content_free" else prompt.answer.places,
-            further=asked.entry.spec.metrics[1:],
+            further=task.entry.spec.metrics[1:],
             group=prompt.answer.group,
             dirty=None if marked is None or split != "test" else prompt.row in marked,
             **value,
         )
-        for (prompt, split), row_hash, lost, value in zip(asked.everything, asked.row_hashes, cut, values, strict=True)
+        for (prompt, split), row_hash, lost, value in zip(task.everything, task.row_hashes, cut, values, strict=True)
     ]
     return _Ranked(answers=rescored(answers, part.score, noise=noise), noise=noise)
 

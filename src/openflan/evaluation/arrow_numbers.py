@@ -23,10 +23,10 @@ def numbers(column: Any) -> NDArray[Any]:
         return np.from_dlpack(whole.cast(pa.int8())).astype(bool)
     if not whole.null_count:
         return np.from_dlpack(whole)
-    found = np.full(len(whole), np.nan)
+    full = np.full(len(whole), np.nan)
     if whole.null_count < len(whole):
-        found[numbers(whole.is_valid())] = np.from_dlpack(whole.drop_null())
-    return found
+        full[numbers(whole.is_valid())] = np.from_dlpack(whole.drop_null())
+    return full
 
 
 def places_in_lists(column: Any) -> tuple[Any, NDArray[np.bool_]]:

@@ -82,8 +82,8 @@ def audit_task(entry: Entry, encoder: TextEncoder, *, rows: int, separator: str,
         UserError: rows or templates of the task are at fault.
     """
     prompts = ask_prompts(entry, encoder, limit=rows, data=data)
-    asked = [(prompt, option) for prompt in prompts for option in prompt.answer.options]
-    joined = joins(encoder, [(prompt.input + separator, option) for prompt, option in asked])
+    pairs = [(prompt, option) for prompt in prompts for option in prompt.answer.options]
+    joined = joins(encoder, [(prompt.input + separator, option) for prompt, option in pairs])
     differing = [place for place, join in enumerate(joined) if join.differs]
     first = joined[differing[0]] if differing else None
     return TaskAudit(
@@ -91,8 +91,8 @@ def audit_task(entry: Entry, encoder: TextEncoder, *, rows: int, separator: str,
         pairs=len(joined),
         differ=len(differing),
         empty=sum(join.empty for join in joined),
-        templates=sorted({asked[place][0].number for place in differing}),
-        options=sorted({asked[place][1] for place in differing})[:_OPTIONS],
+        templates=sorted({pairs[place][0].number for place in differing}),
+        options=sorted({pairs[place][1] for place in differing})[:_OPTIONS],
         apart=first.apart if first else (),
         together=first.together if first else (),
     )

@@ -94,11 +94,11 @@ def _surest(answers: Sequence[Answered], score: Score) -> NDArray[np.float64]:
     """Probability of each answer's likeliest option."""
     scores = [answer.option_scores.normalised(score) for answer in answers]
     sizes = np.array([len(values) for values in scores])
-    found = np.empty(len(scores))
+    probabilities = np.empty(len(scores))
     for size in np.unique(sizes):
         alike = np.flatnonzero(sizes == size)
-        found[alike] = _softmax([scores[place] for place in alike]).max(axis=1)
-    return found
+        probabilities[alike] = _softmax([scores[place] for place in alike]).max(axis=1)
+    return probabilities
 
 
 def _softmax(scores: Sequence[Sequence[float]]) -> NDArray[np.float64]:

@@ -55,8 +55,8 @@ def score_by_decoder(
     )
     wanted = [token for _, own in packs for option in own for token in option]
     sizes = [len(option) for _, own in packs for option in own]
-    found = iter(scored_options(logits, range(len(wanted)), wanted, sizes))
-    return [[next(found) for _ in own] for own in options]
+    scores = iter(scored_options(logits, range(len(wanted)), wanted, sizes))
+    return [[next(scores) for _ in own] for own in options]
 
 
 def _packed(options: Sequence[Sequence[Tokens]]) -> list[tuple[int, list[list[int]]]]:
@@ -90,5 +90,5 @@ def _alone(model: Any, prompt: Tokens, option: Tokens) -> Scored:
     places = (torch.zeros(len(fed), dtype=torch.long, device=model.device), torch.arange(len(fed), device=model.device))
     ids, decoder_ids = (torch.tensor([side], device=model.device) for side in (list(prompt), fed))
     logits = logits_at(model, places, input_ids=ids, decoder_input_ids=decoder_ids)
-    (found,) = scored_options(logits, range(len(fed)), list(option), [len(fed)])
-    return found
+    (scored,) = scored_options(logits, range(len(fed)), list(option), [len(fed)])
+    return scored

@@ -110,11 +110,11 @@ def evaluate(
     opened = model._opened if isinstance(model, Model) else open_model(str(model), changes=format_)
     name = model.name if isinstance(model, Model) else str(model)
     answers = place_of(opened.model, opened.encoder, part, name=name, out=Path(out))
-    asked = [ask_task(entry, answers.encoder, part, limit=part.rows, data=place) for entry in entries]
+    questions = [ask_task(entry, answers.encoder, part, limit=part.rows, data=place) for entry in entries]
     folder, results = measure(
         opened.model,
         answers,
-        asked,
+        questions,
         part,
         name=name,
         report=report,
@@ -127,14 +127,14 @@ def evaluate(
 
 def _parts(settings: Settings) -> tuple[EvaluationPart, dict[str, Any]]:
     """What settings say of the evaluation, and of the text format."""
-    said: dict[str, Any] = {"evaluation": {}, "prompts": {}}
+    by_part: dict[str, Any] = {"evaluation": {}, "prompts": {}}
     for key, value in setting_pairs(settings):
         if not key.startswith(("evaluation.", "prompts.")):
             how = "name an evaluation.… or prompts.… setting; the rest belongs to a recipe"
             raise UserError(f"'{key}' changes nothing here", where="settings", how=how)
-        set_key(said, key, value)
+        set_key(by_part, key, value)
     try:
-        return EvaluationPart.model_validate_json(json.dumps(said["evaluation"])), said["prompts"]
+        return EvaluationPart.model_validate_json(json.dumps(by_part["evaluation"])), by_part["prompts"]
     except ValidationError as error:
         raise strict_error(error, "evaluation", EvaluationPart) from None
 
@@ -151,7 +151,7 @@ def _entries(named: list[str | Path | Entry], folders: list[Path]) -> list[Entry
     entries += [
         bbh_entry(name) for word in hard for name in ([f"bbh_{kind}" for kind in BBH] if word == "bbh" else [word])
     ]
-    known = {entry.spec.name for entry in entries}
+    existing = {entry.spec.name for entry in entries}
     names = [word for word in words if not word.endswith(_ENDINGS) and word not in hard]
     chosen = open_catalog(folders).select(names, where="tasks") if names else []
-    return entries + [entry for entry in chosen if entry.spec.name not in known]
+    return entries + [entry for entry in chosen if entry.spec.name not in existing]

@@ -58,8 +58,8 @@ def generate(
 
     for whole in group_by_length(lengths, padded_tokens=batch_tokens):
         if body is not None and body.writes:
-            found = body.write([prompts[number] for number in whole], most=max_new_tokens, ended=ended)
-            for number, row in zip(whole, found, strict=True):
+            rows = body.write([prompts[number] for number in whole], most=max_new_tokens, ended=ended)
+            for number, row in zip(whole, rows, strict=True):
                 answers[number] = read_answer(encoder, row, stop)
             report(len(whole))
             continue

@@ -103,12 +103,12 @@ def export_tasks(
     source = find_model(ModelPart(path=tokenizer or "starter"), Path(tokenizer or "starter").expanduser())
     encoder = load_encoder(source, part)
     entries = open_catalog([Path(folder) for folder in folders]).select(tasks, where="tasks")
-    asked = {e.spec.name: (e, ask_prompts(e, encoder, limit=rows, data=place)) for e in entries}
-    prompts = [prompt for _, own in asked.values() for prompt in own]
+    by_name = {e.spec.name: (e, ask_prompts(e, encoder, limit=rows, data=place)) for e in entries}
+    prompts = [prompt for _, own in by_name.values() for prompt in own]
     delimiter = pick_delimiter(encoder, prompts, separator) if tokenizer else ""
     with new_folder(Path(to), option="--to") as partial:
         written = write_tasks(
-            partial, asked, separator=separator, delimiter=delimiter, encoder=encoder if tokenizer else None
+            partial, by_name, separator=separator, delimiter=delimiter, encoder=encoder if tokenizer else None
         )
     return HarnessExport(folder=Path(to), tasks=tuple(written), adds_start=bool(encoder.frame.before))
 
@@ -122,7 +122,7 @@ def pick_delimiter(encoder: TextEncoder, prompts: Sequence[Prompt], separator: s
 
 def write_tasks(
     folder: Path,
-    asked: Mapping[str, tuple[Entry, Sequence[Prompt]]],
+    by_name: Mapping[str, tuple[Entry, Sequence[Prompt]]],
     *,
     separator: str,
     delimiter: str,
@@ -131,14 +131,14 @@ def write_tasks(
     """Write tasks into a folder that is there and empty.
 
     Args:
-        asked: by task, its prompts under every template.
+        by_name: by task, its prompts under every template.
         encoder: counts the pairs whose tokens differ, where it is given.
     """
     (folder / "rows").mkdir()
     (folder / "utils.py").write_text(_UTILS, encoding="utf-8")
     until = ["\n\n", *_ends(encoder)]
     written = []
-    for name, (entry, prompts) in asked.items():
+    for name, (entry, prompts) in by_name.items():
         by_template: dict[TemplateId, list[Prompt]] = {}
         for prompt in prompts:
             by_template.setdefault(prompt.template, []).append(prompt)

@@ -79,8 +79,8 @@ def score_options(
     budget = batch_tokens or scoring_tokens(model.device.type)
 
     def rank(numbers: Sequence[int]) -> list[OptionScores]:
-        asked = [every[number] for number in numbers]
-        return rank_options(model, asked, batch_tokens=budget, autocast=autocast, report=count)
+        batch = [every[number] for number in numbers]
+        return rank_options(model, batch, batch_tokens=budget, autocast=autocast, report=count)
 
     scored = team.shared(kin, sizes, rank)
     unconditional = dict(zip(alone, (scores.logprob for scores in scored[len(questions) :]), strict=True))

@@ -104,8 +104,8 @@ def _matrix(every: AnswerArrays) -> TaskMatrix:
     rows, first, place = _rows(answers)
     chooses = every.where(every.split == "validation")
     natural = every.where((every.split == "test") & ~own & np.isin(every.row, rows))
-    known = np.argsort(rows)
-    natural_place = known[np.searchsorted(rows, natural.row, sorter=known)]
+    order = np.argsort(rows)
+    natural_place = order[np.searchsorted(rows, natural.row, sorter=order)]
     cells = option_cells(answers, place, every.where(~content))
     of_baseline = option_cells(natural, natural_place, every.where(np.zeros(len(every), dtype=bool)))
     ended = ~np.isnan(answers.with_end)

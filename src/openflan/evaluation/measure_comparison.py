@@ -52,13 +52,13 @@ def compare_measures(
 
 def adjusted_over_tasks(tasks: Sequence[Mapping[str, MeasureComparison]]) -> list[dict[str, MeasureComparison]]:
     """The measures of several tasks with p-values adjusted over those that have them."""
-    found = [dict(measures) for measures in tasks]
+    by_task = [dict(measures) for measures in tasks]
     for name in MEASURES:
-        having = [measures for measures in found if name in measures]
+        having = [measures for measures in by_task if name in measures]
         adjusted = holm([measures[name].p for measures in having])
         for measures, p_holm in zip(having, adjusted, strict=True):
             measures[name] = measures[name].model_copy(update={"p_holm": p_holm})
-    return found
+    return by_task
 
 
 def _compared(pair: Paired, samples: int) -> MeasureComparison:

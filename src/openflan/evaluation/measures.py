@@ -84,14 +84,14 @@ class OptionCells:
         """(R, P) Values of each measure that the answers have."""
         log_probabilities = _log_softmax(self.scores)
         taken_off = {"batch": _log_mean(log_probabilities, axis=0), "content_free": self.prior}
-        found = {
+        by_cell = {
             "form": np.exp(self.together),
             "written": self.written,
             "auc": self._placements(),
             **{name: self._accuracy(log_probabilities - prior) for name, prior in taken_off.items()},
             "first": np.where(np.isnan(self.first), np.nan, self.chosen == self.first),
         }
-        values = {name: self._over_turns(cells) for name, cells in found.items()}
+        values = {name: self._over_turns(cells) for name, cells in by_cell.items()}
         if any(turn for _, turn in self.columns):
             straight = [turn == 0 for _, turn in self.columns]
             plain = np.where(straight, self._accuracy(self.scores), np.nan)
@@ -101,19 +101,19 @@ class OptionCells:
     def _placements(self) -> Floats:
         """(R, C) Values whose mean over rows is the area under the curve, mean over options."""
         present = ~np.isnan(self.scores)
-        asked: NDArray[np.bool_] = np.any(present, axis=2)
+        mask: NDArray[np.bool_] = np.any(present, axis=2)
         odds = _log_odds(self.scores)
-        found = np.full(asked.shape, np.nan)
-        for column in range(asked.shape[1]):
-            rows = np.flatnonzero(asked[:, column])
+        placements = np.full(mask.shape, np.nan)
+        for column in range(mask.shape[1]):
+            rows = np.flatnonzero(mask[:, column])
             options = [
                 _linear_area(odds[rows, column, option], self.right[rows, column, option])
                 for option in range(self.scores.shape[2])
                 if present[rows, column, option].mean() >= _COMMON
             ]
             if areas := [area for area in options if area is not None]:
-                found[rows, column] = np.mean(areas, axis=0)
-        return found
+                placements[rows, column] = np.mean(areas, axis=0)
+        return placements
 
     def _accuracy(self, scores: Floats) -> Floats:
         """(R, C) Whether the best option under some scores is right."""
@@ -132,12 +132,12 @@ class OptionCells:
         alike = []
         for template in templates:
             chosen = self.chosen[:, self._of(template)]
-            asked = (~np.isnan(chosen)).sum(axis=1)
+            counts = (~np.isnan(chosen)).sum(axis=1)
             low, high = (
-                np.where(asked > 0, end(np.where(np.isnan(chosen), other, chosen), axis=1), np.nan)
+                np.where(counts > 0, end(np.where(np.isnan(chosen), other, chosen), axis=1), np.nan)
                 for end, other in ((np.min, np.inf), (np.max, -np.inf))
             )
-            alike.append(np.where(asked > 1, low == high, np.nan))
+            alike.append(np.where(counts > 1, low == high, np.nan))
         return np.stack(alike, axis=1)
 
     def _of(self, template: int) -> list[int]:
@@ -195,16 +195,16 @@ def _linear_area(odds: Floats, right: NDArray[np.bool_]) -> Floats | None:
 
     Rows without the option have the area itself.
     """
-    known = ~np.isnan(odds)
-    upper, lower = np.sort(odds[known & right]), np.sort(odds[known & ~right])
+    valid = ~np.isnan(odds)
+    upper, lower = np.sort(odds[valid & right]), np.sort(odds[valid & ~right])
     if not len(upper) or not len(lower):
         return None
-    above = _share_below(odds[known & right], lower)
-    below = 1 - _share_below(odds[known & ~right], upper)
+    above = _share_below(odds[valid & right], lower)
+    below = 1 - _share_below(odds[valid & ~right], upper)
     area = float(above.mean())
     values = np.full(len(odds), area)
-    values[known & right] += (above - area) * len(odds) / len(upper)
-    values[known & ~right] += (below - area) * len(odds) / len(lower)
+    values[valid & right] += (above - area) * len(odds) / len(upper)
+    values[valid & ~right] += (below - area) * len(odds) / len(lower)
     return values
 
 
@@ -216,10 +216,10 @@ def _share_below(values: Floats, ordered: Floats) -> Floats:
 
 def _log_odds(scores: Floats) -> Floats:
     """Of each option against all others of its row: log P(option) - log P(any other)."""
-    found = np.full(scores.shape, np.nan)
+    odds = np.full(scores.shape, np.nan)
     for option in range(scores.shape[-1]):
-        found[..., option] = scores[..., option] - _log_sum(np.delete(scores, option, axis=-1))
-    return found
+        odds[..., option] = scores[..., option] - _log_sum(np.delete(scores, option, axis=-1))
+    return odds
 
 
 def _log_softmax(scores: Floats) -> Floats:
@@ -251,6 +251,6 @@ def _mean(cells: Floats) -> Floats:
 
 def _at(right: NDArray[np.bool_], place: Floats) -> Floats:
     """(R, C) Whether the option at a place is right; NaN where there is no place."""
-    known = ~np.isnan(place)
-    chosen = np.take_along_axis(right, np.where(known, place, 0).astype(np.int64)[..., None], axis=2)[..., 0]
-    return np.where(known, chosen, np.nan)
+    valid = ~np.isnan(place)
+    chosen = np.take_along_axis(right, np.where(valid, place, 0).astype(np.int64)[..., None], axis=2)[..., 0]
+    return np.where(valid, chosen, np.nan)

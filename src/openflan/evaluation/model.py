@@ -204,8 +204,8 @@ class Model:
         read, lost = self._prompt(instruction, text, options, fields), ""
         if read.cut:
             whole = encoder.raw([_whole(instruction, text, options) + encoder.separator])[0]
-            kept = read.ids[len(encoder.frame.before) : len(read.ids) - len(encoder.frame.after)]
-            start, stop = lost_part(whole, kept)
+            cut = read.ids[len(encoder.frame.before) : len(read.ids) - len(encoder.frame.after)]
+            start, stop = lost_part(whole, cut)
             lost = "".join(encoder.pieces(whole[start:stop]))
         return PromptTokens(
             ids=tuple(read.ids),

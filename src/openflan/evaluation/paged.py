@@ -48,7 +48,7 @@ class AnswerColumns:
     ranked: NDArray[np.bool_]
     margin: NDArray[np.float32]
     """How far the likeliest option is ahead of the next, in probability; NaN where the answer was written."""
-    said: NDArray[np.int32]
+    answer: NDArray[np.int32]
     """A number for each different answer; of written answers, 1 where it scored a half or more."""
 
     @property
@@ -76,7 +76,7 @@ def _kept(path: Path, _stamp: tuple[int, int], score: Score, ends: Ends) -> Answ
         raise UserError("holds no answer", where=str(path), how="delete this file and measure again")
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     words: dict[str, int] = {}
-    said = np.array([words.setdefault(word, len(words)) for word in whole["answer"].tolist()], dtype=np.int32)
+    answers = np.array([words.setdefault(word, len(words)) for word in whole["answer"].tolist()], dtype=np.int32)
     tested = whole["split"] == _SPLITS["test"]
     ranked = whole["ranked"][tested]
     value = whole["value"][tested].astype(np.float32)
@@ -89,7 +89,7 @@ def _kept(path: Path, _stamp: tuple[int, int], score: Score, ends: Ends) -> Answ
         value=value,
         ranked=ranked,
         margin=whole["margin"][tested].astype(np.float32),
-        said=np.where(ranked, said[tested], (value >= 0.5).astype(np.int32)),
+        answer=np.where(ranked, answers[tested], (value >= 0.5).astype(np.int32)),
     )
 
 
@@ -123,7 +123,7 @@ def fetch_answers(path: Path, places: Sequence[int], *, score: Score, ends: Ends
     import pyarrow.parquet as pq
 
     wanted = sorted(set(places))
-    found: dict[int, Answered] = {}
+    by_place: dict[int, Answered] = {}
     with reading(path) as noise:
         file = pq.ParquetFile(path)
         first = 0
@@ -133,9 +133,9 @@ def fetch_answers(path: Path, places: Sequence[int], *, score: Score, ends: Ends
             if here:
                 rows = file.read_row_group(group).take([place - first for place in here])
                 answers = rescored(answers_of(rows), score, noise=noise, ends=ends)
-                found.update(zip(here, answers, strict=True))
+                by_place.update(zip(here, answers, strict=True))
             first += size
-    return [found[place] for place in places]
+    return [by_place[place] for place in places]
 
 
 def _columns(batch: Any, score: Score) -> dict[str, Any]:

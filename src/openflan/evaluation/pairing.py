@@ -55,10 +55,10 @@ class Paired:
     def permutation_p(self) -> float:
         """P-value that the mean difference is zero, by flipped signs of row differences, or of whole groups'."""
         a, b = self.row_means
-        known = ~np.isnan(b - a)
-        differences = (b - a)[known]
+        valid = ~np.isnan(b - a)
+        differences = (b - a)[valid]
         if self.groups is not None:
-            numbers = np.unique(np.array(self.groups)[known], return_inverse=True)[1]
+            numbers = np.unique(np.array(self.groups)[valid], return_inverse=True)[1]
             differences = np.bincount(numbers, weights=differences).astype(np.float64)
         return permutation_p(differences)
 

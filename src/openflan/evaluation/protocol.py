@@ -81,9 +81,9 @@ class Asked:
     @cached_property
     def row_hashes(self) -> list[str]:
         """Hash of each prompt's row; a row is hashed once, however many templates it has."""
-        known: dict[tuple[str, int], str] = {}
+        hashes: dict[tuple[str, int], str] = {}
         return [
-            known.get((split, prompt.row)) or known.setdefault((split, prompt.row), hash_of_row(prompt.fields))
+            hashes.get((split, prompt.row)) or hashes.setdefault((split, prompt.row), hash_of_row(prompt.fields))
             for prompt, split in self.everything
         ]
 
@@ -233,10 +233,10 @@ def _content_free(
         for template in templates:
             for row in alternatives:
                 try:
-                    found = _questions(renderer, row, {template}, style, "class" if order == "class" else "rotated")
+                    more = _questions(renderer, row, {template}, style, "class" if order == "class" else "rotated")
                 except UserError:
                     continue
-                questions += found
+                questions += more
                 break
     return _with_examples(renderer, questions, encoder, entry, style, data=data, skip=True)
 

@@ -99,8 +99,8 @@ def rank_options(
                 chosen = [questions[number] for number in group]
                 prompts, options = [q.prompt for q in chosen], [q.options for q in chosen]
                 scored = score_by_decoder(model, prompts, options, batching=batching)
-                for number, found in zip(group, scored, strict=True):
-                    scores[number] = found
+                for number, own_scores in zip(group, scored, strict=True):
+                    scores[number] = own_scores
                 report(len(group))
 
             _in_batches(lengths, [0] * len(lengths), batch_tokens, decode, device=model.device, batching=batching)
@@ -111,8 +111,8 @@ def rank_options(
             def score(group: Sequence[int]) -> None:
                 chosen = [work[number] for number in group]
                 for one, scored in zip(chosen, _score(model, chosen), strict=True):
-                    for (number, first), found in zip(one.places, scored, strict=True):
-                        scores[number][first : first + len(found)] = found
+                    for (number, first), own_scores in zip(one.places, scored, strict=True):
+                        scores[number][first : first + len(own_scores)] = own_scores
                 report(sum(one.closes for one in chosen))
 
             lengths = [len(one.bundle.tokens) for one in work]
@@ -120,12 +120,12 @@ def rank_options(
             _in_batches(lengths, logits, batch_tokens, score, device=model.device, batching=batching)
     return [
         OptionScores(
-            logprob=tuple(one.logprob for one in found),
+            logprob=tuple(one.logprob for one in own_scores),
             tokens=tuple(map(len, question.options)),
             texts=tuple(question.texts),
-            likeliest=tuple(one.likeliest for one in found),
+            likeliest=tuple(one.likeliest for one in own_scores),
         )
-        for question, found in zip(questions, scores, strict=True)
+        for question, own_scores in zip(questions, scores, strict=True)
     ]
 
 
@@ -232,8 +232,8 @@ def _score(model: Any, chosen: Sequence[_Work]) -> list[list[list[Scored]]]:
                 sizes.append(len(option))
     sequences, tokens = (torch.tensor(side, device=model.device) for side in zip(*where, strict=True))
     logits = logits_at(model, (sequences, tokens), **_inputs([work.bundle for work in chosen], model.device))
-    found = iter(scored_options(logits, row, wanted, sizes))
-    return [[[next(found) for _ in options] for options in work.options] for work in chosen]
+    scores = iter(scored_options(logits, row, wanted, sizes))
+    return [[[next(scores) for _ in options] for options in work.options] for work in chosen]
 
 
 def _inputs(bundles: Sequence[Bundle], device: torch.device) -> dict[str, Tensor]:

@@ -87,11 +87,11 @@ class PromptReader:
         )
         text = prompt.input + encoder.separator
         whole, target = encoder.raw([text, prompt.target])
-        kept = encoder.inputs([prompt])[0][len(before) :]
-        kept = kept[: len(kept) - len(after)]
-        start, end_of_lost = lost_part(whole, kept)
+        cut = encoder.inputs([prompt])[0][len(before) :]
+        cut = cut[: len(cut) - len(after)]
+        start, end_of_lost = lost_part(whole, cut)
         lost, rest = whole[start:end_of_lost], whole[end_of_lost:]
-        instead = kept[start : len(kept) - len(rest)]
+        instead = cut[start : len(cut) - len(rest)]
         room = part.max_target_tokens - len(end)
         tokens = [
             *self._tokens(before, "frame"),

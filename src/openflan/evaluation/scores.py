@@ -57,11 +57,11 @@ def as_ends(word: str) -> Ends:
     Raises:
         UserError: there is none of that name.
     """
-    known: tuple[Ends, ...] = get_args(Ends)
-    for ends in known:
+    ways: tuple[Ends, ...] = get_args(Ends)
+    for ends in ways:
         if word == ends:
             return ends
-    raise UserError(f"no way '{word}'", where="ends", how=f"one of {', '.join(known)}")
+    raise UserError(f"no way '{word}'", where="ends", how=f"one of {', '.join(ways)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,11 +76,11 @@ def place_of(model: Any, encoder: TextEncoder, part: EvaluationPart, *, name: st
     """
     content = hash_of_model(model)
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", Path(name).name).strip("-.") or "model"
-    asked = [content, encoder.source, encoder.part.counted("answers"), _settings(part)]
-    folder = out / f"eval-{plain}-{fingerprint_of(asked)[:8]}"
-    kept = read_text_format(folder)
-    if kept is not None and kept.frame is not None and kept.frame != encoder.frame:
-        encoder = encoder.changed(frame=kept.frame)
+    identity = [content, encoder.source, encoder.part.counted("answers"), _settings(part)]
+    folder = out / f"eval-{plain}-{fingerprint_of(identity)[:8]}"
+    record = read_text_format(folder)
+    if record is not None and record.frame is not None and record.frame != encoder.frame:
+        encoder = encoder.changed(frame=record.frame)
     return AnswersPlace(folder=folder, model_hash=content, encoder=encoder)
 
 

@@ -165,7 +165,7 @@ def task_results(
         untuned: which model the others were tuned from.
         samples: bootstrap resamples.
     """
-    found = dirty or {}
+    leaked = dirty or {}
     first = next(iter(models.values()))
     return [
         TaskResult(
@@ -188,8 +188,8 @@ def task_results(
                     samples,
                 )
             ),
-            leakage={name: _apart(matrices[task], found[task]) for name, matrices in models.items()}
-            if found.get(task)
+            leakage={name: _apart(matrices[task], leaked[task]) for name, matrices in models.items()}
+            if leaked.get(task)
             else {},
         )
         for task, matrix in sorted(first.items(), key=lambda item: (roles[item[0]], item[1].cluster, item[0]))
@@ -243,8 +243,8 @@ def majority(matrix: TaskMatrix) -> float:
 
 def interval_of(values: NDArray[np.float64]) -> Pair:
     """The middle 95 % of resampled values."""
-    found = interval(values)
-    return found.low, found.high
+    bounds = interval(values)
+    return bounds.low, bounds.high
 
 
 def _gains(untuned: TaskMatrix, tuned: Sequence[TaskMatrix], samples: int) -> dict[str, Any]:
@@ -294,14 +294,14 @@ def groups_of(matrix: TaskMatrix) -> tuple[str, ...] | None:
 
 def _best(matrix: TaskMatrix, by_template: NDArray[np.float64]) -> BestOnValidation | None:
     """The first of the templates that are best on the validation rows."""
-    known = {number: score for number, score in (matrix.validation or {}).items() if number in matrix.templates}
-    if not known:
+    scores = {number: score for number, score in (matrix.validation or {}).items() if number in matrix.templates}
+    if not scores:
         return None
-    best = max(known, key=lambda number: (known[number], -number))
+    best = max(scores, key=lambda number: (scores[number], -number))
     return BestOnValidation(
         template=best,
         score=float(by_template[matrix.templates.index(best)]),
-        validation_score=known[best],
+        validation_score=scores[best],
         validation_rows=matrix.validation_rows,
     )
 

@@ -60,15 +60,15 @@ class AnswerRule:
 
 def what_is_asked(target: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
     """The answer that a target stands for, or None where it is more than that."""
-    found = _asked(_bare(target), choices)
-    if found is None or found.choices is None or found.choices.options is None:
-        return found
+    rule = _asked(_bare(target), choices)
+    if rule is None or rule.choices is None or rule.choices.options is None:
+        return rule
     if choices is None:
-        found = replace(found, choices=OptionsRule(options=tuple(map(trimmed, found.choices.options))))
-    texts = (found.choices.texts if found.choices else None) or ()
+        rule = replace(rule, choices=OptionsRule(options=tuple(map(trimmed, rule.choices.options))))
+    texts = (rule.choices.texts if rule.choices else None) or ()
     if len(texts) < 2 or not all(texts) or len(set(texts)) != len(texts):
         return None
-    return _in_order(found, fixed=choices is not None)
+    return _in_order(rule, fixed=choices is not None)
 
 
 def path_of(value: nodes.Node) -> str | None:
@@ -139,18 +139,18 @@ def _looked_up(listed: nodes.Expr, index: nodes.Expr, choices: OptionsRule | Non
     """The answer `listed[index]`."""
     path = path_of(listed)
     if isinstance(listed, nodes.Name) and listed.name == CHOICES:
-        found = None if choices is None else _at_index(index, choices)
+        rule = None if choices is None else _at_index(index, choices)
     elif isinstance(listed, nodes.List | nodes.Tuple):
-        found = _among(_at_index(index, OptionsRule(options=tuple(listed.items))), choices)
+        rule = _among(_at_index(index, OptionsRule(options=tuple(listed.items))), choices)
     elif isinstance(listed, nodes.Dict):
-        found = _in_mapping(listed, index, choices)
+        rule = _in_mapping(listed, index, choices)
     elif path is None or choices is not None:
-        found = None
+        rule = None
     elif isinstance(index, nodes.Const):
-        found = AnswerRule(path) if index.value == 0 else None
+        rule = AnswerRule(path) if index.value == 0 else None
     else:
-        found = _at_index(index, OptionsRule(field=path))
-    return found
+        rule = _at_index(index, OptionsRule(field=path))
+    return rule
 
 
 def _in_mapping(listed: nodes.Dict, index: nodes.Expr, choices: OptionsRule | None) -> AnswerRule | None:
@@ -198,16 +198,16 @@ def _at_number(index: nodes.Expr, choices: OptionsRule, count: int) -> AnswerRul
 
 
 def _at_position(index: nodes.Call, choices: OptionsRule) -> AnswerRule | None:
-    """The answer `choices[known.index(label)]`."""
+    """The answer `choices[labels.index(label)]`."""
     if not isinstance(index.node, nodes.Getattr) or index.node.attr != "index" or len(index.args) != 1:
         return None
-    field, known = path_of(_bare(index.args[0])), index.node.node
+    field, labels = path_of(_bare(index.args[0])), index.node.node
     if field is None:
         return None
-    if (path := path_of(known)) is not None:
+    if (path := path_of(labels)) is not None:
         return AnswerRule(field, choices, keys_field=path)
-    spelt = list(known.value) if isinstance(known, nodes.Const) and isinstance(known.value, str) else None
-    keys = _all(map(_key, known.items) if isinstance(known, nodes.List | nodes.Tuple) else spelt or ())
+    spelt = list(labels.value) if isinstance(labels, nodes.Const) and isinstance(labels.value, str) else None
+    keys = _all(map(_key, labels.items) if isinstance(labels, nodes.List | nodes.Tuple) else spelt or ())
     count = len(choices.options or keys or ())
     if not keys or len(keys) < count or len(set(keys)) != len(keys):
         return None
@@ -219,34 +219,34 @@ def _by_cases(value: nodes.CondExpr, choices: OptionsRule | None) -> AnswerRule 
     cases = _cases(value)
     if cases is None:
         return None
-    field, found = cases
-    options = tuple(_chosen(option, choices) for _, option in found)
-    return _among(AnswerRule(field, OptionsRule(options=options), tuple(key for key, _ in found)), choices)
+    field, branches = cases
+    options = tuple(_chosen(option, choices) for _, option in branches)
+    return _among(AnswerRule(field, OptionsRule(options=options), tuple(key for key, _ in branches)), choices)
 
 
 def _cases(value: nodes.Expr) -> tuple[str, list[tuple[Key, nodes.Expr]]] | None:
     """The field that a chain of conditions compares, and what each of its values leads to."""
     fields: set[str] = set()
-    found: list[tuple[Key, nodes.Expr]] = []
+    branches: list[tuple[Key, nodes.Expr]] = []
     rest: nodes.Expr | None = value
     while isinstance(rest, nodes.CondExpr):
         case = _case(rest.test)
         if case is None:
             return None
         fields.add(case[0])
-        found.append((case[1], rest.expr1))
+        branches.append((case[1], rest.expr1))
         rest = rest.expr2
-    keys = [key for key, _ in found]
+    keys = [key for key, _ in branches]
     if isinstance(rest, nodes.Const) and rest.value == "":
         rest = None
     if rest is not None:
-        missing = set(range(len(found) + 1)) - set(keys)
+        missing = set(range(len(branches) + 1)) - set(keys)
         if len(missing) != 1 or any(isinstance(key, str) for key in keys):
             return None
-        found.append((missing.pop(), rest))
-    if len(fields) != 1 or len({key for key, _ in found}) != len(found) or len(found) < 2:
+        branches.append((missing.pop(), rest))
+    if len(fields) != 1 or len({key for key, _ in branches}) != len(branches) or len(branches) < 2:
         return None
-    return fields.pop(), found
+    return fields.pop(), branches
 
 
 def _case(test: nodes.Expr) -> tuple[str, Key] | None:
@@ -272,8 +272,8 @@ def _key(value: nodes.Node) -> Key | None:
 
 def _all(keys: Iterable[Key | None]) -> tuple[Key, ...] | None:
     """The keys, if each is one."""
-    found = tuple(keys)
-    return None if None in found else found  # type: ignore[return-value]
+    every = tuple(keys)
+    return None if None in every else every  # type: ignore[return-value]
 
 
 def _chosen(option: nodes.Expr, choices: OptionsRule | None) -> nodes.Expr:
@@ -286,30 +286,30 @@ def _chosen(option: nodes.Expr, choices: OptionsRule | None) -> nodes.Expr:
     return option
 
 
-def _among(found: AnswerRule | None, choices: OptionsRule | None) -> AnswerRule | None:
+def _among(rule: AnswerRule | None, choices: OptionsRule | None) -> AnswerRule | None:
     """The answer with the template's choices in their own order, if its options are just these."""
-    if found is None or choices is None or found.choices is None:
-        return found
-    if choices.texts is None or found.choices.texts is None:
+    if rule is None or choices is None or rule.choices is None:
+        return rule
+    if choices.texts is None or rule.choices.texts is None:
         return None
-    mine = [expression(_bare(option)) for option in found.choices.options or ()]
+    mine = [expression(_bare(option)) for option in rule.choices.options or ()]
     theirs = [expression(_bare(option)) for option in choices.options or ()]
     if sorted(mine) != sorted(theirs) or len(set(mine)) != len(mine):
         return None
-    keys: Sequence[Key] = found.keys if found.keys is not None else range(len(mine))
-    return replace(found, choices=choices, keys=tuple(keys[mine.index(text)] for text in theirs))
+    keys: Sequence[Key] = rule.keys if rule.keys is not None else range(len(mine))
+    return replace(rule, choices=choices, keys=tuple(keys[mine.index(text)] for text in theirs))
 
 
-def _in_order(found: AnswerRule, *, fixed: bool) -> AnswerRule:
+def _in_order(rule: AnswerRule, *, fixed: bool) -> AnswerRule:
     """Keys 0, 1, 2 … left out; options in the order of their keys unless the template itself gave the order."""
-    if found.keys is None or found.choices is None or found.choices.options is None:
-        return found
-    pairs = list(zip(found.keys, found.choices.options, strict=True))
+    if rule.keys is None or rule.choices is None or rule.choices.options is None:
+        return rule
+    pairs = list(zip(rule.keys, rule.choices.options, strict=True))
     if not fixed:
         numbers = not any(isinstance(key, str) for key, _ in pairs)
         pairs.sort(key=lambda pair: pair[0] if numbers else repr(pair[0]))
     keys = tuple(key for key, _ in pairs)
     plain = keys == tuple(range(len(keys)))
     return replace(
-        found, keys=None if plain else keys, choices=OptionsRule(options=tuple(option for _, option in pairs))
+        rule, keys=None if plain else keys, choices=OptionsRule(options=tuple(option for _, option in pairs))
     )

@@ -247,7 +247,7 @@ def _for(one: nodes.For, scope: _Scope, bound: frozenset[str]) -> For:
         raise UntranslatableError("loops recursively")
     targets = _targets(one.target)
     inner_bound = bound | {*targets, "loop"}
-    inner = {name: known for name, known in scope.items() if name not in targets}
+    inner = {name: binding for name, binding in scope.items() if name not in targets}
     items = _value(one.iter, scope, bound)
     only = None if one.test is None else _value(one.test, inner, inner_bound)
     body = _body(one.body, inner, inner_bound)
@@ -263,16 +263,16 @@ def _value(value: nodes.Node, scope: Mapping[str, _Known], bound: frozenset[str]
 
     def change(part: nodes.Expr) -> nodes.Expr:
         if isinstance(part, nodes.Name) and part.name in scope:
-            known = scope[part.name]
-            if known.value is None:
+            binding = scope[part.name]
+            if binding.value is None:
                 raise UntranslatableError(f"uses '{part.name}', which only some branches assign")
-            if set(names_of(known.value)) & (bound - known.bound):
+            if set(names_of(binding.value)) & (bound - binding.bound):
                 raise UntranslatableError(f"uses '{part.name}' in a loop that hides what it is made of")
-            return known.value
+            return binding.value
         return _in_our_words(part)
 
-    found: nodes.Expr = rebuilt(value, change)
-    return _small(found) or found
+    translated: nodes.Expr = rebuilt(value, change)
+    return _small(translated) or translated
 
 
 def _small(value: nodes.Expr | None) -> nodes.Expr | None:

@@ -52,5 +52,5 @@ def hub_source(dataset: str, config: str | None = None, revision: str | None = N
         return {"hub": dataset, **more}
     if dataset in _OWNERS:
         return {"hub": f"{_OWNERS[dataset]}/{dataset}", **more}
-    said = f"{dataset} ({config})" if config else dataset
-    return {"by_hand": f"find the dataset that was called {said}, or write its owner into source.hub"}
+    name = f"{dataset} ({config})" if config else dataset
+    return {"by_hand": f"find the dataset that was called {name}, or write its owner into source.hub"}

@@ -157,22 +157,22 @@ def _native(config: Mapping[str, Any]) -> _Asking:
         UntranslatableError: the target is none of these.
     """
     multiple = config.get("output_type") == "multiple_choice"
-    asked = _target(config.get("doc_to_target"), _choices(config.get("doc_to_choice")) if multiple else None)
+    rule = _target(config.get("doc_to_target"), _choices(config.get("doc_to_choice")) if multiple else None)
     tree = stripped((*_text(config, "description"), *_text(config, "doc_to_text")))
     template = template_text(tree)
     if not list(used_names(tree)):
         raise UntranslatableError(_EMPTY)
-    options = asked.choices.texts if asked.choices is not None else None
+    options = rule.choices.texts if rule.choices is not None else None
     for text in (template, *(option for option in options or () if "{" in option)):
         if why := why_unfit(text):
             raise UntranslatableError(why)
-    answer: dict[str, Any] = {"field": asked.field}
-    if asked.choices is not None:
-        answer |= {"options": list(options)} if options is not None else {"options_field": asked.choices.field}
-        answer |= {"keys": list(asked.keys)} if asked.keys else {}
-        answer |= {"keys_field": asked.keys_field} if asked.keys_field else {}
-    fields = tuple(_fields(tree, asked))
-    return _Asking(answer=answer, template={"input": template}, fields=fields, ranked=asked.choices is not None)
+    answer: dict[str, Any] = {"field": rule.field}
+    if rule.choices is not None:
+        answer |= {"options": list(options)} if options is not None else {"options_field": rule.choices.field}
+        answer |= {"keys": list(rule.keys)} if rule.keys else {}
+        answer |= {"keys_field": rule.keys_field} if rule.keys_field else {}
+    fields = tuple(_fields(tree, rule))
+    return _Asking(answer=answer, template={"input": template}, fields=fields, ranked=rule.choices is not None)
 
 
 def _whole(config: Mapping[str, Any], why: UntranslatableError) -> _Asking:
@@ -207,33 +207,33 @@ def _whole(config: Mapping[str, Any], why: UntranslatableError) -> _Asking:
     )
 
 
-def _plain(said: Any, *, column: bool = True) -> str:
+def _plain(setting: Any, *, column: bool = True) -> str:
     """A setting as template text."""
-    if not isinstance(said, str | None):
+    if not isinstance(setting, str | None):
         raise UntranslatableError("its doc_to_text is no text")
-    if PIPES in (said or ""):
+    if PIPES in (setting or ""):
         raise UntranslatableError(f"holds a '{PIPES}'")
-    return "{{" + said + "}}" if said and column and said.isidentifier() else said or ""
+    return "{{" + setting + "}}" if setting and column and setting.isidentifier() else setting or ""
 
 
-def _computed(said: str) -> str:
+def _computed(setting: str) -> str:
     """A setting as one expression."""
-    if not said.isidentifier():
-        return expression(as_expression(stripped(read_template(said))))
-    return said
+    if not setting.isidentifier():
+        return expression(as_expression(stripped(read_template(setting))))
+    return setting
 
 
-def _joined_choices(said: Any) -> str:
+def _joined_choices(setting: Any) -> str:
     """The answer choices as a template, pipes between them."""
-    if isinstance(said, Mapping):
-        said = list(said.values())
-    if isinstance(said, list):
-        if not all(isinstance(one, str | int | float) for one in said):
+    if isinstance(setting, Mapping):
+        setting = list(setting.values())
+    if isinstance(setting, list):
+        if not all(isinstance(one, str | int | float) for one in setting):
             raise UntranslatableError("doc_to_choice has entries that are no texts")
-        return PIPES.join(template_text((Data(str(one)),)) for one in said)
-    if not isinstance(said, str):
+        return PIPES.join(template_text((Data(str(one)),)) for one in setting)
+    if not isinstance(setting, str):
         raise UntranslatableError("has no doc_to_choice")
-    return "{{(" + _computed(said) + f') | join("{PIPES}")' + "}}"
+    return "{{(" + _computed(setting) + f') | join("{PIPES}")' + "}}"
 
 
 _EMPTY = "its prompt is empty, or the same for every row"
@@ -255,42 +255,42 @@ def _refuse(config: Mapping[str, Any]) -> None:
 
 def _text(config: Mapping[str, Any], key: str) -> Tree:
     """A setting that is a column's name or a template."""
-    said = config.get(key)
-    if said is None or said == "":
+    setting = config.get(key)
+    if setting is None or setting == "":
         return ()
-    if not isinstance(said, str):
+    if not isinstance(setting, str):
         raise UntranslatableError(f"{key} is no text")
-    if key != "description" and (column := _column(said)) is not None:
+    if key != "description" and (column := _column(setting)) is not None:
         return (Print(column),)
-    end = "\n" if said.endswith("\n") else ""  # the harness keeps the last newline, Jinja's default drops it
-    return (*read_template(said), Data(end))
+    end = "\n" if setting.endswith("\n") else ""  # the harness keeps the last newline, Jinja's default drops it
+    return (*read_template(setting), Data(end))
 
 
-def _column(said: str) -> nodes.Expr | None:
+def _column(setting: str) -> nodes.Expr | None:
     """The expression for a column that is named without braces."""
-    if "{" in said or "\n" in said:
+    if "{" in setting or "\n" in setting:
         return None
-    if said.isidentifier():
-        return as_expression(read_template("{{" + said + "}}"))
-    if re.fullmatch(r"[A-Za-z][\w \-]{0,40}", said):
-        return nodes.Getitem(nodes.Name("row", "load"), nodes.Const(said), "load")
+    if setting.isidentifier():
+        return as_expression(read_template("{{" + setting + "}}"))
+    if re.fullmatch(r"[A-Za-z][\w \-]{0,40}", setting):
+        return nodes.Getitem(nodes.Name("row", "load"), nodes.Const(setting), "load")
     return None
 
 
-def _choices(said: Any) -> OptionsRule:
-    if isinstance(said, Mapping):
-        said = list(said.values())
-    if isinstance(said, list):
-        if not all(isinstance(one, str | int | float) for one in said):
+def _choices(setting: Any) -> OptionsRule:
+    if isinstance(setting, Mapping):
+        setting = list(setting.values())
+    if isinstance(setting, list):
+        if not all(isinstance(one, str | int | float) for one in setting):
             raise UntranslatableError("doc_to_choice has entries that are no texts")
-        return OptionsRule(options=tuple(nodes.Const(str(one).strip()) for one in said))
-    if not isinstance(said, str):
+        return OptionsRule(options=tuple(nodes.Const(str(one).strip()) for one in setting))
+    if not isinstance(setting, str):
         raise UntranslatableError("has no doc_to_choice")
-    column = _column(said)
+    column = _column(setting)
     if column is not None and (path := path_of(column)) is not None:
         return OptionsRule(field=path)
     try:
-        value: nodes.Expr = as_expression(stripped(read_template(said)))
+        value: nodes.Expr = as_expression(stripped(read_template(setting)))
         if isinstance(value, nodes.Const):
             listed = ast.literal_eval(str(value.value))
             return _choices(listed if isinstance(listed, list) else None)
@@ -308,22 +308,22 @@ def _choices(said: Any) -> OptionsRule:
 _ODD = "computes its doc_to_choice in another way than a column or a list"
 
 
-def _target(said: Any, choices: OptionsRule | None) -> AnswerRule:
+def _target(setting: Any, choices: OptionsRule | None) -> AnswerRule:
     """What doc_to_target asks for; with choices, a number or a text among them."""
-    if not isinstance(said, str) or not said:
+    if not isinstance(setting, str) or not setting:
         raise UntranslatableError("its doc_to_target is no column and no template")
-    column = _column(said)
-    value = column if column is not None else as_expression(stripped(read_template(said)))
-    asked = None
+    column = _column(setting)
+    value = column if column is not None else as_expression(stripped(read_template(setting)))
+    rule = None
     if choices is not None:
         number = nodes.Getitem(nodes.Name("answer_choices", "load"), value, "load")
-        asked = what_is_asked(number, choices)
-    asked = asked or what_is_asked(value, choices)
-    if asked is None:
+        rule = what_is_asked(number, choices)
+    rule = rule or what_is_asked(value, choices)
+    if rule is None:
         raise UntranslatableError(
             "computes its doc_to_target in another way than a field, a number or one of its choices"
         )
-    return asked
+    return rule
 
 
 def _source(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,23 +339,23 @@ def _source(config: Mapping[str, Any]) -> dict[str, Any]:
 def _splits(config: Mapping[str, Any]) -> dict[str, str]:
     splits: dict[str, str] = {}
     for role, keys in _ROLES.items():
-        found = next((config[key] for key in keys if isinstance(config.get(key), str) and config[key]), None)
-        if found is not None:
-            splits[role] = found
+        split = next((config[key] for key in keys if isinstance(config.get(key), str) and config[key]), None)
+        if split is not None:
+            splits[role] = split
     if "test" not in splits:
         raise UntranslatableError("names no test_split and no validation_split")
     return splits
 
 
-def _metrics(said: Any) -> list[str]:
-    named = [one.get("metric") for one in said if isinstance(one, Mapping)] if isinstance(said, list) else []
-    known = dict.fromkeys(_METRICS[one] for one in named if isinstance(one, str) and one in _METRICS)
-    return list(known) or ["exact_match"]
+def _metrics(setting: Any) -> list[str]:
+    named = [one.get("metric") for one in setting if isinstance(one, Mapping)] if isinstance(setting, list) else []
+    metrics = dict.fromkeys(_METRICS[one] for one in named if isinstance(one, str) and one in _METRICS)
+    return list(metrics) or ["exact_match"]
 
 
-def _fields(tree: Tree, asked: AnswerRule) -> list[str]:
-    paths = [asked.field, asked.keys_field, asked.choices.field if asked.choices else None]
-    options = (asked.choices.options if asked.choices else None) or ()
+def _fields(tree: Tree, rule: AnswerRule) -> list[str]:
+    paths = [rule.field, rule.keys_field, rule.choices.field if rule.choices else None]
+    options = (rule.choices.options if rule.choices else None) or ()
     names = [*used_names(tree), *(path.partition(".")[0] for path in paths if path)]
     names += [name for option in options for name in used_names((Print(option),))]
     return [name for name in dict.fromkeys(names) if name != "range"]

@@ -22,15 +22,15 @@ def lineage_of(names: Iterable[str], *, own: str) -> list[str]:
         names: what their templates call them; a remark in brackets is none of the name, `;` and `,` part several.
         own: what to call their text where none is known.
     """
-    known = _datasets()
-    found = [known[name][1] for name in map(squashed, _parted(names)) if name in known]
-    return list(dict.fromkeys(corpus for corpora in found for corpus in corpora)) or [own]
+    datasets = _datasets()
+    lineages = [datasets[name][1] for name in map(squashed, _parted(names)) if name in datasets]
+    return list(dict.fromkeys(corpus for corpora in lineages for corpus in corpora)) or [own]
 
 
 def cluster_in_catalog(names: Iterable[str]) -> tuple[str, str | None] | None:
     """The cluster, and within `misc` the subcluster, of the first of some datasets that the catalog has."""
-    known = _datasets()
-    kinds = (known[name][0] for name in map(squashed, _parted(names)) if name in known)
+    datasets = _datasets()
+    kinds = (datasets[name][0] for name in map(squashed, _parted(names)) if name in datasets)
     return next((kind for kind in kinds if kind is not None), None)
 
 
@@ -46,13 +46,13 @@ def _parted(names: Iterable[str]) -> list[str]:
 @cache
 def _datasets() -> dict[str, tuple[tuple[str, str | None] | None, tuple[str, ...]]]:
     """Kind and lineage by every name that a dataset or corpus goes by."""
-    found: dict[str, tuple[tuple[str, str | None] | None, tuple[str, ...]]] = {
+    by_name: dict[str, tuple[tuple[str, str | None] | None, tuple[str, ...]]] = {
         squashed(name): (None, (name,)) for name in known_corpora()
     }
     for entry in open_catalog([], collections=("catalog",)).select(["catalog"], where="catalog"):
         spec = entry.spec
         hub = None if spec.source.config else (spec.source.hub or "").partition("/")[2]
         for name in {squashed(one) for one in (spec.name, spec.dataset, hub) if one}:
-            lineage = found.get(name, (None, ()))[1]
-            found[name] = ((spec.cluster, spec.subcluster), tuple(dict.fromkeys((*lineage, *spec.lineage))))
-    return found
+            lineage = by_name.get(name, (None, ()))[1]
+            by_name[name] = ((spec.cluster, spec.subcluster), tuple(dict.fromkeys((*lineage, *spec.lineage))))
+    return by_name

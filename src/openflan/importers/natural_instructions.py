@@ -99,14 +99,14 @@ def import_natural_instructions(
     test = _tested(len(rows))
     categories = _texts(data.get("Categories"))
     sources = _texts(data.get("Source"))
-    known = (cluster, None) if cluster is not None else cluster_of_categories(categories, sources)
-    named, sub = known or ("misc", None)
+    pair = (cluster, None) if cluster is not None else cluster_of_categories(categories, sources)
+    named, sub = pair or ("misc", None)
     licence = ", ".join(_texts(data.get("Instance License")))
     content: dict[str, Any] = {
         "name": name,
         "cluster": named,
         **({"subcluster": sub} if sub else {}),
-        "description": "Imported from Super-NaturalInstructions: " + "; ".join(_told(data, "Categories", "Domains")),
+        "description": "Imported from Super-NaturalInstructions: " + "; ".join(_values(data, "Categories", "Domains")),
         "source": {"files": {"all": f"{name}.jsonl"}},
         "splits": {"train": f"all[{2 * test}:]", "validation": f"all[{test}:{2 * test}]", "test": f"all[:{test}]"},
         "size": {"all": len(rows)},
@@ -122,15 +122,17 @@ def import_natural_instructions(
     untrained = sorted(set(options) - {row["output"][0] for row in rows[2 * test :]})
     if untrained and part != "test":
         notes.append(f"training rows: none has the answer {', '.join(untrained)} (rows are split as the file has them)")
-    foreign = sorted({one for one in _told(data, *_LANGUAGES) if one.lower() != "english"})
+    foreign = sorted({one for one in _values(data, *_LANGUAGES) if one.lower() != "english"})
     notes += [f"languages: {', '.join(foreign)}"] if foreign else []
     notes += [f"from {url}" for url in _texts(data.get("URL"))]
-    if known is None:
+    if pair is None:
         unknown = f"no cluster for {', '.join(categories)}" if categories else "the file names no category"
         notes.append(f"cluster: misc ({unknown}); say another with --cluster")
     names = [f"definition {number}{more}" for number in range(1, len(definitions) + 1) for more in ("", ", examples")]
-    kept = tuple(names) if len(content["templates"]) == len(names) else tuple(names[::2])
-    return ImportOutcome(tasks=(imported(content, where=str(path), templates=kept, notes=tuple(notes), rows=rows),))
+    templates = tuple(names) if len(content["templates"]) == len(names) else tuple(names[::2])
+    return ImportOutcome(
+        tasks=(imported(content, where=str(path), templates=templates, notes=tuple(notes), rows=rows),)
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -152,11 +154,11 @@ def _read(path: Path) -> dict[str, Any]:
 def _texts(value: Any) -> list[str]:
     """A text, or the texts of a list; numbers are read as texts, and no number (`NaN`) is nothing."""
     listed = value if isinstance(value, list) else [value]
-    known = (one for one in listed if not isinstance(one, float) or math.isfinite(one))
-    return [str(one) for one in known if isinstance(one, str | int | float) and not isinstance(one, bool)]
+    values = (one for one in listed if not isinstance(one, float) or math.isfinite(one))
+    return [str(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool)]
 
 
-def _told(data: Mapping[str, Any], *keys: str) -> list[str]:
+def _values(data: Mapping[str, Any], *keys: str) -> list[str]:
     return [text for key in keys for text in _texts(data.get(key))]
 
 

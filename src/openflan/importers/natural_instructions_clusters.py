@@ -103,12 +103,12 @@ def _placed(named: str) -> tuple[str, str | None]:
 
 def _of_sources(sources: Iterable[str]) -> tuple[str, str | None] | None:
     """The cluster of the first dataset whose cluster is known."""
-    known = {squashed(one): cluster for one, cluster in _by_category(_QUESTION_SETS).items()}
+    clusters = {squashed(one): cluster for one, cluster in _by_category(_QUESTION_SETS).items()}
     for source in sources:
-        if (found := cluster_in_catalog([source])) is not None:
-            return found
-        if (named := known.get(squashed(source.partition("(")[0]))) is not None:
+        if (placed := cluster_in_catalog([source])) is not None:
+            return placed
+        if (named := clusters.get(squashed(source.partition("(")[0]))) is not None:
             return _placed(named)
-        if (found := cluster_of(source.strip(), None)) != ("misc", None):
-            return found
+        if (placed := cluster_of(source.strip(), None)) != ("misc", None):
+            return placed
     return None

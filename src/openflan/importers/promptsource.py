@@ -68,7 +68,7 @@ class _Read:
     target: str
     """Empty where it is just the answer."""
     when: str | None
-    asked: AnswerRule | None
+    rule: AnswerRule | None
     fields: tuple[str, ...]
     metrics: tuple[str, ...]
 
@@ -98,10 +98,10 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
             left.append((name, template))
     groups: dict[tuple[object, ...], list[_Read]] = {}
     for one, _ in read:
-        if one.asked is not None:
-            groups.setdefault(one.asked.kind, []).append(one)
+        if one.rule is not None:
+            groups.setdefault(one.rule.kind, []).append(one)
     ordered = sorted(groups.values(), key=len, reverse=True)
-    odd = [one for one, _ in read if one.asked is None]
+    odd = [one for one, _ in read if one.rule is None]
     if not ordered:  # no other template of the file says what the task is
         left += [(one.name, template) for one, template in read]
     whole: list[_WholeRead] = []
@@ -117,8 +117,12 @@ def import_promptsource(path: Path, *, cluster: str | None, prefix: str = "") ->
         alike.setdefault(each.kind, []).append(each)
     contents += [_whole_content(group) for group in sorted(alike.values(), key=len, reverse=True)]
     base = prefix + task_name(dataset, subset)
-    known, subcluster = (cluster, None) if cluster is not None else cluster_of(dataset, subset)
-    about: dict[str, Any] = {"cluster": known, **({"subcluster": subcluster} if subcluster else {}), "dataset": base}
+    main_cluster, subcluster = (cluster, None) if cluster is not None else cluster_of(dataset, subset)
+    about: dict[str, Any] = {
+        "cluster": main_cluster,
+        **({"subcluster": subcluster} if subcluster else {}),
+        "dataset": base,
+    }
     about["lineage"] = lineage_of([dataset.rpartition("/")[2], subset or ""], own=task_name(dataset, subset))
     source = hub_source(dataset, subset)
     tasks = [
@@ -139,20 +143,20 @@ def _read(template: Any, name: str) -> _Read:
     split = split_prompt(read_template(template["jinja"]))
     choices = _choices(template.get("answer_choices"))
     try:
-        asked = what_is_asked(as_expression(split.target), choices)
+        rule = what_is_asked(as_expression(split.target), choices)
     except UntranslatableError:  # a loop: fine as a target, but no field
-        asked = None
+        rule = None
     listed: nodes.Expr | None = None
     if choices is not None:
-        listed = _listed(choices) if asked is None else nodes.Name("option_list", "load")
-    target = () if asked is not None else split.target
+        listed = _listed(choices) if rule is None else nodes.Name("option_list", "load")
+    target = () if rule is not None else split.target
     parts = [_with_choices(part, listed) for part in (split.input, target, split.when or ())]
     texts = list(map(template_text, parts))
     if not texts[0]:
         raise UntranslatableError("has an empty input")
-    if asked is None and not texts[1]:
+    if rule is None and not texts[1]:
         raise UntranslatableError("has an empty target")
-    options = asked.choices.texts if asked is not None and asked.choices is not None else None
+    options = rule.choices.texts if rule is not None and rule.choices is not None else None
     for text in (*texts, *(option for option in options or () if "{" in option)):
         if why := why_unfit(text):
             raise UntranslatableError(why)
@@ -161,21 +165,21 @@ def _read(template: Any, name: str) -> _Read:
         input=texts[0],
         target=texts[1],
         when=texts[2] or None,
-        asked=asked,
-        fields=_fields(parts, asked),
+        rule=rule,
+        fields=_fields(parts, rule),
         metrics=_metrics(template.get("metadata")),
     )
 
 
-def _choices(said: Any) -> OptionsRule | None:
+def _choices(choices: Any) -> OptionsRule | None:
     """The answer choices of a template: an expression with pipes, or in older files a list."""
-    if said is None or said == []:
+    if choices is None or choices == []:
         return None
-    if isinstance(said, list) and all(isinstance(one, str) for one in said):
-        return OptionsRule(options=tuple(nodes.Const(one.strip()) for one in said))
-    if not isinstance(said, str):
+    if isinstance(choices, list) and all(isinstance(one, str) for one in choices):
+        return OptionsRule(options=tuple(nodes.Const(one.strip()) for one in choices))
+    if not isinstance(choices, str):
         raise UntranslatableError("has answer choices that are no texts")
-    tree = read_template(said)
+    tree = read_template(choices)
     value = tree[0].value if len(tree) == 1 and isinstance(tree[0], Print) else None
     if isinstance(value, nodes.Filter) and value.name == "join" and len(value.args) == 1:
         between = value.args[0]
@@ -222,20 +226,20 @@ def _with_choices(tree: Tree, listed: nodes.Expr | None) -> Tree:
     return tuple(map(loosened, map_tree(tree, change)))
 
 
-def _fields(parts: list[Tree], asked: AnswerRule | None) -> tuple[str, ...]:
+def _fields(parts: list[Tree], rule: AnswerRule | None) -> tuple[str, ...]:
     """Names of the row that a template uses, the answer's and the options' included."""
     names = [name for part in parts for name in used_names(part)]
-    if asked is not None:
-        paths = [asked.field, asked.keys_field, asked.choices.field if asked.choices else None]
+    if rule is not None:
+        paths = [rule.field, rule.keys_field, rule.choices.field if rule.choices else None]
         names += [path.partition(".")[0] for path in paths if path]
-        for option in (asked.choices.options if asked.choices else None) or ():
+        for option in (rule.choices.options if rule.choices else None) or ():
             names += used_names((Print(option),))
     return tuple(dict.fromkeys(name for name in names if name not in ("option_list", "range")))
 
 
 def _metrics(metadata: Any) -> tuple[str, ...]:
-    said = metadata.get("metrics") if isinstance(metadata, dict) else None
-    named = [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
+    metrics = metadata.get("metrics") if isinstance(metadata, dict) else None
+    named = [one for one in metrics if isinstance(one, str)] if isinstance(metrics, list) else []
     return tuple(metric for one in named for metric in _METRICS.get(one, ()))
 
 
@@ -253,14 +257,14 @@ class _Content:
 
 def _could_be_labels(group: Sequence[_Read]) -> bool:
     """Whether a choice reads like a label (a number, a truth value), or may, for the row writes it."""
-    rules = [one.asked.choices for one in group if one.asked is not None and one.asked.choices is not None]
+    rules = [one.rule.choices for one in group if one.rule is not None and one.rule.choices is not None]
     texts = [text for rule in rules for text in rule.texts or ()]
     return any("{" in text or re.fullmatch(r"-?[0-9.]+|true|false", text, re.IGNORECASE) for text in texts)
 
 
 def _content(group: Sequence[_Read]) -> _Content:
     """A task of templates that ask for one field."""
-    first = group[0].asked
+    first = group[0].rule
     assert first is not None
     answer: dict[str, Any] = {"field": first.field}
     own = first.choices.texts if first.choices is not None else None
@@ -273,9 +277,9 @@ def _content(group: Sequence[_Read]) -> _Content:
         answer["keys"] = "places"
     templates = []
     for one in group:
-        texts = one.asked.choices.texts if one.asked is not None and one.asked.choices is not None else own
+        texts = one.rule.choices.texts if one.rule is not None and one.rule.choices is not None else own
         template: dict[str, Any] = {"input": one.input}
-        template |= {"target": one.target, "inverted": True} if one.asked is None else {}
+        template |= {"target": one.target, "inverted": True} if one.rule is None else {}
         template |= {"when": one.when} if one.when else {}
         template |= {"options": list(texts)} if texts is not None and texts != own else {}
         templates.append(template)

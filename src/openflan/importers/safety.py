@@ -38,11 +38,11 @@ def _why_unfit(one: nodes.Expr) -> str | None:
     elif isinstance(one, nodes.Call) and isinstance(one.node, nodes.Name) and one.node.name not in SANDBOX.globals:
         why = f"calls {one.node.name}()"
     elif isinstance(one, nodes.Call) and isinstance(one.node, nodes.Getattr):
-        known = SANDBOX.is_safe_attribute("", one.node.attr, None)
-        why = None if known else f"calls .{one.node.attr}()"
+        safe = SANDBOX.is_safe_attribute("", one.node.attr, None)
+        why = None if safe else f"calls .{one.node.attr}()"
     elif isinstance(one, nodes.Getattr) and one.node == nodes.Name("loop", "load"):
-        known = SANDBOX.is_safe_attribute(LoopContext((), StrictUndefined, None), one.attr, None)
-        why = None if known else f"uses loop.{one.attr}"
+        safe = SANDBOX.is_safe_attribute(LoopContext((), StrictUndefined, None), one.attr, None)
+        why = None if safe else f"uses loop.{one.attr}"
     elif isinstance(one, nodes.Pow):
         why = "uses '**'"
     elif isinstance(one, nodes.Mul | nodes.Mod):

@@ -35,8 +35,8 @@ def split_prompt(tree: Tree) -> Split:
         UntranslatableError: the pipes are missing, more than one pair, in a loop or in an expression.
     """
     _refuse_hidden(tree)
-    found = _split(tree)
-    return Split(stripped(found.input), stripped(found.target), found.when)
+    split = _split(tree)
+    return Split(stripped(split.input), stripped(split.target), split.when)
 
 
 def split_choices(tree: Tree) -> list[nodes.Expr]:
@@ -130,17 +130,17 @@ def _split(tree: Tree) -> Split:
         return Split((*before, Data(left)), (Data(right[0]), *after), None)
     if not isinstance(item, If):
         raise UntranslatableError("has its '|||' in a loop")
-    found = [(test, _split(body) if any(map(_has_pipes, body)) else None) for test, body in item.branches]
-    cut = [one for _, one in found if one is not None]
-    whole = found[-1][0] is None and len(cut) == len(found) and all(one.when is None for one in cut)
+    halves = [(test, _split(body) if any(map(_has_pipes, body)) else None) for test, body in item.branches]
+    cut = [one for _, one in halves if one is not None]
+    whole = halves[-1][0] is None and len(cut) == len(halves) and all(one.when is None for one in cut)
     yes: Tree = (Data("true"),)
-    when: Tree | None = None if whole else (If(tuple((t, () if s is None else s.when or yes) for t, s in found)),)
+    when: Tree | None = None if whole else (If(tuple((t, () if s is None else s.when or yes) for t, s in halves)),)
     if len(cut) == 1:
         return Split((*before, *cut[0].input), (*cut[0].target, *after), when)
     bodies = [body for _, body in item.branches]
-    tests = [test for test, _ in found]
-    inputs = tuple((t, s.input if s else body) for t, (_, s), body in zip(tests, found, bodies, strict=True))
-    targets = tuple((t, s.target if s else ()) for t, (_, s) in zip(tests, found, strict=True))
+    tests = [test for test, _ in halves]
+    inputs = tuple((t, s.input if s else body) for t, (_, s), body in zip(tests, halves, bodies, strict=True))
+    targets = tuple((t, s.target if s else ()) for t, (_, s) in zip(tests, halves, strict=True))
     same = len({template_text(stripped(one.target)) for one in cut}) == 1
     target: Tree = stripped(cut[0].target) if same else (If(targets),)
     return Split((*before, If(inputs)), (*target, *after), when)

@@ -105,14 +105,16 @@ def build_mixture(
         left = certificate.rows_left({name: usable.rows for name, usable in read.items()})
         if not left:
             raise _nothing_left(certificate, read)
-        kept = {name: read[name].only(rows) for name, rows in left.items()}
+        rows_by_task = {name: read[name].only(rows) for name, rows in left.items()}
         named = mixing.division.named
-        draws = draws_per_round({name: len(usable.rows) for name, usable in kept.items()}, named, recipe.mixture)
+        draws = draws_per_round(
+            {name: len(usable.rows) for name, usable in rows_by_task.items()}, named, recipe.mixture
+        )
         maker = StoreMaker(
             folder=folder,
             work=mixing.work,
             encoder=encoder,
-            rows=kept,
+            rows=rows_by_task,
             draws=draws,
             siblings=siblings,
             engine=pieces,
@@ -122,10 +124,10 @@ def build_mixture(
         if tokens_by.compared and tokens_by.note:
             note(tokens_by.note)
         drawn = maker.write(seeds=recipe.seeds, steps=recipe.training.steps, capacity=recipe.training.tokens_per_batch)
-    ledger = _ledger(mixing, encoder, tokens_by, read, kept, draws, drawn)
-    write_row_hashes(folder, {name: usable.hashes for name, usable in kept.items()})
+    ledger = _ledger(mixing, encoder, tokens_by, read, rows_by_task, draws, drawn)
+    write_row_hashes(folder, {name: usable.hashes for name, usable in rows_by_task.items()})
     write_certificate(folder, certificate, key=mixing.key)
-    write_lock(folder, _lock(mixing, encoder, kept, ledger))
+    write_lock(folder, _lock(mixing, encoder, rows_by_task, ledger))
     write_ledger(folder, ledger)
 
 
@@ -144,7 +146,7 @@ def _ledger(
     encoder: TextEncoder,
     tokens_by: TokenEngine,
     read: Mapping[str, UsableRows],
-    kept: Mapping[str, UsableRows],
+    rows_by_task: Mapping[str, UsableRows],
     draws: Mapping[str, int],
     drawn: Mapping[str, Mapping[int, Drawn]],
 ) -> Ledger:
@@ -158,7 +160,7 @@ def _ledger(
         condemned={one.entry.spec.name: one.descent.corpus for one in mixing.division.condemned},
         steps=recipe.training.steps,
         tokens_per_batch=recipe.training.tokens_per_batch,
-        left_out=tuple(sorted(set(read) - set(kept))),
+        left_out=tuple(sorted(set(read) - set(rows_by_task))),
         missing=tuple(entry.spec.name for entry in mixing.division.missing),
         origins={
             **{entry.spec.name: origin(entry, "test", data=mixing.work.data) for entry in mixing.measured},
@@ -181,14 +183,14 @@ def _ledger(
                 skipped={seed: of_seed.skipped for seed, of_seed in drawn[name].items()},
                 made={seed: of_seed.made for seed, of_seed in drawn[name].items()},
             )
-            for name, usable in kept.items()
+            for name, usable in rows_by_task.items()
         },
     )
 
 
-def _lock(mixing: Mixing, encoder: TextEncoder, kept: Mapping[str, UsableRows], ledger: Ledger) -> MixtureLock:
+def _lock(mixing: Mixing, encoder: TextEncoder, rows_by_task: Mapping[str, UsableRows], ledger: Ledger) -> MixtureLock:
     """Everything the mixture depends on."""
-    specs = {name: mixing.work.entries[name].spec for name in kept}
+    specs = {name: mixing.work.entries[name].spec for name in rows_by_task}
     return MixtureLock(
         key=mixing.key,
         recipe=mixing.recipe.model_dump(mode="json", include={"tasks", "prompts", "mixture", "seeds"}),
@@ -203,6 +205,6 @@ def _lock(mixing: Mixing, encoder: TextEncoder, kept: Mapping[str, UsableRows], 
                 rows=len(usable.rows),
                 rows_hash=fingerprint_of_integers(usable.hashes),
             )
-            for name, usable in kept.items()
+            for name, usable in rows_by_task.items()
         },
     )

@@ -223,13 +223,13 @@ class LeakCertificate(FileRecord):
 
     def rows_left(self, rows: Mapping[str, Sequence[SourceRow]]) -> dict[str, Sequence[SourceRow]]:
         """The training rows that are tuned on, by task; a task of which none is left is not among them."""
-        kept = {
+        by_task = {
             name: [row for row in of_task if row.index not in dropped] if dropped else of_task
             for name, of_task in rows.items()
             for dropped in [self.rows_dropped.get(name)]
             if name not in self.tasks_dropped
         }
-        return {name: of_task for name, of_task in kept.items() if of_task}
+        return {name: of_task for name, of_task in by_task.items() if of_task}
 
     def __repr__(self) -> str:
         return f"LeakCertificate({self.verdict})"

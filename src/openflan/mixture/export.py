@@ -123,7 +123,7 @@ class _Writer:
     def __init__(self, path: Path, format: Format) -> None:
         self._path = path
         self._format = format
-        self._held: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
         self._parquet: Any = None
 
     def __enter__(self) -> Callable[[dict[str, Any]], None]:
@@ -144,24 +144,24 @@ class _Writer:
         self._file.write(json.dumps(_shaped(row, self._format), ensure_ascii=False) + "\n")
 
     def _row(self, row: dict[str, Any]) -> None:
-        self._held.append(row)
-        if len(self._held) == _ROWS_AT_ONCE:
+        self._rows.append(row)
+        if len(self._rows) == _ROWS_AT_ONCE:
             self._flush()
 
     def _flush(self) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not self._held:
+        if not self._rows:
             return
         strings, numbers = pa.list_(pa.string()), pa.list_(pa.int64())
         kinds = {"options": strings, "exemplars": numbers, "commercial_use": pa.bool_()}
         kinds |= dict.fromkeys(("row", "template", "style", "seed", "step"), pa.int64())
-        schema = pa.schema([(name, kinds.get(name, pa.string())) for name in self._held[0]])
+        schema = pa.schema([(name, kinds.get(name, pa.string())) for name in self._rows[0]])
         if self._parquet is None:
             self._parquet = pq.ParquetWriter(self._path, schema)
-        self._parquet.write_table(pa.Table.from_pylist(self._held, schema=schema))
-        self._held = []
+        self._parquet.write_table(pa.Table.from_pylist(self._rows, schema=schema))
+        self._rows = []
 
 
 def _shaped(row: dict[str, Any], format: Format) -> dict[str, Any]:

@@ -85,17 +85,17 @@ class HoldOut:
 
         A task of a cluster that was asked for has no other: its text is what is held out.
         """
-        found: list[LeaveReason] = []
+        reasons: list[LeaveReason] = []
         for entry in self.held_out:
             own = [name for name in self.asked if name in _clusters_of(entry)]
-            found += [LeaveReason(entry=entry, rule="asked", cluster=name) for name in own]
+            reasons += [LeaveReason(entry=entry, rule="asked", cluster=name) for name in own]
             if not own:
                 kin = [name for name in self.asked if _clusters_of(entry) & {*kin_of(name)}]
-                found += [LeaveReason(entry=entry, rule="kin", cluster=name) for name in kin]
-                found += self._by_corpus(entry, [one for one in self.held_out if _clusters_of(one) & {*self.asked}])
+                reasons += [LeaveReason(entry=entry, rule="kin", cluster=name) for name in kin]
+                reasons += self._by_corpus(entry, [one for one in self.held_out if _clusters_of(one) & {*self.asked}])
         for one in self.condemned:
-            found += self._by_corpus(one.entry, self.held_out)
-        return tuple(found)
+            reasons += self._by_corpus(one.entry, self.held_out)
+        return tuple(reasons)
 
     def _by_corpus(self, entry: Entry, others: Sequence[Entry]) -> list[LeaveReason]:
         """The corpora that a task shares with held-out ones."""
@@ -127,13 +127,13 @@ def hold_out(
     Raises:
         UserError: a cluster is unknown, or nothing is left to tune on.
     """
-    known = dict.fromkeys((*CLUSTERS, *SUBCLUSTERS, *(entry.spec.cluster for entry in entries)))
+    names = dict.fromkeys((*CLUSTERS, *SUBCLUSTERS, *(entry.spec.cluster for entry in entries)))
     for position, name in enumerate(clusters):
-        if name not in known:
+        if name not in names:
             raise UserError(
                 f"no cluster '{name}'",
                 where=f"tasks.hold_out[{position}]",
-                how=did_you_mean(name, known) or "`openflan tasks list --clusters` shows them all",
+                how=did_you_mean(name, names) or "`openflan tasks list --clusters` shows them all",
             )
     out = set(clusters)
     if kin == "paper":
@@ -150,7 +150,7 @@ def hold_out(
             how="hold out fewer clusters or name more tasks in tasks.use",
         )
     return HoldOut(
-        clusters=tuple(name for name in known if name in out),
+        clusters=tuple(name for name in names if name in out),
         tuned=tuned,
         held_out=held_out,
         condemned=condemned,
@@ -175,8 +175,8 @@ def first_of_clusters(division: HoldOut, most: int | None) -> HoldOut:
     members: dict[str, list[Entry]] = {}
     for entry in sorted(division.tuned, key=lambda entry: entry.spec.name):
         members.setdefault(entry.spec.code_cluster, []).append(entry)
-    kept = {entry.spec.name for inside in members.values() for entry in inside[:most]}
-    return replace(division, tuned=tuple(entry for entry in division.tuned if entry.spec.name in kept))
+    names = {entry.spec.name for inside in members.values() for entry in inside[:most]}
+    return replace(division, tuned=tuple(entry for entry in division.tuned if entry.spec.name in names))
 
 
 def _clusters_of(entry: Entry) -> set[str]:

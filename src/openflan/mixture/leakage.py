@@ -197,12 +197,12 @@ class _Items:
         self.wholes: dict[tuple[str, ...], list[int]] = {}
         texts: list[Text] = []
         for number, (entry, row) in enumerate((entry, row) for entry, of_task in rows for row in of_task):
-            known = texts_of(entry.spec, row)
-            texts += [Text(number, *text) for text in known.texts]
-            if known.whole:
-                self.wholes.setdefault(known.whole, []).append(number)
-            long = any(weight >= _WORDS * WORD for _, weight in known.texts)
-            self.kinds.append("ngram" if long else "exactly" if known.texts or known.whole else "no text")
+            content = texts_of(entry.spec, row)
+            texts += [Text(number, *text) for text in content.texts]
+            if content.whole:
+                self.wholes.setdefault(content.whole, []).append(number)
+            long = any(weight >= _WORDS * WORD for _, weight in content.texts)
+            self.kinds.append("ngram" if long else "exactly" if content.texts or content.whole else "no text")
         self.grams = GramIndex(texts, words=_WORDS)
         self.near = None
         if similarity is not None:
@@ -310,11 +310,11 @@ def _hits(
 
     def texts() -> Iterator[Text]:
         for place, row in enumerate(rows):
-            known = texts_of(entry.spec, row, side=_SHORT)
-            for text in known.texts:
+            content = texts_of(entry.spec, row, side=_SHORT)
+            for text in content.texts:
                 yield Text(place, *text)
-            if known.whole:
-                wholes.append((place, known.whole))
+            if content.whole:
+                wholes.append((place, content.whole))
 
     for grams in grams_of(texts(), words=_WORDS):
         for side in sides:

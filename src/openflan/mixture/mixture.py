@@ -126,7 +126,9 @@ class Mixture:
         if chosen not in self.seeds:
             raise UserError(f"no seed {chosen}", where=str(self.folder), how=f"it has {self.seeds}")
         store = TokenStore.open(self.folder)
-        numbers = ((step, number) for step, held in enumerate(store.steps(chosen), start=1) for number in held.tolist())
+        numbers = (
+            (step, number) for step, prompts in enumerate(store.steps(chosen), start=1) for number in prompts.tolist()
+        )
         records = []
         for step, number in islice(numbers, limit):
             prompt = store.prompt(number)

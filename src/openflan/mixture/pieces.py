@@ -172,8 +172,8 @@ def _batch(
 ) -> dict[str, NDArray[Any]]:
     """Some draws rendered and tokenised: columns by name, lists end to end with their sizes in a column beside."""
     examples = maker.examples(rows, tickets, pool=pool)
-    made = [one for one in examples if one is not None]
-    encoded = encoder.encode_prompts([one.prompt for one in made])
+    rendered = [one for one in examples if one is not None]
+    encoded = encoder.encode_prompts([one.prompt for one in rendered])
     there = np.array([one is not None for one in examples])
 
     def column(values: Any, kind: type[Any], skipped: int = 0) -> NDArray[Any]:
@@ -187,10 +187,10 @@ def _batch(
         "target_start": column(encoded.target_start, np.int32),
         "cut": encoded.cut,
         "row": np.array([maker.rows[row].index for row in rows.tolist()], dtype=np.int64),
-        "template": column([one.prompt.number for one in made], np.int16, _SKIPPED),
-        "style": column([one.style for one in made], np.int16, _SKIPPED),
-        "exemplars": np.array([row for one in made for row in one.exemplars], dtype=np.int64),
-        "shots": column([len(one.exemplars) for one in made], np.int32),
+        "template": column([one.prompt.number for one in rendered], np.int16, _SKIPPED),
+        "style": column([one.style for one in rendered], np.int16, _SKIPPED),
+        "exemplars": np.array([row for one in rendered for row in one.exemplars], dtype=np.int64),
+        "shots": column([len(one.exemplars) for one in rendered], np.int32),
     }
 
 

@@ -172,13 +172,13 @@ class MixPlan:
 
 
 def plan_mixture(
-    facts: Sequence[TaskFacts], known: Sequence[Entry], recipe: Recipe, *, workers: int, fast: bool = False
+    facts: Sequence[TaskFacts], entries: Sequence[Entry], recipe: Recipe, *, workers: int, fast: bool = False
 ) -> MixPlan:
     """Plan a mixture.
 
     Args:
         facts: the tuned tasks.
-        known: all tasks of the recipe, held out or not.
+        entries: all tasks of the recipe, held out or not.
         workers: processes that would make it.
         fast: whether the faster token engine would.
 
@@ -191,14 +191,14 @@ def plan_mixture(
     # a task of unknown size is most likely a large one
     most = recipe.mixture.most_rows
     rows = {t.entry.spec.name: most(t.entry.called) if t.rows is None else t.rows for t in facts}
-    draws = draws_per_round(rows, known, recipe.mixture)
+    draws = draws_per_round(rows, entries, recipe.mixture)
     each = sum(draws[task.entry.spec.name] * task.lengths.total for task in facts) / sum(draws.values())
     examples = recipe.training.steps * recipe.training.tokens_per_batch * _FILL / each
     tasks = tuple(_task(task, draws, examples, each) for task in facts)
     clusters = _clusters(tasks)
     totals = _totals(tasks, rows, recipe, examples, each, workers=workers, fast=fast)
     return MixPlan(
-        tasks=tasks, clusters=clusters, totals=totals, concerns=tuple(_concerns(tasks, clusters, known, recipe))
+        tasks=tasks, clusters=clusters, totals=totals, concerns=tuple(_concerns(tasks, clusters, entries, recipe))
     )
 
 
@@ -254,10 +254,10 @@ def _totals(
     training, seeds = recipe.training, len(recipe.seeds)
     steps_made = max(training.steps * SPARE, training.steps + OPEN_BINS - 1)
     positions = steps_made * training.tokens_per_batch / each + 1
-    made = {task.task: seeds * _whole_pieces(positions * task.rate) for task in tasks}
-    prompts = sum(made.values())
-    tokens = sum(made[task.task] * (task.input_tokens + task.target_tokens) for task in tasks)
-    names = sum(made[task.task] * len(task.task) for task in tasks)
+    task_prompts = {task.task: seeds * _whole_pieces(positions * task.rate) for task in tasks}
+    prompts = sum(task_prompts.values())
+    tokens = sum(task_prompts[task.task] * (task.input_tokens + task.target_tokens) for task in tasks)
+    names = sum(task_prompts[task.task] * len(task.task) for task in tasks)
     disk = 4 * tokens + prompts * _PROMPT_BYTES + names
     disk += seeds * (examples * _PLACE_BYTES + 8 * training.steps) + 8 * sum(rows.values())
     making = SPEED.seconds(tokens, workers=workers, fast=fast)
@@ -287,7 +287,7 @@ def _whole_pieces(draws: float) -> int:
 
 
 def _concerns(
-    tasks: Sequence[TaskPlan], clusters: Sequence[ClusterPlan], known: Sequence[Entry], recipe: Recipe
+    tasks: Sequence[TaskPlan], clusters: Sequence[ClusterPlan], entries: Sequence[Entry], recipe: Recipe
 ) -> list[Concern]:
     concerns: list[Concern] = []
     often = sorted((task for task in tasks if (task.epochs or 0) > _OFTEN), key=lambda task: -(task.epochs or 0))
@@ -308,7 +308,7 @@ def _concerns(
         limits = f"{recipe.prompts.max_input_tokens:,} + {recipe.prompts.max_target_tokens:,} tokens"
         listed = _names([f"{task.task} {task.cut:.0%}" for task in heavy])
         concerns.append(_concern("truncation", f"many prompts are longer than {limits} and are cut: {listed}", heavy))
-    if over := _passed_over({task.task for task in tasks}, known, recipe.mixture):
+    if over := _passed_over({task.task for task in tasks}, entries, recipe.mixture):
         text = f"{_names(over)}: no task of the name is tuned on, so it is passed over"
         concerns.append(Concern(kind="passed_over", text=text, about=tuple(over)))
     if unknown := [task for task in tasks if task.rows is None]:
@@ -317,9 +317,9 @@ def _concerns(
     return concerns
 
 
-def _passed_over(tuned: set[str], known: Sequence[Entry], mixture: MixturePart) -> list[str]:
+def _passed_over(tuned: set[str], entries: Sequence[Entry], mixture: MixturePart) -> list[str]:
     """Weights and groups that no tuned task answers to, as keys of the recipe."""
-    words = {word for entry in known if entry.spec.name in tuned for word in entry.called}
+    words = {word for entry in entries if entry.spec.name in tuned for word in entry.called}
     keys = [f"mixture.weights.{word}" for word in mixture.weights if word not in words]
     for group, part in mixture.groups.items():
         absent = [word for word in part.use if word not in words]

@@ -63,8 +63,8 @@ class Processes:
         """The tasks' usable rows, read by whoever is free."""
         sizes = {task: source_bytes(self._work.entries[task], "train", data=self._work.data) for task in tasks}
         largest_first = sorted(tasks, key=lambda task: -sizes[task])
-        found = dict(self._shared(largest_first, self._maker.read, _Other.read, ready=len(tasks)))
-        return {task: found[task] for task in tasks}
+        usable = dict(self._shared(largest_first, self._maker.read, _Other.read, ready=len(tasks)))
+        return {task: usable[task] for task in tasks}
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces, the longest first; each process those of its own tasks first, the others from now on.
@@ -104,12 +104,12 @@ class Processes:
             there_first: what another does.
         """
         left, done = _Left(items), SimpleQueue[tuple[T, R] | Exception]()
-        asked: dict[_Other, list[T]] = {other: [] for other in self._others}
+        requests: dict[_Other, list[T]] = {other: [] for other in self._others}
 
         def take_for(other: _Other) -> T | None:
-            item = left.take(partial(there_first, other), but=ready if asked[other] else 0)
+            item = left.take(partial(there_first, other), but=ready if requests[other] else 0)
             if item is not None:
-                asked[other].append(item)
+                requests[other].append(item)
             return item
 
         def ask(other: _Other, item: T) -> None:
@@ -117,7 +117,7 @@ class Processes:
             try:
                 while following is not None:
                     done.put((following, there(other, following)))
-                    asked[other].pop()
+                    requests[other].pop()
                     following = take_for(other)
             except Exception as error:  # raised where the items are taken
                 done.put(error)
@@ -132,10 +132,10 @@ class Processes:
                 if done.empty() and (item := left.take(here_first)) is not None:
                     yield item, here(item)
                     continue
-                found = done.get()
-                if isinstance(found, Exception):
-                    raise found
-                yield found
+                result = done.get()
+                if isinstance(result, Exception):
+                    raise result
+                yield result
 
         return take()
 
@@ -184,9 +184,9 @@ class _Other:
 
     def read(self, task: str) -> UsableRows:
         """Have a task read; its rows stay there."""
-        told = self.pool.result(self.pool.do(_read, task))
-        self.has[task] = len(told.places)
-        return replace(told, rows=_RowsElsewhere(len(told.places), partial(self.rows, task)))
+        usable = self.pool.result(self.pool.do(_read, task))
+        self.has[task] = len(usable.places)
+        return replace(usable, rows=_RowsElsewhere(len(usable.places), partial(self.rows, task)))
 
     def make(self, job: Job) -> PieceFacts:
         """Have a piece made."""

@@ -88,13 +88,13 @@ def _group_members(entries: Sequence[Entry], mixture: MixturePart) -> dict[str, 
         UserError: a word stands for no task, or a task is in two groups.
     """
     members: dict[str, set[str]] = {}
-    known = {word for entry in entries for word in entry.called}
+    terms = {word for entry in entries for word in entry.called}
     for group, part in mixture.groups.items():
         where = f"mixture.groups.{group}.use"
         names: set[str] = set()
         for position, word in enumerate(part.use):
-            if word not in known:
-                raise _unknown(word, known, f"{where}[{position}]", "task, cluster or collection")
+            if word not in terms:
+                raise _unknown(word, terms, f"{where}[{position}]", "task, cluster or collection")
             names |= {entry.spec.name for entry in entries if word in entry.called}
         for other, theirs in members.items():
             if both := sorted(names & theirs):
@@ -110,11 +110,11 @@ def _divide(rows: Mapping[str, int], entries: Sequence[Entry], rule: MixingRule,
     Args:
         entries: every task that the rule may name, tuned on or not.
     """
-    known = {word for entry in entries for word in entry.spec.called}
+    terms = {word for entry in entries for word in entry.spec.called}
     sets: list[tuple[str, frozenset[str]]] = []
     for word in rule.weights:
-        if word not in known:
-            raise _unknown(word, known, f"{where}.{word}", "task or cluster")
+        if word not in terms:
+            raise _unknown(word, terms, f"{where}.{word}", "task or cluster")
         tuned = frozenset(e.spec.name for e in entries if e.spec.name in rows and word in e.spec.called)
         if tuned:
             sets.append((word, tuned))
@@ -190,8 +190,8 @@ def _exact(value: float) -> Fraction:
     return Fraction(str(value))
 
 
-def _unknown(word: str, known: Collection[str], where: str, what: str) -> UserError:
-    how = did_you_mean(word, sorted(known)) or "name what tasks.use has and no other group holds"
+def _unknown(word: str, terms: Collection[str], where: str, what: str) -> UserError:
+    how = did_you_mean(word, sorted(terms)) or "name what tasks.use has and no other group holds"
     return UserError(f"no {what} '{word}' here", where=where, how=how)
 
 

@@ -106,8 +106,8 @@ def _once(key: tuple[Any, ...], make: Callable[[], Kept]) -> Kept:
         if len(_kept) >= _MOST:
             _kept.clear()
         _kept[key] = make()
-    found: Kept = _kept[key]
-    return found
+    value: Kept = _kept[key]
+    return value
 
 
 def _state(entry: Entry, data: Path | None) -> tuple[Any, ...]:

@@ -95,15 +95,15 @@ def survey(
         one.entry.spec.name: one
         for one in _expected(recipe, division, away, model, errata, data, sampled=estimate == "sampled")
     }
-    known = Survey(
+    result = Survey(
         facts=(),
         absent=tuple(e.spec.name for e in away if data is not None and not estimate and not e.spec.source.by_hand),
     )
     if here:
-        counted, known = _counted(recipe, division, measured, seen, model, here, known, data=data, errata=errata)
+        counted, result = _counted(recipe, division, measured, seen, model, here, result, data=data, errata=errata)
         facts.update(counted)
     ordered = tuple(facts[e.spec.name] for e in division.tuned if e.spec.name in facts)
-    return replace(known, facts=ordered)
+    return replace(result, facts=ordered)
 
 
 def _expected(
@@ -120,11 +120,11 @@ def _expected(
     lengths = {entry.spec.name: known_lengths(entry.spec.name, _cluster_of(entry, division)) for entry in away}
     if sampled:
         own = {e.spec.name: sampled_lengths(e, data=data, reference=lengths[e.spec.name].reference) for e in away}
-        lengths |= {name: found for name, found in own.items() if found is not None}
+        lengths |= {name: sample for name, sample in own.items() if sample is not None}
     rates = {} if model.folder is None else _local_rates(away, lengths, model.folder, data, sampled=sampled)
     facts = []
     for entry in away:
-        known = lengths[entry.spec.name]
+        task_lengths = lengths[entry.spec.name]
         most = recipe.mixture.most_rows(entry.called)
         rows = official_rows(entry.spec, "train", most=most, errata=errata)
         if rows is None and sampled and (counted := counted_rows(entry)) is not None:
@@ -133,8 +133,8 @@ def _expected(
             TaskFacts(
                 entry=entry,
                 rows=rows,
-                lengths=fit(known.tokens(rates.get(entry.spec.name)), recipe.prompts),
-                basis="guess" if rows is None or known.origin in ("twin", "guess") else "estimate",
+                lengths=fit(task_lengths.tokens(rates.get(entry.spec.name)), recipe.prompts),
+                basis="guess" if rows is None or task_lengths.origin in ("twin", "guess") else "estimate",
             )
         )
     return facts
@@ -151,13 +151,13 @@ def _local_rates(
 ) -> dict[str, BytesPerToken]:
     """Bytes a token of a local tokenizer; a task without rows or a twin has as many more than the reference as the
     others."""
-    found = {entry.spec.name: local_rate(entry, folder, data=data, sampled=sampled) for entry in entries}
-    rates = {name: rate for name, rate in found.items() if rate is not None}
+    measured = {entry.spec.name: local_rate(entry, folder, data=data, sampled=sampled) for entry in entries}
+    rates = {name: rate for name, rate in measured.items() if rate is not None}
     if not rates:
         return rates
     more = median(rate.input / lengths[name].reference.input for name, rate in rates.items())
-    for name, known in lengths.items():
-        guess = BytesPerToken(input=known.reference.input * more, target=known.reference.target * more)
+    for name, task_lengths in lengths.items():
+        guess = BytesPerToken(input=task_lengths.reference.input * more, target=task_lengths.reference.target * more)
         rates.setdefault(name, guess)
     return rates
 
@@ -169,7 +169,7 @@ def _counted(
     seen: Sequence[Entry],
     model: ModelSource,
     here: Sequence[Entry],
-    known: Survey,
+    result: Survey,
     *,
     data: Path | None,
     errata: frozenset[str],
@@ -190,25 +190,25 @@ def _counted(
     own = [entry for entry in seen if entry in here and rows_at_hand(entry, "test", data=data)]
     tuned = [(entry, rows[entry.spec.name]) for entry in here]
     certificate = check_mixture(recipe.mixture, tuned, there, own, data=data, lineage=division.condemned)
-    kept = certificate.rows_left(rows)
+    by_task = certificate.rows_left(rows)
     maker = PieceMaker(work)
-    prompts = max(_FEWEST, min(_MOST, _PROMPTS // max(1, len(kept))))
+    prompts = max(_FEWEST, min(_MOST, _PROMPTS // max(1, len(by_task))))
     facts = {
         entry.spec.name: TaskFacts(
             entry=entry,
-            rows=len(kept[entry.spec.name]),
-            lengths=_measured(maker, entry, kept[entry.spec.name], division, model, prompts, recipe.seeds[0]),
+            rows=len(by_task[entry.spec.name]),
+            lengths=_measured(maker, entry, by_task[entry.spec.name], division, model, prompts, recipe.seeds[0]),
             basis="exact" if model.folder is not None else "rows",
         )
         for entry in here
-        if entry.spec.name in kept
+        if entry.spec.name in by_task
     }
     return facts, replace(
-        known,
+        result,
         leaks=_so_far(certificate.verdict, division.tuned, here, measured, there) if there else None,
         freshness=certificate.freshness or None,
         unchecked=tuple(entry.spec.name for entry in measured if entry not in there),
-        left_out=tuple(name for name in rows if name not in kept),
+        left_out=tuple(name for name in rows if name not in by_task),
     )
 
 
@@ -256,8 +256,8 @@ def _measured(
     from openflan.mixture.pieces import bounds, draws_of_piece
 
     name = entry.spec.name
-    known = known_lengths(name, _cluster_of(entry, division)).reference if model.folder is None else None
-    maker = piece_maker.example_maker(name, rows, count=None if known is None else _counted_in(known.input))
+    reference = known_lengths(name, _cluster_of(entry, division)).reference if model.folder is None else None
+    maker = piece_maker.example_maker(name, rows, count=None if reference is None else _counted_in(reference.input))
     drawn, number, prompts = 0, 0, []
     while bounds(number)[1] <= most:
         draws = draws_of_piece(name, len(rows), seed=seed, number=number)
@@ -267,10 +267,10 @@ def _measured(
     if not prompts:
         return TokenLengths(input=0.0, target=0.0, cut=0.0)
     part = piece_maker.encoder.rules.part
-    if known is not None:
+    if reference is not None:
         lengths = Lengths(
-            input=_tokens([prompt.input for prompt in prompts], known.input),
-            target=_tokens([prompt.target for prompt in prompts], known.target),
+            input=_tokens([prompt.input for prompt in prompts], reference.input),
+            target=_tokens([prompt.target for prompt in prompts], reference.target),
         )
         return fit(lengths, part, ZERO_SHOT)  # the prompts are in the styles of the mixture already
     encoded = piece_maker.encoder.prompts(prompts)

@@ -87,8 +87,8 @@ def replay(store: TokenStore, work: MixWork, *, seed: int, step: int) -> Iterato
 def _step(store: TokenStore, seed: int, step: int) -> tuple[list[int], list[int]]:
     path = store.folder / "order" / f"seed-{seed}.npz"
     if not path.is_file():
-        known = sorted(p.stem.removeprefix("seed-") for p in path.parent.glob("seed-*.npz"))
-        raise UserError(f"no seed {seed}", where=str(store.folder), how=f"there is {', '.join(known)}")
+        seeds = sorted(p.stem.removeprefix("seed-") for p in path.parent.glob("seed-*.npz"))
+        raise UserError(f"no seed {seed}", where=str(store.folder), how=f"there is {', '.join(seeds)}")
     with np.load(path) as order:
         first = order["first"]
         if not 1 <= step < len(first):

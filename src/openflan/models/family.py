@@ -89,13 +89,13 @@ def family_of(model: Any) -> Family:
         UserError: it sees later tokens, its decoder has nothing to begin with, or no way of calling it is right.
     """
     inner = unwrapped(model)
-    known = vars(inner).get(_KEPT)
-    if known is None:
+    cached = vars(inner).get(_KEPT)
+    if cached is None:
         with _quietly(inner):
             trial = _Halves(inner) if inner.config.is_encoder_decoder else _Decoder(inner)
-            known = Family(name=type(inner).__name__, batching=trial.batching(), steady=_steady(inner.config))
-        vars(inner)[_KEPT] = known
-    family: Family = known
+            cached = Family(name=type(inner).__name__, batching=trial.batching(), steady=_steady(inner.config))
+        vars(inner)[_KEPT] = cached
+    family: Family = cached
     return family
 
 

@@ -56,9 +56,9 @@ def flat_row(model: Any, borders: Sequence[int]) -> Iterator[None]:
     _register()
     inner = unwrapped(model)
     modules = list(inner.modules())
-    known = _Borders.of(borders, model.device)
+    marks = _Borders.of(borders, model.device)
     for module in modules:
-        vars(module)[BORDERS] = known
+        vars(module)[BORDERS] = marks
     try:
         with lean(inner) if model.device.type == "cpu" else nullcontext():
             yield
@@ -97,7 +97,7 @@ def can_be_flat(model: Any, *, reduced: bool = False) -> bool:
                 row = logits_at(model, _all_of(ids), input_ids=ids.unsqueeze(0), position_ids=places)
             if not torch.allclose(row, alone, rtol=1e-3, atol=1e-3):
                 return False
-            if trained and not _same_slopes(model, trained, alone, row, borders):
+            if trained and not _same_gradients(model, trained, alone, row, borders):
                 return False
             return not reduced or _nearly(model, trained, ids, places, borders, alone.detach())
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
@@ -111,7 +111,7 @@ def can_be_flat(model: Any, *, reduced: bool = False) -> bool:
         model.train(was_training)
 
 
-def _same_slopes(model: Any, trained: Sequence[Tensor], alone: Tensor, row: Tensor, borders: Sequence[int]) -> bool:
+def _same_gradients(model: Any, trained: Sequence[Tensor], alone: Tensor, row: Tensor, borders: Sequence[int]) -> bool:
     """Whether both have the same gradients: the second's are taken off the first's, so that one set of them is kept."""
     weights = torch.linspace(-1, 1, alone.numel(), device=alone.device).view_as(alone).sin()
     torch.autograd.backward((alone.log_softmax(-1) * weights).sum())

@@ -222,18 +222,18 @@ def _check_kind(file: _File) -> None:
 def _check_weights(file: _File, model: Any) -> None:
     """See to it that all weights and caps of the file are in the model: transformers skips what it does not know."""
     for name in ("attn_logit_softcapping", "final_logit_softcapping"):
-        stated, made = file.fields.get(f"{file.kind}.{name}"), getattr(model.config, name, None)
-        if stated is not None and (made is None or not math.isclose(stated, made, rel_tol=1e-3)):
-            what = f"{name} is {stated:g}, and transformers makes it {made}"
+        stated, configured = file.fields.get(f"{file.kind}.{name}"), getattr(model.config, name, None)
+        if stated is not None and (configured is None or not math.isclose(stated, configured, rel_tol=1e-3)):
+            what = f"{name} is {stated:g}, and transformers makes it {configured}"
             raise UserError(what, where=str(file.path), how="take the model's Hugging Face folder in its place")
-    held = {name: math.prod(shape) for name, shape in file.shapes.items()}
+    sizes = {name: math.prod(shape) for name, shape in file.shapes.items()}
     tied = model.get_output_embeddings() is not None and (
         model.get_output_embeddings().weight is model.get_input_embeddings().weight
     )
-    there = sum(held.values()) - (held.get("output.weight", 0) if tied else 0)
-    known = sum(parameter.numel() for parameter in model.parameters())
-    if there != known:
-        what = f"the file holds {there:,} weights and transformers makes {known:,} of them"
+    there = sum(sizes.values()) - (sizes.get("output.weight", 0) if tied else 0)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if there != count:
+        what = f"the file holds {there:,} weights and transformers makes {count:,} of them"
         how = "take the model's Hugging Face folder or hub id in its place"
         raise UserError(what, where=str(file.path), how=how)
 
@@ -279,8 +279,8 @@ def _plain_tokenizer(file: _File, tokenizer: Any) -> Any:
 
 def _starts(fields: dict[str, Any]) -> bool:
     """Whether a text begins with BOS; llama.cpp takes it so of a SentencePiece vocabulary that does not say."""
-    said = fields.get("tokenizer.ggml.add_bos_token", fields.get("tokenizer.ggml.model") == "llama")
-    return bool(said) and "tokenizer.ggml.bos_token_id" in fields
+    flag = fields.get("tokenizer.ggml.add_bos_token", fields.get("tokenizer.ggml.model") == "llama")
+    return bool(flag) and "tokenizer.ggml.bos_token_id" in fields
 
 
 def _ends(fields: dict[str, Any]) -> bool:

@@ -70,14 +70,14 @@ def _command() -> list[str]:
         if not Path(named).is_file():
             raise UserError("no such file", where=f"{_NAMED}={named}", how="name llama.cpp's converter")
         return [sys.executable, named] if named.endswith(".py") else [named]
-    found = next((place for name in _CONVERTERS if (place := shutil.which(name))), None)
-    if found is None:
+    converter = next((place for name in _CONVERTERS if (place := shutil.which(name))), None)
+    if converter is None:
         raise UserError(
             f"llama.cpp's converter is not on the PATH ({_CONVERTERS[0]})",
             where="a GGUF file",
             how=f"install llama.cpp, or name the script of a checkout: {_NAMED}=llama.cpp/convert_hf_to_gguf.py",
         )
-    return [found]
+    return [converter]
 
 
 def _lay_out(model: Path, folder: Path) -> None:

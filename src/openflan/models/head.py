@@ -40,9 +40,9 @@ def word_weights(model: Any) -> list[Tensor]:
 
 def uncached(model: Any) -> dict[str, bool]:
     """That no key-value cache is wanted, to a model that can be told."""
-    known = inspect.signature(unwrapped(model).forward).parameters
-    open_ended = any(one.kind is one.VAR_KEYWORD for one in known.values())
-    return {"use_cache": False} if open_ended or "use_cache" in known else {}
+    parameters = inspect.signature(unwrapped(model).forward).parameters
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return {"use_cache": False} if open_ended or "use_cache" in parameters else {}
 
 
 def logits_at(model: nn.Module, positions: _Positions, **inputs: Any) -> Tensor:

@@ -12,7 +12,7 @@ Invariant: equal to `cross_entropy` of the model's own logits. `Head.of` makes s
 makes of the same states, and says None where a family does more after its head than is known here.
 Cost: three products as ever; besides gradients, one tensor of `_CHUNK` bytes in float32 that all chunks are written
 into (new ones took a fifth of the head's time on CPU, for their pages), and up to three more elsewhere. A large table
-on CPU keeps the slopes of its logits in place of a gradient (models/word_tables.py).
+on CPU keeps the gradients of its logits in place of its own (models/word_tables.py).
 Rejected: computing chunks again on the way back, a fourth product; a kernel for one maker's devices.
 """
 
@@ -129,12 +129,12 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _each: Tensor) -> tuple[Tensor | None, ...]:
-        by_states, by_weight, by_bias = ctx.slopes
-        ctx.slopes = (None, None, None)
-        slopes = [None if slope is None else slope.mul_(grad) for slope in (by_states, by_weight, by_bias)]
-        if slopes[0] is not None:
-            slopes[0] = slopes[0].to(ctx.states_dtype)
-        return (*slopes, None, None, None, None, None, None)
+        by_states, by_weight, by_bias = ctx.grads
+        ctx.grads = (None, None, None)
+        grads = [None if one is None else one.mul_(grad) for one in (by_states, by_weight, by_bias)]
+        if grads[0] is not None:
+            grads[0] = grads[0].to(ctx.states_dtype)
+        return (*grads, None, None, None, None, None, None)
 
 
 def _forward(
@@ -160,9 +160,9 @@ def _forward(
     by_weight = None
     by_bias = torch.zeros_like(bias) if wanted[2] and bias is not None else None
     each = torch.empty(len(targets), device=states.device)
-    slopes = into is not None or any(wanted)
+    with_grads = into is not None or any(wanted)
     chunk = max(1, chunk // (4 * len(weight)))
-    stays = into if reduced == torch.float32 else None  # keeps slopes where their logits were
+    stays = into if reduced == torch.float32 else None  # keeps gradients where their logits were
     space = rows.new_empty(min(chunk, len(targets)) if stays is None else 0, len(weight))
     for start in range(0, len(targets), chunk):
         some, own = rows[start : start + chunk], targets[start : start + chunk].unsqueeze(1)
@@ -172,22 +172,22 @@ def _forward(
             logits.mul_(scale)
         if cap is not None:
             logits.div_(cap).tanh_().mul_(cap)
-        bent = None if cap is None or not slopes else (logits / cap).square_().neg_().add_(1)
+        bent = None if cap is None or not with_grads else (logits / cap).square_().neg_().add_(1)
         most, own_logit = logits.amax(-1, keepdim=True), logits.gather(1, own)
-        slope = logits.sub_(most).exp_()
-        total = slope.sum(-1, keepdim=True)
+        grad = logits.sub_(most).exp_()
+        total = grad.sum(-1, keepdim=True)
         each[start : start + chunk] = (total.log() + most - own_logit).squeeze(1)
-        if not slopes:
+        if not with_grads:
             continue
-        slope.div_(total)
-        slope.scatter_add_(1, own, slope.new_full(own.shape, -1.0))
+        grad.div_(total)
+        grad.scatter_add_(1, own, grad.new_full(own.shape, -1.0))
         if bent is not None:
-            slope.mul_(bent)
+            grad.mul_(bent)
         if scale != 1:
-            slope.mul_(scale)
+            grad.mul_(scale)
         if by_bias is not None:
-            by_bias += slope.sum(0)
-        small = slope.to(reduced)
+            by_bias += grad.sum(0)
+        small = grad.to(reduced)
         if by_states is not None:
             by_states[start : start + chunk] = small @ words
         if into is not None:
@@ -196,7 +196,7 @@ def _forward(
             add_product(by_weight, small, some)
         elif wanted[1]:
             by_weight = (small.T @ some).to(weight.dtype)
-    ctx.slopes = (by_states, by_weight, by_bias)
+    ctx.grads = (by_states, by_weight, by_bias)
     ctx.states_dtype = states.dtype
     ctx.mark_non_differentiable(each)
     return each.sum(), each

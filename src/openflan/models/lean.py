@@ -39,13 +39,13 @@ def lean(model: Any) -> Iterator[None]:
     if _KEPT not in vars(model):
         with torch.no_grad():
             vars(model)[_KEPT] = [(module, own) for module in model.modules() if (own := _forward(module)) is not None]
-    known: list[tuple[nn.Module, Callable[[Tensor], Tensor]]] = vars(model)[_KEPT]
-    for module, forward in known:
+    forwards: list[tuple[nn.Module, Callable[[Tensor], Tensor]]] = vars(model)[_KEPT]
+    for module, forward in forwards:
         vars(module)["forward"] = forward
     try:
         yield
     finally:
-        for module, _ in known:
+        for module, _ in forwards:
             vars(module).pop("forward", None)
 
 
@@ -68,15 +68,15 @@ def _forward(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
         return None
     was_training = module.training
     module.eval()
-    known = module(probe)
-    same = [way for way in ways if torch.allclose(way(probe), known, rtol=1e-5, atol=1e-6)]
+    reference = module(probe)
+    same = [way for way in ways if torch.allclose(way(probe), reference, rtol=1e-5, atol=1e-6)]
     module.train(was_training)
     return partial(_outside_autocast, module, same[0]) if len(same) == 1 else None
 
 
 def _outside_autocast(module: Any, way: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    made: Tensor = type(module).forward(module, x) if torch.is_autocast_enabled("cpu") else way(x)
-    return made
+    output: Tensor = type(module).forward(module, x) if torch.is_autocast_enabled("cpu") else way(x)
+    return output
 
 
 def _normed(module: Any, eps: float, offset: float, x: Tensor) -> Tensor:
@@ -105,9 +105,9 @@ class _Norm(torch.autograd.Function):
         by_scale = (grad * normed).flatten(0, -2).sum(0) if ctx.needs_input_grad[1] else None
         if not ctx.needs_input_grad[0]:
             return None, by_scale, None
-        slope = grad * scale
-        along = (slope * normed).mean(-1, keepdim=True)
-        return slope.sub_(normed.mul_(along)).mul_(rate), by_scale, None
+        grad_normed = grad * scale
+        along = (grad_normed * normed).mean(-1, keepdim=True)
+        return grad_normed.sub_(normed.mul_(along)).mul_(rate), by_scale, None
 
 
 class _Gated(torch.autograd.Function):
@@ -123,9 +123,9 @@ class _Gated(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         gate, up = ctx.saved_tensors
         by_up = _ACTIVATIONS[ctx.name](gate).mul_(grad) if ctx.needs_input_grad[1] else None
-        slope = grad * up
+        grad_activation = grad * up
         if ctx.name == "silu":
-            by_gate = torch.ops.aten.silu_backward(slope, gate)
+            by_gate = torch.ops.aten.silu_backward(grad_activation, gate)
         else:
-            by_gate = torch.ops.aten.gelu_backward(slope, gate, approximate=ctx.name)
+            by_gate = torch.ops.aten.gelu_backward(grad_activation, gate, approximate=ctx.name)
         return by_gate, by_up, None

@@ -57,8 +57,8 @@ class LlamaBody:
     def takes(self, inputs: dict[str, Any]) -> bool:
         """Whether a call is one that is known here, of a model that is still as it was."""
         mask = inputs.get("attention_mask")
-        known = vars(self._model).get(BORDERS)
-        longest = inputs["input_ids"].shape[1] if known is None else known.longest
+        borders = vars(self._model).get(BORDERS)
+        longest = inputs["input_ids"].shape[1] if borders is None else borders.longest
         return (
             inputs.keys() <= {"input_ids", "position_ids", "attention_mask"}
             and (mask is None or (mask.ndim == 4 and mask.dtype == torch.float32))
@@ -72,8 +72,10 @@ class LlamaBody:
         inner = self._model.model
         ids, places = inputs["input_ids"], inputs.get("position_ids")
         sequences, tokens = ids.shape
-        known = vars(self._model).get(BORDERS)
-        lengths = [tokens] * sequences if known is None else [stop - start for start, stop in pairwise(known.places)]
+        borders = vars(self._model).get(BORDERS)
+        lengths = (
+            [tokens] * sequences if borders is None else [stop - start for start, stop in pairwise(borders.places)]
+        )
         places = torch.arange(tokens).expand(ids.shape) if places is None else places.expand(ids.shape)
         words = inner.embed_tokens(ids.view(1, -1))
         call = self._call(
@@ -241,8 +243,8 @@ def _tried(model: Any) -> LlamaBody | None:
         ours = body.states(wanted, {"input_ids": ids})
         factor = torch.linspace(-1, 1, own.numel()).view_as(own)
         theirs = torch.autograd.grad((own * factor).sum(), weights)
-        found = torch.autograd.grad((ours * factor).sum(), weights)
-    pairs = [(own.detach(), ours.detach()), *zip(theirs, found, strict=True)]
+        grads = torch.autograd.grad((ours * factor).sum(), weights)
+    pairs = [(own.detach(), ours.detach()), *zip(theirs, grads, strict=True)]
     return body if all(float((one - two).norm()) <= 1e-3 * float(one.norm()) + 1e-6 for one, two in pairs) else None
 
 

@@ -131,8 +131,8 @@ def layer_of(call: Call, weights: Weights, rows: Tensor, *, last: bool) -> Tenso
     """
     if not torch.is_grad_enabled():
         return _forward(call, last, rows, weights)[0]
-    made: Tensor = _Layer.apply(call, last, rows, *weights)  # type: ignore[no-untyped-call]
-    return made
+    output: Tensor = _Layer.apply(call, last, rows, *weights)  # type: ignore[no-untyped-call]
+    return output
 
 
 def bent(w: Weights, size: int) -> Bent:
@@ -147,9 +147,11 @@ def bent(w: Weights, size: int) -> Bent:
 
 def read_by(call: Call, w: Weights, rows: Tensor, *, last: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As `layer_of`, nothing of it trained, with the keys and values of the sequences, each (B, K, T, D)."""
-    made, kept = _forward(call, last, rows, w)
-    keys, values = (side.view(call.sequences, call.heads, call.tokens, call.size) for side in (kept.keys, kept.values))
-    return made, keys, values
+    output, activations = _forward(call, last, rows, w)
+    keys, values = (
+        side.view(call.sequences, call.heads, call.tokens, call.size) for side in (activations.keys, activations.values)
+    )
+    return output, keys, values
 
 
 def next_of(step: Next, w: Weights, b: Bent, rows: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -160,9 +162,9 @@ def next_of(step: Next, w: Weights, b: Bent, rows: Tensor, keys: Tensor, values:
     """
     many, heads, _, size = keys.shape
     one, _ = _normed(rows, step.eps)
-    made = one @ b.heads.T
-    _turn(made, step.turn, len(w.query) + len(w.key))
-    query, key, value = torch.split(made, [len(w.query), len(w.key), len(w.value)], dim=1)
+    projected = one @ b.heads.T
+    _turn(projected, step.turn, len(w.query) + len(w.key))
+    query, key, value = torch.split(projected, [len(w.query), len(w.key), len(w.value)], dim=1)
     every = torch.arange(many)
     keys[every, :, step.at] = key.view(many, heads, size)
     values[every, :, step.at] = value.view(many, heads, size)
@@ -179,17 +181,17 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Call, last: bool, rows: Tensor, *weights: Tensor) -> Tensor:
-        made, kept = _forward(call, last, rows, Weights(*weights))
+        output, activations = _forward(call, last, rows, Weights(*weights))
         ctx.call, ctx.last = call, last
-        ctx.save_for_backward(*weights, *kept)
-        return made
+        ctx.save_for_backward(*weights, *activations)
+        return output
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         split = len(Weights._fields)
-        weights, kept = Weights(*ctx.saved_tensors[:split]), _Kept(*ctx.saved_tensors[split:])
-        rows, slopes = _backward(ctx.call, ctx.last, slope, weights, kept)
-        return None, None, rows, *slopes
+        weights, activations = Weights(*ctx.saved_tensors[:split]), _Kept(*ctx.saved_tensors[split:])
+        rows, grads = _backward(ctx.call, ctx.last, grad, weights, activations)
+        return None, None, rows, *grads
 
 
 def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, _Kept]:
@@ -210,8 +212,8 @@ def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, 
     gate, up = two @ gate_by.T, two @ up_by.T
     opened = nn.functional.silu(gate)
     inner = opened * up
-    made = torch.addmm(between, inner, w.down.T)
-    return made, _Kept(
+    output = torch.addmm(between, inner, w.down.T)
+    return output, _Kept(
         plain=plain,
         heads=heads_by,
         gate_by=gate_by,
@@ -245,21 +247,21 @@ def _attended(call: Call, queries: Tensor, keys: Tensor, values: Tensor) -> tupl
     return torch.bmm(shares, values), shares
 
 
-def _backward(call: Call, last: bool, slope: Tensor, w: Weights, k: _Kept) -> tuple[Tensor, Weights]:
+def _backward(call: Call, last: bool, grad: Tensor, w: Weights, k: _Kept) -> tuple[Tensor, Weights]:
     """Gradients of a layer's rows and weights."""
-    d_inner = slope @ w.down
+    d_inner = grad @ w.down
     d_up = torch.mul(d_inner, k.opened, out=k.opened)
     d_gate = torch.ops.aten.silu_backward.grad_input(d_inner.mul_(k.up), k.gate, grad_input=k.gate)
     by_gate, by_up = d_gate.T @ k.two, d_up.T @ k.two
     norm2 = (by_gate * w.gate).sum(0).add_((by_up * w.up).sum(0))
-    between = _norm_back(torch.addmm(d_gate @ k.gate_by, d_up, k.up_by), k.two, k.two_by, slope)
+    between = _norm_back(torch.addmm(d_gate @ k.gate_by, d_up, k.up_by), k.two, k.two_by, grad)
 
     places = call.mixed[call.wanted] if last else call.mixed
     d_mixed = torch.zeros_like(k.queries)
     d_mixed.view(-1, call.size).index_copy_(0, places.flatten(), (between @ w.mixed).view(-1, call.size))
     d_shares = torch.bmm(d_mixed, k.values.transpose(1, 2))
     d_scores = torch._softmax_backward_data(d_shares, k.shares, -1, k.shares.dtype)
-    d_apart = slope.new_empty(len(call.into), call.size)
+    d_apart = grad.new_empty(len(call.into), call.size)
     d_queries, d_keys, d_values = torch.split(d_apart, call.rows)
     _times(d_scores, k.keys, call.scale, out=d_queries.view(k.queries.shape))
     _times(d_scores.transpose(1, 2), k.queries, call.scale, out=d_keys.view(k.keys.shape))
@@ -280,14 +282,14 @@ def _backward(call: Call, last: bool, slope: Tensor, w: Weights, k: _Kept) -> tu
         norm2=norm2,
         gate=by_gate.mul_(w.norm2),
         up=by_up.mul_(w.norm2),
-        down=slope.T @ k.inner,
+        down=grad.T @ k.inner,
     )
 
 
 def _times(one: Tensor, two: Tensor, scale: float, out: Tensor | None = None) -> Tensor:
     """Products of matrices, times a number."""
-    made = one.new_empty(len(one), one.shape[1], two.shape[2]) if out is None else out
-    return torch.baddbmm(made, one, two, beta=0, alpha=scale, out=made)
+    product = one.new_empty(len(one), one.shape[1], two.shape[2]) if out is None else out
+    return torch.baddbmm(product, one, two, beta=0, alpha=scale, out=product)
 
 
 def _turn(heads: Tensor, turn: Tensor, width: int) -> None:
@@ -311,7 +313,7 @@ def _normed(rows: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return rows * factor, factor
 
 
-def _norm_back(slope: Tensor, normed: Tensor, factor: Tensor, rest: Tensor) -> Tensor:
+def _norm_back(grad: Tensor, normed: Tensor, factor: Tensor, rest: Tensor) -> Tensor:
     """The gradient of rows that were scaled, on top of another gradient of theirs."""
-    along = (slope * normed).sum(-1, keepdim=True).div_(-normed.shape[1])
-    return torch.addcmul(rest, slope.addcmul_(normed, along), factor)
+    along = (grad * normed).sum(-1, keepdim=True).div_(-normed.shape[1])
+    return torch.addcmul(rest, grad.addcmul_(normed, along), factor)

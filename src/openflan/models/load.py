@@ -120,7 +120,7 @@ class ModelSource:
         from transformers.utils import cached_file
 
         _quiet()
-        found = cached_file(
+        cached = cached_file(
             self.name,
             file,
             revision=self.revision,
@@ -128,7 +128,7 @@ class ModelSource:
             _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
         )
-        return Path(self.name) if found is None else Path(found).parent
+        return Path(self.name) if cached is None else Path(cached).parent
 
     @property
     def _config(self) -> dict[str, Any]:
@@ -193,11 +193,11 @@ def _folder_of_file(part: ModelPart, path: Path) -> Path:
 
     where = f"model.path: {part.path}"
     if not path.exists():
-        found = hub_gguf(part.path, part.revision)
-        if found is None:
+        hub_file = hub_gguf(part.path, part.revision)
+        if hub_file is None:
             how = "check the path; a file of a hub repository is owner/name:file.gguf"
             raise UserError("no such file", where=where, how=how)
-        path = found
+        path = hub_file
     elif path.suffix.lower() != SUFFIX:
         raise UserError("a file, but no GGUF file", where=where, how="name the model's folder")
     return folder_of_gguf(path)
@@ -267,9 +267,9 @@ def load_encoder(
 
     record = text_format_of(source) if kept is None else kept
     if tokenizer is None and source.folder is not None and record is not None:
-        found = TextEncoder.recorded(source.folder, part, record)
-        if found is not None:
-            return found
+        encoder = TextEncoder.recorded(source.folder, part, record)
+        if encoder is not None:
+            return encoder
     tokenizer = load_tokenizer(source) if tokenizer is None else tokenizer
     rules = load_rules(source, part, kept=kept, tokenizer=tokenizer)
     return TextEncoder(rules, backend=tokenizer.backend_tokenizer)

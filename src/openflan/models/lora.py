@@ -75,18 +75,18 @@ class _Updated(torch.autograd.Function):
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         low = rows @ one.T
-        made = rows @ weight.T if bias is None else torch.addmm(bias, rows, weight.T)
+        output = rows @ weight.T if bias is None else torch.addmm(bias, rows, weight.T)
         ctx.save_for_backward(rows, low, weight, one, two)
         ctx.scale = scale
-        return made.addmm_(low, two.T, alpha=scale).view(*x.shape[:-1], -1)
+        return output.addmm_(low, two.T, alpha=scale).view(*x.shape[:-1], -1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, low, weight, one, two = ctx.saved_tensors
-        back = slope.reshape(-1, slope.shape[-1])
+        back = grad.reshape(-1, grad.shape[-1])
         inner = (back @ two).mul_(ctx.scale)
-        by_x = (back @ weight).addmm_(inner, one).view(*slope.shape[:-1], -1) if ctx.needs_input_grad[0] else None
+        by_x = (back @ weight).addmm_(inner, one).view(*grad.shape[:-1], -1) if ctx.needs_input_grad[0] else None
         by_one = inner.T @ rows if ctx.needs_input_grad[3] else None
         by_two = (back.T @ low).mul_(ctx.scale) if ctx.needs_input_grad[4] else None
         return by_x, None, None, by_one, by_two, None

@@ -4,17 +4,17 @@ The table of 262 thousand words is most of a small model. Autograd makes a whole
 micro-batch (the head's, the embedding's), 671 MB each time. But a step of N target tokens and T tokens has one of low
 rank, and few words are looked up:
 
-    G (V, H)  =  Σ slopes (n, V)ᵀ × states (n, H)  +  rows of the words looked up        the head's, the embedding's
+    G (V, H)  =  Σ grads (n, V)ᵀ × states (n, H)  +  rows of the words looked up        the head's, the embedding's
 
-So the slopes are kept, N·V numbers in place of H·V, the norm comes from products of N by N, and the optimizer asks for
+So the grads are kept, N·V numbers in place of H·V, the norm comes from products of N by N, and the optimizer asks for
 some words' gradient at a time (training/table_steps.py). A step of more than H / 2 targets has a whole gradient, to
 which all uses add: a rule of the step alone, so that a run that goes on makes the same bits.
 
-Legend: N target tokens of a step, n of some of them, V vocabulary, H width.
+Legend: grads are those of the logits; N target tokens of a step, n of some of them, V vocabulary, H width.
 Invariant: the gradient is autograd's to float rounding, whichever uses are caught: what is not goes autograd's way and
 is taken over. For one process with plain float32 weights on CPU; devices make such passes in a millisecond, and ranks
 wait for what autograd tells them. Rejected: sparse gradients, which the head's are not; logits made again for each
-part, two more products for memory that slopes hardly take.
+part, two more products for memory that grads hardly take.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,12 +35,12 @@ _PART = 1 << 21
 """Numbers of a part of a table (8 MB)."""
 
 
-def add_product(total: Tensor, slopes: Tensor, states: Tensor, times: float = 1.0) -> None:
-    """Add times · slopes (n, V)ᵀ × states (n, H) to a gradient (V, H); in place where they are of one type."""
-    if slopes.dtype == total.dtype:
-        total.addmm_(slopes.T, states, alpha=times)
+def add_product(total: Tensor, grads: Tensor, states: Tensor, times: float = 1.0) -> None:
+    """Add times · grads (n, V)ᵀ × states (n, H) to a gradient (V, H); in place where they are of one type."""
+    if grads.dtype == total.dtype:
+        total.addmm_(grads.T, states, alpha=times)
     else:
-        total.add_(slopes.T @ states, alpha=times)
+        total.add_(grads.T @ states, alpha=times)
 
 
 class TableGradient:
@@ -72,21 +72,21 @@ class TableGradient:
             self._whole.zero_()
 
     def space(self, count: int) -> Tensor:
-        """(count, V) numbers in which the next slopes may be made; the same each time until some are kept.
+        """(count, V) numbers in which the next grads may be made; the same each time until some are kept.
 
         There is room for all of a step from the first time on, of which the system gives what is written to.
         """
-        used = sum(len(slopes) for slopes, _ in self._products)
+        used = sum(len(grads) for grads, _ in self._products)
         if len(self._space) < used + count:
             self._space = torch.empty(max(used + count, self.weight.shape[1] // 2), len(self.weight))
         return self._space[used : used + count]
 
-    def add_product(self, slopes: Tensor, states: Tensor, times: float) -> None:
-        """Add times · slopes (n, V)ᵀ × states (n, H)."""
+    def add_product(self, grads: Tensor, states: Tensor, times: float) -> None:
+        """Add times · grads (n, V)ᵀ × states (n, H)."""
         if self._whole is None:
-            self._products.append((slopes, states.float() * times))
+            self._products.append((grads, states.float() * times))
         else:
-            add_product(self._whole, slopes, states, times)
+            add_product(self._whole, grads, states, times)
 
     def add_rows(self, ids: Tensor, rows: Tensor) -> None:
         """Add to the words (n,) these (n, H)."""
@@ -119,8 +119,8 @@ class TableGradient:
             part.zero_()
         else:
             part.copy_(self._whole[words])
-        for slopes, states in self._products:
-            add_product(part, slopes[:, words], states.to(slopes.dtype))
+        for grads, states in self._products:
+            add_product(part, grads[:, words], states.to(grads.dtype))
         for ids, rows in self._lookups:
             a, b = torch.searchsorted(ids, torch.tensor([words.start, words.stop])).tolist()
             part.index_add_(0, ids[a:b] - words.start, rows[a:b])
@@ -145,14 +145,14 @@ class TableGradient:
             alike = torch.zeros_like(near, dtype=torch.float64)
             size = max(1, _PART // len(states))
             for start in range(0, len(self.weight), size):
-                some = torch.cat([slopes[:, start : start + size] for slopes, _ in self._products]).float()
+                some = torch.cat([grads[:, start : start + size] for grads, _ in self._products]).float()
                 alike += (some if by_word is None else some * by_word[start : start + size]) @ some.T
             total += float((alike * near).sum())
         for ids, rows in self._lookups:
             mine = None if by_word is None else by_word[ids]
             total += _square(rows, mine, by_column)
             if self._products:
-                some = torch.cat([slopes[:, ids] for slopes, _ in self._products]).float()
+                some = torch.cat([grads[:, ids] for grads, _ in self._products]).float()
                 cross = (some.T @ states).mul_(rows)
                 total += 2 * float(_weighed(cross, mine, by_column).sum(dtype=torch.float64))
         return 0.0 if total < 0 else total  # rounding; NaN stays
@@ -178,34 +178,34 @@ class WordTables:
 
     def __init__(self, model: Any, *, large: int | None = None) -> None:
         least = _LARGE if large is None else large
-        self._slopes = {id(weight): TableGradient(weight) for weight in word_weights(model) if _plain(weight, least)}
+        self._gradients = {id(weight): TableGradient(weight) for weight in word_weights(model) if _plain(weight, least)}
 
     @property
     def gradients(self) -> list[TableGradient]:
         """Those of the last step."""
-        return list(self._slopes.values())
+        return list(self._gradients.values())
 
     def begin(self, targets: int) -> None:
         """Before the first micro-batch of a step of so many target tokens."""
-        for slope in self._slopes.values():
-            slope.begin(targets)
+        for gradient in self._gradients.values():
+            gradient.begin(targets)
 
     def finish(self) -> None:
         """After the last one."""
-        for slope in self._slopes.values():
-            slope.finish()
+        for gradient in self._gradients.values():
+            gradient.finish()
 
     def of(self, weight: Tensor) -> TableGradient | None:
         """Where a weight's gradient is to be added; None where autograd adds it."""
-        return self._slopes.get(id(weight))
+        return self._gradients.get(id(weight))
 
     @contextmanager
     def caught(self) -> Iterator[None]:
         """While a model goes forward: its lookups in these tables add their gradients themselves."""
-        if not self._slopes:
+        if not self._gradients:
             yield
             return
-        with _Lookups(self._slopes):
+        with _Lookups(self._gradients):
             yield
 
 
@@ -217,19 +217,19 @@ def _plain(weight: Tensor, large: int) -> bool:
 class _Lookups(TorchFunctionMode):
     """Takes the place of the embedding of known tables."""
 
-    def __init__(self, slopes: dict[int, TableGradient]) -> None:
+    def __init__(self, gradients: dict[int, TableGradient]) -> None:
         super().__init__()
-        self._slopes = slopes
+        self._gradients = gradients
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         named = dict(kwargs or {})
         if func is torch.nn.functional.embedding:
             names = ("input", "weight", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
             given = {**dict(zip(names, args, strict=False)), **named}
-            slope = self._slopes.get(id(given["weight"]))
+            gradient = self._gradients.get(id(given["weight"]))
             other = [given.get(name) for name in ("max_norm", "scale_grad_by_freq", "sparse")]
-            if slope is not None and not any(other):
-                return _Lookup.apply(given["weight"], given["input"], given.get("padding_idx"), slope)  # type: ignore[no-untyped-call]
+            if gradient is not None and not any(other):
+                return _Lookup.apply(given["weight"], given["input"], given.get("padding_idx"), gradient)  # type: ignore[no-untyped-call]
         return func(*args, **named)
 
 
@@ -237,9 +237,9 @@ class _Lookup(torch.autograd.Function):
     """Rows of a table; their gradients go straight to the table's."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, ids: Tensor, padding: int | None, slope: TableGradient) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, ids: Tensor, padding: int | None, gradient: TableGradient) -> Tensor:
         ctx.save_for_backward(ids)
-        ctx.padding, ctx.slope, ctx.words = padding, slope, len(weight)
+        ctx.padding, ctx.gradient, ctx.words = padding, gradient, len(weight)
         return weight.detach()[ids]
 
     @staticmethod
@@ -249,5 +249,5 @@ class _Lookup(torch.autograd.Function):
         if ctx.padding is not None:
             real = flat != ctx.padding % ctx.words
             rows, flat = rows[real], flat[real]
-        ctx.slope.add_rows(flat, rows)
+        ctx.gradient.add_rows(flat, rows)
         return None, None, None, None

@@ -37,8 +37,8 @@ _RARE = 0.01
 
 def choosing(view: View) -> list[Reading]:
     """Readings in which a row's own candidates are chosen from."""
-    found = [*_texts_of_lists(view), *_places_in_lists(view), *_texts_of_columns(view), *_places_of_columns(view)]
-    return sorted(found, key=lambda reading: -reading.score)[:3]
+    readings = [*_texts_of_lists(view), *_places_in_lists(view), *_texts_of_columns(view), *_places_of_columns(view)]
+    return sorted(readings, key=lambda reading: -reading.score)[:3]
 
 
 def _texts_of_lists(view: View) -> Iterator[Reading]:
@@ -100,15 +100,15 @@ def _all_there(answer: OwnColumn, options: OwnColumn, keys: Sequence[Any]) -> bo
 
 def _option_lists(view: View) -> list[OwnColumn]:
     """Columns of lists with two items or more that differ."""
-    found = []
+    option_lists = []
     asking = {column.path for column in view.texts if column.questions > 0.3}
     splits = [one for one in view.split_lists if one.path not in asking and len(view.texts) > 1]
     for column in (*view.lists, *splits):
         lists = [value for value in column.sample if value]
         plain = column.kind == "texts" and all(len(value) >= 2 for value in lists)
         if plain and lists and len({str(value) for value in lists}) > 1 and len(lists) > 0.9 * len(column.sample):
-            found.append(column)
-    return found
+            option_lists.append(column)
+    return option_lists
 
 
 def _labels_beside(view: View, options: OwnColumn) -> OwnColumn | None:
@@ -206,8 +206,8 @@ def _named_by(answer: OwnColumn, pool: Sequence[OwnColumn]) -> list[tuple[Any, O
     if answer.kind != "text":
         return []
     called = {column.path.lower(): column for column in pool}
-    found = [(value, called[str(value).lower()]) for value in answer.classes if str(value).lower() in called]
-    return found if len(found) == len(answer.classes) else []
+    named = [(value, called[str(value).lower()]) for value in answer.classes if str(value).lower() in called]
+    return named if len(named) == len(answer.classes) else []
 
 
 def _peers(view: View, pool: Sequence[OwnColumn], count: int) -> tuple[list[OwnColumn], float]:
@@ -228,7 +228,7 @@ def _peers(view: View, pool: Sequence[OwnColumn], count: int) -> tuple[list[OwnC
     for columns in (full, short):
         for group in itertools.combinations(columns, count):
             worst = max(unlike(a, b) for a, b in itertools.combinations(group, 2))
-            best = min(best, (worst, list(group)), key=lambda found: found[0])
+            best = min(best, (worst, list(group)), key=lambda peers: peers[0])
         if best[0] <= _PEERS.get(count, _PEERS_OF_MORE):
             return best[1], best[0]
     return [], best[0]
@@ -319,9 +319,9 @@ def _kind(
     """What stands where, the kind and the cluster."""
     sentence = sentence_about(view, options, rest)
     pronoun = next((one for one in (*extras, *rest) if is_pronoun(view, one, rest)), None)
-    asked = any(asks(one) > 0.5 for one in rest if one is not sentence or (pronoun is None and one.blanks < 0.5))
+    has_question = any(asks(one) > 0.5 for one in rest if one is not sentence or (pronoun is None and one.blanks < 0.5))
     marked = sentence is not None and (sentence.blanks > 0.5 or pronoun is not None or len(options.columns) == 2)
-    if sentence is not None and marked and not asked:
+    if sentence is not None and marked and not has_question:
         return {"text": sentence, **({"pronoun": pronoun} if pronoun else {})}, "pronoun", "coreference"
     if not rest:
         parts: dict[str, OwnColumn] = {}
@@ -333,8 +333,10 @@ def _kind(
     if len(rest) > 1 and longer and asks(question) > 0.3:
         passage = longer[0]
         spans = [view.relations.inside(one, passage) for one in options.columns] if options.form == "columns" else [0.0]
-        found = "reading_comprehension" if sum(spans) / len(spans) > 0.15 else "reading_comprehension_with_commonsense"
-        return {"passage": passage, "question": question}, "passage_multiple_choice", found
+        cluster = (
+            "reading_comprehension" if sum(spans) / len(spans) > 0.15 else "reading_comprehension_with_commonsense"
+        )
+        return {"passage": passage, "question": question}, "passage_multiple_choice", cluster
     words = option_words(options)
     if asks(question) < 0.4 and question.blanks < 0.4 and (words >= 3 or question.stops < 0.3):
         return {"text": rest[0]}, "continuation", "commonsense"

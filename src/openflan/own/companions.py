@@ -65,9 +65,9 @@ def choose_companions(own: Sequence[Entry], *, data: str | None, embedded: bool)
     if place is not None:
         there = [e for e in catalog if _both(e) and all(rows_at_hand(e, role, data=place) for role in _ROLES)]
         some = [entry for entry in there if entry.spec.name in _CHOSEN]
-        found = some if len({entry.spec.cluster for entry in some}) >= _FEWEST_CLUSTERS else there
-        if len({entry.spec.cluster for entry in found}) > 1:
-            return _named(found, "folder", data=data)
+        chosen = some if len({entry.spec.cluster for entry in some}) >= _FEWEST_CLUSTERS else there
+        if len({entry.spec.cluster for entry in chosen}) > 1:
+            return _named(chosen, "folder", data=data)
     if place is None and _hub_answers():
         return _named(
             [e for e in catalog if e.spec.name in _CHOSEN and _both(e) and not must_be_fetched(e)], "hub", data=None

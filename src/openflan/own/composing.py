@@ -24,7 +24,7 @@ _LABELS = 60
 
 def composing(view: View) -> list[Reading]:
     """Readings in which the answer is written."""
-    found = [
+    readings = [
         *_labels_of_lists(view),
         *_answers(view),
         *_figures(view),
@@ -33,7 +33,7 @@ def composing(view: View) -> list[Reading]:
         *_shorter_or_alike(view),
         *_instructions(view),
     ]
-    return sorted(found, key=lambda reading: -reading.score)[:4]
+    return sorted(readings, key=lambda reading: -reading.score)[:4]
 
 
 def _reading(
@@ -164,7 +164,7 @@ def _short_passage(view: View, question: OwnColumn, answer: OwnColumn, others: S
         if one.kind != "text" or answer.kind == "texts" or view.relations.inside(answer, one) < 0.8:
             continue
         pairs = [(a.lower(), t.lower()) for a, t in zip(answer.texts, one.texts, strict=True) if a and t]
-        at = [text.find(found) / max(1, len(text) - len(found)) for found, text in pairs if found in text]
+        at = [text.find(phrase) / max(1, len(text) - len(phrase)) for phrase, text in pairs if phrase in text]
         if sum(at) / max(1, len(at)) < (0.9 if named_as(one, "passage") else 0.7):
             return one
     return None
@@ -191,10 +191,10 @@ def _translations(view: View) -> Iterator[Reading]:
         if not left or not right or left == right:
             continue
         score = 0.9 + 0.04 * (view.relations.cover(one, other).lift > 0.03)
-        said = named_as(one, "source") or named_as(other, "target")
-        score += 0.03 * said - 0.03 * (named_as(one, "target") or named_as(other, "source"))
+        hint = named_as(one, "source") or named_as(other, "target")
+        score += 0.03 * hint - 0.03 * (named_as(one, "target") or named_as(other, "source"))
         score += 0.01 * (left == "en")
-        doubts = {} if said else {"direction": (f"from {left} into {right}, or the other way", 0.5)}
+        doubts = {} if hint else {"direction": (f"from {left} into {right}, or the other way", 0.5)}
         why = f"'{one.path}' is {left}, '{other.path}' is {right}"
         yield _reading(view, "translation", other, {"text": one}, "translation", score, why, doubts=doubts)
 

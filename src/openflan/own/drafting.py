@@ -193,11 +193,11 @@ def _optional(reading: Reading) -> set[OwnColumn]:
 
 def _empties(used: Sequence[OwnColumn], reading: Reading, *, cells: bool) -> list[str]:
     """Texts that stand for nothing in the columns that are used, and are no class in another of them."""
-    found = {text for column in used for text in column.nothing}
+    empties = {text for column in used for text in column.nothing}
     classes = {str(value) for column in used for value in column.classes if column.kind == "text"}
     optional = _optional(reading) if cells else set(reading.extras)
     blank = any(column.empty and column not in optional for column in used if column.stored == "text")
-    return [*([""] if blank else []), *sorted(found - classes)]
+    return [*([""] if blank else []), *sorted(empties - classes)]
 
 
 def _contract(used: Sequence[OwnColumn], reading: Reading) -> dict[str, Any]:

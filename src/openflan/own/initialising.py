@@ -80,18 +80,18 @@ def init_folder(
     tasks: list[OwnTask] = []
     warnings: list[str] = []
     for table in tables:
-        if made := _made_of(table, there):
-            tasks.append(OwnTask(entry=made, kind="", confidence=1, rows=sum(made.spec.size.values()), new=False))
+        if earlier := _made_of(table, there):
+            tasks.append(OwnTask(entry=earlier, kind="", confidence=1, rows=sum(earlier.spec.size.values()), new=False))
             continue
         try:
             tasks.append(make_task(table, out=place, ask=ask))
         except UserError as error:
             warnings.append(f"{table.shown}: no task was made: {error}")
-    known = {task.entry.spec.name for task in tasks}
+    names = {task.entry.spec.name for task in tasks}
     tasks += [
         OwnTask(entry=entry, kind="", confidence=1, rows=sum(entry.spec.size.values()), new=False)
         for name, entry in there.items()
-        if name not in known
+        if name not in names
     ]
     if not tasks:
         raise UserError(warnings[0], where=str(folder), how="write the tasks by hand: docs/tasks.md shows one")
@@ -118,14 +118,14 @@ def init_folder(
 
 def _renamed(tables: list[TableFiles]) -> list[TableFiles]:
     """Tables under names that no task of openflan's has and that no two share."""
-    taken = set(open_catalog(collections=COLLECTIONS).entries)
+    names = set(open_catalog(collections=COLLECTIONS).entries)
     named: list[TableFiles] = []
     for table in tables:
-        name = f"my_{table.name}" if table.name in taken else table.name
+        name = f"my_{table.name}" if table.name in names else table.name
         more = 2
-        while name in taken:
+        while name in names:
             name, more = f"{table.name}_{more}", more + 1
-        taken.add(name)
+        names.add(name)
         named.append(replace(table, name=name))
     return named
 

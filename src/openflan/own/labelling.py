@@ -31,12 +31,12 @@ _FELT = 6.0
 
 def labelling(view: View) -> list[Reading]:
     """Readings in which a column of few values, or of numbers on a scale, is the answer."""
-    found: list[Reading] = []
+    readings: list[Reading] = []
     for label, score, why in _labels(view):
         reading = _structure(view, label)
         if reading is not None:
-            found.append(reading.scored(capped(score * reading.score), why))
-    return sorted(found, key=lambda reading: -reading.score)[:4]
+            readings.append(reading.scored(capped(score * reading.score), why))
+    return sorted(readings, key=lambda reading: -reading.score)[:4]
 
 
 def _labels(view: View) -> Iterator[tuple[OwnColumn, float, str]]:
@@ -142,7 +142,7 @@ def _of_texts(
         ]
         if not fields:
             return None
-        return _made(view, label, "classification", {"text": fields[0]}, "misc", 0.5, "there is no text beside it")
+        return _read(view, label, "classification", {"text": fields[0]}, "misc", 0.5, "there is no text beside it")
     two = _two_and_more(view, label, texts, spans)
     if two is not None:
         return two
@@ -165,7 +165,7 @@ def _two_and_more(
         if len(rest) == 2 and word_in_both(word, *rest) > 0.6:
             first, second = in_order(rest, view.all)
             parts = {"word": word, "first": first, "second": second}
-            return _made(view, label, "word_sense", parts, "misc", 0.98, f"'{word.path}' stands in both sentences",
+            return _read(view, label, "word_sense", parts, "misc", 0.98, f"'{word.path}' stands in both sentences",
                          subcluster="word_sense")  # fmt: skip
     sentence = texts[0]
     inner = [one for one in (*texts[1:], *spans) if relations.inside(one, sentence) > 0.75 and one.mean_words < 6]
@@ -174,7 +174,7 @@ def _two_and_more(
         if pronoun.mean_length < 8 and pronoun.distinct < 60:
             parts = {"text": sentence, "candidate": candidate, "pronoun": pronoun}
             why = f"'{candidate.path}' and '{pronoun.path}' stand in '{sentence.path}'"
-            return _made(view, label, "pronoun", parts, "coreference", 0.95, why)
+            return _read(view, label, "pronoun", parts, "coreference", 0.95, why)
     if len(texts) == 3:
         question = max(texts, key=asks)
         passage = max((one for one in texts if one is not question), key=lambda column: column.mean_words)
@@ -182,7 +182,7 @@ def _two_and_more(
         if asks(question) > 0.5 and asks(answer) < 0.3:
             parts = {"passage": passage, "question": question, "candidate": answer}
             why = f"'{question.path}' asks, '{passage.path}' is longer, '{answer.path}' answers"
-            return _made(view, label, "answer_judgement", parts, "reading_comprehension", 0.95, why)
+            return _read(view, label, "answer_judgement", parts, "reading_comprehension", 0.95, why)
     return None
 
 
@@ -208,7 +208,7 @@ def _one_text(view: View, label: OwnColumn, text: OwnColumn) -> Reading:
     doubts = {}
     if cluster != "sentiment" or not feelings:
         doubts["cluster"] = ("what the classes are about shows in no words", 0.6)
-    return _made(view, label, kind, {"text": text}, cluster, 0.97, why, subcluster=subcluster, doubts=doubts)
+    return _read(view, label, kind, {"text": text}, cluster, 0.97, why, subcluster=subcluster, doubts=doubts)
 
 
 def _stands_over(label: OwnColumn, short: OwnColumn, long: OwnColumn) -> bool:
@@ -280,12 +280,12 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
     score["inference"] += 0.15 * called[0] + 0.25 * called[1] + 0.6 * all(called)
     kind = max(score, key=lambda key: score[key])
     if scale and kind in ("paraphrase", "inference"):
-        return _made(view, label, "similarity", {"first": first, "second": second}, "paraphrase", 0.95,
+        return _read(view, label, "similarity", {"first": first, "second": second}, "paraphrase", 0.95,
                      "two texts and a number on a scale")  # fmt: skip
     second_best = sorted(score.values())[-2]
     sure = capped(0.7 + 0.5 * (score[kind] - second_best))
-    asked = max(asks(one), asks(other)) > 0.4
-    if (kind != "inference" or asked) and kind != "paraphrase" and yes_no and one.mean_words < _PASSAGE:
+    has_question = max(asks(one), asks(other)) > 0.4
+    if (kind != "inference" or has_question) and kind != "paraphrase" and yes_no and one.mean_words < _PASSAGE:
         sure = min(sure, 0.7)  # one of the two may explain the answer
     why = (
         f"two texts, {forward.real:.0%} of the shorter one's words stand in the other ({forward.chance:.0%} by chance)"
@@ -298,7 +298,7 @@ def _two_texts(view: View, label: OwnColumn, one: OwnColumn, other: OwnColumn) -
         parts, cluster = {"passage": one, "question": other}, "reading_comprehension"
     else:
         parts, cluster = {"first": first, "second": second}, "misc"
-    return _made(view, label, kind, parts, cluster, 0.97, why, doubts={"kind": (why, sure)})
+    return _read(view, label, kind, parts, cluster, 0.97, why, doubts={"kind": (why, sure)})
 
 
 def _rises(cover: Cover, label: OwnColumn) -> bool:
@@ -312,7 +312,7 @@ def _rises(cover: Cover, label: OwnColumn) -> bool:
     return len(means) > 3 and means[-1] - means[0] > 0.2 and sum(a < b for a, b in pairwise(means)) >= len(means) - 2
 
 
-def _made(
+def _read(
     view: View, label: OwnColumn, kind: str, parts: dict[str, OwnColumn], cluster: str, score: float, why: str, *,
     subcluster: str | None = None, doubts: dict[str, tuple[str, float]] | None = None,
 ) -> Reading:  # fmt: skip

@@ -92,23 +92,23 @@ def make_task(
         )
     questions = _Questions(files.name, ask)
     reading = _choose(recognised, questions)
-    entry, drafted, taken = _first_that_works(table, recognised, reading, questions, path, cluster)
+    entry, drafted, final_reading = _first_that_works(table, recognised, reading, questions, path, cluster)
     warnings = drafted.warnings
-    guesses = sorted(questions.taken, key=lambda guess: guess.confidence)
+    guesses = sorted(questions.guesses, key=lambda guess: guess.confidence)
     notes = [str(guess) for guess in guesses if guess.confidence < UNSURE]
-    said = [*notes, *warnings, "licence: say under which the rows may be used"]
-    text = _text_of(drafted.spec, said, files.shown)
+    remarks = [*notes, *warnings, "licence: say under which the rows may be used"]
+    text = _text_of(drafted.spec, remarks, files.shown)
     if write:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
     return OwnTask(
         entry=entry,
-        kind=taken.kind,
-        confidence=recognised.confidence if alike(taken, recognised.best) else _FALLEN_BACK,
+        kind=final_reading.kind,
+        confidence=recognised.confidence if alike(final_reading, recognised.best) else _FALLEN_BACK,
         rows=len(table.rows),
         form="" if table.form is None else str(table.form),
         guesses=tuple(guesses),
-        aside=tuple(f"{name}: {reason}" for name, reason in taken.aside.items()),
+        aside=tuple(f"{name}: {reason}" for name, reason in final_reading.aside.items()),
         warnings=tuple(warnings),
         new=write,
         text=text,
@@ -175,7 +175,7 @@ class _Questions:
 
     def __init__(self, table: str, ask: Ask | None) -> None:
         self.table, self._ask = table, ask
-        self.taken: list[TableGuess] = []
+        self.guesses: list[TableGuess] = []
 
     def take(
         self,
@@ -189,7 +189,7 @@ class _Questions:
         check: Callable[[str], str | None] = lambda _: None,
     ) -> str:
         """The guess, or what the table's owner says in its place; asked again while that can't be."""
-        made = TableGuess(
+        table_guess = TableGuess(
             table=self.table,
             about=about,
             question=question,
@@ -199,20 +199,20 @@ class _Questions:
             why=why,
         )
         if self._ask is not None and confidence < UNSURE:
-            said = self._ask(made)
-            while said is not None and (fault := check(said)):
-                said = self._ask(replace(made, question=f"{fault}\n{question}"))
-            made = replace(made, answer=guess if said is None else said, confidence=1.0, asked=True)
-        self.taken.append(made)
-        return made.answer
+            reply = self._ask(table_guess)
+            while reply is not None and (fault := check(reply)):
+                reply = self._ask(replace(table_guess, question=f"{fault}\n{question}"))
+            table_guess = replace(table_guess, answer=guess if reply is None else reply, confidence=1.0, asked=True)
+        self.guesses.append(table_guess)
+        return table_guess.answer
 
     def mend(self, about: str, answer: str, why: str) -> None:
         """Put another answer, of which nobody is sure, in the place of a guess."""
-        self.taken = [
+        self.guesses = [
             replace(guess, answer=answer, confidence=_FALLEN_BACK, why=why, asked=False)
             if guess.about == about
             else guess
-            for guess in self.taken
+            for guess in self.guesses
         ]
 
 
@@ -231,18 +231,18 @@ def _first_that_works(
     """
     fault: UserError | None = None
     for reading in (first, *(other for other in recognised.readings[:_READINGS] if other is not first)):
-        asked = len(questions.taken)
+        count = len(questions.guesses)
         try:
-            entry, drafted, taken = _draft(table, recognised.view, reading, questions, path, cluster)
+            entry, drafted, final_reading = _draft(table, recognised.view, reading, questions, path, cluster)
         except UserError as error:
             fault = fault or error
-            del questions.taken[asked:]
+            del questions.guesses[count:]
             continue
         if fault is not None:
             kinds = (one.kind.replace("_", " ") for one in (reading, first))
             drafted.warnings.append("read as {}, for as {} it does not work: {}".format(*kinds, fault))
             questions.mend("kind", describe(reading), f"as {describe(first)} it does not work")
-        return entry, drafted, taken
+        return entry, drafted, final_reading
     assert fault is not None, "a reading was tried"
     raise fault
 
@@ -270,7 +270,7 @@ def _choose(recognised: Recognised, questions: _Questions) -> Reading:
     for reading in recognised.readings:
         if len(choices) < _READINGS and not any(alike(reading, other) for other in choices.values()):
             choices[describe(reading)] = reading
-    said = questions.take(
+    reply = questions.take(
         "kind",
         "What kind of task is this table?",
         describe(best),
@@ -279,17 +279,17 @@ def _choose(recognised: Recognised, questions: _Questions) -> Reading:
         why="; ".join(best.why),
         check=_one_of(choices),
     )
-    best = choices[said]
+    best = choices[reply]
     turned = [one for one in recognised.readings if alike(one, best) and one.answer is not best.answer]
     if "direction" not in best.doubts or not turned:
         return best
     why, sure = best.doubts["direction"]
     ways = {one.answer.path: one for one in (best, turned[0])}
     question = "Which column is to be written by the model?"
-    said = questions.take(
+    reply = questions.take(
         "direction", question, best.answer.path, confidence=sure, choices=list(ways), why=why, check=_one_of(ways)
     )
-    return ways[said]
+    return ways[reply]
 
 
 def describe(reading: Reading) -> str:
@@ -301,7 +301,7 @@ def describe(reading: Reading) -> str:
 
 
 def _one_of(choices: Container[str]) -> Callable[[str], str | None]:
-    return lambda said: None if said in choices else "choose one of the answers"
+    return lambda reply: None if reply in choices else "choose one of the answers"
 
 
 def _start(reading: Reading, questions: _Questions) -> Reading:
@@ -312,8 +312,8 @@ def _start(reading: Reading, questions: _Questions) -> Reading:
     keys = reading.options.keys
     question = f"What does {keys[1]} in '{reading.answer.path}' stand for?"
     ways = ("the second candidate", "the first candidate")
-    said = questions.take("start", question, ways[0], confidence=sure, choices=ways, why=why, check=_one_of(ways))
-    counted = keys if said == ways[0] else tuple(key + 1 for key in keys)
+    reply = questions.take("start", question, ways[0], confidence=sure, choices=ways, why=why, check=_one_of(ways))
+    counted = keys if reply == ways[0] else tuple(key + 1 for key in keys)
     return replace(reading, options=replace(reading.options, keys=counted))
 
 
@@ -324,12 +324,12 @@ def _order(reading: Reading, questions: _Questions) -> Reading:
     why, sure = reading.doubts["order"]
     names = [column.path for column in reading.options.columns]
 
-    def fault(said: str) -> str | None:
-        right = sorted(part.strip() for part in said.split(",")) == sorted(names)
+    def fault(reply: str) -> str | None:
+        right = sorted(part.strip() for part in reply.split(",")) == sorted(names)
         return None if right else f"name each of {', '.join(names)} once"
 
     keys = ", ".join(map(str, reading.options.keys))
-    said = questions.take(
+    reply = questions.take(
         "order",
         f"Which columns do {keys} in '{reading.answer.path}' stand for, in this order?",
         ", ".join(names),
@@ -338,23 +338,23 @@ def _order(reading: Reading, questions: _Questions) -> Reading:
         check=fault,
     )
     by_name = {column.path: column for column in reading.options.columns}
-    columns = tuple(by_name[part.strip()] for part in said.split(","))
+    columns = tuple(by_name[part.strip()] for part in reply.split(","))
     return replace(reading, options=replace(reading.options, columns=columns))
 
 
 def _extras(reading: Reading, questions: _Questions) -> Reading:
     """The reading without those of its further columns that its owner says do not belong to the question."""
-    kept: list[OwnColumn] = []
+    extras: list[OwnColumn] = []
     aside = dict(reading.aside)
     why, sure = reading.doubts.get("columns", ("it says something else in different rows", 0.8))
     for column in reading.extras:
         question = f"Does '{column.path}' belong to the question?"
-        said = questions.take("columns", question, "yes", confidence=sure, choices=("yes", "no"), why=why)
-        if said == "no":
+        reply = questions.take("columns", question, "yes", confidence=sure, choices=("yes", "no"), why=why)
+        if reply == "no":
             aside[column.path] = "left out by its owner"
         else:
-            kept.append(column)
-    return replace(reading, extras=tuple(kept), aside=aside)
+            extras.append(column)
+    return replace(reading, extras=tuple(extras), aside=aside)
 
 
 def _wording(view: View, reading: Reading, questions: _Questions) -> Wording | None:
@@ -371,8 +371,8 @@ def _wording(view: View, reading: Reading, questions: _Questions) -> Wording | N
         return wording
     words: list[str] = []
 
-    def fault(said: str) -> str | None:
-        return "that is another value's word" if said in words else None if said.strip() else "say a word"
+    def fault(reply: str) -> str | None:
+        return "that is another value's word" if reply in words else None if reply.strip() else "say a word"
 
     for value, option in zip(values, wording.options, strict=True):
         guess = option if option not in words else str(value)

@@ -23,8 +23,8 @@ def words_of(name: str) -> list[str]:
 
 def named(name: str, role: str) -> bool:
     """Whether a column is called what columns of a role are called."""
-    parts, known = words_of(name), words("names", role)
-    return bool(parts) and not known.isdisjoint((parts[0], parts[-1], "".join(parts)))
+    parts, names = words_of(name), words("names", role)
+    return bool(parts) and not names.isdisjoint((parts[0], parts[-1], "".join(parts)))
 
 
 def readable(name: str) -> str:

@@ -62,16 +62,16 @@ def _part(task: OwnTask) -> list[str]:
     apart = spec.source.apart
     lines = [f"`tasks/{spec.name}.yaml`" + (f", {task.form}" if task.form else "") + ". Guessed:", ""]
     for guess in task.guesses:
-        said = (
+        source = (
             "said by you" if guess.asked else f"{guess.confidence:.0%} sure" + (f": {guess.why}" if guess.why else "")
         )
-        lines.append(f"- {guess.question} **{guess.answer}** ({said})")
+        lines.append(f"- {guess.question} **{guess.answer}** ({source})")
     if apart is not None:
         columns = ", ".join(f"`{name}`" for name in apart.columns)
         even = f"; `{apart.even}` has like shares in each" if apart.even else ""
         run = f", and no {apart.run} words on end of them," if apart.run else ""
-        said = f"as `{apart.said.column}` says; " if apart.said else ""
-        lines += ["", f"Splits: {said}no text of {columns}{run} stands in two{even}; seed {apart.seed}."]
+        source = f"as `{apart.said.column}` says; " if apart.said else ""
+        lines += ["", f"Splits: {source}no text of {columns}{run} stands in two{even}; seed {apart.seed}."]
     if task.warnings:
         lines += ["", "Look at:", "", *(f"- {line}" for line in task.warnings)]
     if task.aside:

@@ -25,7 +25,7 @@ def personal_data(columns: Iterable[OwnColumn]) -> list[str]:
             if value is not None
         ]
         mails = sum("@" in text and EMAILS.search(text) is not None for text in texts)
-        cards = sum(any(is_card(found) for found in CARDS.findall(text)) for text in texts)
+        cards = sum(any(is_card(number) for number in CARDS.findall(text)) for text in texts)
         for count, what in ((mails, "an e-mail address"), (cards, "a card number")):
             if count:
                 lines.append(

@@ -84,9 +84,9 @@ def in_said_order(peers: Sequence[OwnColumn], table: Sequence[OwnColumn]) -> tup
         return sorted(peers, key=lambda column: column.path.lower()), True
     for line in content()["ordinals"]:
         ordinals = line.split()
-        found = [[word for word in words_of(column.path) if word in ordinals] for column in peers]
-        if all(len(those) == 1 for those in found) and len({those[0] for those in found}) == len(peers):
-            return _sorted(peers, [ordinals.index(those[0]) for those in found]), True
+        by_column = [[word for word in words_of(column.path) if word in ordinals] for column in peers]
+        if all(len(those) == 1 for those in by_column) and len({those[0] for those in by_column}) == len(peers):
+            return _sorted(peers, [ordinals.index(those[0]) for those in by_column]), True
     return sorted(in_order(peers, table), key=lambda column: column.empty), False  # the last ones may be missing
 
 
@@ -103,22 +103,22 @@ def _in_a_row(marks: Sequence[str]) -> bool:
 def tells_the_option(column: OwnColumn, answer: OwnColumn, options: Options) -> bool:
     """Whether a column says what the answer says in another way: the right candidate's text, or its place."""
     right = [_right_option(answer.values[n], options, n) for n in range(len(answer.values))]
-    rows = [(value, said) for value, said in zip(column.values, right, strict=True) if value is not None and said]
+    rows = [(value, option) for value, option in zip(column.values, right, strict=True) if value is not None and option]
     if len(rows) < 0.5 * len(right):
         return False
     if column.kind == "text" and sum(str(value).strip() == text for value, (_, text) in rows) > 0.9 * len(rows):
         return True
-    counted = OwnColumn("place", [said[0] if said else None for said in right], cells=False)
+    counted = OwnColumn("place", [option[0] if option else None for option in right], cells=False)
     return bool(column.classes) and min(determines(column, counted), determines(counted, column)) > 0.98
 
 
-def _right_option(said: Any, options: Options, row: int) -> tuple[int, str] | None:
+def _right_option(value: Any, options: Options, row: int) -> tuple[int, str] | None:
     """Place and text of a row's right candidate; None where it can't be told."""
     if options.form == "columns":
         texts = [str(column.values[row]).strip() for column in options.columns]
     else:
         texts = [str(item).strip() for item in options.columns[0].values[row] or ()]
     keys: list[Any] = list(options.keys) if options.keys else texts
-    said = said if said in keys else str(said).strip()
-    place = keys.index(said) if said in keys else len(texts)
+    value = value if value in keys else str(value).strip()
+    place = keys.index(value) if value in keys else len(texts)
     return (place, texts[place]) if place < len(texts) else None

@@ -259,10 +259,10 @@ def columns_of(rows: Sequence[Mapping[str, Any]], *, cells: bool) -> list[OwnCol
         cells: whether the file has texts alone.
     """
     names = list(dict.fromkeys(name for row in rows for name in row if isinstance(name, str) and name))
-    found: list[OwnColumn] = []
+    columns: list[OwnColumn] = []
     for name in names:
-        found += _column(name, [row.get(name) for row in rows], cells=cells)
-    return found
+        columns += _column(name, [row.get(name) for row in rows], cells=cells)
+    return columns
 
 
 def _column(path: str, values: list[Any], *, cells: bool, top: str | None = None) -> list[OwnColumn]:

@@ -136,7 +136,7 @@ def propose(
 def _recipe(rows: OwnTexts, tasks: dict[str, Any], *, share: float) -> dict[str, Any]:
     """A recipe's content in the order in which one reads it."""
     tuning = tuning_of(rows, share=share)
-    asked = {"rows": 200, "own_rows": 200, "validation_rows": 0, "baseline": True}
+    sizes = {"rows": 200, "own_rows": 200, "validation_rows": 0, "baseline": True}
     return {
         "name": _name(rows.folder),
         "model": tuning["model"],
@@ -144,14 +144,14 @@ def _recipe(rows: OwnTexts, tasks: dict[str, Any], *, share: float) -> dict[str,
         "prompts": tuning["prompts"],
         **({"mixture": {"groups": {"own": {"use": ["mine"], "share": share}}}} if share < 1 else {}),
         "training": tuning["training"],
-        "evaluation": {**asked, **tuning["evaluation"]},
+        "evaluation": {**sizes, **tuning["evaluation"]},
         "seeds": [0, 1],
     }
 
 
 def _kinds_to_hold_out(rows: OwnTexts) -> list[str]:
     """Own clusters of which each may be held out, the one to begin with first; none where too few would be left."""
-    found: dict[str, tuple[object, ...]] = {}
+    order: dict[str, tuple[object, ...]] = {}
     for cluster in dict.fromkeys(entry.spec.code_cluster for entry in rows.tasks):
         try:
             division = _without(rows.tasks, cluster)
@@ -165,8 +165,8 @@ def _kinds_to_hold_out(rows: OwnTexts) -> list[str]:
         ranked = all(entry.spec.is_classification for entry in measured)
         tested = sum(rows.tests[entry.spec.name] for entry in measured)
         lost = sum(len(rows.rows[entry.spec.name]) for entry in division.held_out)
-        found[cluster] = (kin, not ranked, tested < _ENOUGH_ROWS, lost)
-    return sorted(found, key=lambda cluster: found[cluster])
+        order[cluster] = (kin, not ranked, tested < _ENOUGH_ROWS, lost)
+    return sorted(order, key=lambda cluster: order[cluster])
 
 
 def _of_others(own: Sequence[Entry], others: Sequence[Entry]) -> tuple[str, HoldOut]:

@@ -95,8 +95,8 @@ class View:
     @cached_property
     def texts(self) -> list[OwnColumn]:
         """Columns of texts that are no classes, the longest first."""
-        found = [column for column in self.columns if column.kind == "text" and not column.classes]
-        return sorted(found, key=lambda column: -column.mean_length)
+        texts = [column for column in self.columns if column.kind == "text" and not column.classes]
+        return sorted(texts, key=lambda column: -column.mean_length)
 
     @cached_property
     def classes(self) -> list[OwnColumn]:
@@ -111,8 +111,8 @@ class View:
     @cached_property
     def split_lists(self) -> list[OwnColumn]:
         """Columns of texts that may be lists between separators, read so."""
-        found = (as_list(column) for column in self.columns if column.kind == "text")
-        return [column for column in found if column is not None]
+        lists = (as_list(column) for column in self.columns if column.kind == "text")
+        return [column for column in lists if column is not None]
 
     @cached_property
     def numbers(self) -> list[OwnColumn]:
@@ -160,9 +160,9 @@ def as_list(column: OwnColumn) -> OwnColumn | None:
         if words > {",": 4, "/": 4, "\n": 12}.get(separator, 30):
             continue
         values = [None if value is None else split_list(value, separator) for value in column.values]
-        made = OwnColumn(column.path, values, cells=False, top=column.top)
-        made.separator = separator
-        return made
+        listed = OwnColumn(column.path, values, cells=False, top=column.top)
+        listed.separator = separator
+        return listed
     return None
 
 

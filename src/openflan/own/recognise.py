@@ -43,8 +43,8 @@ class Recognised:
 def recognise(columns: Sequence[OwnColumn]) -> Recognised:
     """Read a table in every way that makes sense, the best first."""
     view = View(columns)
-    found = [_with_rest(view, reading) for reading in (*choosing(view), *labelling(view), *composing(view))]
-    return Recognised(view=view, readings=tuple(sorted(found, key=lambda reading: -reading.score)))
+    readings = [_with_rest(view, reading) for reading in (*choosing(view), *labelling(view), *composing(view))]
+    return Recognised(view=view, readings=tuple(sorted(readings, key=lambda reading: -reading.score)))
 
 
 def _with_rest(view: View, reading: Reading) -> Reading:

@@ -58,8 +58,8 @@ def word_in_both(word: OwnColumn, one: OwnColumn, other: OwnColumn) -> float:
         for w, a, b in zip(word.texts, one.texts, other.texts, strict=True)
         if w and a and b
     ]
-    found = 0
+    count = 0
     for text, left, right in rows:
         stem = re.escape(text[: max(3, len(text) - 2)])
-        found += all(re.search(rf"(?<!\w){stem}", side) is not None for side in (left, right))
-    return found / max(1, len(rows))
+        count += all(re.search(rf"(?<!\w){stem}", side) is not None for side in (left, right))
+    return count / max(1, len(rows))

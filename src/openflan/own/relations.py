@@ -75,8 +75,8 @@ class Relations:
             for one, other in zip(small.texts, large.texts, strict=True)
             if one and other
         ]
-        found = sum(_stands_in(one, other) for one, other in pairs)
-        return found / max(1, len(pairs))
+        count = sum(_stands_in(one, other) for one, other in pairs)
+        return count / max(1, len(pairs))
 
     def _mentioned(self, name: OwnColumn, text: OwnColumn) -> float:
         """Share of the rows in which a text speaks of what another names."""

@@ -22,8 +22,8 @@ _HIDDEN = {"-1", "?", "unknown", "hidden", "unlabeled", "unlabelled", "no label"
 @cache
 def role_names() -> dict[str, Role]:
     """What files and columns call the roles."""
-    said: dict[Role, str] = content()["roles"]
-    return {name: role for role, names in said.items() for name in names.split()}
+    words: dict[Role, str] = content()["roles"]
+    return {name: role for role, names in words.items() for name in names.split()}
 
 
 def said_roles(column: OwnColumn) -> dict[str, Role]:
@@ -31,8 +31,8 @@ def said_roles(column: OwnColumn) -> dict[str, Role]:
     if column.kind != "text" or not 2 <= column.distinct <= len(role_names()):
         return {}
     roles = {str(value): role_names().get(str(value).strip().lower()) for value in column.counts}
-    known = {value: role for value, role in roles.items() if role is not None}
-    return known if len(known) == len(roles) and "train" in known.values() else {}
+    matches = {value: role for value, role in roles.items() if role is not None}
+    return matches if len(matches) == len(roles) and "train" in matches.values() else {}
 
 
 def hidden_answers(columns: Sequence[OwnColumn], parts: Sequence[str]) -> dict[str, str]:
@@ -41,7 +41,7 @@ def hidden_answers(columns: Sequence[OwnColumn], parts: Sequence[str]) -> dict[s
     Args:
         parts: the part that each row is of.
     """
-    found: dict[str, str] = {}
+    hidden: dict[str, str] = {}
     for column in columns:
         by_part: dict[str, set[str]] = {}
         for part, value in zip(parts, column.values, strict=True):
@@ -50,5 +50,5 @@ def hidden_answers(columns: Sequence[OwnColumn], parts: Sequence[str]) -> dict[s
             mark = next(iter(values))
             others = set().union(*(those for other, those in by_part.items() if other != part))
             if len(values) == 1 and mark in _HIDDEN and mark not in others and len(others) > 1:
-                found[part] = f"'{column.path}' is {mark} in every row"
-    return found
+                hidden[part] = f"'{column.path}' is {mark} in every row"
+    return hidden

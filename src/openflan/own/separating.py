@@ -35,15 +35,15 @@ _MOST_WORDS = 1_500_000
 def keep_apart(table: OwnTable, view: View, reading: Reading) -> tuple[dict[str, Any], list[str]]:
     """The rule (`source.apart`), and what is to be said of it."""
     warnings: list[str] = []
-    taken: list[str] = []
+    paths: list[str] = []
     for column in _candidates(view, reading):
-        largest = _largest(table, Apart(columns=(*taken, column.path)))
-        if largest <= max(2, _LARGEST * len(table.rows)) or (not taken and largest <= len(table.rows) / 2):
-            taken.append(column.path)
+        largest = _largest(table, Apart(columns=(*paths, column.path)))
+        if largest <= max(2, _LARGEST * len(table.rows)) or (not paths and largest <= len(table.rows) / 2):
+            paths.append(column.path)
         elif column in (*reading.parts.values(), *view.groups) and (column.mean_words >= 3 or column in view.groups):
             warnings.append(f"{column.path}: some of its texts stand in many rows, so they may stand in several splits")
-    if not taken:
-        taken = [next(iter(_candidates(view, reading))).path]
+    if not paths:
+        paths = [next(iter(_candidates(view, reading))).path]
     rows, answer = len(table.rows), reading.answer
     if rows < _TINY:
         warnings.append(f"only {rows} rows: enough to try it out, and too few to measure anything by")
@@ -54,10 +54,10 @@ def keep_apart(table: OwnTable, view: View, reading: Reading) -> tuple[dict[str,
         if answer.counts[value] == 1
     ]
     rule = Apart(
-        columns=tuple(taken),
+        columns=tuple(paths),
         even=answer.path if even else None,
-        run=_run(table, view, taken),
-        said=SaidRoles(column=table.said_by, roles=table.said) if table.said else None,
+        run=_run(table, view, paths),
+        said=SaidRoles(column=table.role_column, roles=table.row_roles) if table.row_roles else None,
         validation=round(min(_SHARE, _CHOSEN / rows), 4),
         test=round(min(_SHARE, _MEASURED / rows), 4),
     )
@@ -74,7 +74,7 @@ def _run(table: OwnTable, view: View, columns: list[str]) -> int | None:
 
 def _left_out(table: OwnTable, rule: Apart) -> list[str]:
     """A line on the rows of training that share a text with others, where the table says which rows those are."""
-    if not table.said and len(table.counts) < 2:
+    if not table.row_roles and len(table.counts) < 2:
         return []
     rows = iter(table.rows)
     files = {split: list(itertools.islice(rows, count)) for split, count in table.counts.items()}

@@ -61,9 +61,9 @@ class OwnTable:
     """Rows a file."""
     columns: list[OwnColumn]
     warnings: list[str] = field(default_factory=list)
-    said: dict[str, Role] = field(default_factory=dict)
+    row_roles: dict[str, Role] = field(default_factory=dict)
     """What the column that says the rows' roles has, to the role; empty where none does."""
-    said_by: str = ""
+    role_column: str = ""
     """That column."""
 
     @property
@@ -74,8 +74,8 @@ class OwnTable:
     @property
     def parts(self) -> list[str]:
         """The part that each row is of: its file's role, or what the column says that says the roles."""
-        if self.said:
-            return [str(row.get(self.said_by) or "").strip() for row in self.rows]
+        if self.row_roles:
+            return [str(row.get(self.role_column) or "").strip() for row in self.rows]
         return [split for split, count in self.counts.items() for _ in range(count)]
 
     @property
@@ -93,7 +93,7 @@ class OwnTable:
         """
         rows = [row for part, row in zip(self.parts, self.rows, strict=True) if part not in parts]
         files = {split: path for split, path in self.files.files.items() if split not in parts}
-        called = {part: path.name for part, path in self.files.files.items() if not self.said}
+        called = {part: path.name for part, path in self.files.files.items() if not self.row_roles}
         lines = [f"{called.get(part, f'the part {part}')}: {why}, so it is left out" for part, why in parts.items()]
         return replace(
             self,
@@ -102,7 +102,7 @@ class OwnTable:
             counts={split: count for split, count in self.counts.items() if split in files},
             columns=columns_of(rows, cells=self.cells),
             warnings=[*self.warnings, *lines],
-            said={value: role for value, role in self.said.items() if value not in parts},
+            row_roles={value: role for value, role in self.row_roles.items() if value not in parts},
         )
 
     def answered(self, answer: str) -> "OwnTable":
@@ -113,20 +113,20 @@ class OwnTable:
         """
         (column,) = (column for column in self.columns if column.path == answer)
         there = {part for part, value in zip(self.parts, column.values, strict=True) if value is not None}
-        trained = "train" in self.files.files or "train" in self.said.values()
+        trained = "train" in self.files.files or "train" in self.row_roles.values()
         lacking = {part: f"'{answer}' is empty in every row" for part in self.parts if part not in there}
         return self.without(lacking) if trained and there and lacking else self
 
 
 def find_tables(folder: Path) -> list[TableFiles]:
     """The tables in a folder and in the folders below it that hold a file a role."""
-    found = _grouped(folder, task_name(folder.resolve().name))
+    tables = _grouped(folder, task_name(folder.resolve().name))
     for below in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))):
         if is_rows(below):
-            found.append(TableFiles(name=task_name(below.name), files={"all": below}))
+            tables.append(TableFiles(name=task_name(below.name), files={"all": below}))
         elif below.name not in ("tasks", "runs", "studies"):
-            found += [table for table in _grouped(below, task_name(below.name)) if "all" not in table.files]
-    return found
+            tables += [table for table in _grouped(below, task_name(below.name)) if "all" not in table.files]
+    return tables
 
 
 def task_name(stem: str) -> str:
@@ -206,7 +206,7 @@ def read_table(files: TableFiles, *, encoding: str | None = None, separator: str
     saying = next((column for column in columns if len(counts) == 1 and said_roles(column)), None)
     table = OwnTable(
         files=files, form=form, rows=rows, counts=counts, columns=columns, warnings=warnings,
-        said=said_roles(saying) if saying else {}, said_by=saying.path if saying else "",
+        row_roles=said_roles(saying) if saying else {}, role_column=saying.path if saying else "",
     )  # fmt: skip
     hidden = hidden_answers(columns, table.parts)
     return table.without(hidden) if hidden else table

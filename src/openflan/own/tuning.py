@@ -56,11 +56,11 @@ class OwnTexts:
     def size(self) -> float | None:
         """Parameters of the model; by its name where its files are not here, None where that does not tell."""
         recipe = make_recipe({"name": "own", "model": {"path": self.model}}, where="--model", folder=self.folder)
-        known = parameters_of(recipe)
-        if known is not None:
-            return float(known)
-        told = _SIZE.findall(self.model.rsplit("/", 1)[-1])
-        return float(told[-1][0]) * _UNITS[told[-1][1].lower()] if told else None
+        count = parameters_of(recipe)
+        if count is not None:
+            return float(count)
+        sizes = _SIZE.findall(self.model.rsplit("/", 1)[-1])
+        return float(sizes[-1][0]) * _UNITS[sizes[-1][1].lower()] if sizes else None
 
     @cached_property
     def rows(self) -> dict[str, list[SourceRow]]:

@@ -120,9 +120,9 @@ def _of_numbers(view: View, reading: Reading, values: Sequence[Any], plain: tupl
             sure = 0.9 if distance > _FELT else 0.6
             return Wording(options=tuple(words[value] for value in values), confidence=sure, why=why, changed=True)
     if reading.kind in _PAIRS:
-        found = next((words for words in _PAIRS[reading.kind] if len(words) == len(values)), None)
-        if found is not None:
-            return _of_pairs(reading, view, values, found)
+        options = next((words for words in _PAIRS[reading.kind] if len(words) == len(values)), None)
+        if options is not None:
+            return _of_pairs(reading, view, values, options)
     noun = readable(reading.answer.path)
     if len(values) == 2 and noun and plain in _OFF_AND_ON and reading.kind == "classification":
         return Wording(options=(f"not {noun}", noun), confidence=0.6, why=f"1 is taken for '{noun}'", changed=True)
@@ -164,11 +164,11 @@ def _cover_by_class(
         value = label.values[places[number]]
         if value is not None:
             shares.setdefault(value, []).append(share)
-    found = {}
+    by_class = {}
     for value, those in shares.items():
         mean = sum(those) / len(those)
-        found[value] = (mean, sum((one - mean) ** 2 for one in those) / len(those), len(those))
-    return found
+        by_class[value] = (mean, sum((one - mean) ** 2 for one in those) / len(those), len(those))
+    return by_class
 
 
 def _errors_apart(low: tuple[float, float, int], high: tuple[float, float, int]) -> float:

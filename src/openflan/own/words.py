@@ -22,7 +22,7 @@ def content() -> dict[str, Any]:
 @cache
 def words(*keys: str) -> frozenset[str]:
     """A list of words by the keys that lead to it."""
-    found: Any = content()
+    node: Any = content()
     for key in keys:
-        found = found[key]
-    return frozenset(str(found).split())
+        node = node[key]
+    return frozenset(str(node).split())

@@ -31,29 +31,29 @@ def shortened(
         encode: makes a text tokens.
     """
     for start, stop in spans:
-        kept, size = text, len(ids)
+        current, size = text, len(ids)
         gone = 0
         for _ in range(_GUESSES):
-            gone += max(1, -(-(size - limit) * len(kept) // size))
+            gone += max(1, -(-(size - limit) * len(current) // size))
             if gone >= stop - start:
                 break
-            kept = text[: stop - gone] + text[stop:]
-            shorter = encode(kept)
+            current = text[: stop - gone] + text[stop:]
+            shorter = encode(current)
             size = len(shorter)
             if size <= limit:
                 return shorter
     return _cut_middle(ids, limit)
 
 
-def lost_part(whole: Sequence[int], kept: Sequence[int]) -> tuple[int, int]:
+def lost_part(whole: Sequence[int], cut: Sequence[int]) -> tuple[int, int]:
     """Where, in the tokens of a whole input, those begin and end that a cut input has not.
 
     Args:
         whole: the input's tokens.
-        kept: those of the cut one; what lies around the place of the cut may have become other tokens.
+        cut: those of the cut one; what lies around the place of the cut may have become other tokens.
     """
-    start = _alike(whole, kept)
-    return start, len(whole) - _alike(whole[start:][::-1], kept[start:][::-1])
+    start = _alike(whole, cut)
+    return start, len(whole) - _alike(whole[start:][::-1], cut[start:][::-1])
 
 
 def spans_of(text: str, fields: Mapping[str, Any]) -> Iterator[tuple[int, int]]:

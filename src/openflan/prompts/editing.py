@@ -73,9 +73,9 @@ class TaskEdit:
             " ": "same", "+": "added", "-": "removed", "@": "place",
         }  # fmt: skip
         lines = difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), lineterm="")
-        told = [line for number, line in enumerate(lines) if number >= 2]  # after the names of the two files
+        shown = [line for number, line in enumerate(lines) if number >= 2]  # after the names of the two files
         return tuple(
-            DiffLine(kind=kinds[line[0]], text=line.strip("@ ") if line[0] == "@" else line[1:]) for line in told
+            DiffLine(kind=kinds[line[0]], text=line.strip("@ ") if line[0] == "@" else line[1:]) for line in shown
         )
 
     def write(self) -> Task:
@@ -133,9 +133,9 @@ def edit_template(
     if task.spec.family is not None and not (inside and "templates" in parse_yaml(text)):
         text = with_keys(text, {"templates": [_written(one) for one in task.spec.templates]})
     number = len(task.spec.templates) if number is None else number
-    said = None if template is None else as_template(template, where=str(path))
-    same = said is not None and task.spec.templates[number : number + 1] == (said,)
-    after = text if same else with_item(text, "templates", number, None if said is None else _written(said))
+    item = None if template is None else as_template(template, where=str(path))
+    same = item is not None and task.spec.templates[number : number + 1] == (item,)
+    after = text if same else with_item(text, "templates", number, None if item is None else _written(item))
     spec = task_of(parse_yaml(after), path)
     edited = Task(spec=spec, path=path, collection="mine", folder=place.resolve().name)
     TaskRenderer(edited)
@@ -148,15 +148,15 @@ def _copy_name(task: Entry, name: str | None, folder: Path) -> str:
     Raises:
         UserError: another task has it, or a task file in the folder is at fault.
     """
-    taken = open_catalog([folder]).entries
+    entries = open_catalog([folder]).entries
     if name is not None:
         if not NAME.match(name):
             raise UserError(f"'{name}' is no name of a task", where="name", how="it may hold only a-z, 0-9 and _")
-        if name in taken or name == task.spec.name:
+        if name in entries or name == task.spec.name:
             raise UserError(f"there is a task '{name}' already", where="name", how="a name stands for one task only")
         return name
     name, more = f"my_{task.spec.name}", 2
-    while name in taken:
+    while name in entries:
         name, more = f"my_{task.spec.name}_{more}", more + 1
     return name
 
@@ -176,16 +176,16 @@ def _copied(task: Entry, text: str, path: Path) -> str:
         changes["source"] = source
     if spec.family is not None:
         shared = parse_yaml(_read(task.path.with_name(f"{spec.family}.templates.yaml")))
-        said = parse_yaml(text)
-        changes |= {key: value for key, value in shared.items() if key not in said}
+        content = parse_yaml(text)
+        changes |= {key: value for key, value in shared.items() if key not in content}
         changes["family"] = None
     return with_keys(text, changes)
 
 
 def _written(template: Template) -> dict[str, Any]:
     """A template as a task file has it: what goes without saying is left out."""
-    said: dict[str, Any] = template.model_dump(mode="json", exclude_defaults=True)
-    return said
+    content: dict[str, Any] = template.model_dump(mode="json", exclude_defaults=True)
+    return content
 
 
 def _twin(path: Path) -> Path:

@@ -217,12 +217,12 @@ class TextEncoder:
         """Encode texts by `tokenizers` and by the faster engine, and count those that become other tokens."""
         if self._faster.engine is None:
             return EngineComparison(name=self._faster.name, refused=self._faster.refused)
-        before, found = self._fast, []
+        before, by_engine = self._fast, []
         for engine in (None, self._faster.engine):
             self._fast = engine
-            found.append(self.raw(texts))
+            by_engine.append(self.raw(texts))
         self._fast = before
-        differ = sum(one != other for one, other in zip(*found, strict=True))
+        differ = sum(one != other for one, other in zip(*by_engine, strict=True))
         return EngineComparison(name=self._faster.name, texts=len(texts), differ=differ)
 
     def use(self, *, fast: bool) -> None:
@@ -238,9 +238,9 @@ class TextEncoder:
     def encode_prompts(self, prompts: Sequence[Prompt]) -> EncodedPrompts:
         """The same as arrays, for many."""
         inputs, cut = self._fitting(prompts)
-        known: dict[str, int] = {}  # a classification has few targets
-        of_target = np.array([known.setdefault(prompt.target, len(known)) for prompt in prompts], dtype=np.int64)
-        targets = self._runs(list(known))
+        numbers: dict[str, int] = {}  # a classification has few targets
+        of_target = np.array([numbers.setdefault(prompt.target, len(numbers)) for prompt in prompts], dtype=np.int64)
+        targets = self._runs(list(numbers))
         room = self.part.max_target_tokens - len(self._target_end)
         every, same = np.arange(len(prompts)), np.zeros(len(prompts), dtype=np.int64)
         around = [TokenRuns.of([ids]) for ids in (self._before, self._after, self._target_end)]

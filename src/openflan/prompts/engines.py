@@ -69,10 +69,10 @@ class EngineComparison:
     """Why it can't read the vocabulary."""
 
 
-def pick_engine(found: Sequence[EngineComparison]) -> TokenEngine:
+def pick_engine(comparisons: Sequence[EngineComparison]) -> TokenEngine:
     """The faster engine, if there is one and no text became other tokens."""
-    texts, differ = sum(one.texts for one in found), sum(one.differ for one in found)
-    name, refused = (found[0].name, found[0].refused) if found else ("", "")
+    texts, differ = sum(one.texts for one in comparisons), sum(one.differ for one in comparisons)
+    name, refused = (comparisons[0].name, comparisons[0].refused) if comparisons else ("", "")
     note = refused
     if differ:
         note = f"{name} makes other tokens of {differ:,} of {texts:,} texts, so tokenizers makes them all"

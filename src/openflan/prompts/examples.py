@@ -62,11 +62,11 @@ def fitting_rows(entry: Entry, rows: Sequence[SourceRow], *, templates: int | No
     if not _conditional(entry, all):
         return rows
     renderer = TaskRenderer(entry, templates=templates)
-    kept = [row for row in rows if _fits(renderer, row)]
-    if not kept:
+    fitting = [row for row in rows if _fits(renderer, row)]
+    if not fitting:
         how = "add a template without 'when', or leave the task out"
         raise UserError(f"no template of '{entry.spec.name}' fits any of its rows", where=str(entry.path), how=how)
-    return kept
+    return fitting
 
 
 def _conditional(entry: Entry, quantity: Callable[[Iterable[bool]], bool]) -> bool:

@@ -120,10 +120,10 @@ class ExemplarMaker:
         for question, solved in zip(questions, chosen, strict=True):
             room = self._budget - next(sizes)
             ends = list(itertools.accumulate(next(sizes) for _ in solved))
-            kept = solved[: sum(end <= room for end in ends)]
-            text = "".join(text for _, text in kept) + self._asked(question)
-            prompt = replace(question.prompt, input=text) if kept else question.prompt
-            prompts.append((prompt, tuple(row.index for row, _ in kept)))
+            exemplars = solved[: sum(end <= room for end in ends)]
+            text = "".join(text for _, text in exemplars) + self._asked(question)
+            prompt = replace(question.prompt, input=text) if exemplars else question.prompt
+            prompts.append((prompt, tuple(row.index for row, _ in exemplars)))
         return prompts
 
     def _solved(self, question: FewShotQuestion) -> list[tuple[SourceRow, str]]:
@@ -152,11 +152,11 @@ class ExemplarMaker:
         """Rows that may stand before a question, in its order, with their templates."""
         size = len(self._pool)
         key = hash_integers(question.key, _ORDER)
-        asked = None if self._careless else self._recognise(question.row)
+        identity = None if self._careless else self._recognise(question.row)
         for start in range(0, size, at_once):
             places = permute(np.arange(start, min(start + at_once, size), dtype=np.int64), size, key)
             for place in places.tolist():
-                if asked is None or not self._same(asked, place):
+                if identity is None or not self._same(identity, place):
                     template = self._template(question, self._pool[place])
                     if template is not None:
                         yield self._pool[place], template
@@ -174,12 +174,12 @@ class ExemplarMaker:
     def _in_turn(self, candidates: Sequence[tuple[SourceRow, TemplateId]]) -> list[tuple[SourceRow, TemplateId]]:
         """Candidates so ordered that at each place the class that came least often so far comes next."""
         left = [(pair, self._class(pair[0])) for pair in candidates]
-        taken: dict[int, int] = dict.fromkeys((answer for _, answer in left), 0)
+        counts: dict[int, int] = dict.fromkeys((answer for _, answer in left), 0)
         ordered = []
         while left:
-            place = min(range(len(left)), key=lambda place: (taken[left[place][1]], place))
+            place = min(range(len(left)), key=lambda place: (counts[left[place][1]], place))
             pair, answer = left.pop(place)
-            taken[answer] += 1
+            counts[answer] += 1
             ordered.append(pair)
         return ordered
 
@@ -191,12 +191,12 @@ class ExemplarMaker:
                 return -1  # and its prompt is left out
             raise
 
-    def _same(self, asked: _Known, place: int) -> bool:
+    def _same(self, identity: _Known, place: int) -> bool:
         """Whether a row of the pool is the question, its duplicate, or of its passage."""
-        known = self._known.get(place)
-        if known is None:
-            known = self._known[place] = self._recognise(self._pool[place])
-        return asked.whole == known.whole or not asked.passages.isdisjoint(known.passages)
+        candidate = self._known.get(place)
+        if candidate is None:
+            candidate = self._known[place] = self._recognise(self._pool[place])
+        return identity.whole == candidate.whole or not identity.passages.isdisjoint(candidate.passages)
 
     def _recognise(self, row: SourceRow) -> _Known:
         names = [name for name in self._renderer.spec.names if name not in self._labels and name in row.fields]

@@ -145,9 +145,9 @@ def _check_sources(
             continue
         _check_rows(renderer, itertools.islice(_read(entry, path, report, checked), first), report, checked)
     if entry.spec.source.starter is not None and entry.collection == "mine":  # a user's copy; the suite has its tests
-        made = load_rows(entry, "train", limit=first or 2 * _LEAK_ROWS)
-        _check_rows(renderer, made, report, checked)
-        checked.rows += len(made)
+        generated = load_rows(entry, "train", limit=first or 2 * _LEAK_ROWS)
+        _check_rows(renderer, generated, report, checked)
+        checked.rows += len(generated)
     for folder in folders_of(entry, data):
         for path in _files(folder):
             _check_rows(renderer, _read(entry, path, report, checked), report, checked)
@@ -254,11 +254,11 @@ def _read(entry: Entry, path: Path, report: _Reporter, checked: TaskCheck) -> It
             form = form_of(path, separator=source.separator, encoding=source.encoding)
             checked.forms.update({} if form == TableForm() else {path: form})
         without = _left_out(entry, path)
-        said = source.apart.said if source.apart else None
+        roles = source.apart.said if source.apart else None
         clean = RowCleaner(entry).clean
         for index, row in enumerate(unrolled(entry, file_rows(entry, path))):
             checked.rows += 1
-            if index + 1 in without or (said is not None and said.of(row) is None):
+            if index + 1 in without or (roles is not None and roles.of(row) is None):
                 checked.dropped += 1
                 continue
             try:

@@ -139,7 +139,7 @@ def find_answer(
             raise UserError(f"answer.field '{answer.field}' is empty", where=where, how="drop the row or fill it")
         return RowAnswer(text=texts[0], references=tuple(dict.fromkeys(texts)))
     listed = _options(answer, fields, render, where, columns)
-    kept = [place for place, text in enumerate(listed) if text is not None]
+    present = [place for place, text in enumerate(listed) if text is not None]
     options = tuple(text for text in listed if text is not None)
     if len(options) < 2 or not all(options):
         raise UserError(f"options are {list(options)}", where=where, how="a row needs two or more, none empty")
@@ -148,7 +148,7 @@ def find_answer(
         keys = _list_at(fields, answer.keys_field, where)
     if keys is None and is_class_number(columns, answer.field):
         keys = range(len(listed))
-    right = [_right(answer, one, keys, listed, kept, where, f"{where}, column '{place}'") for one, place in labels]
+    right = [_right(answer, one, keys, listed, present, where, f"{where}, column '{place}'") for one, place in labels]
     if answer.sample is not None and len(options) > answer.sample:
         drawn = _drawn(len(options), right, answer.sample, fields, answer.field)
         options, right = tuple(options[n] for n in drawn), [drawn.index(n) for n in right]
@@ -166,7 +166,7 @@ def _right(
     label: Any,
     keys: Sequence[Any] | None,
     listed: Sequence[str | None],
-    kept: Sequence[int],
+    present: Sequence[int],
     where: str,
     place: str,
 ) -> int:
@@ -177,14 +177,14 @@ def _right(
         index = min(range(len(keys)), key=lambda n: abs(keys[n] - number))
     else:
         index = _position(label, keys, listed, place)
-    if index is None or index not in kept:
-        known = keys if keys is not None else range(len(listed))
-        allowed = ", ".join(repr(known[n]) for n in kept if n < len(known))
+    if index is None or index not in present:
+        labels = keys if keys is not None else range(len(listed))
+        allowed = ", ".join(repr(labels[n]) for n in present if n < len(labels))
         there = ", ".join(text for text in listed if text is not None)
         allowed += "" if answer.keys == "places" else f" or one of: {there}"
         gone = "an option that is null in this row" if index is not None else "not an option"
         raise UserError(f"label {label!r} in '{answer.field}' is {gone}", where=where, how=f"expected {allowed}")
-    return kept.index(index)
+    return present.index(index)
 
 
 def _drawn(count: int, right: Sequence[int], most: int, fields: Mapping[str, Any], label: str) -> list[int]:

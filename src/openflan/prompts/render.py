@@ -83,11 +83,11 @@ class TaskRenderer:
         self._path = entry.path
         self._style = style
         self._limit = templates
-        known = {*self.spec.names, *self.spec.constants, *RESERVED}
+        names = {*self.spec.names, *self.spec.constants, *RESERVED}
         for number, template in enumerate(self.spec.templates):
-            check_template(self.spec, template, known, where=self.where(number))
+            check_template(self.spec, template, names, where=self.where(number))
         if self.spec.baseline is not None:
-            check_template(self.spec, self.spec.baseline, known, where=self.where(BASELINE))
+            check_template(self.spec, self.spec.baseline, names, where=self.where(BASELINE))
         for text in self.spec.answer.options or ():
             check_text(text, {*self.spec.names, "row"}, self.spec, where=f"{self._path}, answer.options")
         self._last: tuple[SourceRow, RowAnswer] | None = None
@@ -360,8 +360,8 @@ class TaskRenderer:
                 where=self._place(row),
                 how="drop rows with an option twice, or set option_markers: dash",
             )
-        known = tuple(named[text] for text in answer.references)
-        return replace(answer, text=names[answer.index], options=names, references=known)
+        references = tuple(named[text] for text in answer.references)
+        return replace(answer, text=names[answer.index], options=names, references=references)
 
     def _place(self, row: SourceRow) -> str:
         return row.place if row.source else f"{self.spec.name}, {row.place}"

@@ -39,11 +39,11 @@ def condition_text(when: str | None) -> str:
     return "" if when is None else when if "{" in when else "{{" + when + "}}"
 
 
-def check_text(text: str, known: AbstractSet[str], spec: TaskSpec, *, where: str) -> None:
+def check_text(text: str, names: AbstractSet[str], spec: TaskSpec, *, where: str) -> None:
     """Refuse a text that is no template, does what none may, or reads what no row of the task has.
 
     Args:
-        known: names that it may read.
+        names: what it may read.
 
     Raises:
         UserError: it does.
@@ -54,8 +54,8 @@ def check_text(text: str, known: AbstractSet[str], spec: TaskSpec, *, where: str
         raise UserError(f"not valid Jinja: {error.message}", where=where, how="mend the template") from None
     if read.unfit is not None:
         raise UserError(f"a template may not do that: {read.unfit}", where=where, how="write it without")
-    if unknown := sorted(read.names - known - set(SANDBOX.globals)):
-        hint = did_you_mean(unknown[0], known) or f"declared are {', '.join(spec.names)}"
+    if unknown := sorted(read.names - names - set(SANDBOX.globals)):
+        hint = did_you_mean(unknown[0], names) or f"declared are {', '.join(spec.names)}"
         raise UserError(f"'{unknown[0]}' is no field of task '{spec.name}'", where=where, how=hint)
 
 

@@ -174,11 +174,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may reach an attribute."""
-        known = attr in METHODS or (isinstance(obj, LoopContext) and attr in _LOOP)
+        allowed = attr in METHODS or (isinstance(obj, LoopContext) and attr in _LOOP)
         key = (type(obj), attr)  # all that Jinja goes by
-        if known and key not in self._safe:
+        if allowed and key not in self._safe:
             self._safe[key] = super().is_safe_attribute(obj, attr, value)
-        return known and self._safe[key]
+        return allowed and self._safe[key]
 
 
 class _Gated(Sandbox):
@@ -232,7 +232,9 @@ def _format(value: Any, *args: Any) -> str:
     if "%" in _PLACE.sub("", text):
         raise TemplateError("format allows %s, %d, %i, %f, %e and %g, at most 99 wide")
     as_texts = [as_text(arg) for arg in args]
-    return text % tuple(arg if isinstance(arg, int | float) else said for arg, said in zip(args, as_texts, strict=True))
+    return text % tuple(
+        arg if isinstance(arg, int | float) else string for arg, string in zip(args, as_texts, strict=True)
+    )
 
 
 def _bounded(added: int, make: Any) -> str:

@@ -83,9 +83,9 @@ class Task(Entry):
         """
         import pandas as pd
 
-        found = self.source_rows(split, data=data, limit=limit)
-        index = pd.Index([row.index for row in found], name="row")
-        return pd.DataFrame([row.fields for row in found], index=index)
+        rows = self.source_rows(split, data=data, limit=limit)
+        index = pd.Index([row.index for row in rows], name="row")
+        return pd.DataFrame([row.fields for row in rows], index=index)
 
     def source_rows(
         self, split: Role = "train", *, data: str | Path | None = None, limit: int | None = None

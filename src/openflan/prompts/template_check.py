@@ -16,11 +16,11 @@ JUST_THE_ANSWER = "{{answer}}"
 """The target of most templates."""
 
 
-def check_template(spec: TaskSpec, template: Template, known: AbstractSet[str], *, where: str) -> None:
+def check_template(spec: TaskSpec, template: Template, names: AbstractSet[str], *, where: str) -> None:
     """Refuse a template that reads what no row of its task has, or a name that may be a column or our own.
 
     Args:
-        known: names that it may read.
+        names: what it may read.
         where: its place in the words of an error.
 
     Raises:
@@ -32,7 +32,7 @@ def check_template(spec: TaskSpec, template: Template, known: AbstractSet[str], 
                 raise UserError(f"a template may not do that: {why}", where=where, how="write it without")
         return
     for text in (template.input, template.target, condition_text(template.when), *(template.options or ())):
-        check_text(text, known, spec, where=where)
+        check_text(text, names, spec, where=where)
     if template.options is not None and not spec.is_classification:
         raise UserError("has options, but the task has none", where=where, how="add answer.options")
     if (fault := _unlike_the_tasks(spec.answer.options, template.options)) is not None:

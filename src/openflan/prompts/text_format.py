@@ -105,8 +105,8 @@ def _differing(one: TextFormat, other: TextFormat) -> list[str]:
         for name in settings
         if settings[name] != others[name]
     ]
-    frame, asked = one.frame or TextFrame(), other.frame or TextFrame()
+    frame, other_frame = one.frame or TextFrame(), other.frame or TextFrame()
     parts = {"before": "what stands before an input", "after": "what follows it", "target_end": "the end of a target"}
     parts |= {"stops": "the tokens that end an answer", "stop_texts": "the words that end an answer"}
-    named += [words for part, words in parts.items() if getattr(frame, part) != getattr(asked, part)]
+    named += [words for part, words in parts.items() if getattr(frame, part) != getattr(other_frame, part)]
     return [*named, *(["the tokenizer"] if one.tokenizer != other.tokenizer else [])]

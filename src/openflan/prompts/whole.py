@@ -357,10 +357,10 @@ class WholeTemplates:
     def _at(self, row: SourceRow, number: int) -> _Rendered | None:
         if self._last is None or self._last[0] is not row:
             self._last = (row, {})
-        known = self._last[1]
-        if number not in known:
-            known[number] = self._rendered(row, number)
-        return known[number]
+        cached = self._last[1]
+        if number not in cached:
+            cached[number] = self._rendered(row, number)
+        return cached[number]
 
     def _rendered(self, row: SourceRow, number: int) -> _Rendered | None:
         template = self._spec.templates[number]

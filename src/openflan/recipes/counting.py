@@ -62,5 +62,5 @@ NOTHING = CountsFor(frozenset())
 
 def purposes_of(field: "FieldInfo") -> CountsFor | None:
     """What a field says; None where it says nothing."""
-    said = [word for word in field.metadata if isinstance(word, CountsFor)]
-    return said[-1] if said else None
+    marks = [word for word in field.metadata if isinstance(word, CountsFor)]
+    return marks[-1] if marks else None

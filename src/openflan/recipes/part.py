@@ -15,9 +15,9 @@ class Part(Record):
         """The settings that count for a purpose (the content of a stage, say), as JSON can hold them."""
         settings: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
-            said, value = purposes_of(field), getattr(self, name)
-            if said is not None and purpose in said.purposes:
+            mark, value = purposes_of(field), getattr(self, name)
+            if mark is not None and purpose in mark.purposes:
                 settings |= self.model_dump(mode="json", include={name})
-            elif said is None and isinstance(value, Part) and (below := value.counted(purpose)):
+            elif mark is None and isinstance(value, Part) and (below := value.counted(purpose)):
                 settings[name] = below
         return settings

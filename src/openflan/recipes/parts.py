@@ -215,8 +215,8 @@ class PromptsPart(StylePart):
         if purpose != "mixture":
             return settings
         style = set(StylePart.model_fields)
-        told = style if len(self.styles) < 2 else {*style, "weight"}  # the weight of an only style says nothing
-        styles = [one.model_dump(mode="json", include=told) for one in self.tuning_styles]
+        counting = style if len(self.styles) < 2 else {*style, "weight"}  # the weight of an only style says nothing
+        styles = [one.model_dump(mode="json", include=counting) for one in self.tuning_styles]
         return {**{name: value for name, value in settings.items() if name not in style}, "styles": styles}
 
 

@@ -33,21 +33,21 @@ def list_recipes(folders: Iterable[str | Path] = (), *, links: bool = True) -> d
         links: whether links that lead out of the folders are followed.
     """
     ready = {path.stem: path for folder in reversed(_folders("recipes")) for path in folder.glob("*.yaml")}
-    found, folders = {name: ready[name] for name in sorted(ready)}, list(folders)
+    recipes, folders = {name: ready[name] for name in sorted(ready)}, list(folders)
     for folder in folders:
         for path in sorted(Path(folder).glob("*.yaml")):
-            if path.name not in found and (links or links_out(path, folders) is None) and _is_recipe(path):
-                found[path.name] = path
-    return found
+            if path.name not in recipes and (links or links_out(path, folders) is None) and _is_recipe(path):
+                recipes[path.name] = path
+    return recipes
 
 
 def _is_recipe(path: Path) -> bool:
     """Whether a file says what recipes say and nothing else; what is wrong in it is for `load_recipe` to say."""
     try:
-        said = parse_yaml(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(said, dict) and "name" in said and not set(said) - set(Recipe.model_fields)
+    return isinstance(content, dict) and "name" in content and not set(content) - set(Recipe.model_fields)
 
 
 def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | None = None) -> Path:
@@ -68,8 +68,8 @@ def ready_file(kind: Literal["recipe", "study"], name: Path, *, beside: Path | N
     plural = {"recipe": "recipes", "study": "studies"}[kind]
     folders = _folders(plural)
     for folder in folders:
-        if (found := folder / f"{name.name}.yaml").is_file():
-            return found
+        if (file := folder / f"{name.name}.yaml").is_file():
+            return file
     ready = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     if kind == "recipe" and name.is_dir():
         how = f"`openflan init {name}` makes one of the tables in it"

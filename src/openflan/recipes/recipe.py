@@ -57,8 +57,8 @@ class Recipe(Part):
                 f"training.tokens_per_batch is {self.training.tokens_per_batch}, less than one example's"
                 f" {longest} tokens (prompts.max_input_tokens + prompts.max_target_tokens)"
             )
-        asked = self.prompts.options if self.evaluation.options == "as_tuned" else self.evaluation.options
-        if asked == "hidden" and self.evaluation.option_order != "class":
+        options = self.prompts.options if self.evaluation.options == "as_tuned" else self.evaluation.options
+        if options == "hidden" and self.evaluation.option_order != "class":
             raise ValueError(
                 f"evaluation.option_order is {self.evaluation.option_order}, but questions list no options"
                 " (prompts.options: hidden; evaluation.options: shown asks otherwise)"

@@ -23,21 +23,21 @@ def recipe_text(recipe: Recipe, *, folder: str | Path) -> str:
         recipe: the recipe.
         folder: where the file will lie; relative paths start there.
     """
-    said: dict[str, Any] = recipe.model_dump(mode="json", exclude_defaults=True)
+    content: dict[str, Any] = recipe.model_dump(mode="json", exclude_defaults=True)
     place = Path(folder).resolve()
 
     def moved(path: str) -> str:
         there = recipe.find(path)
-        kept = Path(path).expanduser().is_absolute() or path == "twins" or not there.exists()
-        return path if kept else os.path.relpath(there.resolve(), place)
+        fixed = Path(path).expanduser().is_absolute() or path == "twins" or not there.exists()
+        return path if fixed else os.path.relpath(there.resolve(), place)
 
-    if "path" in said.get("model", {}):
-        said["model"]["path"] = moved(recipe.model.path)
+    if "path" in content.get("model", {}):
+        content["model"]["path"] = moved(recipe.model.path)
     if recipe.tasks.folders:
-        said["tasks"]["folders"] = [moved(one) for one in recipe.tasks.folders]
+        content["tasks"]["folders"] = [moved(one) for one in recipe.tasks.folders]
     if recipe.tasks.data is not None:
-        said["tasks"]["data"] = os.pathsep.join(map(moved, recipe.tasks.data.split(os.pathsep)))
-    return as_yaml(said)
+        content["tasks"]["data"] = os.pathsep.join(map(moved, recipe.tasks.data.split(os.pathsep)))
+    return as_yaml(content)
 
 
 def write_recipe(recipe: Recipe, path: str | Path, *, force: bool = False) -> Recipe:

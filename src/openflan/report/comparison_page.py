@@ -160,6 +160,6 @@ def _examples(material: ComparisonMaterial) -> list[ClusterExamples]:
 
 
 def _alike(first: Sequence[Answered], second: Sequence[Answered]) -> tuple[list[Answered], list[Answered]]:
-    asked = {(a.task, a.row, a.template, a.turn): (a.prompt, a.options, a.kind) for a in first}
-    kept = [b for b in second if asked.get((b.task, b.row, b.template, b.turn)) == (b.prompt, b.options, b.kind)]
-    return list(first), kept
+    prompts = {(a.task, a.row, a.template, a.turn): (a.prompt, a.options, a.kind) for a in first}
+    matches = [b for b in second if prompts.get((b.task, b.row, b.template, b.turn)) == (b.prompt, b.options, b.kind)]
+    return list(first), matches

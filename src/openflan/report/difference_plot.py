@@ -86,7 +86,7 @@ def _plot(tasks: Sequence[TaskComparison], *, narrow: bool) -> Markup:
                     axes.text(1 + 18 / area, middle, f"{words}  p {p_value(task.p_holm)}", size=12, **style)
                 y += row
         name = f"differences-{'narrow' if narrow else 'wide'}"
-        return to_svg(figure, name=name, described=_told(tasks))
+        return to_svg(figure, name=name, described=_description(tasks))
 
 
 def _dot(axes: Any, task: TaskComparison, y: float) -> None:
@@ -95,7 +95,7 @@ def _dot(axes: Any, task: TaskComparison, y: float) -> None:
     axes.plot(task.difference, y, "o", ms=7, mfc=tone_of(task), mec=tone_of(task), zorder=3)
 
 
-def _told(tasks: Sequence[TaskComparison]) -> str:
+def _description(tasks: Sequence[TaskComparison]) -> str:
     parts = [
         f"{task.task} {signed(task.difference)}, adjusted p {p_value(task.p_holm)}, "
         f"{'shown' if task.p_holm < SHOWN else 'no difference shown'}"

@@ -85,7 +85,7 @@ def verdict_measures(verdicts: Sequence[ClusterVerdict] | Sequence[TaskVerdict])
     return [
         MeasureLine(
             name=verdict.label,
-            cells={name: _cell(name, found.untuned, found) for name, found in verdict.measures.items()},
+            cells={name: _cell(name, measure.untuned, measure) for name, measure in verdict.measures.items()},
             first_right=verdict.first_right,
         )
         for verdict in verdicts
@@ -120,12 +120,14 @@ def compared_measures(tasks: Sequence[TaskComparison], level: float) -> list[Mea
             name=task.task,
             cells={
                 name: MeasureCell(
-                    before=found.a,
-                    after=found.b,
-                    change_ci95=found.difference_ci95,
-                    shown=_shown(name, "none" if found.p_holm >= level else "gain" if found.difference > 0 else "loss"),
+                    before=measure.a,
+                    after=measure.b,
+                    change_ci95=measure.difference_ci95,
+                    shown=_shown(
+                        name, "none" if measure.p_holm >= level else "gain" if measure.difference > 0 else "loss"
+                    ),
                 )
-                for name, found in task.measures.items()
+                for name, measure in task.measures.items()
             },
         )
         for task in tasks

@@ -151,7 +151,7 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
     lines = task_lines(results)
     tuned = next((name for name in map(tuned_name, results.seeds) if name in material.examples), None)
     held_out = [entry.cluster for entry in verdict.held_out]
-    asked = material.examples
+    examples = material.examples
     costs = cost_lines(results)
     by_role = [
         ("own", OWN, verdict_measures(verdict.own), ""),
@@ -175,9 +175,9 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
             ("seen", material.seen, [line for line in lines if line.result.role == "seen"]),
         ],
         measures=[
-            (id_, title, told, task_measures([t for t in results.tasks if t.role == role]), measure_heads(told))
-            for id_, title, told, role in by_role
-            if told
+            (id_, title, measured, task_measures([t for t in results.tasks if t.role == role]), measure_heads(measured))
+            for id_, title, measured, role in by_role
+            if measured
         ],
         doubts=doubts(results),
         losses=loss_lines(material.metrics),
@@ -192,8 +192,8 @@ def render_page(material: ReportMaterial, figures: RunFigures | None = None) -> 
         stale=stale_lines(material.leakage, results) if material.leakage else [],
         held_out_tasks=[line.result for line in lines if line.result.role == "held_out"],
         tuned_model=tuned,
-        examples=choose_examples(asked[UNTUNED], asked[tuned], score=material.score, first=held_out)
-        if tuned and UNTUNED in asked
+        examples=choose_examples(examples[UNTUNED], examples[tuned], score=material.score, first=held_out)
+        if tuned and UNTUNED in examples
         else [],
         held_out=held_out,
         reproduction=reproduction_of(results),

@@ -91,7 +91,7 @@ def score_plot(groups: Groups, *, name: str, narrow: bool) -> Markup:
                     axes.text(1 + 24 / area, middle - 8, numbers, **tone)
                     axes.text(1 + 24 / area, middle + 9, words, size=11.5, **tone)
                 y += row
-        return to_svg(figure, name=f"{name}-{'narrow' if narrow else 'wide'}", described=_told(name, shown))
+        return to_svg(figure, name=f"{name}-{'narrow' if narrow else 'wide'}", described=_description(name, shown))
 
 
 def _dumbbell(axes: Any, verdict: VerdictScores, y: float) -> None:
@@ -134,7 +134,7 @@ def _range(verdicts: Sequence[VerdictScores]) -> tuple[float, float]:
     return low, min(1.0, max(high, low + 0.3))
 
 
-def _told(name: str, groups: Groups) -> str:
+def _description(name: str, groups: Groups) -> str:
     parts = [
         f"{heading}: "
         + "; ".join(

@@ -93,7 +93,7 @@ def _frames(groups: Sequence[ReliabilityGroup], *, narrow: bool) -> Markup:
             axes.set_ylabel("right, %")
             figure.text(x / width, (y + side + 18) / height, group.title, weight="bold", va="center")
         name = f"reliability-{'narrow' if narrow else 'wide'}"
-        return to_svg(figure, name=name, described=_told(groups))
+        return to_svg(figure, name=name, described=_description(groups))
 
 
 def _curve(axes: Any, calibration: Calibration, *, filled: bool) -> None:
@@ -105,7 +105,7 @@ def _curve(axes: Any, calibration: Calibration, *, filled: bool) -> None:
     axes.scatter(x, y, s=areas, facecolor=fill, edgecolor=edge, linewidth=1.6, zorder=3, clip_on=False)
 
 
-def _told(groups: Sequence[ReliabilityGroup]) -> str:
+def _description(groups: Sequence[ReliabilityGroup]) -> str:
     parts = [
         f"{group.title}: "
         + "; ".join(

@@ -249,7 +249,7 @@ def tasks_by_origin(ledger: Ledger) -> list[tuple[str, list[str]]]:
     places: dict[str, list[str]] = {}
     for name, place in sorted(ledger.origins.items()):
         places.setdefault("the hub" if place.startswith("hub") else _PLACES.get(place, place), []).append(name)
-    return sorted(places.items(), key=lambda found: -len(found[1]))
+    return sorted(places.items(), key=lambda item: -len(item[1]))
 
 
 def loss_lines(logs: Mapping[int, Sequence[StepReport]]) -> list[LossLine]:
@@ -332,7 +332,7 @@ def cost_lines(results: Results) -> list[CostLine]:
 
 def cost_sum(lines: Sequence[CostLine]) -> CostLine:
     """All stages together; energy is known where it is known of training and evaluation throughout."""
-    known = [line.energy_joules for line in lines if line.stage != "mixture"]
+    energies = [line.energy_joules for line in lines if line.stage != "mixture"]
     return CostLine(
         stage="all",
         seconds=sum(line.seconds for line in lines),
@@ -340,7 +340,7 @@ def cost_sum(lines: Sequence[CostLine]) -> CostLine:
         unit="",
         memory_mb=max((line.memory_mb for line in lines), default=0.0),
         device_memory_mb=max((line.device_memory_mb or 0.0 for line in lines), default=0.0) or None,
-        energy_joules=None if not known or None in known else sum(energy or 0.0 for energy in known),
+        energy_joules=None if not energies or None in energies else sum(energy or 0.0 for energy in energies),
     )
 
 

@@ -48,7 +48,7 @@ def rows_of(names: Resolved, role: Role, wanted: Sequence[tuple[str, int]]) -> d
     """
     division = names.division
     entries: dict[str, Entry] = {entry.spec.name: entry for entry in division.named}
-    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+    rows: dict[tuple[str, int], Mapping[str, Any]] = {}
     for task in dict.fromkeys(task for task, _ in wanted):
         places = {place for name, place in wanted if name == task}
         entry = entries.get(task)
@@ -57,8 +57,8 @@ def rows_of(names: Resolved, role: Role, wanted: Sequence[tuple[str, int]]) -> d
             raise UserError(f"the rows of '{task}' are not at hand", where=role, how=how)
         for row in load_rows(entry, role, data=names.data, limit=max(places) + 1):
             if row.index in places:
-                found[task, row.index] = row.fields
-        if lost := places - {place for name, place in found if name == task}:
+                rows[task, row.index] = row.fields
+        if lost := places - {place for name, place in rows if name == task}:
             how = "its rows are not those that were mixed"
             raise UserError(f"no row {min(lost)}", where=f"{task}, {role}", how=how)
-    return found
+    return rows

@@ -44,7 +44,7 @@ class Workload:
     """Characters to read, and what is written counted as such."""
 
     @classmethod
-    def of(cls, asked: "Sequence[Asked]", *, tuned: bool, longest: int, room: int) -> "Workload":
+    def of(cls, tasks: "Sequence[Asked]", *, tuned: bool, longest: int, room: int) -> "Workload":
         """The workload of some tasks' questions, those first that take longest.
 
         Args:
@@ -52,8 +52,8 @@ class Workload:
             longest: tokens that a prompt may have.
             room: tokens that a written answer may have.
         """
-        costs = {one.entry.spec.name: _cost(one, tuned=tuned, longest=longest, room=room) for one in asked}
-        prompts = {one.entry.spec.name: len(one.everything) for one in asked}
+        costs = {one.entry.spec.name: _cost(one, tuned=tuned, longest=longest, room=room) for one in tasks}
+        prompts = {one.entry.spec.name: len(one.everything) for one in tasks}
         order = sorted(costs, key=lambda task: -costs[task])
         return cls(prompts={task: prompts[task] for task in order}, costs=costs)
 
@@ -151,12 +151,12 @@ def ask(
         model = load_model(run.plan.model if seed is None else run.model_source(seed), device=pick_device())
         _loaded[key] = (model, hash_of_model(model))
     model, content = _loaded[key] if keep_model else _loaded.pop(key)
-    asked = [materials.question(task, tuned=seed is not None) for task in tasks]
+    questions = [materials.question(task, tuned=seed is not None) for task in tasks]
     dirty = None if seed is None else run.certificate.measured_in_tuning
     answers = evaluate(
         model,
         encoder,
-        asked,
+        questions,
         run.recipe.evaluation,
         report=report,
         keep=Keep(folder=place, model=content, dirty=dirty),
@@ -170,7 +170,7 @@ def ask(
         prompts=len(answers),
         ranked=ranked,
         undecided=round(undecided_share(answers) * ranked),
-        left_out={one.entry.spec.name: one.left_out for one in asked if one.left_out},
+        left_out={one.entry.spec.name: one.left_out for one in questions if one.left_out},
     )
 
 
@@ -223,9 +223,9 @@ class Asking:
             UserError: what asking raised, or a process was killed.
         """
         begun = self._begun[stage]
-        found = AskedTasks.all_of(self._pool.results(begun.jobs, meanwhile=self.listen))
+        outcome = AskedTasks.all_of(self._pool.results(begun.jobs, meanwhile=self.listen))
         del self._begun[stage]
-        return found, begun.ended - begun.began
+        return outcome, begun.ended - begun.began
 
 
 @dataclass(kw_only=True, slots=True)
@@ -253,14 +253,14 @@ def workload(materials: Materials, *, tuned: bool) -> Workload:
     return Workload.of(materials.asked(tuned=tuned), tuned=tuned, longest=longest, room=room)
 
 
-def _cost(asked: "Asked", *, tuned: bool, longest: int, room: int) -> float:
+def _cost(task: "Asked", *, tuned: bool, longest: int, room: int) -> float:
     """About how long a task takes, in characters to read."""
-    read = sum(min(len(prompt.input), longest * _CHARACTERS) for prompt, _ in asked.everything)
-    if asked.entry.spec.is_classification:
+    read = sum(min(len(prompt.input), longest * _CHARACTERS) for prompt, _ in task.everything)
+    if task.entry.spec.is_classification:
         return read
-    answers = [len(text) / _CHARACTERS for prompt, _ in asked.everything for text in prompt.answer.references]
+    answers = [len(text) / _CHARACTERS for prompt, _ in task.everything for text in prompt.answer.references]
     written = min(room, max(answers, default=0)) if tuned else room  # a batch is done when its last answer is
-    return read + _WRITING * _CHARACTERS * written * len(asked.everything)
+    return read + _WRITING * _CHARACTERS * written * len(task.everything)
 
 
 def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str) -> AskedTasks:
@@ -275,6 +275,6 @@ def _ask_task(folder: Path, recipe: Recipe, stage: Stage, place: Path, task: str
             tell(str(stage), (task, done, time.process_time() - began))
             last = time.monotonic()
 
-    found = ask(materials, stage, place, tasks=[task], report=report, keep_model=True)
-    tell(str(stage), (task, found.prompts, time.process_time() - began))  # with deciding and writing
-    return found
+    outcome = ask(materials, stage, place, tasks=[task], report=report, keep_model=True)
+    tell(str(stage), (task, outcome.prompts, time.process_time() - began))  # with deciding and writing
+    return outcome

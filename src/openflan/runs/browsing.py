@@ -146,16 +146,16 @@ def browse_answers(
     chosen: dict[str, NDArray[np.int64]] = {}
     for name, columns in of_task.items():
         other = None if before is None else _columns(before / f"{name}.parquet", rule)
-        found = _shown(columns, show, other)
-        found = found if template is None else found[columns.template[found] == template]
-        chosen[name] = found if row is None else found[columns.row[found] == row]
+        numbers = _shown(columns, show, other)
+        numbers = numbers if template is None else numbers[columns.template[numbers] == template]
+        chosen[name] = numbers if row is None else numbers[columns.row[numbers] == row]
     wanted = [name for name in paths if task in (None, name)]
     picked = _picked(of_task, chosen, wanted, least_sure_first=show == "unsure", start=start, limit=limit)
     return AnswersPage(
         answers=tuple(_answers(picked, of_task, models[model], before, rule)),
         start=start,
         total=sum(len(chosen[name]) for name in wanted),
-        by_task={name: len(found) for name, found in chosen.items()},
+        by_task={name: len(some) for name, some in chosen.items()},
         templates=() if task is None else tuple(n for n in np.unique(of_task[task].template).tolist() if n >= 0),
         models=tuple(models),
     )
@@ -219,8 +219,8 @@ def _disagreeing(columns: AnswerColumns) -> NDArray[np.int64]:
     order = own[np.lexsort((columns.template[own], columns.turn[own], columns.row[own]))]
     cell = columns.row[order] * 64 + columns.turn[order]
     first = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]])
-    said = columns.said[order]
-    differ = np.minimum.reduceat(said, first) != np.maximum.reduceat(said, first)
+    answer = columns.answer[order]
+    differ = np.minimum.reduceat(answer, first) != np.maximum.reduceat(answer, first)
     shown: NDArray[np.int64] = order[np.repeat(differ, np.diff(np.r_[first, len(order)]))]
     return shown
 
@@ -230,9 +230,9 @@ def _partners(columns: AnswerColumns, other: AnswerColumns) -> NDArray[np.int64]
     if not len(other.key):
         return np.full(len(columns.key), -1)
     order = np.argsort(other.key, kind="stable")
-    known = other.key[order]
-    at = np.minimum(np.searchsorted(known, columns.key), len(known) - 1)
-    return np.where(known[at] == columns.key, order[at], -1)
+    keys = other.key[order]
+    at = np.minimum(np.searchsorted(keys, columns.key), len(keys) - 1)
+    return np.where(keys[at] == columns.key, order[at], -1)
 
 
 def _picked(
@@ -265,7 +265,7 @@ def _answers(
     rule: _Rule,
 ) -> list[BrowsedAnswer]:
     """The answers themselves, with the untuned model's beside them."""
-    found: dict[tuple[str, int], BrowsedAnswer] = {}
+    browsed: dict[tuple[str, int], BrowsedAnswer] = {}
     for name in dict.fromkeys(task for task, _ in picked):
         numbers = np.array([number for task, number in picked if task == name])
         columns = of_task[name]
@@ -279,8 +279,10 @@ def _answers(
             untuned = dict(zip(there.tolist(), answered, strict=True))
         for place, (number, answer) in enumerate(zip(numbers.tolist(), answers, strict=True)):
             beside = untuned.get(place)
-            found[name, number] = _browsed(answer, rule.score, None if beside is None else _browsed(beside, rule.score))
-    return [found[one] for one in picked]
+            browsed[name, number] = _browsed(
+                answer, rule.score, None if beside is None else _browsed(beside, rule.score)
+            )
+    return [browsed[one] for one in picked]
 
 
 def _fetched(path: Path, places: NDArray[np.int64], rule: _Rule) -> list[Answered]:

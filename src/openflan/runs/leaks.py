@@ -74,7 +74,7 @@ def _side_by_side(pair: LeakPair, trained: Mapping[str, Any], measured: Mapping[
     """Both rows' texts; what the certificate names is marked as far as the texts go on alike."""
     left, right = list(_texts(trained, "")), list(_texts(measured, ""))
     alike = [pair.shared]
-    alike += [_longest(a, b) for _, a in left if _found(a, pair.shared) for _, b in right if _found(b, pair.shared)]
+    alike += [_longest(a, b) for _, a in left if _marks(a, pair.shared) for _, b in right if _marks(b, pair.shared)]
     shared = max(alike, key=lambda text: len(units_of(text)))
     return LeakTexts(pair=pair, trained=_marked(left, shared, pair), measured=_marked(right, shared, pair))
 
@@ -82,7 +82,7 @@ def _side_by_side(pair: LeakPair, trained: Mapping[str, Any], measured: Mapping[
 def _marked(texts: Sequence[tuple[str, str]], shared: str, pair: LeakPair) -> tuple[MarkedText, ...]:
     """Texts with the shared words marked; where not all of them are there, those that the certificate names."""
     return tuple(
-        MarkedText(field=name, text=text, marks=_found(text, shared) or _found(text, pair.shared))
+        MarkedText(field=name, text=text, marks=_marks(text, shared) or _marks(text, pair.shared))
         for name, text in texts
     )
 
@@ -106,7 +106,7 @@ def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _texts(below, f"{name}[{number}]")
 
 
-def _found(text: str, shared: str) -> tuple[tuple[int, int], ...]:
+def _marks(text: str, shared: str) -> tuple[tuple[int, int], ...]:
     """Where a run of units stands in a text; the whole of a text that is shared by its signs.
 
     "The cat sat, the dog ran." has "cat sat the dog" at its fifth character.

@@ -109,8 +109,8 @@ def list_runs(runs: str | Path, *, links: bool = True) -> list[RunStatus]:
     Raises:
         UserError: there is no such folder.
     """
-    found = [run_status(place) for place in entries_of(runs, "*", links=links) if RunPlaces(place).is_run]
-    return sorted(found, key=lambda status: (-status.changed, status.name))
+    statuses = [run_status(place) for place in entries_of(runs, "*", links=links) if RunPlaces(place).is_run]
+    return sorted(statuses, key=lambda status: (-status.changed, status.name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,8 +136,8 @@ def list_evaluations(runs: str | Path, *, links: bool = True) -> list[Evaluation
         UserError: there is no such folder.
     """
     places = entries_of(runs, "eval-*/results.json", links=links)
-    found = (_evaluation(path, path.stat().st_mtime_ns) for path in places)
-    return [one for one in found if one is not None]
+    evaluations = (_evaluation(path, path.stat().st_mtime_ns) for path in places)
+    return [one for one in evaluations if one is not None]
 
 
 @lru_cache(maxsize=512)
@@ -188,7 +188,7 @@ def run_status(run: str | Path) -> RunStatus:
         return RunStatus(name=folder.name, folder=folder, state="failed", message=str(error), changed=changed)
     recipe = stored.recipe
     done = head is not None and head.results is not None and places.results.is_file()
-    told = _told(places.results, places.results.stat().st_mtime_ns) if done else _Told()
+    summary = _summary(places.results, places.results.stat().st_mtime_ns) if done else _Summary()
     works = progress is not None and not progress.failed and progress.worker.works(heard=progress.updated)
     stages = tuple(progress.stages) if works and progress else _whole_stages(places, recipe.seeds, done=done)
     return RunStatus(
@@ -198,9 +198,9 @@ def run_status(run: str | Path) -> RunStatus:
         works=works,
         stages=stages,
         left=_left(progress) if works and progress else None,
-        message=progress.failed if progress and not works else told.message,
-        sentence=told.sentence,
-        gains=told.gains,
+        message=progress.failed if progress and not works else summary.message,
+        sentence=summary.sentence,
+        gains=summary.gains,
         seeds=tuple(recipe.seeds),
         model=recipe.model.path,
         changed=changed,
@@ -235,7 +235,7 @@ def _whole_stages(places: RunPlaces, seeds: Sequence[int], *, done: bool) -> tup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Told:
+class _Summary:
     """What results say, in short."""
 
     sentence: str = ""
@@ -244,18 +244,18 @@ class _Told:
 
 
 @lru_cache(maxsize=512)
-def _told(path: Path, _stamp: int) -> _Told:
+def _summary(path: Path, _stamp: int) -> _Summary:
     """What results say, read once for each time that they are written."""
     try:
         verdict = Results.read(path.parent).verdict
     except UserError as error:
-        return _Told(message=str(error))
+        return _Summary(message=str(error))
     gains = [
         *((one.task, "own", one) for one in verdict.own),
         *((one.cluster, "held_out", one) for one in verdict.held_out),
         *((one.cluster, "seen", one) for one in verdict.seen),
     ]
-    return _Told(
+    return _Summary(
         sentence=" ".join(filter(None, (verdict.own_sentence, verdict.sentence))),
         gains=tuple(
             ListedGain.model_validate(

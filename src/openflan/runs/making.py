@@ -96,7 +96,7 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
         note += f"  waited {line.waited / line.seconds:.0%}" if line.waited > 0.05 * line.seconds else ""
         making.tell("progress", done=line.step, total=part.steps, unit="steps", note=note)
 
-    if note := left_out_words({asked.entry.spec.name: asked.left_out for asked in making.materials.looks}):
+    if note := left_out_words({look.entry.spec.name: look.left_out for look in making.materials.looks}):
         making.tell("note", note=note)
     sharers = None
     if making.pool is not None:
@@ -164,7 +164,7 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         def report(done: int, total: int) -> None:
             making.tell("progress", done=done, total=total, unit="prompts", share=load.share_in_order(done))
 
-        found = ask(
+        outcome = ask(
             making.materials,
             stage,
             place,
@@ -174,17 +174,19 @@ def _make_evaluation(making: Making, stage: Stage, place: Path) -> dict[str, Any
         )
     else:
         making.asking.begin(making.materials, stage, place)
-        found, seconds = making.asking.finish(stage)
-    if found.note:
-        making.tell("note", note=found.note)
-    if found.undecided:
-        doubt = f"{found.undecided / found.ranked:.0%} of the ranked answers are to options of which one begins another"
+        outcome, seconds = making.asking.finish(stage)
+    if outcome.note:
+        making.tell("note", note=outcome.note)
+    if outcome.undecided:
+        doubt = (
+            f"{outcome.undecided / outcome.ranked:.0%} of the ranked answers are to options of which one begins another"
+        )
         doubt += "; it is unknown how this model ends an answer, so they are told apart without their ends"
         making.tell("note", note=doubt)
-    facts: dict[str, Any] = {"prompts": found.prompts, "format": found.format, "model": found.model}
-    facts |= {"family": found.note} if found.note else {}
+    facts: dict[str, Any] = {"prompts": outcome.prompts, "format": outcome.format, "model": outcome.model}
+    facts |= {"family": outcome.note} if outcome.note else {}
     facts |= {"seconds": seconds} if seconds is not None else {}
-    return facts | ({"left_out": found.left_out} if found.left_out else {})
+    return facts | ({"left_out": outcome.left_out} if outcome.left_out else {})
 
 
 MAKERS: Mapping[StageKind, Callable[[Making, Stage, Path], dict[str, Any]]] = {

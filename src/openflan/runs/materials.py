@@ -36,8 +36,8 @@ class Materials:
 
     def current(self) -> "Materials":
         """These, or others where the mixture that is there by now is in another text format: it is what counts."""
-        kept = self.run.text_format if "encoder" in self.__dict__ else None
-        return self if kept is None or kept.encoder == self.encoder.fingerprint else Materials(self.run)
+        record = self.run.text_format if "encoder" in self.__dict__ else None
+        return self if record is None or record.encoder == self.encoder.fingerprint else Materials(self.run)
 
     @cached_property
     def encoder(self) -> "TextEncoder":
@@ -94,8 +94,8 @@ class Materials:
                 entry, encoder, asks, limit=limit, data=self._plan.data, skip_faulty=self._skips
             )
             self.rendering += time.process_time() - began
-        asked = self._asked[task]
-        return replace(asked, baseline=()) if tuned and asked.baseline else asked
+        question = self._asked[task]
+        return replace(question, baseline=()) if tuned and question.baseline else question
 
     def asked(self, *, tuned: bool) -> "list[Asked]":
         """Of the questions, what a model is asked.
@@ -120,7 +120,7 @@ class Materials:
             check_trackers(self._plan.recipe.training)
             every, part = [*self.looks, *self.questions], self._plan.recipe.evaluation
             if part.too_long == "refuse":
-                self._refuse_cut([asked for asked in every if part.generate or asked.entry.spec.is_classification])
+                self._refuse_cut([one for one in every if part.generate or one.entry.spec.is_classification])
             self._checked = True
 
     def check_model(self) -> Any:
@@ -145,10 +145,10 @@ class Materials:
         """Refuse prompts that would be cut, also where whole answers to them lie in this run or another."""
         from openflan.evaluation.answering import refuse_cut
 
-        for asked in every:
-            prompts = [prompt for prompt, _ in asked.everything]
+        for one in every:
+            prompts = [prompt for prompt, _ in one.everything]
             cut = [encoded.cut for encoded in self.encoder.encode_inputs(prompts)]
-            refuse_cut(asked.entry, prompts, cut, self.encoder.part.max_input_tokens)
+            refuse_cut(one.entry, prompts, cut, self.encoder.part.max_input_tokens)
 
 
 _here: Materials | None = None

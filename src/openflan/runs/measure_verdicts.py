@@ -51,7 +51,7 @@ def measure_verdicts(
 
 def adjusted_measures(clusters: Sequence[Mapping[str, MeasureVerdict]]) -> list[dict[str, MeasureVerdict]]:
     """The measures of several clusters, each with its p-values adjusted over the clusters that have it (Holm 1979)."""
-    found: list[dict[str, MeasureVerdict]] = [{} for _ in clusters]
+    verdicts: list[dict[str, MeasureVerdict]] = [{} for _ in clusters]
     for name in MEASURES:
         having = [place for place, measures in enumerate(clusters) if name in measures]
         plain = [[seed.gain_p for seed in clusters[place][name].by_seed] for place in having]
@@ -62,8 +62,8 @@ def adjusted_measures(clusters: Sequence[Mapping[str, MeasureVerdict]]) -> list[
                 seed.model_copy(update={"gain_p": adjusted[number]})
                 for seed, adjusted in zip(measure.by_seed, by_seed, strict=True)
             ]
-            found[place][name] = measure.model_copy(update={"by_seed": seeds})
-    return found
+            verdicts[place][name] = measure.model_copy(update={"by_seed": seeds})
+    return verdicts
 
 
 def first_right(tasks: Sequence[TaskMatrix]) -> float | None:
@@ -91,12 +91,12 @@ def _verdict(
     scores = np.mean([[mean_over_templates(one.measures[name]) for one in models] for models in tasks], axis=0)
     means = np.mean(resampled, axis=0)
     natural = [models[0].baseline_measures.get(name) for models in tasks]
-    known = [value for value in natural if value is not None]
+    baselines = [value for value in natural if value is not None]
     after = means[1:].mean(axis=0)
     return MeasureVerdict(
         tasks=[models[0].task for models in tasks],
         untuned=float(scores[0]),
-        untuned_baseline=float(np.mean(known)) if len(known) == len(tasks) else None,
+        untuned_baseline=float(np.mean(baselines)) if len(baselines) == len(tasks) else None,
         tuned=float(scores[1:].mean()),
         gain=float(scores[1:].mean() - scores[0]),
         untuned_ci95=interval_of(means[0]),

@@ -169,9 +169,11 @@ def _work(
         _write_head(run)
     with kept_progress(run.folder, run.plan.stages(until), watch, writes=ranks.is_first()) as tell:
         timed = until is not StageKind.MIXTURE and _is_timed(run)
-        told = _with_time_left(tell, run, materials, until, pool, model or materials.check_model()) if timed else tell
+        watcher = (
+            _with_time_left(tell, run, materials, until, pool, model or materials.check_model()) if timed else tell
+        )
         del model
-        _do_all(run, report, until, materials, workers=workers, engine=engine, watch=told, pool=pool)
+        _do_all(run, report, until, materials, workers=workers, engine=engine, watch=watcher, pool=pool)
 
 
 def _do_all(

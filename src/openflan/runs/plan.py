@@ -142,8 +142,8 @@ def resolve(recipe: Recipe) -> Resolved:
     catalog = open_catalog(folders, collections=COLLECTIONS, errata=errata)
     entries = [_with_splits(entry, recipe) for entry in catalog.select(wanted.spelt_out(wanted.use), where="tasks.use")]
     names = {name for entry in entries for name in entry.called}
-    for where, said in (("tasks.splits", wanted.splits), ("mixture.rows_of", recipe.mixture.rows_of)):
-        if unknown := sorted(set(said) - names):
+    for where, keys in (("tasks.splits", wanted.splits), ("mixture.rows_of", recipe.mixture.rows_of)):
+        if unknown := sorted(set(keys) - names):
             how = did_you_mean(unknown[0], sorted(names)) or "name a task, cluster or collection that tasks.use names"
             raise UserError(f"no task '{unknown[0]}'", where=where, how=how)
     if not entries:
@@ -160,8 +160,8 @@ def resolve(recipe: Recipe) -> Resolved:
         raise UserError("an adapter can't be tuned further", where=f"model.path: {recipe.model.path}", how=how)
     _check_lengths(recipe, model)
     held_out = _measured(recipe, division)
-    asked = recipe.evaluation.rows_of_tuned
-    seen = tuple(e for e in division.tuned if "test" in e.spec.splits and asked(own=e.own))
+    rows_of = recipe.evaluation.rows_of_tuned
+    seen = tuple(e for e in division.tuned if "test" in e.spec.splits and rows_of(own=e.own))
     return Resolved(
         model=model, data=data, errata=errata, division=division, measured_held_out=held_out, measured_seen=seen
     )
@@ -243,12 +243,12 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
     """Tasks to look at while training, with the rows they are asked by."""
     looks: dict[str, tuple[Entry, Role]] = {}
     held_out = [(entry, "test") for entry in division.held_out]
-    known: list[tuple[Entry, Role]] = [*held_out, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
+    pairs: list[tuple[Entry, Role]] = [*held_out, *((entry, "validation") for entry in division.tuned)]  # type: ignore[list-item]
     for position, word in enumerate(recipe.training.evaluate_tasks):
-        mine = {e.spec.name: (e, role) for e, role in known if word in e.spec.called}
+        mine = {e.spec.name: (e, role) for e, role in pairs if word in e.spec.called}
         there = {name: pair for name, pair in mine.items() if pair[1] in pair[0].spec.splits}
         if not there:
-            words = {word for e, _ in known for word in e.spec.called}
+            words = {word for e, _ in pairs for word in e.spec.called}
             what = "has no rows for it (a tuned task needs a validation split)" if mine else "is no task of the recipe"
             how = did_you_mean(word, words) or "name held-out tasks, or tuned ones with a validation split"
             raise UserError(f"'{word}' {what}", where=f"training.evaluate_tasks[{position}]", how=how)
@@ -258,10 +258,10 @@ def _looked_at(recipe: Recipe, division: HoldOut) -> tuple[tuple[Entry, Role], .
 
 def _left_out(entries: Sequence[Entry], words: Sequence[str]) -> tuple[Entry, ...]:
     """Tasks that a recipe names and leaves out again."""
-    known = {word for entry in entries for word in entry.called}
+    names = {word for entry in entries for word in entry.called}
     for position, word in enumerate(words):
-        if word not in known:
-            how = did_you_mean(word, sorted(known)) or "name something that tasks.use names"
+        if word not in names:
+            how = did_you_mean(word, sorted(names)) or "name something that tasks.use names"
             raise UserError(f"no task '{word}' to leave out", where=f"tasks.leave_out[{position}]", how=how)
     return tuple(entry for entry in entries if set(entry.called) & set(words))
 

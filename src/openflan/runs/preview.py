@@ -98,7 +98,7 @@ def preview_mixture(
     """
     names = resolve(recipe)
     division = names.division
-    known = survey(
+    result = survey(
         recipe,
         division,
         names.measured_held_out,
@@ -111,7 +111,7 @@ def preview_mixture(
     return MixturePreview(
         recipe=recipe.name,
         mixture=plan_mixture(
-            known.facts,
+            result.facts,
             division.named,
             recipe,
             workers=workers or default_workers(recipe),
@@ -120,10 +120,10 @@ def preview_mixture(
         held_out_clusters=division.clusters,
         held_out=tuple(entry.spec.name for entry in division.held_out),
         kin=tuple(one.entry.spec.name for one in division.condemned),
-        leaks=known.leaks,
-        freshness=known.freshness,
+        leaks=result.leaks,
+        freshness=result.freshness,
         scope=scope_of(division.tuned, names.measured_held_out),
-        missing=(*_missing(known), *_by_hand(names)),
+        missing=(*_missing(result), *_by_hand(names)),
         speed=SPEED,
     )
 
@@ -138,22 +138,22 @@ def _is_fast(model: ModelSource) -> bool:
     return find_engine(path.read_text(encoding="utf-8")).engine is not None
 
 
-def _missing(known: Survey) -> tuple[MissingRows, ...]:
+def _missing(result: Survey) -> tuple[MissingRows, ...]:
     texts: tuple[MissingRows, ...] = (
         MissingRows(
             kind="no_rows",
             text="no rows of {} in the folder of data: estimated here, and fetched from the hub by `openflan mix`",
-            tasks=known.absent,
+            tasks=result.absent,
         ),
         MissingRows(
             kind="unchecked",
             text="not checked for leaks, for their rows are not at hand: {}",
-            tasks=known.unchecked,
+            tasks=result.unchecked,
         ),
         MissingRows(
             kind="left_out",
             text="every row stands in a held-out task, so it is left out: {}",
-            tasks=known.left_out,
+            tasks=result.left_out,
         ),
     )
     return tuple(one for one in texts if one.tasks)

@@ -198,7 +198,7 @@ def _began(process: int) -> float | None:
     import psutil
 
     try:
-        found = psutil.Process(process)
-        return None if found.status() == psutil.STATUS_ZOMBIE else round(float(found.create_time()), 2)
+        handle = psutil.Process(process)
+        return None if handle.status() == psutil.STATUS_ZOMBIE else round(float(handle.create_time()), 2)
     except psutil.Error:
         return None

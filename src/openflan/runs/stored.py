@@ -111,8 +111,8 @@ class StoredRun:
             UserError: the recipe has no such seed.
         """
         if seed is not None and seed not in self.recipe.seeds:
-            known = ", ".join(map(str, self.recipe.seeds))
-            raise UserError(f"no seed {seed}", where=str(self.folder), how=f"its recipe has {known}")
+            seeds = ", ".join(map(str, self.recipe.seeds))
+            raise UserError(f"no seed {seed}", where=str(self.folder), how=f"its recipe has {seeds}")
         return self.recipe.seeds[0] if seed is None else seed
 
     def tuned_model(self, seed: int | None = None) -> Path:

@@ -19,7 +19,7 @@ def gains_table(verdict: Verdict, by: Literal["cluster", "task"]) -> "pd.DataFra
     """A line a cluster, or a task of the user's own: untuned and tuned score (0 to 1), gain, 95 % interval, chance."""
     import pandas as pd
 
-    told: Sequence[tuple[str, ClusterVerdict | TaskVerdict]] = (
+    verdicts: Sequence[tuple[str, ClusterVerdict | TaskVerdict]] = (
         [(one.role, one) for one in verdict.own]
         if by == "task"
         else [*(("held_out", one) for one in verdict.held_out), *(("seen", one) for one in verdict.seen)]
@@ -36,7 +36,7 @@ def gains_table(verdict: Verdict, by: Literal["cluster", "task"]) -> "pd.DataFra
             "chance": one.chance,
             "rows": one.n_rows,
         }
-        for role, one in told
+        for role, one in verdicts
     ]
     columns = [by, "role", "untuned", "tuned", "gain", "low", "high", "chance", "rows"]
     return pd.DataFrame(records, columns=columns).set_index(by)

@@ -285,12 +285,12 @@ class TimeLeft:
 
     def _alone(self, stage: Stage) -> float:
         """Seconds that were forecast of a stage that has all cores that there are."""
-        known = {
+        seconds = {
             StageKind.TRAINING: self._tuning / self._got,
             StageKind.EVALUATION: self._asking[stage.model == UNTUNED] / self._got,
             StageKind.REPORT: self._report,
         }
-        return known.get(stage.kind, 0.0)
+        return seconds.get(stage.kind, 0.0)
 
     def _beside(self, stage: Stage) -> bool:
         """Whether a stage is one of the two that run side by side."""

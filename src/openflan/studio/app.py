@@ -64,8 +64,10 @@ def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette"
 
     def broken(request: Request, error: Exception) -> Response:
         """A fault of ours: one line here, the traceback in the terminal. It stands outside the guard."""
-        told = openflan.UserError(f"openflan is at fault here ({type(error).__name__})", how="the terminal says where")
-        answer = studio.error(request, told, status=500)
+        failure = openflan.UserError(
+            f"openflan is at fault here ({type(error).__name__})", how="the terminal says where"
+        )
+        answer = studio.error(request, failure, status=500)
         answer.headers.update(HEADERS)
         return answer
 
@@ -74,9 +76,9 @@ def make_app(folders: StudioFolders, *, token: str | None = None) -> "Starlette"
     for name in _PAGES:
         if (place / "pages" / f"{name}.py").is_file():
             routes += importlib.import_module(f"openflan.studio.pages.{name}").routes(studio)
-    known = {route.path for route in routes}
-    studio.menu = tuple(entry for entry in studio.menu if entry[0] in known)
-    if "/" not in known:
+    paths = {route.path for route in routes}
+    studio.menu = tuple(entry for entry in studio.menu if entry[0] in paths)
+    if "/" not in paths:
         routes.append(Route("/", lambda _request: RedirectResponse(studio.menu[0][0])))
     routes.append(
         Route("/static/page.css", lambda _request: FileResponse(_REPORT))

@@ -149,10 +149,10 @@ class Asker:
         Raises:
             UserError: it was not asked here, or was forgotten.
         """
-        found = self._replies.get(number)
-        if found is None:
+        reply = self._replies.get(number)
+        if reply is None:
             raise openflan.UserError("that question is not kept any more", where=str(number), how="ask it again")
-        return found
+        return reply
 
     @property
     def loaded(self) -> list[str]:

@@ -84,9 +84,9 @@ class ExactCounts:
             recipe: what is planned.
         """
         with self._lock:
-            known = self._counts.get(key)
-            if known is not None and not known.fault:
-                return known
+            existing = self._counts.get(key)
+            if existing is not None and not existing.fault:
+                return existing
             self._end()
             context = multiprocessing.get_context("spawn")
             ours, theirs = context.Pipe(duplex=False)

@@ -83,8 +83,8 @@ class StudioFolders:
         Args:
             pattern: as `Path.glob` takes it.
         """
-        found = sorted(self.runs.glob(pattern)) if self.runs.is_dir() else []
-        return [path for path in found if openflan.links_out(path, self._readable()) is None]
+        paths = sorted(self.runs.glob(pattern)) if self.runs.is_dir() else []
+        return [path for path in paths if openflan.links_out(path, self._readable()) is None]
 
     def _readable(self) -> Iterable[Path]:
         yield self.runs

@@ -81,18 +81,18 @@ class Guard:
         shown = cookie_parser(headers.get("cookie", "")).get(name, "")
         if hmac.compare_digest(shown.encode(), self._token.encode()):
             return None
-        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        given = dict(asked).get("token", "")
-        others = [(key, value) for key, value in asked if key != "token"]
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = dict(query).get("token", "")
+        others = [(key, value) for key, value in query if key != "token"]
         if hmac.compare_digest(given.encode(), self._token.encode()):
             rest = urlencode(others)
             path = "/" + scope["path"].lstrip("/\\")  # else `//name` would lead to another host
             answer: Response = RedirectResponse(f"{quote(path)}{'?' if rest else ''}{rest}", status_code=303)
             answer.set_cookie(name, self._token, httponly=True, samesite="strict", path="/")
             return answer
-        kept = "".join(f'<input type="hidden" name="{escape(key)}" value="{escape(value)}">' for key, value in others)
+        inputs = "".join(f'<input type="hidden" name="{escape(key)}" value="{escape(value)}">' for key, value in others)
         fault = "That is not it." if given else ""
-        return Response(_ASK.format(fault=fault, kept=kept), 401, media_type="text/html")
+        return Response(_ASK.format(fault=fault, kept=inputs), 401, media_type="text/html")
 
 
 _ASK = (

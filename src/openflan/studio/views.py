@@ -69,14 +69,14 @@ class Studio:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                found: Thing = self._kept[key]
-                return found
-        made = make()
+                cached: Thing = self._kept[key]
+                return cached
+        thing = make()
         with self._lock:
-            self._kept[key] = made
+            self._kept[key] = thing
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        return made
+        return thing
 
     def rows(self, task: openflan.Task, split: str) -> openflan.PagedRows:
         """The rows of a task's split, of which a page is read at a time.
@@ -126,8 +126,8 @@ class Studio:
 
     def state(self) -> tuple[tuple[str, int], ...]:
         """The task files of the user's folders and when each was written."""
-        found = (path for folder in self.folders.folders if folder.is_dir() for path in sorted(folder.rglob("*.yaml")))
-        return tuple((str(path), _written(path)) for path in found)
+        paths = (path for folder in self.folders.folders if folder.is_dir() for path in sorted(folder.rglob("*.yaml")))
+        return tuple((str(path), _written(path)) for path in paths)
 
 
 def _written(path: Path) -> int:

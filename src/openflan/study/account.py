@@ -110,13 +110,13 @@ def _cells(
     grid: Grid, folders: Mapping[str, Path | None], measured: Mapping[str, Measured], messages: Mapping[str, str]
 ) -> list[CellRecord]:
     """What became of each cell, and what it shares with those before it."""
-    known: set[object] = set()
+    keys: set[object] = set()
     records = []
     for cell in grid.everything:
         run = folders[cell.name]
         stages = {} if run is None else _stages(cell, run)
-        shared = [place for place, manifest in stages.items() if manifest["key"] in known]
-        known |= {manifest["key"] for manifest in stages.values()}
+        shared = [place for place, manifest in stages.items() if manifest["key"] in keys]
+        keys |= {manifest["key"] for manifest in stages.values()}
         if not cell.values:
             continue
         failed = cell.name in messages

@@ -99,8 +99,8 @@ def forecast(grid: Grid, *, pace: float | None = None) -> Forecast:
     Raises:
         UserError: a task, a model or a setting of a cell is at fault.
     """
-    known: set[str] = set()
-    cells = tuple(_cell(cell, known, pace) for cell in grid.everything)
+    keys: set[str] = set()
+    cells = tuple(_cell(cell, keys, pace) for cell in grid.everything)
     times = [cell.seconds for cell in cells]
     total = None if None in times else sum(time for time in times if time is not None)
     concerns = []
@@ -115,17 +115,17 @@ def forecast(grid: Grid, *, pace: float | None = None) -> Forecast:
     )
 
 
-def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
+def _cell(cell: Cell, keys: set[str], pace: float | None) -> CellForecast:
     recipe = cell.stand_in()
     resolved = resolve(recipe)
     stages = _stages(cell, recipe, resolved)
-    fresh = [stage for stage in stages if stage.key not in known]
-    known |= {stage.key for stage in stages}
+    fresh = [stage for stage in stages if stage.key not in keys]
+    keys |= {stage.key for stage in stages}
     training = recipe.training
     tokens = training.steps * training.tokens_per_batch
     kinds = Counter(stage.kind for stage in fresh)
     trainings = kinds[StageKind.TRAINING]
-    asked = _questions(recipe, resolved) * kinds[StageKind.EVALUATION]
+    questions = _questions(recipe, resolved) * kinds[StageKind.EVALUATION]
     mixed = tokens * len(recipe.seeds) * kinds[StageKind.MIXTURE]
     return CellForecast(
         cell=cell.name,
@@ -134,10 +134,10 @@ def _cell(cell: Cell, known: set[str], pace: float | None) -> CellForecast:
         held_out=resolved.division.clusters,
         trainings=trainings,
         tokens=tokens * trainings,
-        prompts=asked,
+        prompts=questions,
         mixed_tokens=mixed,
         shared=tuple(stage.place for stage in stages if stage not in fresh),
-        seconds=_seconds(recipe, tokens * trainings, asked, mixed, pace),
+        seconds=_seconds(recipe, tokens * trainings, questions, mixed, pace),
     )
 
 
@@ -168,10 +168,10 @@ def _questions(recipe: Recipe, resolved: Resolved) -> int:
     """Questions to one model, at most."""
     part = recipe.evaluation
     held_out, seen = resolved.measured_held_out, resolved.measured_seen
-    asked = [(entry, part.rows, min(part.validation_rows, part.rows)) for entry in held_out]
-    asked += [(entry, part.rows_of_tuned(own=entry.own), 0) for entry in seen]
+    tasks = [(entry, part.rows, min(part.validation_rows, part.rows)) for entry in held_out]
+    tasks += [(entry, part.rows_of_tuned(own=entry.own), 0) for entry in seen]
     total = 0
-    for entry, rows, chooses in asked:
+    for entry, rows, chooses in tasks:
         if entry.spec.is_classification or part.generate:
             templates = sum(not template.inverted for template in entry.spec.templates)
             templates = 1 if recipe.prompts.form != "instruction" else min(templates, part.templates or templates)

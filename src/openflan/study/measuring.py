@@ -103,8 +103,8 @@ def measure_run(run: Path, *, at_best: bool = True, about: About = "held_out") -
             what = "no task of your own is tuned on and measured"
             raise UserError(what, where=str(run), how="name a folder of your own: --recipe FOLDER")
         best |= {task: replace(untuned[task], values=best_prompt(untuned[task])[1]) for task in own}
-        told = task_verdicts(untuned, tuned, own, samples=part.bootstrap)
-        verdicts: dict[ClusterRole, list[ClusterVerdict]] = {"held_out": [], "seen": list(map(_as_cluster, told))}
+        per_task = task_verdicts(untuned, tuned, own, samples=part.bootstrap)
+        verdicts: dict[ClusterRole, list[ClusterVerdict]] = {"held_out": [], "seen": list(map(_as_cluster, per_task))}
     else:
         verdicts = {
             role: cluster_verdicts(untuned, tuned, [t for t, r in roles.items() if r == role], samples=part.bootstrap)

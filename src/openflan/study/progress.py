@@ -151,10 +151,10 @@ def read_grid(folder: Path) -> StudyProgress | None:
     """How far work on a study is; None where nobody works on it."""
     try:
         how = "it is written anew by the next call"
-        found = read_record(folder / _FILE, StudyProgress, what="progress of a study", how=how)
+        progress = read_record(folder / _FILE, StudyProgress, what="progress of a study", how=how)
     except UserError:
         return None
-    return found if found.worker.works(heard=found.updated) else None
+    return progress if progress.worker.works(heard=progress.updated) else None
 
 
 @contextmanager

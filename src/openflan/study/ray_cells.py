@@ -40,7 +40,7 @@ class _Board:
     """By Ray's reference to the result."""
     keys: dict[str, frozenset[str]] = field(default_factory=dict)
     """Stages of each cell at work or through."""
-    made: set[str] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
     """Stages of cells that are through."""
     through: set[str] = field(default_factory=set)
     messages: dict[str, str] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class RayCells:
                 lost.append(result)
                 continue
             busy = frozenset().union(*(board.keys[other.name] for other in board.at_work.values()))
-            if (keys - board.made) & busy:
+            if (keys - board.done) & busy:
                 continue
             board.waiting.remove(cell)
             board.keys[cell.name] = keys
@@ -138,7 +138,7 @@ def _result(board: _Board, reference: Any) -> CellResult:
         result = CellResult(cell=cell.name, message=f"its worker died {_RETRIES + 1} times: {first}")
     board.through.add(cell.name)
     if result.message is None:
-        board.made |= board.keys[cell.name]
+        board.done |= board.keys[cell.name]
     else:
         board.messages[cell.name] = result.message
     return result

@@ -79,8 +79,8 @@ def run_study(
     progress = GridProgress(shares_of(grid), len(study.part.seeds))
     folders = {name: "" if run is None else run.name for name, run in runs_of(grid, runs).items()}
     try:
-        with kept_grid(account_folder(study, grid, runs), study.file.title, folders, progress, watch) as told:
-            for result in cells.run(grid, runs, told):
+        with kept_grid(account_folder(study, grid, runs), study.file.title, folders, progress, watch) as watcher:
+            for result in cells.run(grid, runs, watcher):
                 if result.message is not None:
                     messages[result.cell] = result.message
     except KeyboardInterrupt:  # what is whole is accounted for, too

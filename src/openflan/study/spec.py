@@ -297,9 +297,9 @@ def _check(study: StudySpec) -> None:
         raise UserError("log_x needs an axis of quantities", where=f"{study.where}, plot", how="leave log_x out")
 
 
-def _known(word: str, known: Sequence[str], what: str, where: str) -> None:
-    if word not in known:
-        how = did_you_mean(word, known) or f"one of: {', '.join(known)}"
+def _known(word: str, names: Sequence[str], what: str, where: str) -> None:
+    if word not in names:
+        how = did_you_mean(word, names) or f"one of: {', '.join(names)}"
         raise UserError(f"no {what} '{word}'", where=where, how=how)
 
 

@@ -38,7 +38,7 @@ def bbh_entry(name: str) -> Entry:
     """
     kind = name.removeprefix("bbh_")
     if kind not in BBH:
-        how = did_you_mean(name, [f"bbh_{known}" for known in BBH]) or "bbh_ and the name of one of its 27 tasks"
+        how = did_you_mean(name, [f"bbh_{task}" for task in BBH]) or "bbh_ and the name of one of its 27 tasks"
         raise UserError(f"no task '{name}'", how=how)
     common = read_yaml(_FILE, kind="task", how="reinstall openflan")
     spec_data = {**common, "name": name, "source": {"hub": "lukaemon/bbh", "config": kind}}

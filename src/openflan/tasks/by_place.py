@@ -125,10 +125,10 @@ class FileRows:
                 self._odd = True
         rest, every = places[done:], enumerate(file_rows(self._entry, self.path))
         for place in rest:
-            found = next((row for number, row in every if number == place), None)
-            if found is None:
+            picked = next((row for number, row in every if number == place), None)
+            if picked is None:
                 return
-            yield found
+            yield picked
 
     def _picked(self, file: BinaryIO, places: Sequence[int]) -> Iterator[_Record]:
         """What is written at ascending places; what lies between them is passed over."""
@@ -247,7 +247,7 @@ def _seek(file: BinaryIO, place: int) -> None:
 
 def _written(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:  # gone in between
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return stat.st_mtime_ns, stat.st_size

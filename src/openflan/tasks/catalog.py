@@ -87,11 +87,11 @@ class Catalog:
                 and (entry.collection != "cot" or word not in (entry.spec.cluster, entry.spec.subcluster))
             ]
             if not matching and word not in (*CLUSTERS, *SUBCLUSTERS, *COLLECTIONS, "mine"):
-                known = [*self.entries, *CLUSTERS, *SUBCLUSTERS, *COLLECTIONS]
+                names = [*self.entries, *CLUSTERS, *SUBCLUSTERS, *COLLECTIONS]
                 raise UserError(
                     f"no task, cluster or collection '{word}'",
                     where=f"{where}[{position}]",
-                    how=did_you_mean(word, known) or "`openflan tasks list` shows them all",
+                    how=did_you_mean(word, names) or "`openflan tasks list` shows them all",
                 )
             chosen.update({entry.spec.name: entry for entry in matching})
         return [chosen[name] for name in sorted(chosen)]

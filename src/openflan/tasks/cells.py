@@ -35,10 +35,10 @@ def parse_nested(text: str) -> Any:
     if not looks_nested(text):
         return None
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except ValueError:
-        found = _python_literal(text)
-    return found if isinstance(found, list | dict) else None
+        parsed = _python_literal(text)
+    return parsed if isinstance(parsed, list | dict) else None
 
 
 def split_list(text: str, separator: str) -> list[str]:

@@ -75,12 +75,12 @@ class RowCleaner:
                 hint = did_you_mean(name, STEPS) or f"known: {', '.join(STEPS)}"
                 raise UserError(f"no cleaning step '{name}'", where=str(entry.path), how=hint)
             try:
-                kept = STEPS[name](cleaned)
+                result = STEPS[name](cleaned)
             except KeyError as error:
                 raise _missing_field(entry, str(error.args[0]), row, where) from None
-            if kept is None:
+            if result is None:
                 return None
-            cleaned = kept
+            cleaned = result
         if self._label_may_lack:
             label = cleaned.get(self._label)
             if label is None or (isinstance(label, str) and not label.strip()):

@@ -50,8 +50,8 @@ PLAIN: dict[str, type] = {"string": str, "int": int, "float": float, "bool": boo
 def column_error(column: Any, place: str) -> str | None:
     """What is wrong with a contract as written, or None."""
     if isinstance(column, str):
-        known = column.removesuffix("?") in _SCALARS
-        return None if known else f"{place} is '{column}'; types are {', '.join(_SCALARS)}, with ? where null may stand"
+        valid = column.removesuffix("?") in _SCALARS
+        return None if valid else f"{place} is '{column}'; types are {', '.join(_SCALARS)}, with ? where null may stand"
     if isinstance(column, list):
         return column_error(column[0], f"{place}[]") if len(column) == 1 else f"{place}: a list names one type"
     if not isinstance(column, dict) or not column:
@@ -108,8 +108,8 @@ def _check_classes(column: dict[str, Any], value: Any, place: str) -> str | None
 
 
 def _check_values(column: dict[str, Any], value: Any, place: str) -> str | None:
-    known = any(value == one and type(value) is type(one) for one in column["values"])
-    return None if known else _mismatch(place, f"one of {', '.join(map(repr, column['values']))}", value)
+    valid = any(value == one and type(value) is type(one) for one in column["values"])
+    return None if valid else _mismatch(place, f"one of {', '.join(map(repr, column['values']))}", value)
 
 
 _WORDS_OF_CONTRACTS: dict[str, Callable[[dict[str, Any], Any, str], str | None]] = {
@@ -169,10 +169,10 @@ def read_nested(column: Column, value: Any) -> Any:
         return value
     if isinstance(column, dict) and set(column) == {"separated"}:
         return split_list(value, column["separated"])
-    found = parse_nested(value)
-    if isinstance(column, dict) and isinstance(found, list):
-        found = turned(found)
-    return value if found is None else found
+    nested = parse_nested(value)
+    if isinstance(column, dict) and isinstance(nested, list):
+        nested = turned(nested)
+    return value if nested is None else nested
 
 
 def column_at(columns: Mapping[str, Column], path: str) -> Column | None:

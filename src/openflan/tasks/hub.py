@@ -224,8 +224,10 @@ def _refusal(entry: Entry, split: str, error: Exception) -> UserError:
         how = "try again later" if getattr(error, "response", None) is not None else how
     elif "BuilderConfig" in first and "Available:" in first:
         what = f"dataset {hub} has no configuration '{source.config}'"
-        known = [word.strip(" '\"") for word in first.partition("[")[2].rstrip("]").split(",")]
-        how = f"{did_you_mean(source.config or '', known) or 'it has ' + ', '.join(known)}; on a branch of converted"
+        configs = [word.strip(" '\"") for word in first.partition("[")[2].rstrip("]").split(",")]
+        how = (
+            f"{did_you_mean(source.config or '', configs) or 'it has ' + ', '.join(configs)}; on a branch of converted"
+        )
         how += " files name source.files instead"
     elif "Unknown split" in first or "Bad split" in first:
         what, how = f"dataset {hub} has no split '{split}' ({first})", f"mend splits in {entry.path}"

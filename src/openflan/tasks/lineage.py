@@ -85,11 +85,11 @@ def shared_sources(left: Iterable[str], right: Iterable[str]) -> tuple[Descent, 
     """
     ours, theirs = _ancestors(left), _ancestors(right)
     shared = [name for name in ours if name in theirs and not _is_broad(name)]
-    found: list[str] = []
+    nearest: list[str] = []
     for name in sorted(shared, key=lambda name: (len(ours[name]) + len(theirs[name]), name)):
-        if not any(name in _ancestors([nearer]) for nearer in found):
-            found.append(name)
-    return tuple(Descent(corpus=name, left=ours[name], right=theirs[name]) for name in found)
+        if not any(name in _ancestors([nearer]) for nearer in nearest):
+            nearest.append(name)
+    return tuple(Descent(corpus=name, left=ours[name], right=theirs[name]) for name in nearest)
 
 
 def shared_source(left: Iterable[str], right: Iterable[str]) -> Descent | None:

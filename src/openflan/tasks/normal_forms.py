@@ -210,8 +210,8 @@ def what_is_lost(reference: str, metric: str) -> str | None:
         value = re.sub(r"[^\d.-]", "", form)
         return None if _is_number(value) and float(value) == float(number.replace(",", "")) else "its sign or point"
     if not any(map(str.isspace, plain)):
-        kept = set(form)
-        lost = sorted(set(_SIGNS.findall(_JOINED.sub("", plain))) - kept)
+        characters = set(form)
+        lost = sorted(set(_SIGNS.findall(_JOINED.sub("", plain))) - characters)
         return f"its {' '.join(lost)}" if lost else None
     last = plain.split()[-1]
     return f"its {last}" if last in ("A", "I") and last.lower() not in form.split() else None

@@ -93,11 +93,11 @@ class PagedRows:
         Raises:
             UserError: as `Task.rows`; or there are fewer rows.
         """
-        found = self.page(number, 1)
-        if not found.rows:
+        page = self.page(number, 1)
+        if not page.rows:
             what = f"{'the twin' if self.twin else self.role} has {self.count():,} rows"
             raise UserError(what, where=f"row {number}", how="choose a smaller one")
-        return found.rows[0]
+        return page.rows[0]
 
     def count(self) -> int:
         """Rows of the split; they are counted once.
@@ -108,8 +108,8 @@ class PagedRows:
         if self._all is not None:
             return len(self._all)
         if self._total is None and _keeps_all(self.entry):
-            known = numbered_rows(self.entry, self.role, self._data, by_place=self._open).count
-            self._total = None if known is None else known()
+            count = numbered_rows(self.entry, self.role, self._data, by_place=self._open).count
+            self._total = None if count is None else count()
         if self._total is None:
             for _ in self._from((len(self._places) - 1) * _APART):
                 pass
@@ -125,8 +125,8 @@ class PagedRows:
         else:
             block = min(start // _APART, len(self._places) - 1)
             number, place = block * _APART, self._places[block]
-        found = numbered_rows(self.entry, self.role, self._data, by_place=self._open, since=place)
-        for row in cleaned_rows(self.entry, self.role, found):
+        numbered = numbered_rows(self.entry, self.role, self._data, by_place=self._open, since=place)
+        for row in cleaned_rows(self.entry, self.role, numbered):
             if row is not None:
                 if number % _APART == 0 and number // _APART == len(self._places):
                     self._places.append(place)
@@ -138,7 +138,7 @@ class PagedRows:
             return
         self._total = number
         if not number:
-            raise no_rows(self.entry, self.role, found.place)
+            raise no_rows(self.entry, self.role, numbered.place)
 
     def _open(self, path: Path) -> FileRows:
         if path not in self._files:

@@ -76,8 +76,8 @@ class Source(Record):
             raise ValueError(f"separator is {self.separator!r}; write one character")
         own = {"apart": self.apart, "empty": self.empty, "faulty": self.faulty != "fail", "without": self.without,
                "decimal": self.decimal != ".", "sheet": self.sheet}  # fmt: skip
-        if self.local_files is None and (said := next((key for key, value in own.items() if value), None)):
-            raise ValueError(f"{said} is for files of your own; remove it")
+        if self.local_files is None and (name := next((key for key, value in own.items() if value), None)):
+            raise ValueError(f"{name} is for files of your own; remove it")
         if self.encoding is not None:
             try:
                 codecs.lookup(self.encoding)

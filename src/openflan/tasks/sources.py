@@ -114,18 +114,18 @@ def load_rows(
     Raises:
         UserError: a file, split or column is missing, a line is malformed, or no row is left.
     """
-    kept: list[SourceRow] = []
+    result: list[SourceRow] = []
     faults: list[UserError] = []
-    found = numbered_rows(entry, role, data)
-    place = found.place
-    for row in cleaned_rows(entry, role, found, faulty=faulty, faults=faults):
+    numbered = numbered_rows(entry, role, data)
+    place = numbered.place
+    for row in cleaned_rows(entry, role, numbered, faulty=faulty, faults=faults):
         if row is not None:
-            kept.append(row)
-            if limit is not None and len(kept) >= limit:
+            result.append(row)
+            if limit is not None and len(result) >= limit:
                 break
-    if not kept:
+    if not result:
         raise faults[0] if faults else no_rows(entry, role, place)
-    return kept
+    return result
 
 
 def no_rows(entry: Entry, role: Role, place: str) -> UserError:
@@ -140,7 +140,7 @@ def no_rows(entry: Entry, role: Role, place: str) -> UserError:
 def cleaned_rows(
     entry: Entry,
     role: Role,
-    found: NumberedRows,
+    numbered: NumberedRows,
     *,
     faulty: set[int] | None = None,
     faults: list[UserError] | None = None,
@@ -148,7 +148,7 @@ def cleaned_rows(
     """Rows of a role as a task uses them, None for each that it leaves out.
 
     Args:
-        found: the role's rows, or some of them.
+        numbered: the role's rows, or some of them.
         faulty: as for `load_rows`.
         faults: what was wrong with those is put here.
 
@@ -158,11 +158,11 @@ def cleaned_rows(
     spec = entry.spec
     without = {number - 1 for number in spec.source.without.get(_parse_split(entry, role)[0], ())}
     clean = RowCleaner(entry).clean
-    for index, row in found.rows:
+    for index, row in numbered.rows:
         cleaned = None
         if index not in without:
             try:
-                cleaned = clean(row, where=f"{found.place}, row {index + 1}")
+                cleaned = clean(row, where=f"{numbered.place}, row {index + 1}")
             except UserError as error:
                 if spec.source.faulty != "leave_out":
                     if faulty is None:
@@ -170,7 +170,7 @@ def cleaned_rows(
                     faulty.add(index)
                     if faults is not None:
                         faults.append(error)
-        yield None if cleaned is None else SourceRow(index=index, fields=cleaned, source=found.place)
+        yield None if cleaned is None else SourceRow(index=index, fields=cleaned, source=numbered.place)
 
 
 def load_twin(entry: Entry) -> list[SourceRow]:
@@ -226,8 +226,8 @@ def source_fingerprint(entry: Entry, role: Role, *, data: Path | None = None) ->
     if path is not None:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         return fingerprint_of([hash_file(file) for file in files])
-    asked = ["hub", source.hub, source.config, source.revision, split, start, stop]
-    return fingerprint_of([*asked, *source.patterns(split)])
+    identity = ["hub", source.hub, source.config, source.revision, split, start, stop]
+    return fingerprint_of([*identity, *source.patterns(split)])
 
 
 def source_name(entry: Entry, role: Role, *, data: Path | None = None) -> str:
@@ -304,15 +304,15 @@ def numbered_rows(
         random.Random(source.shuffle).shuffle(places)
     chosen = places[start:stop]
     if shared:
-        kept = places[slice(*bounds)]
-        if 2 * len(kept) > len(places):
-            kept = kept[-max(1, len(places) // 10) :]
+        validation = places[slice(*bounds)]
+        if 2 * len(validation) > len(places):
+            validation = validation[-max(1, len(places) // 10) :]
             chosen = places[start : stop if (stop or 0) >= 0 else None]  # the end that validation leaves
-        taken = set(kept)
-        chosen = kept if role == "validation" else [index for index in chosen if index not in taken]
+        members = set(validation)
+        chosen = validation if role == "validation" else [index for index in chosen if index not in members]
     count, chosen = len(chosen), chosen[since:]
-    found = table.take(chosen) if isinstance(table, FileRows | ParquetRows) else (table[index] for index in chosen)
-    return NumberedRows(place=place, rows=zip(chosen, found, strict=True), count=lambda: count)
+    picked = table.take(chosen) if isinstance(table, FileRows | ParquetRows) else (table[index] for index in chosen)
+    return NumberedRows(place=place, rows=zip(chosen, picked, strict=True), count=lambda: count)
 
 
 def _parted(entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, since: int) -> NumberedRows:
@@ -324,10 +324,10 @@ def _parted(entry: Entry, role: Role, rule: Apart, by_place: ByPlace | None, sin
     read = (source.encoding, source.separator, source.decimal, source.sheet, source.faulty)
     key = repr((rule, read, entry.spec.splits, entry.spec.columns, stamps))
     split = entry.spec.splits[role]
-    known = key in _PARTED
-    needed = [split] if known else [*there]
-    rows = {} if known and by_place else {name: list(file_rows(entry, there[name])) for name in needed}
-    if not known:
+    cached = key in _PARTED
+    needed = [split] if cached else [*there]
+    rows = {} if cached and by_place else {name: list(file_rows(entry, there[name])) for name in needed}
+    if not cached:
         while len(_PARTED) >= _PARTED_AT_MOST:
             del _PARTED[next(iter(_PARTED))]
         _PARTED[key] = part_rows(rule, rows, entry.spec.splits)

@@ -181,8 +181,10 @@ class Template(Record):
             raise ValueError("needs an input or, in promptsource's dialect, a whole; one of them")
         if self.whole is None and self.choices is not None:
             raise ValueError("choices go with whole; write options")
-        said = {"target": "{{answer}}", "when": None, "options": None}
-        if self.whole is not None and (other := [key for key, value in said.items() if getattr(self, key) != value]):
+        defaults = {"target": "{{answer}}", "when": None, "options": None}
+        if self.whole is not None and (
+            other := [key for key, value in defaults.items() if getattr(self, key) != value]
+        ):
             raise ValueError(f"whole leaves nothing to say under {other[0]}")
         return self
 

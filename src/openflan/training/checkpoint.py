@@ -109,7 +109,7 @@ def restore_newest(
     for path in reversed(whole):
         manifest = read_manifest(path)
         assert manifest is not None
-        if damaged := [name for name, known in manifest["files"].items() if not _intact(path / name, known)]:
+        if damaged := [name for name, digest in manifest["files"].items() if not _intact(path / name, digest)]:
             say(f"{path / damaged[0]} is damaged: going on from the checkpoint before")
             continue
         _load(path, model, optimizer)
@@ -144,8 +144,8 @@ def _whole_ones(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.glob("step-*")) if read_manifest(path) is not None]
 
 
-def _intact(path: Path, known: str) -> bool:
-    return path.is_file() and hash_file(path) == known
+def _intact(path: Path, digest: str) -> bool:
+    return path.is_file() and hash_file(path) == digest
 
 
 def _trained(model: nn.Module) -> dict[str, Tensor]:

@@ -127,7 +127,7 @@ class Together:
             weight = world() / cut.target_tokens if group >= 0 else 0.0
             last = place == len(mine) - 1
             with nullcontext() if last or world() == 1 else self._accelerator.no_sync(self._model):
-                found = _backward(
+                group_losses = _backward(
                     self._model,
                     self._shape,
                     [cut.examples[member] for member in members],
@@ -137,7 +137,7 @@ class Together:
                     tables=self._tables,
                 )
             if group >= 0:
-                losses.update(zip(members, found, strict=True))
+                losses.update(zip(members, group_losses, strict=True))
         if self._tables is not None:
             self._tables.finish()
         return losses
@@ -157,14 +157,14 @@ class InOrder:
         losses: Losses = {}
         for place, group in enumerate(cut.groups):
             torch.manual_seed(_seed(cut.seed, cut.number, place))
-            found = _backward(
+            group_losses = _backward(
                 self._model,
                 self._shape,
                 [cut.examples[member] for member in group],
                 weight=1 / cut.target_tokens,
                 autocast=self._autocast,
             )
-            losses.update(zip(group, found, strict=True))
+            losses.update(zip(group, group_losses, strict=True))
             total.add([weight.grad for weight in self._weights])
             for weight in self._weights:
                 weight.grad = None
@@ -198,7 +198,7 @@ class OnCores:
         size = sum(weight.numel() for weight in self._weights)
         self._memory = _Block(create=True, size=4 * size * (1 + self._places))
         rows = _rows(self._memory, size, 1 + self._places)
-        self._sent, *self._found = [_views(row, self._weights) for row in rows]
+        self._sent, *self._grads = [_views(row, self._weights) for row in rows]
         begin = partial(
             _Copy, self._memory.name, self._places, sharers.again, store, prepare, autocast=autocast, plain=plain
         )
@@ -206,7 +206,7 @@ class OnCores:
 
     def close(self) -> None:
         """Give the memory back."""
-        self._sent, self._found = [], []
+        self._sent, self._grads = [], []
         self._memory.unlink()
 
     def of(self, cut: Cut, *, meanwhile: Callable[[], None]) -> Losses:
@@ -218,10 +218,10 @@ class OnCores:
         jobs = [self._begin(cut, place) for place in range(min(self._places, len(cut.groups)))]
         meanwhile()
         for place, group in enumerate(cut.groups):
-            found, touched = self._pool.result(jobs[place])
-            losses.update(zip(group, found, strict=True))
-            slopes = self._found[place % self._places]
-            total.add([slope if there else None for slope, there in zip(slopes, touched, strict=True)])
+            group_losses, touched = self._pool.result(jobs[place])
+            losses.update(zip(group, group_losses, strict=True))
+            grads = self._grads[place % self._places]
+            total.add([grad if there else None for grad, there in zip(grads, touched, strict=True)])
             if len(jobs) < len(cut.groups):
                 jobs.append(self._begin(cut, len(jobs)))
         total.hand_over()
@@ -248,15 +248,15 @@ class _Sum:
         self._weights = weights
         self._total: list[Tensor | None] = [None] * len(weights)
 
-    def add(self, slopes: Sequence[Tensor | None]) -> None:
-        for place, slope in enumerate(slopes):
+    def add(self, grads: Sequence[Tensor | None]) -> None:
+        for place, grad in enumerate(grads):
             total = self._total[place]
-            if slope is not None:
-                self._total[place] = slope.clone() if total is None else total.add_(slope)
+            if grad is not None:
+                self._total[place] = grad.clone() if total is None else total.add_(grad)
 
     def hand_over(self) -> None:
-        for weight, slope in zip(self._weights, self._total, strict=True):
-            weight.grad = slope
+        for weight, grad in zip(self._weights, self._total, strict=True):
+            weight.grad = grad
 
 
 def _seed(seed: int, step: int, place: int) -> int:
@@ -323,7 +323,7 @@ class _Copy:
         self.weights = _trained(self.model)
         self._memory = _Block(name=name)
         rows = _rows(self._memory, sum(weight.numel() for weight in self.weights), 1 + places)
-        sent, *self.found = [_views(row, self.weights) for row in rows]
+        sent, *self.grads = [_views(row, self.weights) for row in rows]
         for weight, shared in zip(self.weights, sent, strict=True):
             weight.data = shared
         self.model.train()
@@ -353,11 +353,11 @@ def _micro_batch(
     torch.manual_seed(seed)
     examples = [copy.shape.example(copy.store, prompt) for prompt in prompts]
     losses = _backward(copy.model, copy.shape, examples, weight=weight, autocast=autocast)
-    slopes = [one.grad for one in copy.weights]
+    grads = [one.grad for one in copy.weights]
     with torch.no_grad():
-        for target, slope in zip(copy.found[place], slopes, strict=True):
-            if slope is not None:
-                target.copy_(slope)
+        for target, grad in zip(copy.grads[place], grads, strict=True):
+            if grad is not None:
+                target.copy_(grad)
     for one in copy.weights:
         one.grad = None
-    return losses, [slope is not None for slope in slopes]
+    return losses, [grad is not None for grad in grads]

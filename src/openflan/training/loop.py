@@ -92,7 +92,7 @@ def tune(
     with (
         open_trackers(accelerator, part, folder),
         MetricsLog(folder / "metrics.jsonl", keep=progress.step, writes=is_first()) as log,
-        _gradients(whole, accelerator, store, shape, part, autocast=autocast, sharers=sharers) as made,
+        _gradients(whole, accelerator, store, shape, part, autocast=autocast, sharers=sharers) as gradients,
     ):
         stepper = Stepper(
             whole,
@@ -101,7 +101,7 @@ def tune(
             store,
             part,
             shape=shape,
-            gradients=made,
+            gradients=gradients,
             seed=seed,
             micro_batch_tokens=progress.micro_batch_tokens or part.micro_batch_tokens,
             work=work,
@@ -161,8 +161,8 @@ def _gradients(
         prepare = partial(_prepare, part=part)
         with closing(
             OnCores(model, sharers, store=store.folder, prepare=prepare, autocast=autocast, plain=plain)
-        ) as made:
-            yield made
+        ) as on_cores:
+            yield on_cores
 
 
 def _prepare(model: Any, part: TrainingPart) -> None:

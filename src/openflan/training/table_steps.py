@@ -66,14 +66,14 @@ def _adafactor(gradient: TableGradient, state: dict[str, Any], group: dict[str, 
         state["step"], state["RMS"] = 0, 0
         state["exp_avg_sq_row"], state["exp_avg_sq_col"] = rows.clone(), weight.new_zeros(weight.shape[1])
     state["step"] += 1
-    kept = 1.0 - state["step"] ** group["decay_rate"]
+    beta2 = 1.0 - state["step"] ** group["decay_rate"]
     for words, part in gradient.parts():
         squares = part.square_().add_(group["eps"][0])
         rows[words] = squares.mean(1)
         columns += squares.sum(0)
     by_row, by_column = state["exp_avg_sq_row"], state["exp_avg_sq_col"]
-    by_row.mul_(kept).add_(rows, alpha=1.0 - kept)
-    by_column.mul_(kept).add_((columns / len(weight)).float(), alpha=1.0 - kept)
+    by_row.mul_(beta2).add_(rows, alpha=1.0 - beta2)
+    by_column.mul_(beta2).add_((columns / len(weight)).float(), alpha=1.0 - beta2)
     row_factor, column_factor = (by_row / by_row.mean()).rsqrt_(), by_column.rsqrt()
     size = (gradient.square(row_factor.square(), column_factor.square()) / weight.numel()) ** 0.5
     row_factor.mul_(group["lr"] / max(1.0, size / group["clip_threshold"]))

@@ -23,7 +23,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A browser, for all tests."""
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    path = next((program for name in NAMES if (program := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium here: `apt-get install chromium`, as .ci/run does")
     with sync_playwright() as playwright:
@@ -44,7 +44,7 @@ def axe() -> str:
 @pytest.fixture
 def visit(chromium, axe) -> Iterator[Callable[..., Visitor]]:
     """Opens a window on a studio; what its pages put on the console fails the test."""
-    contexts, told = [], []
+    contexts, messages = [], []
 
     def open_window(address: str, *, width: int = 1400, scheme: str = "light") -> Visitor:
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -52,14 +52,14 @@ def visit(chromium, axe) -> Iterator[Callable[..., Visitor]]:
         contexts.append(context)
         context.add_init_script(axe)
         page = context.new_page()
-        page.on("console", lambda message: told.append(f"{page.url}: {message.text}"))
-        page.on("pageerror", lambda error: told.append(f"{page.url}: {error}"))
-        page.on("requestfailed", lambda request: told.append(f"failed: {request.url} {request.failure}"))
-        page.on("request", lambda request: request.url.startswith((address, "data:")) or told.append(request.url))
-        return Visitor(page, address, told)
+        page.on("console", lambda message: messages.append(f"{page.url}: {message.text}"))
+        page.on("pageerror", lambda error: messages.append(f"{page.url}: {error}"))
+        page.on("requestfailed", lambda request: messages.append(f"failed: {request.url} {request.failure}"))
+        page.on("request", lambda request: request.url.startswith((address, "data:")) or messages.append(request.url))
+        return Visitor(page, address, messages)
 
     yield open_window
     for context in contexts:
         context.close()
     ignored = ("ERR_ABORTED",)  # a poll that was under way when the page was left
-    assert [line for line in told if not any(word in line for word in ignored)] == []
+    assert [line for line in messages if not any(word in line for word in ignored)] == []

@@ -65,9 +65,9 @@ def test_every_page_can_be_read_by_everybody(visit, address, looked_at, scheme, 
             if waited.split()[0].lstrip("#") in page.content() and name in ("run", "compare"):
                 page.locator(waited).first.wait_for()
         if name in ("answers-none", "error", "mixture-none"):  # that it can't be shown is what is asked for
-            window.told[:] = [line for line in window.told if "422" not in line and "404" not in line]
-        if found := window.findings():
-            faults[name] = found
+            window.messages[:] = [line for line in window.messages if "422" not in line and "404" not in line]
+        if violations := window.findings():
+            faults[name] = violations
         if window.too_wide > 0:
             faults[f"{name}, wide"] = [f"{window.too_wide} pixels wider than the window"]
         if width == 1400:

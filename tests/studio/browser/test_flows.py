@@ -149,7 +149,7 @@ def test_a_question_is_put_to_two_models_and_kept_as_rows(visit, looked_at, mine
         page.get_by_label(re.compile("^Options")).fill("good")
         page.get_by_role("button", name="Ask", exact=True).click()
         page.locator("#reply .fault", has_text="two different options").wait_for()
-        window.told[:] = [line for line in window.told if "422" not in line]
+        window.messages[:] = [line for line in window.messages if "422" not in line]
 
 
 def test_real_rows_are_shown_and_asked(visit, shared, looked_at, mine):

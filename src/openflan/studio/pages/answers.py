@@ -27,12 +27,12 @@ def routes(studio: Studio) -> list[Route]:
     """The addresses of these pages."""
 
     def answers(request: Request) -> Response:
-        asked, name = request.query_params, request.path_params["name"]
+        query, name = request.query_params, request.path_params["name"]
         folder = studio.folders.confined(studio.folders.runs / name)
-        show = asked.get("show", "wrong")
-        task = asked.get("task") or None
+        show = query.get("show", "wrong")
+        task = query.get("task") or None
         tuned = [model for model in openflan.RunPlaces(folder).asked if model != "untuned"]
-        model = asked.get("model") or (tuned[0] if tuned else "untuned")
+        model = query.get("model") or (tuned[0] if tuned else "untuned")
         page, fault = None, ""
         try:
             page = openflan.browse_answers(
@@ -40,14 +40,14 @@ def routes(studio: Studio) -> list[Route]:
                 model=model,
                 show=show,
                 task=task,
-                template=_number(asked.get("template")),
-                row=_number(asked.get("row")),
-                start=_number(asked.get("start")) or 0,
+                template=_number(query.get("template")),
+                row=_number(query.get("row")),
+                start=_number(query.get("start")) or 0,
                 limit=_PAGE,
             )
         except openflan.UserError as error:  # said where the answers would stand, below what can be changed
             fault = str(error)
-        known = openflan.browse_answers(folder, limit=0) if page is None else page
+        listing = openflan.browse_answers(folder, limit=0) if page is None else page
         return studio.page(
             request,
             "runs/answers.html.j2",
@@ -55,14 +55,14 @@ def routes(studio: Studio) -> list[Route]:
             run=name,
             page=page,
             fault=fault,
-            models=known.models,
-            tasks=tuple(known.by_task),
+            models=listing.models,
+            tasks=tuple(listing.by_task),
             model=model,
             show=show,
             shown=_SHOWN,
             task=task,
-            number=asked.get("template", ""),
-            row=asked.get("row", ""),
+            number=query.get("template", ""),
+            row=query.get("row", ""),
             unsure=openflan.UNSURE,
             last=0 if page is None else max(0, (page.total - 1) // _PAGE * _PAGE),
             step=_PAGE,

@@ -47,8 +47,8 @@ class _Ask:
         self._asker = Asker(Session(None if place is None else place / "asked" / name))
 
     def form(self, request: Request) -> Response:
-        asked = request.query_params
-        return self._page(request, _question(asked) if "instruction" in asked else self._of_row(asked), asked)
+        query = request.query_params
+        return self._page(request, _question(query) if "instruction" in query else self._of_row(query), query)
 
     async def put(self, request: Request) -> Response:
         form = await request.form()
@@ -82,13 +82,13 @@ class _Ask:
         self,
         request: Request,
         question: AskedOnce,
-        asked: Mapping[str, str],
+        query: Mapping[str, str],
         *,
         status: int = 200,
         reply: Reply | None = None,
     ) -> Response:
         runs = self._runs()
-        run = asked.get("run") or next(iter(runs), "")
+        run = query.get("run") or next(iter(runs), "")
         return self._studio.page(
             request,
             "ask/ask.html.j2",
@@ -96,7 +96,7 @@ class _Ask:
             question=question,
             runs=runs,
             run=run,
-            seed=asked.get("seed", ""),
+            seed=query.get("seed", ""),
             kept=len(self._asker.session),
             file=self._asker.session.file,
             reply=reply,
@@ -105,23 +105,23 @@ class _Ask:
     def _runs(self) -> dict[str, list[int]]:
         """What can be asked, by name: runs with their tuned seeds, and the model that the studio was started with."""
         folder = self._studio.folders.runs
-        found = {
+        by_name = {
             run.name: openflan.RunPlaces(run.folder).tuned
             for run in (openflan.list_runs(folder, links=False) if folder.is_dir() else [])
         }
-        runs = {name: seeds for name, seeds in found.items() if seeds}
+        runs = {name: seeds for name, seeds in by_name.items() if seeds}
         model = self._studio.folders.model or (None if runs else "starter")
         return runs if model is None else {**runs, str(model): []}
 
     def _models(self, run: str, seed: str) -> dict[str, Loader]:
         """What is to be asked, by what it is called."""
-        known = self._runs()
-        if run not in known:
+        runs = self._runs()
+        if run not in runs:
             raise openflan.UserError(f"no model '{run}'", where="model", how="choose one of the list")
-        if not known[run]:
+        if not runs[run]:
             return {"model": (("model", run), lambda: openflan.Model(run))}
         folder = self._studio.folders.confined(self._studio.folders.runs / run)
-        chosen = int(seed) if seed.isdecimal() and int(seed) in known[run] else known[run][0]
+        chosen = int(seed) if seed.isdecimal() and int(seed) in runs[run] else runs[run][0]
         opened = openflan.Run.open(folder)
         base = str(opened.recipe.model.path)
         stamp = openflan.RunPlaces(folder).model(chosen).stat().st_mtime_ns
@@ -130,15 +130,15 @@ class _Ask:
             f"tuned, seed {chosen}": (("tuned", str(folder), chosen, stamp), lambda: opened.model(chosen)),
         }
 
-    def _of_row(self, asked: QueryParams) -> AskedOnce:
+    def _of_row(self, query: QueryParams) -> AskedOnce:
         """The prompt of a task's row, or one that a run's evaluation asked."""
-        task, row = asked.get("task"), asked.get("row")
+        task, row = query.get("task"), query.get("row")
         if not task or row is None or not row.isdecimal():
             return AskedOnce(instruction="")
-        template = asked.get("template") or "0"
-        if asked.get("stored"):
-            return self._stored(Path(asked.get("run", "")).name, task, int(row), asked.get("template") or "-1")
-        role: Literal["train", "test"] = "test" if asked.get("split") == "test" else "train"
+        template = query.get("template") or "0"
+        if query.get("stored"):
+            return self._stored(Path(query.get("run", "")).name, task, int(row), query.get("template") or "-1")
+        role: Literal["train", "test"] = "test" if query.get("split") == "test" else "train"
         shown = self._shown(task, role, int(row))
         for prompt in shown.prompts:
             if str(prompt.template) == template:
@@ -188,11 +188,11 @@ class _Ask:
             return {}
 
 
-def _question(asked: FormData | QueryParams) -> AskedOnce:
+def _question(fields: FormData | QueryParams) -> AskedOnce:
     """What a form or an address asks."""
 
     def text(name: str) -> str:
-        value = asked.get(name, "")
+        value = fields.get(name, "")
         whole = (value if isinstance(value, str) else "").replace("\r\n", "\n")
         if len(whole) > _LONGEST:
             raise openflan.UserError(f"has over {_LONGEST:,} characters", where=name, how="shorten it")
@@ -204,7 +204,7 @@ def _question(asked: FormData | QueryParams) -> AskedOnce:
         instruction=text("instruction"),
         text=text("text"),
         options=options,
-        listed=bool(asked.get("listed")) if "sent" in asked else True,
+        listed=bool(fields.get("listed")) if "sent" in fields else True,
         expected=text("expected").strip(),
         origin={name: text(name) for name in ("task", "row", "split", "of_run") if text(name)},
         most_tokens=max(1, min(_MOST_TOKENS, int(most))) if most.isdecimal() else 64,

@@ -34,7 +34,7 @@ def certificate_routes(studio: Studio) -> list[Route]:
         if name:
             if name not in runs:
                 raise openflan.UserError(f"no mixed run '{name}'", how=f"there are {', '.join(runs) or 'none'}")
-            context |= _told(runs[name], given.get("task"), given.get("held_out"))
+            context |= _context(runs[name], given.get("task"), given.get("held_out"))
         return studio.page(request, "mixture/certificate.html.j2", **context)
 
     return [Route("/mixture/certificate", certificate)]
@@ -46,7 +46,7 @@ def _mixed(studio: Studio) -> dict[str, Path]:
     return {path.parents[1].name: path.parents[1] for path in places}
 
 
-def _told(folder: Path, task: str | None, held_out: str | None) -> dict[str, Any]:
+def _context(folder: Path, task: str | None, held_out: str | None) -> dict[str, Any]:
     """A certificate, its edges worst first, and the pairs of one edge with their rows."""
     certificate = openflan.Mixture(folder).certificate
     edges = sorted(certificate.edges, key=lambda edge: (-edge.items, -edge.rows, edge.task, edge.held_out))

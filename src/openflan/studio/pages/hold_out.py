@@ -101,14 +101,14 @@ def hold_out_routes(studio: Studio) -> list[Route]:
 
     def page(request: Request) -> Response:
         tasks = studio.tasks()
-        asked = request.query_params
-        of = asked.get("of", "catalog")
+        query = request.query_params
+        of = query.get("of", "catalog")
         words = {"all": (), "starter": ("starter", "mine"), "catalog": ("catalog", "mine")}
         if of not in words:
             raise openflan.UserError(f"no tasks '{of}'", where="of", how=f"{', '.join(words)}")
         entries = tasks.select(*words[of])
         names = _clusters(tasks, entries)
-        chosen = [name for name in dict.fromkeys(asked.getlist("cluster")) if name]
+        chosen = [name for name in dict.fromkeys(query.getlist("cluster")) if name]
         division = openflan.hold_out(entries, chosen, kin="paper") if chosen else None
         boxes, edges = _drawn(division) if division else ([], [])
         return studio.page(
@@ -169,8 +169,8 @@ def _drawn(division: openflan.HoldOut) -> tuple[list[_Box], list[_Edge]]:
         boxes[title] = box
         return box
 
-    def draw(box: _Box, place: int, found: list[openflan.LeaveReason]) -> None:
-        for edge, one in enumerate(found):
+    def draw(box: _Box, place: int, leave_reasons: list[openflan.LeaveReason]) -> None:
+        for edge, one in enumerate(leave_reasons):
             start = home(one)
             line = start.place(one.by.spec.name) if one.by is not None else 0
             words, kind = (one.words, "kin") if one.descent is None else (f"text: {one.descent.corpus}", "shared")
@@ -180,8 +180,8 @@ def _drawn(division: openflan.HoldOut) -> tuple[list[_Box], list[_Edge]]:
     def home(one: openflan.LeaveReason) -> _Box:
         return boxes[one.cluster] if one.by is None else boxes[homes[one.by.spec.name]]
 
-    def columns_of(found: list[openflan.LeaveReason]) -> list[int]:
-        return sorted({home(one).column for one in found}, reverse=True)
+    def columns_of(leave_reasons: list[openflan.LeaveReason]) -> list[int]:
+        return sorted({home(one).column for one in leave_reasons}, reverse=True)
 
     homes: dict[str, str] = {}
     kin = [name for name in division.clusters if name not in division.asked]
@@ -201,14 +201,14 @@ def _drawn(division: openflan.HoldOut) -> tuple[list[_Box], list[_Edge]]:
             for task in inside:
                 draw(box, box.place(task), reasons[task])
     order = {name: place for place, name in enumerate(homes)}
-    for name, found in sorted(
+    for name, leave_reasons in sorted(
         ((one.entry.spec.name, reasons[one.entry.spec.name]) for one in division.condemned),
         key=lambda one: (columns_of(one[1]), min(order[reason.by.spec.name] for reason in one[1] if reason.by)),
     ):
-        columns = columns_of(found)
+        columns = columns_of(leave_reasons)
         below = y[1] if len(columns) > 1 else 0.0
-        lines = [f"of {found[0].entry.spec.code_cluster}"]
-        draw(put(name, lines, columns[0] + 1, "shared", [1, max(1, len(found) - 1)], below), 0, found)
+        lines = [f"of {leave_reasons[0].entry.spec.code_cluster}"]
+        draw(put(name, lines, columns[0] + 1, "shared", [1, max(1, len(leave_reasons) - 1)], below), 0, leave_reasons)
     return list(boxes.values()), edges
 
 

@@ -50,8 +50,8 @@ class _Number:
     def value(self, recipe: openflan.Recipe) -> float:
         """What a recipe says."""
         part, _, field = self.key.partition(".")
-        found: float = getattr(getattr(recipe, part), field)
-        return found
+        number: float = getattr(getattr(recipe, part), field)
+        return number
 
 
 _NUMBERS = (
@@ -85,11 +85,11 @@ class _Asked:
     @classmethod
     def of(cls, given: QueryParams | FormData) -> _Asked:
         """Read an address or a form."""
-        held = tuple(dict.fromkeys(str(one) for one in given.getlist("hold_out") if one))
+        hold_out = tuple(dict.fromkeys(str(one) for one in given.getlist("hold_out") if one))
         return cls(
             recipe=str(given.get("recipe") or "flan"),
             numbers={one.name: str(given[one.name]).strip() for one in _NUMBERS if given.get(one.name)},
-            hold_out=held if "held" in given or held else None,
+            hold_out=hold_out if "held" in given or hold_out else None,
             lineage=str(given.get("lineage") or ""),
             mine=bool(given.get("mine")),
         )
@@ -114,12 +114,12 @@ class _Asked:
         for one in _NUMBERS:
             if one.name not in self.numbers:
                 continue
-            said = re.sub(r"[,_\s]", "", self.numbers[one.name])
+            text = re.sub(r"[,_\s]", "", self.numbers[one.name])
             try:
-                value: float = int(said) if one.whole else float(said)
+                value: float = int(text) if one.whole else float(text)
             except ValueError:
                 how = "write one such as 3000"
-                raise openflan.UserError(f"'{said}' is no number", where=one.label, how=how) from None
+                raise openflan.UserError(f"'{text}' is no number", where=one.label, how=how) from None
             if value != one.value(given):
                 changes[one.key] = value
         if self.hold_out is not None and set(self.hold_out) != set(given.tasks.hold_out):
@@ -155,49 +155,49 @@ class _Pages:
 
     def plan(self, request: Request) -> Response:
         """The plan of a recipe, as changed; only that part of the page where htmx asks."""
-        asked = _Asked.of(request.query_params)
+        query = _Asked.of(request.query_params)
         part = request.headers.get("HX-Request") == "true"
         context: dict[str, Any] = {
-            "asked": asked,
+            "asked": query,
             "recipes": list(self._recipes()),
             "saved": request.query_params.get("saved"),
         }
         try:
-            context |= self._context(asked)
+            context |= self._context(query)
         except openflan.UserError as error:  # the recipe itself can't be planned
             return self._studio.page(request, "mixture/none.html.j2", status=422, fault=error, **context)
         return self._studio.page(request, "mixture/_plan.html.j2" if part else "mixture/plan.html.j2", **context)
 
     async def count(self, request: Request) -> Response:
         """Begin to count the plan from the rows."""
-        asked = _Asked.of(await request.form())
-        await run_in_threadpool(self._count, asked)
+        query = _Asked.of(await request.form())
+        await run_in_threadpool(self._count, query)
         if request.headers.get("HX-Request") == "true":
-            return await run_in_threadpool(self._exact, request, asked)
-        return RedirectResponse(f"/mixture?{asked.address}#exact", status_code=303)
+            return await run_in_threadpool(self._exact, request, query)
+        return RedirectResponse(f"/mixture?{query.address}#exact", status_code=303)
 
     def counted(self, request: Request) -> Response:
         """How far the count is, a part of the page."""
         return self._exact(request, _Asked.of(request.query_params))
 
-    def _exact(self, request: Request, asked: _Asked) -> Response:
-        given = self._given(asked)
-        count = self._counter.look(self._key(asked, given))
-        context: dict[str, Any] = {"count": count, "fault": None, "address": asked.address}
+    def _exact(self, request: Request, query: _Asked) -> Response:
+        given = self._given(query)
+        count = self._counter.look(self._key(query, given))
+        context: dict[str, Any] = {"count": count, "fault": None, "address": query.address}
         if count is not None and count.plan is not None:
-            context = self._context(asked)
-        return self._studio.page(request, "mixture/_exact.html.j2", asked=asked, **context)
+            context = self._context(query)
+        return self._studio.page(request, "mixture/_exact.html.j2", asked=query, **context)
 
-    def _count(self, asked: _Asked) -> None:
-        given = self._given(asked)
-        settings = asked.settings(given.recipe, self._studio.folders.writable)
-        path, data = self._recipes()[asked.recipe], self._studio.folders.data
-        self._counter.start(self._key(asked, given), RecipeToCount(path=path, settings=settings, data=data))
+    def _count(self, query: _Asked) -> None:
+        given = self._given(query)
+        settings = query.settings(given.recipe, self._studio.folders.writable)
+        path, data = self._recipes()[query.recipe], self._studio.folders.data
+        self._counter.start(self._key(query, given), RecipeToCount(path=path, settings=settings, data=data))
 
-    def _key(self, asked: _Asked, given: openflan.Run) -> tuple[object, ...]:
+    def _key(self, query: _Asked, given: openflan.Run) -> tuple[object, ...]:
         """What a count depends on: the recipe with its changes, and the user's task files."""
-        settings = asked.settings(given.recipe, self._studio.folders.writable)
-        return asked.recipe, given.recipe.to_yaml(), repr(sorted(settings.items())), self._studio.state()
+        settings = query.settings(given.recipe, self._studio.folders.writable)
+        return query.recipe, given.recipe.to_yaml(), repr(sorted(settings.items())), self._studio.state()
 
     async def save(self, request: Request) -> Response:
         """Write the changed recipe into the user's folder."""
@@ -211,24 +211,24 @@ class _Pages:
         if not _NAME.match(name):
             how = "write small letters, digits and hyphens"
             raise openflan.UserError(f"'{name}' is no name of a recipe", where="name", how=how)
-        asked = _Asked.of(form)
-        openflan.write_recipe(self._changed(self._given(asked), asked, name=name).recipe, folder / f"{name}.yaml")
+        query = _Asked.of(form)
+        openflan.write_recipe(self._changed(self._given(query), query, name=name).recipe, folder / f"{name}.yaml")
         return name
 
-    def _context(self, asked: _Asked) -> dict[str, Any]:
+    def _context(self, query: _Asked) -> dict[str, Any]:
         """All that the page shows; a fault of the settings stands beside the plan of the recipe as it is."""
-        given = self._given(asked)
+        given = self._given(query)
         base = given.plan(estimate="sampled")
         fault: openflan.UserError | None = None
         run, plan = given, base
         try:
-            run = self._changed(given, asked)
+            run = self._changed(given, query)
             plan = run.plan(estimate="sampled")
         except openflan.UserError as error:
             run, plan, fault = given, base, error
         folder = self._studio.folders.writable
-        settings = {} if fault else asked.settings(given.recipe, folder)
-        count = None if fault else self._counter.look(self._key(asked, given))
+        settings = {} if fault else query.settings(given.recipe, folder)
+        count = None if fault else self._counter.look(self._key(query, given))
         return {
             "numbers": _NUMBERS,
             "given": given.recipe,
@@ -241,11 +241,11 @@ class _Pages:
             "count": count,
             "estimates": {one.task: one for one in plan.mixture.tasks},
             "cluster_estimates": {one.cluster: one for one in plan.mixture.clusters},
-            "address": asked.address,
+            "address": query.address,
             "settings": settings,
             "changed": [one.name for one in _NUMBERS if one.key in settings],
             "clusters": self._clusters(base, plan),
-            "held": given.recipe.tasks.hold_out if asked.hold_out is None else asked.hold_out,
+            "held": given.recipe.tasks.hold_out if query.hold_out is None else query.hold_out,
             "text": openflan.recipe_text(run.recipe, folder=folder or Path.cwd()),
             "writable": folder,
         }
@@ -253,19 +253,19 @@ class _Pages:
     def _recipes(self) -> dict[str, Path]:
         """Every recipe that may be opened, by what the address calls it."""
         folders = self._studio.folders
-        found = openflan.list_recipes(folders.folders, links=False)
-        return found | {f"run {path.parent.name}": path.parent for path in folders.in_runs("*/recipe.yaml")}
+        recipes = openflan.list_recipes(folders.folders, links=False)
+        return recipes | {f"run {path.parent.name}": path.parent for path in folders.in_runs("*/recipe.yaml")}
 
-    def _given(self, asked: _Asked) -> openflan.Run:
+    def _given(self, query: _Asked) -> openflan.Run:
         """The recipe as it is.
 
         Raises:
             UserError: there is no such recipe, it can't be read, or what it plans with lies outside the folders.
         """
-        known = self._recipes()
-        if asked.recipe not in known:
-            raise openflan.UserError(f"no recipe '{asked.recipe}'", how=f"there are {', '.join(known)}")
-        folders, path = self._studio.folders, known[asked.recipe]
+        recipes = self._recipes()
+        if query.recipe not in recipes:
+            raise openflan.UserError(f"no recipe '{query.recipe}'", how=f"there are {', '.join(recipes)}")
+        folders, path = self._studio.folders, recipes[query.recipe]
         run = openflan.Run(path, data=folders.data)
         if not path.is_dir() and path not in openflan.list_recipes().values():  # a run stands by what it was made of
             for named in run.recipe.tasks.folders:
@@ -274,8 +274,8 @@ class _Pages:
             folders.confined(folder)
         return run
 
-    def _changed(self, given: openflan.Run, asked: _Asked, *, name: str | None = None) -> openflan.Run:
-        settings = asked.settings(given.recipe, self._studio.folders.writable)
+    def _changed(self, given: openflan.Run, query: _Asked, *, name: str | None = None) -> openflan.Run:
+        settings = query.settings(given.recipe, self._studio.folders.writable)
         return openflan.Run(given.recipe, settings=settings | ({} if name is None else {"name": name}))
 
     @staticmethod

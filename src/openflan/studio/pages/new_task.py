@@ -41,8 +41,8 @@ _SAID = "said-"
 class _Answers:
     """Answers from a form, and the questions that were asked."""
 
-    said: Mapping[str, str]
-    asked: list[tuple[str, openflan.TableGuess, str]] = field(default_factory=list)
+    texts: Mapping[str, str]
+    questions: list[tuple[str, openflan.TableGuess, str]] = field(default_factory=list)
     """Field, question, and what is wrong with the answer."""
 
     def __call__(self, guess: openflan.TableGuess) -> str | None:
@@ -50,11 +50,11 @@ class _Answers:
         fault, _, question = guess.question.rpartition("\n")
         name = _SAID + hashlib.sha256(f"{guess.about} {question}".encode()).hexdigest()[:12]
         if fault:
-            first = next(n for n, one in enumerate(self.asked) if one[0] == name)
-            self.asked[first] = (name, self.asked[first][1], fault)
+            first = next(n for n, one in enumerate(self.questions) if one[0] == name)
+            self.questions[first] = (name, self.questions[first][1], fault)
             return None
-        self.asked.append((name, guess, ""))
-        return self.said.get(name)
+        self.questions.append((name, guess, ""))
+        return self.texts.get(name)
 
 
 def new_task_routes(studio: Studio) -> list[Route]:
@@ -131,7 +131,7 @@ class _Pages:
 
     def _page(self, request: Request, given: Any) -> Response:
         table = self._table(given)
-        answers = _Answers(said={key: str(value) for key, value in given.items() if key.startswith(_SAID)})
+        answers = _Answers(texts={key: str(value) for key, value in given.items() if key.startswith(_SAID)})
         draft, fault = None, None
         try:
             draft = self._drafted(table, given, answers, out=table.parent, write=False)
@@ -145,8 +145,8 @@ class _Pages:
             "table": table.name,
             "draft": draft,
             "fault": fault,
-            "asked": answers.asked,
-            "said": answers.said,
+            "asked": answers.questions,
+            "said": answers.texts,
             "taken": [] if draft is None else [guess for guess in draft.guesses if not guess.asked],
             "options": {key: str(given.get(key) or "") for key in ("name", "cluster", "encoding", "separator")},
             "clusters": list(openflan.Tasks().clusters),
@@ -161,7 +161,7 @@ class _Pages:
             raise openflan.UserError(
                 "is already there", where=table.name, how="call the table otherwise, and upload it"
             )
-        answers = _Answers(said={key: str(value) for key, value in given.items() if key.startswith(_SAID)})
+        answers = _Answers(texts={key: str(value) for key, value in given.items() if key.startswith(_SAID)})
         try:
             table.rename(target)
             task = self._drafted(target, given, answers, out=folder, write=True)
@@ -195,8 +195,8 @@ class _Pages:
                 write=write,
             )
 
-        made = draft(write=False)
-        called = made.entry.spec.name
+        task = draft(write=False)
+        called = task.entry.spec.name
         if called in self._studio.tasks():
             raise openflan.UserError(f"there is a task '{called}' already", where="name", how="give it another name")
-        return draft(write=True) if write else made
+        return draft(write=True) if write else task

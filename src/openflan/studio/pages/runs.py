@@ -139,10 +139,10 @@ class _Runs:
         folder = self._studio.folders.runs
         sides: dict[str, str] = {}
         for run in openflan.list_runs(folder, links=False) if folder.is_dir() else []:
-            asked = openflan.RunPlaces(run.folder).asked
-            if any(name != "untuned" for name in asked):
+            models = openflan.RunPlaces(run.folder).asked
+            if any(name != "untuned" for name in models):
                 sides[run.name] = f"{run.name}, tuned"
-            sides |= {f"{run.name}/evaluation/{name}": f"{run.name}, {name}" for name in asked}
+            sides |= {f"{run.name}/evaluation/{name}": f"{run.name}, {name}" for name in models}
         for one in openflan.list_evaluations(folder, links=False) if folder.is_dir() else []:
             sides[one.name] = f"{one.name} ({one.model})"
         return sides
@@ -154,8 +154,8 @@ class _Runs:
                 raise openflan.UserError("nothing to compare", where=side, how="choose two of the list")
         left, right = (self._studio.folders.confined(runs / side) for side in (a, b))
         stamp = [max((p.stat().st_mtime_ns for p in side.rglob("*.parquet")), default=0) for side in (left, right)]
-        found: openflan.Comparison = self._studio.kept(
+        comparison: openflan.Comparison = self._studio.kept(
             ("compare", str(left), str(right), *stamp), lambda: openflan.compare(left, right)
         )
-        words = found.sentence.replace(str(right), sides[b]).replace(str(left), sides[a])
-        return found.model_copy(update={"sentence": words})
+        words = comparison.sentence.replace(str(right), sides[b]).replace(str(left), sides[a])
+        return comparison.model_copy(update={"sentence": words})

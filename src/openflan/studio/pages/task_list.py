@@ -31,9 +31,9 @@ class TaskFilter:
     """Whether somebody saw a record of all that the spec says of its source."""
 
     @classmethod
-    def of(cls, asked: Mapping[str, str]) -> Self:
+    def of(cls, query: Mapping[str, str]) -> Self:
         """What an address asks for."""
-        return cls(**{field.name: asked.get(field.name, "").strip()[:200] for field in fields(cls)})
+        return cls(**{field.name: query.get(field.name, "").strip()[:200] for field in fields(cls)})
 
     @property
     def said(self) -> dict[str, str]:

@@ -69,8 +69,8 @@ class _Tasks:
         )
 
     def one(self, request: Request) -> Response:
-        task, split, asked = *self._task(request), request.query_params
-        start = _whole(asked.get("start", "0"), "start")
+        task, split, query = *self._task(request), request.query_params
+        start = _whole(query.get("start", "0"), "start")
         page, fault = None, None
         try:
             page = self._studio.rows(task, split).page(start, _A_PAGE)
@@ -100,13 +100,13 @@ class _Tasks:
         return self._studio.page(request, "tasks/_count.html.j2", task=task, split=split, total=total, size=_A_PAGE)
 
     def row(self, request: Request) -> Response:
-        task, split, asked = *self._task(request), request.query_params
-        number = _whole(asked.get("row", "0"), "row")
+        task, split, query = *self._task(request), request.query_params
+        number = _whole(query.get("row", "0"), "row")
         rows = self._studio.rows(task, split)
         style, key = self._style(request)
         shown = task.show_row(rows.row(number), style=style, key=key)
         fitting = {prompt.number: prompt for prompt in shown.prompts}
-        chosen = _whole(asked.get("template", "0"), "template")
+        chosen = _whole(query.get("template", "0"), "template")
         if chosen not in fitting:
             chosen = next(iter(fitting), 0)
         return self._studio.page(
@@ -126,7 +126,7 @@ class _Tasks:
             marked=_marked,
             models=self._models(),
             model=self._model(request),
-            reading=self._reading(request, fitting.get(chosen)) if "tokens" in asked else None,
+            reading=self._reading(request, fitting.get(chosen)) if "tokens" in query else None,
             address=lambda **more: _address(task, split, number, style, key, self._model(request), **more),
             more=bool(rows.page(number + 1, 1).rows),
         )
@@ -134,8 +134,8 @@ class _Tasks:
     def tokens(self, request: Request) -> Response:
         """A row's prompt under one template as tokens, a part of the row's page."""
         task, split = self._task(request)
-        asked = request.query_params
-        number, template = (_whole(asked.get(name, "0"), name) for name in ("row", "template"))
+        query = request.query_params
+        number, template = (_whole(query.get(name, "0"), name) for name in ("row", "template"))
         style, key = self._style(request)
         shown = task.show_row(self._studio.rows(task, split).row(number), style=style, key=key)
         prompt = next((prompt for prompt in shown.prompts if prompt.number == template), None)
@@ -163,10 +163,10 @@ class _Tasks:
         return {named: named, "starter": "starter", **tuned}
 
     def _model(self, request: Request) -> str:
-        asked, known = request.query_params.get("model"), self._models()
-        if asked and asked not in known:
-            raise openflan.UserError(f"no tokenizer '{asked}'", where="model", how="start the studio with --model")
-        return asked or next(iter(known))
+        name, models = request.query_params.get("model"), self._models()
+        if name and name not in models:
+            raise openflan.UserError(f"no tokenizer '{name}'", where="model", how="start the studio with --model")
+        return name or next(iter(models))
 
     def _style(self, request: Request) -> tuple[openflan.StylePart, int]:
         markers = request.query_params.get("markers", "dash")
@@ -202,7 +202,7 @@ class _Tasks:
         for name, what in tasks.clusters.items():
             lines.append(line(name, what))
             if name == "misc":
-                lines += [line(below, said, below=True) for below, said in tasks.subclusters.items()]
+                lines += [line(below, meaning, below=True) for below, meaning in tasks.subclusters.items()]
         return [one for one in lines if one["tasks"]]
 
 
@@ -210,11 +210,11 @@ def _address(
     task: openflan.Task, split: str, number: int, style: openflan.StylePart, key: int, model: str, **more: object
 ) -> str:
     """The query of a row's page, changed in some points."""
-    said: dict[str, object] = {"split": split, "row": number}
+    query: dict[str, object] = {"split": split, "row": number}
     if style.option_markers != "dash":
-        said |= {"markers": style.option_markers, "draw": key}
-    said["model"] = model
-    return urlencode({**said, **more})
+        query |= {"markers": style.option_markers, "draw": key}
+    query["model"] = model
+    return urlencode({**query, **more})
 
 
 def _listed(prompt: openflan.Prompt) -> list[tuple[str, bool]]:
@@ -267,12 +267,12 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _whole(said: str, where: str) -> int:
+def _whole(text: str, where: str) -> int:
     """A whole number from 0.
 
     Raises:
         UserError: it is none.
     """
-    if not said.isascii() or not said.isdigit() or len(said) > 15:
-        raise openflan.UserError(f"'{said[:40]}' is no whole number", where=where, how="write one such as 0")
-    return int(said)
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise openflan.UserError(f"'{text[:40]}' is no whole number", where=where, how="write one such as 0")
+    return int(text)

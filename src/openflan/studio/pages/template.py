@@ -82,8 +82,8 @@ class _Pages:
         place = self._place(given)
         written = place.written
         text = written if written is not None else openflan.Template(input=_beginning(place.task))
-        said = text.model_dump()
-        return self._page(request, place, _typed_of(said), saved=given.get("saved"))
+        content = text.model_dump()
+        return self._page(request, place, _typed_of(content), saved=given.get("saved"))
 
     async def trial(self, request: Request) -> Response:
         """The row under what is typed."""
@@ -113,11 +113,11 @@ class _Pages:
         """
         tasks = self._studio.tasks()
         task = tasks[str(given.get("task") or next(iter(tasks)))]
-        said = str(given.get("template") or "1")
-        number = None if said == "new" else _whole(said, "template") - 1
+        template = str(given.get("template") or "1")
+        number = None if template == "new" else _whole(template, "template") - 1
         if number is not None and not 0 <= number < len(task.spec.templates):
             how = f"it has {len(task.spec.templates)}; `new` is a further one"
-            raise openflan.UserError(f"task '{task.name}' has no template {said}", where="template", how=how)
+            raise openflan.UserError(f"task '{task.name}' has no template {template}", where="template", how=how)
         split = str(given.get("split") or "train")
         if split not in task.spec.splits:
             split = next((one for one in _SPLITS if one in task.spec.splits), "train")
@@ -239,17 +239,17 @@ def _typed_of(given: Mapping[str, Any] | FormData) -> dict[str, str]:
 
 def _template_of(typed: Mapping[str, str], written: openflan.Template | None) -> dict[str, object]:
     """A template's keys as a task file has them; what the fields do not show stays as it is written."""
-    said: dict[str, object] = {} if written is None else written.model_dump(mode="json", exclude_defaults=True)
+    content: dict[str, object] = {} if written is None else written.model_dump(mode="json", exclude_defaults=True)
     for key in _KEYS:
-        said.pop(key, None)
+        content.pop(key, None)
     for key in ("input", "target", "when", "whole", "choices"):
         if typed[key].strip():
-            said[key] = typed[key].strip()
+            content[key] = typed[key].strip()
     if typed["options"].strip():
-        said["options"] = [line.strip() for line in typed["options"].splitlines() if line.strip()]
+        content["options"] = [line.strip() for line in typed["options"].splitlines() if line.strip()]
     if typed["inverted"]:
-        said["inverted"] = True
-    return said
+        content["inverted"] = True
+    return content
 
 
 def _first_line(template: openflan.Template) -> str:
@@ -264,13 +264,13 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _whole(said: str, where: str) -> int:
+def _whole(text: str, where: str) -> int:
     """A whole number.
 
     Raises:
         UserError: it is none.
     """
     try:
-        return int(said)
+        return int(text)
     except ValueError:
-        raise openflan.UserError(f"'{said}' is no whole number", where=where, how="write one such as 1") from None
+        raise openflan.UserError(f"'{text}' is no whole number", where=where, how="write one such as 1") from None
