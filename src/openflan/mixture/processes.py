@@ -4,8 +4,8 @@
     another process  loads libraries ─► reads tasks ─► makes pieces, of tasks that it has read, then of rows it is sent
 
 Tasks are read, and pieces made, by whoever is free, the largest first. A task's rows stay with the process that read
-them; this one is sent all of a task's where it must look at them itself, the others what their pieces draw. Whoever
-reads a task also compares the token engines on it, so that nobody waits for that.
+them; the others are sent what a piece draws, and so is this one, or all of a task's where the leak check looks at
+them. Whoever reads a task also compares the token engines on it, so that nobody waits for that.
 
 Invariant: as many processes as may be write the same bytes. Cost: starting a process takes a second of its core, and
 sending a task's rows half of what reading them takes, so several pay for a large store alone.
@@ -63,7 +63,7 @@ class Processes:
         """The tasks' usable rows, read by whoever is free."""
         sizes = {task: source_bytes(self._work.entries[task], "train", data=self._work.data) for task in tasks}
         largest_first = sorted(tasks, key=lambda task: -sizes[task])
-        usable = dict(self._shared(largest_first, self._maker.read, _Other.read, ready=len(tasks)))
+        usable = dict(self._shared(largest_first, self._maker.read, _Other.read, work=sizes.__getitem__))
         return {task: usable[task] for task in tasks}
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
@@ -77,12 +77,18 @@ class Processes:
         longest = {job.task: place[job.path] for job in reversed(jobs)}
         return self._shared(
             jobs,
-            self._maker.make,
+            self._make,
             _Other.make,
             here_first=lambda job: (job.task in elsewhere, -longest[job.task]),
             there_first=lambda other, job: -place[job.path] if job.task in other.has else len(jobs),
-            ready=6 * len(self._others),  # a task's smaller pieces, with which all end together
+            work=lambda job: job.work,
         )
+
+    def _make(self, job: Job) -> PieceFacts:
+        """Make a piece here; where another process has the task's rows, it sends those that the piece draws."""
+        if isinstance(job.rows, _RowsElsewhere) and not job.rows.are_here:
+            job = next(other for other in self._others if job.task in other.has).drawn(job)
+        return self._maker.make(job)
 
     def _shared(
         self,
@@ -90,24 +96,29 @@ class Processes:
         here: Callable[[T], R],
         there: "Callable[[_Other, T], R]",
         *,
-        ready: int,
+        work: Callable[[T], float],
         here_first: Callable[[T], Any] = lambda _item: 0,
         there_first: "Callable[[_Other, T], Any]" = lambda _other, _item: 0,
     ) -> Iterator[tuple[T, R]]:
         """Have items done by whoever is free, the others from now on, the first ones first; in any order.
 
         Others are asked by threads, for this process is busy too, with an item that may take longer than several there.
+        Another's next item, and what it needs, lies ready where both are no more than its share of what is left.
 
         Args:
-            ready: another's next one lies ready where more than so many are left.
+            work: how long an item takes, in any unit.
             here_first: what this process takes them by, the least first.
             there_first: what another does.
         """
-        left, done = _Left(items), SimpleQueue[tuple[T, R] | Exception]()
+        left, done = _Left(items, work), SimpleQueue[tuple[T, R] | Exception]()
         requests: dict[_Other, list[T]] = {other: [] for other in self._others}
+        here_now: list[T] = []
 
         def take_for(other: _Other) -> T | None:
-            item = left.take(partial(there_first, other), but=ready if requests[other] else 0)
+            there_now = sum(map(work, requests[other]))
+            half_done = sum(map(work, here_now)) / 2
+            share = (left.work + half_done + there_now) / (1 + len(self._others))
+            item = left.take(partial(there_first, other), most=share - there_now if requests[other] else None)
             if item is not None:
                 requests[other].append(item)
             return item
@@ -117,7 +128,7 @@ class Processes:
             try:
                 while following is not None:
                     done.put((following, there(other, following)))
-                    requests[other].pop()
+                    requests[other].remove(following)
                     following = take_for(other)
             except Exception as error:  # raised where the items are taken
                 done.put(error)
@@ -130,7 +141,9 @@ class Processes:
         def take() -> Iterator[tuple[T, R]]:
             for _ in items:
                 if done.empty() and (item := left.take(here_first)) is not None:
+                    here_now[:] = [item]
                     yield item, here(item)
+                    here_now.clear()
                     continue
                 result = done.get()
                 if isinstance(result, Exception):
@@ -143,16 +156,28 @@ class Processes:
 class _Left(Generic[T]):
     """Items that are left, of which several threads take the next one."""
 
-    def __init__(self, items: Sequence[T]) -> None:
+    def __init__(self, items: Sequence[T], work: Callable[[T], float]) -> None:
         self._items = list(items)
+        self._work = work
         self._lock = threading.Lock()
 
-    def take(self, key: Callable[[T], Any], *, but: int = 0) -> T | None:
-        """Take the item of the least key, of several the first; None where only `but` are left."""
+    @property
+    def work(self) -> float:
+        """Of all of them."""
         with self._lock:
-            if len(self._items) <= but:
+            return sum(map(self._work, self._items))
+
+    def take(self, key: Callable[[T], Any], *, most: float | None = None) -> T | None:
+        """Take the item of the least key, of several the first.
+
+        Args:
+            most: work that it may be.
+        """
+        with self._lock:
+            fitting = [place for place, item in enumerate(self._items) if most is None or self._work(item) <= most]
+            if not fitting:
                 return None
-            return self._items.pop(min(range(len(self._items)), key=lambda place: key(self._items[place])))
+            return self._items.pop(min(fitting, key=lambda place: key(self._items[place])))
 
 
 class _RowsElsewhere(Sequence[SourceRow]):
@@ -165,6 +190,11 @@ class _RowsElsewhere(Sequence[SourceRow]):
     @cached_property
     def _rows(self) -> Sequence[SourceRow]:
         return self._send()
+
+    @property
+    def are_here(self) -> bool:
+        """Whether they were sent."""
+        return "_rows" in vars(self)
 
     def __len__(self) -> int:
         return self._count
@@ -196,6 +226,10 @@ class _Other:
         """The rows of a task that it has."""
         sent = self.pool.result(self.pool.do(_rows, task))
         return [sent[number] for number in range(len(sent))]
+
+    def drawn(self, job: Job) -> Job:
+        """A job with the rows that it draws, which this process has."""
+        return replace(job, rows=self.pool.result(self.pool.do(_drawn, replace(job, rows=None))))
 
     def sent(self, job: Job) -> Job:
         """A job as this process needs it: without rows where it has them, else with those that the piece draws."""
@@ -238,6 +272,13 @@ def _read(task: str) -> UsableRows:
 def _rows(task: str) -> Sequence[SourceRow]:
     rows = _maker().rows[task]
     return SomeRows(len(rows), dict(enumerate(rows)))
+
+
+def _drawn(job: Job) -> Sequence[SourceRow]:
+    """The rows that a piece draws."""
+    sent = replace(job, rows=_maker().rows[job.task]).sent()
+    assert sent.rows is not None
+    return sent.rows
 
 
 def _keep(task: str, places: NDArray[np.int64]) -> None:

@@ -14,7 +14,7 @@ Rejected: rendering while training, which nobody can look at and which pays the 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,8 @@ class StoreMaker:
                 if not (path.exists() and self._keep(seed, name, path)):
                     jobs.append(self._job(name, seed, number, path))
                     pieces.append((path, PieceFacts(tokens=0, cut=0, skipped=0), np.zeros(0, dtype=np.int32)))
-        jobs.sort(key=self._expected, reverse=True)  # the longest first, so that all processes end together
+        jobs = [replace(job, work=self._expected(job)) for job in jobs]
+        jobs.sort(key=lambda job: job.work, reverse=True)  # the longest first, so that all processes end together
         return self.engine.run(jobs)
 
     def _take(self, making: Iterator[tuple[Job, PieceFacts]], wanted: int) -> None:

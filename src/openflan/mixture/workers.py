@@ -86,6 +86,8 @@ class Job:
     """The task's usable rows, or those of them that this piece draws; loaded by whoever makes the piece where None."""
     fast: bool = False
     """Whether the faster token engine was found to make the same tokens."""
+    work: float = 1.0
+    """Tokens that it will have, about."""
 
     def sent(self) -> "Job":
         """The same with the rows that the piece draws alone, for a process that has none."""
