@@ -157,6 +157,22 @@ def test_another_process_goes_on_while_the_caller_is_busy(tmp_path, division, en
         assert {job.path for job, _ in making} == {job.path for job in jobs}
 
 
+def test_rows_stay_with_the_process_that_read_them(tmp_path, division, encoder):
+    """A piece that is made here of another process's rows is sent those that it draws."""
+    entries = {entry.spec.name: entry for entry in division.tuned}
+    work = MixWork(mixture=RECIPE.mixture, entries=entries, data=None, encoder=encoder.rules)
+    with open_engine("local", work, encoder, workers=2) as engine:
+        read = engine.read(list(entries))
+        elsewhere = {name: usable.rows for name, usable in read.items() if not isinstance(usable.rows, list)}
+        jobs = [
+            Job(task=name, seed=0, number=number, path=tmp_path / f"{name}-{number}.arrow", rows=rows)
+            for name, rows in elsewhere.items()
+            for number in range(4)
+        ]
+        assert {job.path for job, _ in engine.run(jobs)} == {job.path for job in jobs} != set()
+        assert [name for name, rows in elsewhere.items() if rows.are_here] == []
+
+
 def test_a_process_that_is_killed_while_mixing_is_told(tmp_path, division, encoder):
     before = psutil.Process().children()
 

@@ -16,6 +16,7 @@ more; a caller that reads all rows, which leaves the others without work for a f
 import gc
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -72,7 +73,8 @@ class Processes:
         This one begins with the task whose pieces are shortest: what the others are then sent are long ones, and few.
         They end their own with the longest, beside which the rows of the first one that is sent are on their way.
         """
-        elsewhere = {task for other in self._others for task in other.has}
+        own = {other: set(other.has) for other in self._others}
+        elsewhere = set().union(*own.values())
         place = {job.path: place for place, job in enumerate(jobs)}
         longest = {job.task: place[job.path] for job in reversed(jobs)}
         return self._shared(
@@ -80,7 +82,7 @@ class Processes:
             self._make,
             _Other.make,
             here_first=lambda job: (job.task in elsewhere, -longest[job.task]),
-            there_first=lambda other, job: -place[job.path] if job.task in other.has else len(jobs),
+            there_first=lambda other, job: -place[job.path] if job.task in own[other] else len(jobs),
             work=lambda job: job.work,
         )
 
@@ -211,6 +213,8 @@ class _Other:
         self.pool.do(_begin, work)
         self.has: dict[str, int] = {}
         """Tasks whose rows it has, and how many."""
+        self._sent: Counter[str] = Counter()
+        """Rows of other tasks that it was sent, a piece's at a time."""
 
     def read(self, task: str) -> UsableRows:
         """Have a task read; its rows stay there."""
@@ -232,9 +236,20 @@ class _Other:
         return replace(job, rows=self.pool.result(self.pool.do(_drawn, replace(job, rows=None))))
 
     def sent(self, job: Job) -> Job:
-        """A job as this process needs it: without rows where it has them, else with those that the piece draws."""
-        if job.task not in self.has or job.rows is None:
-            return job.sent()
+        """A job as this process needs it: without rows where it has them, else with those that the piece draws.
+
+        Where as many were sent as there are, all of them are, once: pieces of later epochs draw the same rows again.
+        """
+        if job.rows is None:
+            return job
+        if job.task not in self.has:
+            part = job.sent()
+            assert isinstance(part.rows, SomeRows)
+            self._sent[job.task] += part.rows.present
+            if self._sent[job.task] <= len(job.rows):
+                return part
+            self.pool.do(_take, job.task, SomeRows(len(job.rows), dict(enumerate(job.rows))))
+            self.has[job.task] = len(job.rows)
         if len(job.rows) != self.has[job.task]:
             self.pool.do(_keep, job.task, np.array([row.index for row in job.rows]))
             self.has[job.task] = len(job.rows)
@@ -279,6 +294,11 @@ def _drawn(job: Job) -> Sequence[SourceRow]:
     sent = replace(job, rows=_maker().rows[job.task]).sent()
     assert sent.rows is not None
     return sent.rows
+
+
+def _take(task: str, rows: Sequence[SourceRow]) -> None:
+    """Keep all rows of a task that another process has read."""
+    _maker().rows[task] = [rows[number] for number in range(len(rows))]
 
 
 def _keep(task: str, places: NDArray[np.int64]) -> None:

@@ -110,6 +110,11 @@ class SomeRows(Sequence[SourceRow]):
         plain = ([row.index for row in rows], [row.fields for row in rows], [row.source for row in rows])
         return _some_rows, (self._count, list(self._rows), *plain)  # plain data travels three times as fast
 
+    @property
+    def present(self) -> int:
+        """How many there are."""
+        return len(self._rows)
+
     def __len__(self) -> int:
         return self._count
 
