@@ -4,8 +4,8 @@
     another process  loads libraries ─► reads tasks ─► makes pieces, of tasks that it has read, then of rows it is sent
 
 Tasks are read, and pieces made, by whoever is free, the largest first. A task's rows stay with the process that read
-them; the others are sent what a piece draws, and so is this one, or all of a task's where the leak check looks at
-them. Whoever reads a task also compares the token engines on it, so that nobody waits for that.
+them. Another is sent what a piece draws, and all rows once it was sent as many; this one is sent all where the leak
+check looks at them. Whoever reads a task also compares the token engines on it, so that nobody waits for that.
 
 Invariant: as many processes as may be write the same bytes. Cost: starting a process takes a second of its core, and
 sending a task's rows half of what reading them takes, so several pay for a large store alone.
