@@ -125,7 +125,7 @@ def test_an_adapter_before_a_large_head_is_killed_and_goes_on_bit_for_bit(work, 
         assert alone(work, f"{name}-killed", kill=kill, adapter=adapter, **ROWS) is None
     assert same(alone(work, f"{name}-killed", adapter=adapter, **ROWS), straight)
     assert losses(work[2] / f"{name}-killed") == losses(work[2] / name)
-    assert laid() == {("flat", 192)}
+    assert laid() == {("flat", 512)}
 
 
 def test_however_many_processes_share_a_step_before_a_large_head_the_bits_are_the_same(work, laid, monkeypatch):
@@ -138,7 +138,7 @@ def test_however_many_processes_share_a_step_before_a_large_head_the_bits_are_th
             shared = alone(work, f"{name}-shared", adapter=adapter, sharers=sharers, **ROWS, **change)
             assert same(shared, alone(work, f"{name}-one", adapter=adapter, **ROWS, **change)), name
             assert losses(work[2] / f"{name}-shared") == losses(work[2] / f"{name}-one")
-    assert laid() == {("flat", 192), ("padded", None)}
+    assert laid() == {("flat", 512), ("padded", None)}
 
 
 def test_two_processes_do_what_one_does(work):
@@ -170,7 +170,7 @@ def test_two_processes_do_what_one_does(work):
 def test_two_processes_tune_an_adapter_before_a_large_head_as_one_does(work, laid):
     model, store, folder = work
     straight = alone(work, "rows", adapter=LORA, **ROWS)
-    assert laid() == {("flat", 192)}
+    assert laid() == {("flat", 512)}
     (folder / "rows-ranks").mkdir()
     turn = {"training": {**TRAINING, **ROWS}, "adapter": LORA, "folder": str(folder / "rows-ranks")}
     settings = folder / "rows.json"
