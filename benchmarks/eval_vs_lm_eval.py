@@ -16,7 +16,8 @@ By default the model is made here, with random weights, which cost what trained 
 256 wide whose head takes 57 % of its multiplications, as in Pythia-70M and Gemma 3 270M (63 %), with a vocabulary
 trained on the rows so that texts have as many tokens as real ones. The share matters: the harness multiplies the head
 at every position, openflan where an option is predicted. It was chosen after a head of 30 % had missed the goal for
-one token (1.3 to 1.6 times, docs/lab-notes.md), so that ratio speaks for large heads alone. `--model` takes any other.
+one token (1.3 to 1.6 times, docs/lab-notes.md), so that ratio speaks for large heads alone. `--model` takes any other,
+of which scoring alone is measured.
 `--quick --precision bfloat16` makes a tiny one in its place (two layers, 64 wide, 2,048 words), for many a CPU has no
 bfloat16 products and does a thousandth of its float32 speed: that record shows that both sides run and agree, not how
 fast they are (`model_made`).
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
 
 _BATCH_SIZES = (1, 4, 16, 64)
 _PROBE_PROMPTS = 24
+_FEW_PROMPTS = 8
+"""The same where the model is not made here, and so may be large."""
 
 _SIZES = {
     "vocabulary": 24_576,
@@ -100,11 +103,7 @@ def compare(work: Path, settings: Settings) -> Facts:
     say(f"fastest: batch size {probe['batch_size']}, {probe['attention']}; of {probe['prompts_per_probe_second']}")
     facts = alternate(script, ("ours", "lm_eval"), work, settings.repeats, shown="prompts_per_second")
     agreement = _agreement(work)
-    say("templates beside one another")
-    costs = turn(script, "templates", work)
-    say("whole commands")
-    model = str(work / "model") if settings.model == MADE else settings.model
-    whole = whole_commands(work / "whole", settings, model, settings.tasks or _TASKS, batch_size=probe["batch_size"])
+    further = _further(script, work, settings, batch_size=probe["batch_size"]) if settings.model == MADE else {}
     by_task = {
         task: round(_median(facts["ours"], task) / _median(facts["lm_eval"], task), 3)
         for task in facts["ours"][0]["prompts_per_second_by_task"]
@@ -115,19 +114,30 @@ def compare(work: Path, settings: Settings) -> Facts:
         "unit": "prompts/s",
         "ratio_by_task": by_task,
         "goals": goals,
-        "whole_command": whole,
         **agreement,
         "dtypes": {side: facts[side][-1]["dtypes"] for side in ("ours", "lm_eval")},
         "model_made": prepared["model_made"],
-        "templates_cost": costs,
-        "templates_goal": reached(costs),
-        "memory_256k_mb": turn(script, "memory", work)["memory_above_start_mb"],
+        **further,
         "peer_setting": {"batch_size": probe["batch_size"], "attention": probe["attention"]},
         "ratio": min((goal["measured"] / goal["goal"] for goal in goals.values()), default=0.0),
     }
     line["ratio"] = round(line["ratio"], 3)
     tokenising = {"ours": prepared["tokenising"], "lm_eval": probe["tokenising"]}
     return {"line": line, "work": prepared, "probe": probe, "tokenising": tokenising, "turns": facts}
+
+
+def _further(script: Path, work: Path, settings: Settings, *, batch_size: int) -> Facts:
+    """What is measured with the made model alone: whole commands, what templates cost, memory."""
+    say("templates beside one another")
+    costs = turn(script, "templates", work)
+    say("whole commands")
+    tasks = settings.tasks or _TASKS
+    return {
+        "whole_command": whole_commands(work / "whole", settings, str(work / "model"), tasks, batch_size=batch_size),
+        "templates_cost": costs,
+        "templates_goal": reached(costs),
+        "memory_256k_mb": turn(script, "memory", work)["memory_above_start_mb"],
+    }
 
 
 def prepare(this: Turn) -> Facts:
@@ -212,7 +222,8 @@ def lm_eval(this: Turn) -> Facts:
 def probe_lm_eval(this: Turn) -> Facts:
     """Find the harness's fastest setting here, and time its own tokenising."""
     questions = _asked(this)
-    sample = questions[:: max(1, len(questions) // _PROBE_PROMPTS)]
+    few = _PROBE_PROMPTS if this.settings.model == MADE else _FEW_PROMPTS
+    sample = questions[:: max(1, len(questions) // few)]
     requested = requests(sample)
     speeds: dict[tuple[int, str], float] = {}
 
