@@ -225,6 +225,7 @@ def probe_lm_eval(this: Turn) -> Facts:
     few = _PROBE_PROMPTS if this.settings.model == MADE else _FEW_PROMPTS
     sample = questions[:: max(1, len(questions) // few)]
     requested = requests(sample)
+    longest = max(len(one["prompt"]) + max(map(len, one["options"])) for one in questions)
     speeds: dict[tuple[int, str], float] = {}
 
     def measure(size: int, attention: str) -> None:
@@ -238,7 +239,6 @@ def probe_lm_eval(this: Turn) -> Facts:
         seconds = facts["cpu_seconds" if harness.device.type == "cpu" else "seconds"]
         speeds[size, attention] = round(len(sample) / seconds, 2)
 
-    longest = max(len(one["prompt"]) + max(map(len, one["options"])) for one in questions)
     for size, attention in product(_BATCH_SIZES, ("sdpa", "eager")):
         measure(size, attention)
     size, attention = max(speeds, key=lambda setting: speeds[setting])

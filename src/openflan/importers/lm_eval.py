@@ -223,16 +223,28 @@ def _computed(setting: str) -> str:
     return setting
 
 
-def _joined_choices(setting: Any) -> str:
-    """The answer choices as a template, pipes between them."""
+def _texts_or_template(setting: Any) -> list[str] | str:
+    """The answer choices one by one, or the template or column that they come from.
+
+    Raises:
+        UntranslatableError: they are neither.
+    """
     if isinstance(setting, Mapping):
         setting = list(setting.values())
     if isinstance(setting, list):
         if not all(isinstance(one, str | int | float) for one in setting):
             raise UntranslatableError("doc_to_choice has entries that are no texts")
-        return PIPES.join(template_text((Data(str(one)),)) for one in setting)
+        return [str(one) for one in setting]
     if not isinstance(setting, str):
         raise UntranslatableError("has no doc_to_choice")
+    return setting
+
+
+def _joined_choices(setting: Any) -> str:
+    """The answer choices as a template, pipes between them."""
+    setting = _texts_or_template(setting)
+    if isinstance(setting, list):
+        return PIPES.join(template_text((Data(text),)) for text in setting)
     return "{{(" + _computed(setting) + f') | join("{PIPES}")' + "}}"
 
 
@@ -278,14 +290,9 @@ def _column(setting: str) -> nodes.Expr | None:
 
 
 def _choices(setting: Any) -> OptionsRule:
-    if isinstance(setting, Mapping):
-        setting = list(setting.values())
+    setting = _texts_or_template(setting)
     if isinstance(setting, list):
-        if not all(isinstance(one, str | int | float) for one in setting):
-            raise UntranslatableError("doc_to_choice has entries that are no texts")
-        return OptionsRule(options=tuple(nodes.Const(str(one).strip()) for one in setting))
-    if not isinstance(setting, str):
-        raise UntranslatableError("has no doc_to_choice")
+        return OptionsRule(options=tuple(nodes.Const(text.strip()) for text in setting))
     column = _column(setting)
     if column is not None and (path := path_of(column)) is not None:
         return OptionsRule(field=path)

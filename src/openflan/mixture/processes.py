@@ -228,8 +228,7 @@ class _Other:
 
     def rows(self, task: str) -> Sequence[SourceRow]:
         """The rows of a task that it has."""
-        sent = self.pool.result(self.pool.do(_rows, task))
-        return [sent[number] for number in range(len(sent))]
+        return self.pool.result(self.pool.do(_rows, task)).present
 
     def drawn(self, job: Job) -> Job:
         """A job with the rows that it draws, which this process has."""
@@ -245,10 +244,10 @@ class _Other:
         if job.task not in self.has:
             part = job.sent()
             assert isinstance(part.rows, SomeRows)
-            self._sent[job.task] += part.rows.present
+            self._sent[job.task] += len(part.rows.present)
             if self._sent[job.task] <= len(job.rows):
                 return part
-            self.pool.do(_take, job.task, SomeRows(len(job.rows), dict(enumerate(job.rows))))
+            self.pool.do(_take, job.task, SomeRows.all_of(job.rows))
             self.has[job.task] = len(job.rows)
         if len(job.rows) != self.has[job.task]:
             self.pool.do(_keep, job.task, np.array([row.index for row in job.rows]))
@@ -284,9 +283,8 @@ def _read(task: str) -> UsableRows:
     return replace(usable, rows=())
 
 
-def _rows(task: str) -> Sequence[SourceRow]:
-    rows = _maker().rows[task]
-    return SomeRows(len(rows), dict(enumerate(rows)))
+def _rows(task: str) -> SomeRows:
+    return SomeRows.all_of(_maker().rows[task])
 
 
 def _drawn(job: Job) -> Sequence[SourceRow]:
@@ -296,9 +294,9 @@ def _drawn(job: Job) -> Sequence[SourceRow]:
     return sent.rows
 
 
-def _take(task: str, rows: Sequence[SourceRow]) -> None:
+def _take(task: str, rows: SomeRows) -> None:
     """Keep all rows of a task that another process has read."""
-    _maker().rows[task] = [rows[number] for number in range(len(rows))]
+    _maker().rows[task] = rows.present
 
 
 def _keep(task: str, places: NDArray[np.int64]) -> None:

@@ -66,12 +66,14 @@ class Shape:
         on_cpu = model.device.type == "cpu"
         body = llama_body(model) if on_cpu and plain and not reduced else None
         head = Head.of(model)
-        joined = False
+        about = None
         if body is not None and body.trained:
             flat = True
         elif on_cpu:
             large = head is not None and head.linear.weight.numel() >= _TABLE
-            joined = flat = plain and not reduced and large and can_be_flat(model)
+            flat = plain and not reduced and large and can_be_flat(model)
+            if flat and head is not None:
+                about = _JOINED if head.linear.weight.requires_grad else _JOINED_FROZEN
         else:
             flat = can_be_flat(model, reduced=reduced)
         return cls(
@@ -81,7 +83,7 @@ class Shape:
             start_id=decoder_start(model) if model.config.is_encoder_decoder else None,
             family=family,
             most=_CACHED if on_cpu else 1 << 30,
-            about=_rows_about(head) if joined and head is not None else None,
+            about=about,
         )
 
     def groups(self, lengths: Sequence[int], tokens: int) -> list[list[int]]:
@@ -106,7 +108,3 @@ class Shape:
         ids, start = store.tokens(prompt), store.target_start(prompt)
         prefix = self.prefix
         return (np.concatenate([prefix, ids]).astype(np.int32), start + len(prefix)) if prefix else (ids, start)
-
-
-def _rows_about(head: Head) -> int:
-    return _JOINED if head.linear.weight.requires_grad else _JOINED_FROZEN
