@@ -89,12 +89,14 @@ def openflan(monkeypatch, capsys):
 
 
 def pytest_configure():
-    """Search for garbage a tenth as often (imports and parsed tasks hold none) and don't wait for the disk.
+    """Search for garbage once in a million objects (imports and parsed tasks hold none) and don't wait for the disk.
+
+    A search costs a tenth of a second once torch is there; at every 50,000 objects it was a twentieth of the suite.
 
     What is written outlives a killed process without `fsync`, which is for power cuts; a little run calls it 120 times.
     Processes that tests start do wait for it, and `test_stage.py` asks when it is called.
     """
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(1_000_000, 5, 5)
     os.fsync = lambda _descriptor: None
 
 

@@ -1,6 +1,5 @@
 """openflan's scores, loss and gradients of a tiny model of any family, beside those of the family's own forward."""
 
-import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,7 +70,6 @@ def check(model: Any, *, long: bool = False) -> Checked:
         ours.append(_gradients(model, lambda: _our_losses(model, examples, replace(shape, layout="flat"))))
     tokens = sum(len(ids) - start for ids, start in examples)
     model.eval()
-    gc.collect()
     return Checked(
         name=name,
         batching=family.batching,

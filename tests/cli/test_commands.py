@@ -162,7 +162,7 @@ def test_a_missing_recipe_names_the_ready_ones(openflan):
 
 
 def test_ctrl_c_says_how_to_go_on_and_leaves_only_whole_stages(recipe, tmp_path):
-    command = Command("run", recipe(training__steps=2000), "--out", tmp_path / "runs")
+    command = Command("run", recipe(training__steps=300), "--out", tmp_path / "runs")
     while command.alive and "\ntraining" not in command.stderr:
         time.sleep(0.01)
     command.interrupt()

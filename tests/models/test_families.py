@@ -1,7 +1,5 @@
 """Every family that transformers knows is asked and tuned as its own forward would do it, or refused by name."""
 
-import gc
-
 import pytest
 import torch
 
@@ -25,12 +23,7 @@ HALVES = ["t5", "longt5", "switch_transformers", "nllb-moe", "bart", "led", "t5g
 
 
 def checked(kind, *, halves=False, long=False, **changes):
-    model = build(kind, halves=halves, **changes)
-    try:
-        return check(model, long=long)
-    finally:
-        del model
-        gc.collect()
+    return check(build(kind, halves=halves, **changes), long=long)
 
 
 @pytest.mark.parametrize(("mechanism", "kind"), [(name, kind) for name, some in SAMPLE.items() for kind in some])

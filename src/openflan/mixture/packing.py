@@ -51,24 +51,36 @@ def pack(lengths: Iterable[int], capacity: int, *, flush: bool = True) -> Iterat
     """
     bins: dict[int, list[int]] = {}
     rooms: list[int] = []  # room and number of a bin in one integer: the least room and of equals the oldest bin first
-    opened = 0
+    opened, widest, members = 0, -1, list[int]()
+    room, second = 0, 0  # of the widest bin, which is not in `rooms` meanwhile, and of the next
     for position, length in enumerate(lengths):
+        if second < length <= room:  # most fit into the widest bin alone
+            members.append(position)
+            room -= length
+            continue
         if length > capacity:
             raise ValueError(f"example {position} has {length} tokens, more than the {capacity} of a step")
         if length == 0:
             continue
+        if widest >= 0:
+            insort(rooms, (room << _ROOM) | widest)
         needed = length << _ROOM
         best = bisect_left(rooms, needed)
         if best < len(rooms):
-            room = rooms.pop(best)
+            chosen = rooms.pop(best)
         else:
             if len(rooms) == OPEN_BINS:
                 yield bins.pop(rooms.pop(0) & _NUMBER)
-            room = (capacity << _ROOM) | opened
+            chosen = (capacity << _ROOM) | opened
             bins[opened] = []
             opened += 1
-        bins[room & _NUMBER].append(position)
-        insort(rooms, room - needed)
+        bins[chosen & _NUMBER].append(position)
+        insort(rooms, chosen - needed)
+        last = rooms.pop()
+        room, widest = last >> _ROOM, last & _NUMBER
+        members, second = bins[widest], rooms[-1] >> _ROOM if rooms else 0
+    if widest >= 0:
+        insort(rooms, (room << _ROOM) | widest)
     if flush:
         yield from (bins[room & _NUMBER] for room in rooms)
 
