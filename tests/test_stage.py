@@ -1,6 +1,7 @@
 """A stage is a folder that is either whole or absent."""
 
 import errno
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -200,6 +201,17 @@ def test_equal_values_have_equal_fingerprints_and_others_do_not():
     assert fingerprint_of({"a": 1, "b": [1, 2]}) == fingerprint_of(json.loads('{"b": [1, 2], "a": 1}'))
     values = [{"a": 1}, {"a": "1"}, {"a": 1.5}, {"a": None}, {"a": [1]}, {"a": {"1": 1}}, [], ["a", 1], "é", "e"]
     assert len({fingerprint_of(value) for value in values}) == len(values)
+
+
+def test_a_large_text_has_the_fingerprint_of_its_json():
+    everything = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+
+    def of_json(value):
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+    for value in (everything, [everything, {"b": 1, "a": (2,)}, None], (3, everything), everything + "\ud800"):
+        assert fingerprint_of(value) == of_json(value)
 
 
 def test_integers_in_arrays_have_the_fingerprint_that_they_have_in_lists():

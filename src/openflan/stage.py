@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +53,30 @@ _MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 _WHOLE_FILE = 64 << 20
 _EDGE = 1 << 20
+_LARGE_TEXT = 1 << 18
 _NO_ROOM = 1 << 20
 
 
 def fingerprint_of(value: Any) -> str:
     """Short hash of any JSON value; equal values give equal hashes on every machine."""
+    return hashlib.sha256(_canonical(value)).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> bytes:
+    """JSON as the standard library writes it; a large text, such as a vocabulary, in a third of the time."""
+
+    def is_large(one: Any) -> bool:
+        return isinstance(one, str) and len(one) > _LARGE_TEXT
+
+    if is_large(value):
+        import orjson
+
+        with suppress(orjson.JSONEncodeError):  # half a surrogate pair
+            return orjson.dumps(value)
+    if isinstance(value, list | tuple) and any(map(is_large, value)):
+        return b"[" + b",".join(map(_canonical, value)) + b"]"
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return text.encode(errors="surrogatepass")
 
 
 def fingerprint_of_integers(*columns: "NDArray[Any]") -> str:

@@ -312,8 +312,8 @@ class TextEncoder:
     def largest(self) -> int:
         """The largest token id there is."""
         size = int(self._backend.get_vocab_size(with_added_tokens=True))
-        if all(self._backend.id_to_token(token) is not None for token in range(size)):
-            return size - 1  # so many tokens, and no id is left over: a third of the time of a dictionary of them
+        if all(map(self._backend.id_to_token, range(size))):
+            return size - 1  # so many tokens, and no id is left over: half the time of a dictionary of them
         return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
 
     def words(self, ids: Sequence[int]) -> list[str]:
