@@ -89,6 +89,15 @@ def test_what_fails_in_one_process_is_said_by_both(work):
     assert first["failed"] == second["failed"]
 
 
+def alike(one, two):
+    """Whether results differ by the rounding of likelihoods at most: who asks a task decides what is in a batch."""
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(alike(value, two[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(two) and all(map(alike, one, two))
+    return one == (pytest.approx(two, rel=1e-4, abs=1e-8) if isinstance(one, float) else two)
+
+
 @pytest.mark.slow
 def test_a_command_that_two_processes_share_gives_one_processes_results(tmp_path, my_tasks, tiny_llama, openflan):
     arguments = ("--model", tiny_llama, "--folder", my_tasks, "--tasks", "mine", "--rows", 5)
@@ -99,7 +108,7 @@ def test_a_command_that_two_processes_share_gives_one_processes_results(tmp_path
     assert code == 0
     one = json.loads(out)
     assert Path(one["folder"]).name == Path(two["folder"]).name
-    assert one["tasks"] == two["tasks"]
+    assert alike(one["tasks"], two["tasks"])
 
 
 @pytest.mark.slow
@@ -120,8 +129,8 @@ def test_a_run_is_finished_by_two_processes(tmp_path, my_tasks, tiny_llama, open
     done = torchrun("-m", "openflan", "run", tmp_path / "mine.yaml", "--out", tmp_path / "two", "--json")
     assert done.returncode == 0, done.stderr[-3_000:]
     one, two = json.loads(out), json.loads(done.stdout)
-    assert one["tasks"] == two["tasks"]
-    assert one["verdict"] == two["verdict"]
+    assert alike(one["tasks"], two["tasks"])
+    assert alike(one["verdict"], two["verdict"])
     assert (tmp_path / "two" / two["run"] / "report.html").is_file()
     assert openflan("run", tmp_path / "mine.yaml", "--out", tmp_path / "two", "--quiet")[0] == 0
 
