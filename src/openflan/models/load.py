@@ -9,6 +9,7 @@ Cost: importing transformers takes about 3 s, so it happens inside the functions
 """
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -62,6 +63,14 @@ class ModelSource:
         """Hash of the weights, configuration and tokenizer; of id and revision on the hub."""
         own = fingerprint_of(["hub", self.name, self.revision]) if self.folder is None else _hash_of(self.folder)
         return own if self.adapter is None else fingerprint_of([own, _hash_of(self.adapter)])
+
+    @property
+    def files(self) -> Hashable:
+        """A local model's files as they are now, by place, size and time; None of another or one with an adapter."""
+        if self.folder is None or self.adapter is not None:
+            return None
+        stats = {path.name: path.stat() for path in sorted(self.folder.iterdir())}
+        return (str(self.folder), *((name, s.st_ino, s.st_size, s.st_mtime_ns) for name, s in stats.items()))
 
     @property
     def size(self) -> int | None:
@@ -326,7 +335,7 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
 
         model = attach_adapter(model, source.adapter)
     model = model.to(device).eval()
-    family_of(model)
+    family_of(model, files=None if source.files is None else (source.files, device.type))
     return model
 
 
