@@ -5,7 +5,7 @@ fits, and when none has room the fullest bin is closed and becomes the next step
 longer than the open bins last, so the order stays the stream's up to a few steps.
 
 Invariant: every example is in exactly one bin, no bin holds more than `capacity` tokens, and the result depends on
-the lengths alone; examples without tokens are left out. Cost: O(n log open bins), 0.4 µs and 12 bytes an example.
+the lengths alone; examples without tokens are left out. Cost: .15 µs and 12 bytes an example, .45 µs in steps of few.
 Rejected: cutting the concatenated stream every `capacity` tokens, which splits examples, and one open bin (next fit),
 which leaves about 8 % of a step empty at 1,024 + 256 tokens.
 """

@@ -66,7 +66,7 @@ class ModelSource:
 
     @property
     def files(self) -> Hashable:
-        """A local model's files as they are now, by place, size and time; None of another or one with an adapter."""
+        """A folder's files as they are now, by place, size and time; None for a hub's model and one with an adapter."""
         if self.folder is None or self.adapter is not None:
             return None
         stats = {path.name: path.stat() for path in sorted(self.folder.iterdir())}
