@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from made_model import MADE
-from openflan.models.load import load_model, pick_device
+from openflan.models.device import pick_device
+from openflan.models.load import load_model
 from openflan.recipes.parts import LoraPart, SoftPromptPart
 from side_by_side import Facts, Settings, Turn, alternate, main, say, turn
 from tuning_sides import tune_ours

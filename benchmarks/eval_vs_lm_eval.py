@@ -48,7 +48,8 @@ import numpy as np
 
 from made_model import MADE, make_model
 from openflan.models.batching import scoring_tokens
-from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer, pick_device
+from openflan.models.device import pick_device
+from openflan.models.load import ModelSource, find_model, load_model, load_tokenizer
 from openflan.prompts.render import Prompt
 from openflan.recipes.parts import ModelPart, PromptsPart
 from openflan.tasks.catalog import Entry, open_catalog

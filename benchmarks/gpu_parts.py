@@ -19,7 +19,7 @@ from gpu_exactness import FAMILIES, compare_layouts
 from made_model import make_tokenizer
 from made_store import write_store
 from openflan.mixture.store import TokenStore
-from openflan.models.load import pick_device
+from openflan.models.device import pick_device
 from openflan.recipes.parts import OptimizerPart, TrainingPart
 from openflan.training.peak import Work, device_peak
 from ranking_sides import Asked, open_harness, records, score_ours, score_theirs

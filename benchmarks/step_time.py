@@ -26,7 +26,8 @@ def stepper_of(folder: Path) -> tuple[Any, Any]:
     """What takes steps from a store, and the store's steps."""
 
     from openflan.mixture.store import TokenStore
-    from openflan.models.load import find_model, load_model, pick_device, pick_precision
+    from openflan.models.device import pick_device, pick_precision
+    from openflan.models.load import find_model, load_model
     from openflan.recipes.parts import ModelPart, TrainingPart
     from openflan.training.gradients import InOrder
     from openflan.training.optimizer import make_optimizer

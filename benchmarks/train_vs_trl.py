@@ -37,7 +37,8 @@ from pathlib import Path
 from typing import Any
 
 from made_model import MADE
-from openflan.models.load import load_model, load_tokenizer, pick_device, pick_precision
+from openflan.models.device import pick_device, pick_precision
+from openflan.models.load import load_model, load_tokenizer
 from side_by_side import Facts, Settings, Turn, alternate, main, say, summary, turn
 from tuning_sides import Variant, mean_loss, tune_ours, tune_trl
 from tuning_work import loss_prompts, prepare, recipe_of, source_of, store_of

@@ -50,7 +50,7 @@ def tune_ours(model: Any, store: "TokenStore", part: "TrainingPart", folder: Pat
     """
     import torch
 
-    from openflan.models.load import pick_precision
+    from openflan.models.device import pick_precision
     from openflan.training.loop import tune
 
     lines: list[StepReport] = []
@@ -103,7 +103,7 @@ def tune_trl(
     import transformers
     from datasets import Dataset
 
-    from openflan.models.load import pick_precision
+    from openflan.models.device import pick_precision
 
     sft: Any = importlib.import_module("trl")
     numbers = [int(number) for step in store.steps(0)[: steps or part.steps] for number in step]

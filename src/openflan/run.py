@@ -236,7 +236,8 @@ class Run:
         """
         if seed != "untuned":
             return Model(self.folder, seed=seed)
-        from openflan.models.load import load_model, pick_device
+        from openflan.models.device import pick_device
+        from openflan.models.load import load_model
         from openflan.runs.materials import Materials
 
         stored = self._stored

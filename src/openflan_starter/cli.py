@@ -104,7 +104,7 @@ def pretrain(
     """
     import torch
 
-    from openflan.models.load import pick_precision
+    from openflan.models.device import pick_precision
     from openflan_starter.base_model import Sizes, make_base
     from openflan_starter.pretraining import Pretraining
 

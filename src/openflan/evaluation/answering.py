@@ -23,8 +23,8 @@ from openflan.evaluation.metrics import METRICS
 from openflan.evaluation.protocol import Asked
 from openflan.evaluation.scores import OptionScores
 from openflan.evaluation.vllm import check_vllm, generate_by_vllm
+from openflan.models.device import pick_precision
 from openflan.models.limits import check_positions, check_vocabulary
-from openflan.models.load import pick_precision
 from openflan.prompts.encoding import TextEncoder
 from openflan.prompts.render import Prompt
 from openflan.ranks import ALONE, Team

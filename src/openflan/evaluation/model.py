@@ -22,16 +22,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from openflan.errors import UserError, strict_error
+from openflan.models.device import pick_device
 from openflan.models.limits import positions_of
-from openflan.models.load import (
-    ModelSource,
-    find_model,
-    load_encoder,
-    load_model,
-    load_tokenizer,
-    pick_device,
-    text_format_of,
-)
+from openflan.models.load import ModelSource, find_model, load_encoder, load_model, load_tokenizer, text_format_of
 from openflan.prompts.cutting import lost_part
 from openflan.prompts.encoding import Encoded, TextEncoder
 from openflan.prompts.options import options_block

@@ -49,10 +49,10 @@ def pack(lengths: Iterable[int], capacity: int, *, flush: bool = True) -> Iterat
         capacity: tokens a bin may hold.
         flush: give the bins that are still open at the end too, the fullest first.
     """
-    bins: dict[int, list[int]] = {}
+    bins: dict[int, list[int]] = {0: []}
     rooms: list[int] = []  # room and number of a bin in one integer: the least room and of equals the oldest bin first
-    opened, widest, members = 0, -1, list[int]()
-    room, second = 0, 0  # of the widest bin, which is not in `rooms` meanwhile, and of the next
+    opened, widest, members = 1, 0, bins[0]
+    room, second = capacity, 0  # of the widest bin, which is not in `rooms` meanwhile, and of the next
     for position, length in enumerate(lengths):
         if second < length <= room:  # most fit into the widest bin alone
             members.append(position)
@@ -62,8 +62,7 @@ def pack(lengths: Iterable[int], capacity: int, *, flush: bool = True) -> Iterat
             raise ValueError(f"example {position} has {length} tokens, more than the {capacity} of a step")
         if length == 0:
             continue
-        if widest >= 0:
-            insort(rooms, (room << _ROOM) | widest)
+        insort(rooms, (room << _ROOM) | widest)
         needed = length << _ROOM
         best = bisect_left(rooms, needed)
         if best < len(rooms):
@@ -79,10 +78,9 @@ def pack(lengths: Iterable[int], capacity: int, *, flush: bool = True) -> Iterat
         last = rooms.pop()
         room, widest = last >> _ROOM, last & _NUMBER
         members, second = bins[widest], rooms[-1] >> _ROOM if rooms else 0
-    if widest >= 0:
-        insort(rooms, (room << _ROOM) | widest)
+    insort(rooms, (room << _ROOM) | widest)
     if flush:
-        yield from (bins[room & _NUMBER] for room in rooms)
+        yield from (bins[room & _NUMBER] for room in rooms if bins[room & _NUMBER])
 
 
 def pack_steps(lengths: Iterable[int], capacity: int, *, steps: int) -> PackedSteps | None:

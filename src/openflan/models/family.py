@@ -22,6 +22,7 @@ import inspect
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -87,17 +88,18 @@ class Family:
                 return ""
 
 
-def family_of(model: Any, *, files: Hashable = None) -> Family:
+def family_of(model: Any, *, folder: Path | None = None) -> Family:
     """How a model wants to be called; tried once a model.
 
     Args:
-        files: what it was just loaded from, as it is now; models of the same files are tried once a process.
+        folder: that it was just loaded from as it is; models of the same files are tried once a process.
 
     Raises:
         UserError: it sees later tokens, its decoder has nothing to begin with, or no way of calling it is right.
     """
     inner = unwrapped(model)
     if _KEPT not in vars(inner):
+        files = None if folder is None else (inner.device.type, *_files_in(folder))
         if files is None or files not in _tried:
             with _quietly(inner):
                 trial = _Halves(inner) if inner.config.is_encoder_decoder else _Decoder(inner)
@@ -112,7 +114,14 @@ def family_of(model: Any, *, files: Hashable = None) -> Family:
 
 
 _tried: dict[Hashable, dict[str, Any]] = {}
-"""What trying models of the same files left on the first of them."""
+"""What trying models of the same files on a kind of device left on the first of them."""
+
+
+def _files_in(folder: Path) -> Iterator[Hashable]:
+    """The files of a folder as they are now, by place, size and time."""
+    for path in sorted(folder.iterdir()):
+        stat = path.stat()
+        yield str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def decoder_start(model: Any) -> int:

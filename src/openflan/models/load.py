@@ -9,10 +9,9 @@ Cost: importing transformers takes about 3 s, so it happens inside the functions
 """
 
 import json
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import openflan_starter
 from openflan.errors import UserError
@@ -30,19 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelSource",
-    "Precision",
     "find_model",
     "is_hub_id",
     "load_encoder",
     "load_model",
     "load_rules",
     "load_tokenizer",
-    "pick_device",
-    "pick_precision",
     "text_format_of",
 ]
-
-Precision = Literal["float32", "bfloat16"]
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -63,14 +57,6 @@ class ModelSource:
         """Hash of the weights, configuration and tokenizer; of id and revision on the hub."""
         own = fingerprint_of(["hub", self.name, self.revision]) if self.folder is None else _hash_of(self.folder)
         return own if self.adapter is None else fingerprint_of([own, _hash_of(self.adapter)])
-
-    @property
-    def files(self) -> Hashable:
-        """A folder's files as they are now, by place, size and time; None for a hub's model and one with an adapter."""
-        if self.folder is None or self.adapter is not None:
-            return None
-        stats = {path.name: path.stat() for path in sorted(self.folder.iterdir())}
-        return (str(self.folder), *((name, s.st_ino, s.st_size, s.st_mtime_ns) for name, s in stats.items()))
 
     @property
     def size(self) -> int | None:
@@ -335,7 +321,7 @@ def load_model(source: ModelSource, *, device: "torch.device") -> "PreTrainedMod
 
         model = attach_adapter(model, source.adapter)
     model = model.to(device).eval()
-    family_of(model, files=None if source.files is None else (source.files, device.type))
+    family_of(model, folder=None if source.adapter is not None else source.folder)
     return model
 
 
@@ -366,28 +352,6 @@ def _with_base(part: ModelPart, folder: Path) -> ModelSource:
 def _hash_of(folder: Path) -> str:
     files = [p for p in sorted(folder.iterdir()) if p.suffix in (".json", ".safetensors", ".model", ".txt", ".jinja")]
     return fingerprint_of({p.name: hash_file(p) for p in files})
-
-
-def pick_device() -> "torch.device":
-    """The first CUDA device, else the CPU."""
-    import torch
-
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def pick_precision(wish: Literal["auto", "float32", "bfloat16"], device: "torch.device") -> Precision:
-    """What `auto` means on a device: bfloat16 where the hardware multiplies it faster, else float32.
-
-    Of CPUs only those with matrix tiles (AMX) do: AVX-512's bfloat16 products make 84 GFLOP/s where float32 makes 148.
-    """
-    import torch
-
-    if wish != "auto":
-        return wish
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return "bfloat16" if supported is not None and supported() else "float32"
 
 
 def _quiet() -> None:

@@ -136,8 +136,9 @@ def ask(
     from openflan.evaluation.answered import undecided_share
     from openflan.evaluation.answering import Keep, evaluate
     from openflan.evaluation.identity import hash_of_model
+    from openflan.models.device import pick_device
     from openflan.models.family import family_of
-    from openflan.models.load import load_model, pick_device
+    from openflan.models.load import load_model
     from openflan.prompts.text_format import hold_to, read_text_format
 
     run, seed = materials.run, stage.seed

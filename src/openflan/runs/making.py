@@ -75,7 +75,8 @@ def _make_mixture(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
 def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
     from openflan.mixture.certificate import read_certificate
     from openflan.mixture.store import TokenStore
-    from openflan.models.load import load_model, pick_device
+    from openflan.models.device import pick_device
+    from openflan.models.load import load_model
     from openflan.runs.results import left_out_words
     from openflan.training.gradients import Sharers
     from openflan.training.handover import Provenance, make_trainable, save_model
@@ -124,7 +125,8 @@ def _make_training(making: Making, stage: Stage, place: Path) -> dict[str, Any]:
 
 def _again(folder: Path, recipe: Recipe, seed: int) -> Any:
     """In another process, the model that a training began with."""
-    from openflan.models.load import load_model, pick_device
+    from openflan.models.device import pick_device
+    from openflan.models.load import load_model
     from openflan.training.handover import make_trainable
 
     materials = materials_here(folder, recipe)

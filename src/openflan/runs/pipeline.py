@@ -23,7 +23,7 @@ from openflan.cores import CorePool, thread_count, torch_threads
 from openflan.cost import Meter
 from openflan.errors import UserError
 from openflan.mixture.workers import default_workers
-from openflan.models.load import pick_device, pick_precision
+from openflan.models.device import pick_device, pick_precision
 from openflan.runs.asking import Asking
 from openflan.runs.head import RunHead
 from openflan.runs.making import MAKERS, Making

@@ -21,9 +21,9 @@ from accelerate import Accelerator
 
 from openflan.errors import UserError
 from openflan.mixture.store import TokenStore
+from openflan.models.device import pick_precision
 from openflan.models.family import family_of
 from openflan.models.head import unwrapped
-from openflan.models.load import pick_precision
 from openflan.ranks import is_first, spread, wait, world
 from openflan.recipes.parts import TrainingPart
 from openflan.training.checkpoint import Progress, restore_newest, save_checkpoint
