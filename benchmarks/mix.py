@@ -259,9 +259,7 @@ def peak() -> float:
 
 def turn(name: str, arguments: argparse.Namespace, source: Path, **numbers: int) -> dict[str, Any]:
     """One piece of work in a process of its own, with the sources of a checkout; our processes have a thread each."""
-    threads = {"TOKENIZERS_PARALLELISM": "true"} if name == "trl" else {
-        "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1",
-    }  # fmt: skip
+    threads = {"TOKENIZERS_PARALLELISM": "true" if name == "trl" else "false"}
     environment = {**os.environ, **threads, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(source / "src")}
     command = [sys.executable, __file__, "--data", str(arguments.data), "--tokenizer", str(arguments.tokenizer)]
     command += ["--turn", json.dumps({"name": name, **numbers})]

@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -133,27 +135,42 @@ def test_a_wrong_engine_is_found_out(folder, monkeypatch):
 
 
 def _in_a_fork(encoder, folder, answers):
-    answers.put(encoder.raw(TEXTS))
     another = encoder_of(folder)
-    refused = another.compare_engines(TEXTS).refused
     another.use(fast=True)
-    answers.put((another.raw(TEXTS), refused))
+    answers.put((encoder.raw(TEXTS), another.raw(TEXTS)))
 
 
-def test_a_fork_of_the_process_does_without_it(folder):
+def test_forks_of_the_process_make_the_same_tokens(folder):
     encoder = encoder_of(folder)
     encoder.use(fast=True)
     right = encoder.raw(TEXTS)
     forks = multiprocessing.get_context("fork")
     answers = forks.SimpleQueue()
-    child = forks.Process(target=_in_a_fork, args=(encoder, folder, answers))
-    child.start()
-    assert answers.get() == right
-    again, refused = answers.get()
-    assert again == right
-    assert "fork" in refused
-    child.join(10)
-    assert child.exitcode == 0
+    for _ in range(10):
+        child = forks.Process(target=_in_a_fork, args=(encoder, folder, answers))
+        child.start()
+        assert answers.get() == (right, right)
+        child.join(10)
+        assert child.exitcode == 0
+
+
+def test_tokens_are_made_by_one_thread(model_folder):
+    code = """if True:
+        import pathlib, sys
+        from openflan.prompts.engines import find_engine
+
+        engine = find_engine(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")).engine
+        engine.runs(["some words of a text"] * 5_000)
+        names = [thread.read_text() for thread in pathlib.Path("/proc/self/task").glob("*/comm")]
+        print(sum("fastokens" in name for name in names))
+    """
+    threads = subprocess.run(
+        [sys.executable, "-c", code, str(model_folder("gpt2") / "tokenizer.json")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert threads.stdout.strip() == "0"
 
 
 def test_runs_are_put_together_text_by_text():

@@ -46,7 +46,7 @@ class Processes:
     """
 
     def __init__(self, maker: PieceMaker, others: int) -> None:
-        os.environ.setdefault("RAYON_NUM_THREADS", "1")  # read when the token engine is first used here
+        os.environ.setdefault("RAYON_NUM_THREADS", "1")  # of `tokenizers`, read when it first encodes here
         self._work = maker.work
         self._maker = maker
         self._others = [_Other(maker.work) for _ in range(others)]
@@ -71,18 +71,17 @@ class Processes:
         """Make pieces, the longest first; each process those of its own tasks first, the others from now on.
 
         This one begins with the task whose pieces are shortest: what the others are then sent are long ones, and few.
-        They end their own with the longest, beside which the rows of the first one that is sent are on their way.
+        What is shorter than its task's longest is left until there is nothing else, so that all end together.
         """
         own = {other: set(other.has) for other in self._others}
         elsewhere = set().union(*own.values())
-        place = {job.path: place for place, job in enumerate(jobs)}
-        longest = {job.task: place[job.path] for job in reversed(jobs)}
+        longest = {job.task: job.work for job in reversed(jobs)}
         return self._shared(
             jobs,
             self._make,
             _Other.make,
-            here_first=lambda job: (job.task in elsewhere, -longest[job.task]),
-            there_first=lambda other, job: -place[job.path] if job.task in own[other] else len(jobs),
+            here_first=lambda job: (job.work < longest[job.task], job.task in elsewhere, longest[job.task]),
+            there_first=lambda other, job: (job.work < longest[job.task], job.task not in own[other]),
             work=lambda job: job.work,
         )
 
@@ -261,7 +260,6 @@ _piece_maker: PieceMaker | None = None
 def _load_libraries() -> None:
     import pyarrow  # noqa: F401 (needed by the first piece, loaded while there is none)
 
-    os.environ["RAYON_NUM_THREADS"] = "1"
     gc.disable()  # rows and prompts have no cycles
 
 

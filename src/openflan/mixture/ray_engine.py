@@ -121,7 +121,6 @@ class _PieceActor:
 
     def __init__(self, work: MixWork) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        os.environ["RAYON_NUM_THREADS"] = "1"
         self._maker = PieceMaker(work)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -337,11 +337,9 @@ class TextEncoder:
 
     def _runs(self, texts: Sequence[str]) -> TokenRuns:
         """The same, end to end."""
-        fast = self._fast
-        if fast is None or not fast.usable():
-            self._fast = None
+        if self._fast is None:
             return TokenRuns.of(self.raw(texts))
-        runs, unsafe = fast.runs(texts)
+        runs, unsafe = self._fast.runs(texts)
         if not unsafe:
             return runs
         rightly = self._backend.encode_batch_fast([texts[place] for place in unsafe], add_special_tokens=False)

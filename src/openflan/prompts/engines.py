@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,9 +153,6 @@ class FastEngine:
         normalize: what is done to a text first, where the library can't do it itself.
     """
 
-    _process: ClassVar[int | None] = None
-    """The process that has the library's threads: the first that used it."""
-
     def __init__(self, tokenizer: Any, *, normalize: Callable[[str], str] | None = None) -> None:
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
@@ -163,13 +160,6 @@ class FastEngine:
         self._normalize = normalize
         self._literals = tuple(token["content"] for token in tokenizer.added_tokens() if token["special"])
         self._starts = tuple({literal[:1] for literal in self._literals})
-
-    @classmethod
-    def usable(cls) -> bool:
-        """Whether this process has the library's threads, or nobody has; a fork has none and would wait forever."""
-        if cls._process is None:
-            cls._process = os.getpid()
-        return os.getpid() == cls._process
 
     def runs(self, texts: Sequence[str]) -> tuple[TokenRuns, list[int]]:
         """Tokens of texts alone: nothing before, nothing after; and which texts are to be encoded by `tokenizers`, as
@@ -207,9 +197,8 @@ def find_engine(vocabulary: str) -> FoundEngine:
         from fastokens import Tokenizer
     except ImportError:
         return FoundEngine()
+    os.environ["FASTOKENS_BPE_THREADS"] = "1"  # its others wait spinning, and a fork of the process has none of them
     name = f"fastokens {version('fastokens')}"
-    if not FastEngine.usable():
-        return FoundEngine(name=name, refused=f"{name} has no threads in a fork of a process that used it")
     try:
         return FoundEngine(engine=FastEngine(Tokenizer.from_json_str(vocabulary)), name=name)
     except ValueError as error:
