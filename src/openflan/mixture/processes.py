@@ -5,7 +5,8 @@
 
 Tasks are read, and pieces made, by whoever is free, the largest first. A task's rows stay with the process that read
 them. Another is sent what a piece draws, and all rows once it was sent as many; this one is sent all where the leak
-check looks at them. Whoever reads a task also compares the token engines on it, so that nobody waits for that.
+check looks at them. The token engines are compared by the others, on texts of every task, so that this one need not
+read a vocabulary twice.
 
 Invariant: as many processes as may be write the same bytes. Cost: starting a process takes a second of its core, and
 sending a task's rows half of what reading them takes, so several pay for a large store alone.
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from openflan.cores import CorePool
 from openflan.mixture.pieces import PieceFacts
 from openflan.mixture.workers import Job, MixWork, PieceMaker, SomeRows, UsableRows
+from openflan.prompts.engines import EngineComparison
 from openflan.tasks.sources import SourceRow, source_bytes
 
 __all__ = ["Processes"]
@@ -61,28 +63,50 @@ class Processes:
         self._open.__exit__(*error)  # type: ignore[arg-type]
 
     def read(self, tasks: Sequence[str]) -> dict[str, UsableRows]:
-        """The tasks' usable rows, read by whoever is free."""
+        """The tasks' usable rows, the largest task's read here, while others may have to start, the rest by whoever is
+        free."""
         sizes = {task: source_bytes(self._work.entries[task], "train", data=self._work.data) for task in tasks}
         largest_first = sorted(tasks, key=lambda task: -sizes[task])
-        usable = dict(self._shared(largest_first, self._maker.read, _Other.read, work=sizes.__getitem__))
+        comparisons: dict[str, Callable[[], EngineComparison]] = {}
+
+        def read(task: str) -> UsableRows:
+            self._maker.encoder.load_fast_engine()
+            usable, texts = self._maker.read_alone(task)
+            comparisons[task] = self._others[len(comparisons) % len(self._others)].compare(texts)
+            return usable
+
+        rest = self._shared(largest_first[1:], read, _Other.read, work=sizes.__getitem__)
+        usable = {task: read(task) for task in largest_first[:1]} | dict(rest)
+        for task, comparison in comparisons.items():
+            usable[task] = replace(usable[task], compared=comparison())
         return {task: usable[task] for task in tasks}
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, PieceFacts]]:
         """Make pieces, the longest first; each process those of its own tasks first, the others from now on.
 
         This one begins with the task whose pieces are shortest: what the others are then sent are long ones, and few.
-        What is shorter than its task's longest is left until there is nothing else, so that all end together.
+        They end their own with the longest, beside which the rows of the first one that is sent are on their way. What
+        is shorter than its task's longest this one leaves for the end, so that all end together.
         """
         own = {other: set(other.has) for other in self._others}
         elsewhere = set().union(*own.values())
+        place = {job.path: place for place, job in enumerate(jobs)}
         longest = {job.task: job.work for job in reversed(jobs)}
+
+        def short(job: Job) -> bool:
+            return job.work < longest[job.task]
+
+        def there_first(other: _Other, job: Job) -> tuple[bool, int]:
+            return (False, -place[job.path]) if job.task in own[other] else (True, short(job))
+
         return self._shared(
             jobs,
             self._make,
             _Other.make,
-            here_first=lambda job: (job.work < longest[job.task], job.task in elsewhere, longest[job.task]),
-            there_first=lambda other, job: (job.work < longest[job.task], job.task not in own[other]),
+            here_first=lambda job: (short(job), job.task in elsewhere, longest[job.task]),
+            there_first=there_first,
             work=lambda job: job.work,
+            ready=2,
         )
 
     def _make(self, job: Job) -> PieceFacts:
@@ -98,6 +122,7 @@ class Processes:
         there: "Callable[[_Other, T], R]",
         *,
         work: Callable[[T], float],
+        ready: int = 1,
         here_first: Callable[[T], Any] = lambda _item: 0,
         there_first: "Callable[[_Other, T], Any]" = lambda _other, _item: 0,
     ) -> Iterator[tuple[T, R]]:
@@ -108,6 +133,7 @@ class Processes:
 
         Args:
             work: how long an item takes, in any unit.
+            ready: how many items another may have, the one that it is at included.
             here_first: what this process takes them by, the least first.
             there_first: what another does.
         """
@@ -134,7 +160,7 @@ class Processes:
             except Exception as error:  # raised where the items are taken
                 done.put(error)
 
-        for _ in range(2):
+        for _ in range(ready):
             for other in self._others:
                 if (item := take_for(other)) is not None:
                     threading.Thread(target=ask, args=(other, item), daemon=True).start()
@@ -221,6 +247,10 @@ class _Other:
         self.has[task] = len(usable.places)
         return replace(usable, rows=_RowsElsewhere(len(usable.places), partial(self.rows, task)))
 
+    def compare(self, texts: list[str]) -> Callable[[], EngineComparison]:
+        """Have the token engines compared on some texts; the result is waited for when it is asked for."""
+        return partial(self.pool.result, self.pool.do(_compare, texts))
+
     def make(self, job: Job) -> PieceFacts:
         """Have a piece made."""
         return self.pool.result(self.pool.do(_work, self.sent(job)))
@@ -279,6 +309,10 @@ def _read(task: str) -> UsableRows:
     usable = _maker().read(task)
     _maker().rows[task] = usable.rows
     return replace(usable, rows=())
+
+
+def _compare(texts: list[str]) -> EngineComparison:
+    return _maker().encoder.compare_engines(texts)
 
 
 def _rows(task: str) -> SomeRows:

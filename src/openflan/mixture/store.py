@@ -95,7 +95,7 @@ class StoreMaker:
 
     def pick_token_engine(self) -> TokenEngine:
         """Have the tokens made by the faster engine, where it makes the same ones of the first prompts of each task."""
-        picked = pick_engine([usable.compared for usable in self.rows.values()])
+        picked = pick_engine([usable.compared for usable in self.rows.values() if usable.compared is not None])
         self._fast = picked.fast
         return picked
 

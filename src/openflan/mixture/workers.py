@@ -145,8 +145,8 @@ class UsableRows:
     """Of what each says."""
     faulty: frozenset[int]
     """Under `mixture.faulty_rows: skip`, places of rows that break the task's contract and are left out."""
-    compared: EngineComparison
-    """The first prompts of them all tokenised by both token engines."""
+    compared: EngineComparison | None = None
+    """The first prompts of them all tokenised by both token engines; None until they are."""
 
     def only(self, rows: Sequence[SourceRow]) -> "UsableRows":
         """Some of them, in the same order."""
@@ -196,18 +196,22 @@ class PieceMaker:
         Raises:
             UserError: as `load_rows`.
         """
+        usable, texts = self.read_alone(task)
+        return replace(usable, compared=self.encoder.compare_engines(texts))
+
+    def read_alone(self, task: str) -> tuple[UsableRows, list[str]]:
+        """The same without the comparison of token engines, and the texts that both are to encode for it."""
         faulty: set[int] = set()
         rows = usable_rows(self.work, task, faulty)
         digests = b"".join(hashlib.blake2b(_plain_bytes(row.fields), digest_size=8).digest() for row in rows)
         lenient = replace(self.work.examples, skip_faulty=True)  # the leak check may drop a row that is at fault
-        texts = first_texts(self.example_maker(task, rows, rules=lenient), self.encoder.separator)
-        return UsableRows(
+        usable = UsableRows(
             rows=rows,
             places=np.array([row.index for row in rows], dtype=np.int64),
             hashes=np.frombuffer(digests, dtype="<u8"),
             faulty=frozenset(faulty),
-            compared=self.encoder.compare_engines(texts),
         )
+        return usable, first_texts(self.example_maker(task, rows, rules=lenient), self.encoder.separator)
 
     def make(self, job: Job) -> PieceFacts:
         """Make a piece and write it to its place."""

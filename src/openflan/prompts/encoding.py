@@ -225,6 +225,10 @@ class TextEncoder:
         differ = sum(one != other for one, other in zip(*by_engine, strict=True))
         return EngineComparison(name=self._faster.name, texts=len(texts), differ=differ)
 
+    def load_fast_engine(self) -> None:
+        """Have the faster engine, if there is one, read the vocabulary now and not when it is first needed."""
+        _ = self._faster
+
     def use(self, *, fast: bool) -> None:
         """Encode by the faster engine, where it is there, from now on, or by `tokenizers`."""
         self._fast = self._faster.engine if fast else None
