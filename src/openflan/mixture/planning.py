@@ -67,11 +67,11 @@ class Speed:
 
 
 SPEED = Speed(
-    alone=2_232_000,
-    two=2_928_000,
-    plain=443_000,
-    leak_check=25_700,
-    source="measured on two cores of a small machine, vocabulary 49,152: benchmarks/results/2026-11-28-mix.json",
+    alone=3_776_000,
+    two=6_428_000,
+    plain=691_000,
+    leak_check=40_000,
+    source="measured on two cores, vocabulary 49,152: benchmarks/results/2026-11-29-mix-one-thread.json",
 )
 
 
