@@ -105,7 +105,6 @@ class CorePool:
             for pid in self._pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
-        self._executor.shutdown(wait=True)
 
     def do(self, job: Callable[P, T], *args: P.args, **named: P.kwargs) -> "Future[T]":
         """Have a job done by the first process that is free.
