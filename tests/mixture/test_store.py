@@ -15,6 +15,7 @@ from datasets import load_from_disk
 from little_mixtures import write_mixture
 from little_tasks import write_tasks
 from openflan.errors import UserError
+from openflan.mixture import processes
 from openflan.mixture.holdout import hold_out
 from openflan.mixture.ledger import read_ledger
 from openflan.mixture.pieces import COLUMNS, StoredPrompt
@@ -139,6 +140,40 @@ def test_two_processes_write_the_same_bytes_as_one(folder, tmp_path, division, e
     assert contents(write(tmp_path, division, encoder, workers=2)) == contents(folder)
 
 
+def assert_others_make(engine, jobs):
+    """Pieces are made while this process does nothing, and then it hears of each."""
+    making = engine.run(jobs)
+    until = time.monotonic() + 60
+    while not all(job.path.exists() for job in jobs) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert all(job.path.exists() for job in jobs)
+    assert {job.path for job, _ in making} == {job.path for job in jobs}
+
+
+def test_rows_that_are_sent_in_parts_are_all_of_them_in_their_order(tmp_path, division, encoder, monkeypatch):
+    monkeypatch.setattr(processes, "_AT_ONCE", 7)
+    entries = {entry.spec.name: entry for entry in division.tuned}
+    work = MixWork(mixture=RECIPE.mixture, entries=entries, data=None, encoder=encoder.rules)
+    with (
+        open_engine("local", work, encoder, workers=2) as engine,
+        open_engine("local", work, encoder, workers=1) as one,
+    ):
+        read, rightly = engine.read(list(entries)), one.read(list(entries))
+        assert {name: list(usable.rows) for name, usable in read.items()} == {
+            name: list(usable.rows) for name, usable in rightly.items()
+        }
+        jobs = [
+            Job(task=name, seed=seed, number=0, path=tmp_path / f"{name}-{seed}.arrow", rows=read[name].rows)
+            for name in entries
+            for seed in range(4)
+        ]
+        assert_others_make(engine, jobs)
+        for job in jobs:
+            again = replace(job, path=tmp_path / f"again-{job.path.name}", rows=rightly[job.task].rows)
+            assert list(one.run([again]))
+            assert again.path.read_bytes() == job.path.read_bytes()
+
+
 def test_another_process_goes_on_while_the_caller_is_busy(tmp_path, division, encoder):
     entries = {entry.spec.name: entry for entry in division.tuned}
     work = MixWork(mixture=RECIPE.mixture, entries=entries, data=None, encoder=encoder.rules)
@@ -149,12 +184,7 @@ def test_another_process_goes_on_while_the_caller_is_busy(tmp_path, division, en
             for name in entries
             for n in range(2)
         ]
-        making = engine.run(jobs)
-        until = time.monotonic() + 60
-        while not all(job.path.exists() for job in jobs) and time.monotonic() < until:
-            time.sleep(0.02)
-        assert {path.name for path in tmp_path.glob("*.arrow")} == {job.path.name for job in jobs}
-        assert {job.path for job, _ in making} == {job.path for job in jobs}
+        assert_others_make(engine, jobs)
 
 
 def test_rows_stay_with_the_process_that_read_them(tmp_path, division, encoder):

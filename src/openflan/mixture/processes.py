@@ -39,6 +39,9 @@ __all__ = ["Processes"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+_AT_ONCE = 4_096
+"""Rows of a whole task that are sent at once: what is sent takes as much memory again while it is on its way."""
+
 
 class Processes:
     """This process and some others; use it as a context.
@@ -240,6 +243,8 @@ class _Other:
         """Tasks whose rows it has, and how many."""
         self._sent: Counter[str] = Counter()
         """Rows of other tasks that it was sent, a piece's at a time."""
+        self._sending = threading.Lock()
+        """Held by the one of its threads that finds out what a job is to be sent, so that nothing is sent twice."""
 
     def read(self, task: str) -> UsableRows:
         """Have a task read; its rows stay there."""
@@ -257,7 +262,8 @@ class _Other:
 
     def rows(self, task: str) -> Sequence[SourceRow]:
         """The rows of a task that it has."""
-        return self.pool.result(self.pool.do(_rows, task)).present
+        parts = [self.pool.do(_rows, task, start, start + _AT_ONCE) for start in range(0, self.has[task], _AT_ONCE)]
+        return [row for part in parts for row in self.pool.result(part).present]
 
     def drawn(self, job: Job) -> Job:
         """A job with the rows that it draws, which this process has."""
@@ -270,17 +276,19 @@ class _Other:
         """
         if job.rows is None:
             return job
-        if job.task not in self.has:
-            part = job.sent()
-            assert isinstance(part.rows, SomeRows)
-            self._sent[job.task] += len(part.rows.present)
-            if self._sent[job.task] <= len(job.rows):
-                return part
-            self.pool.do(_take, job.task, SomeRows.all_of(job.rows))
-            self.has[job.task] = len(job.rows)
-        if len(job.rows) != self.has[job.task]:
-            self.pool.do(_keep, job.task, np.array([row.index for row in job.rows]))
-            self.has[job.task] = len(job.rows)
+        with self._sending:
+            if job.task not in self.has:
+                part = job.sent()
+                assert isinstance(part.rows, SomeRows)
+                self._sent[job.task] += len(part.rows.present)
+                if self._sent[job.task] <= len(job.rows):
+                    return part
+                for start in range(0, len(job.rows), _AT_ONCE):
+                    self.pool.do(_take, job.task, SomeRows.all_of(job.rows[start : start + _AT_ONCE]))
+                self.has[job.task] = len(job.rows)
+            if len(job.rows) != self.has[job.task]:
+                self.pool.do(_keep, job.task, np.array([row.index for row in job.rows]))
+                self.has[job.task] = len(job.rows)
         return replace(job, rows=None)
 
 
@@ -307,7 +315,7 @@ def _maker() -> PieceMaker:
 def _read(task: str) -> UsableRows:
     """Read a task's rows and tell all but the rows."""
     usable = _maker().read(task)
-    _maker().rows[task] = usable.rows
+    _maker().rows[task] = list(usable.rows)
     return replace(usable, rows=())
 
 
@@ -315,8 +323,8 @@ def _compare(texts: list[str]) -> EngineComparison:
     return _maker().encoder.compare_engines(texts)
 
 
-def _rows(task: str) -> SomeRows:
-    return SomeRows.all_of(_maker().rows[task])
+def _rows(task: str, start: int, stop: int) -> SomeRows:
+    return SomeRows.all_of(_maker().rows[task][start:stop])
 
 
 def _drawn(job: Job) -> Sequence[SourceRow]:
@@ -327,8 +335,8 @@ def _drawn(job: Job) -> Sequence[SourceRow]:
 
 
 def _take(task: str, rows: SomeRows) -> None:
-    """Keep all rows of a task that another process has read."""
-    _maker().rows[task] = rows.present
+    """Keep some more rows of a task that another process has read."""
+    _maker().rows.setdefault(task, []).extend(rows.present)
 
 
 def _keep(task: str, places: NDArray[np.int64]) -> None:

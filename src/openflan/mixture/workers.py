@@ -187,7 +187,7 @@ class PieceMaker:
         self.work = work
         self.encoder = encoder or TextEncoder(work.encoder)
         self._example_makers: OrderedDict[str, ExampleMaker] = OrderedDict()
-        self.rows: dict[str, Sequence[SourceRow]] = {}
+        self.rows: dict[str, list[SourceRow]] = {}
         """Usable rows of tasks that need not be read again."""
 
     def read(self, task: str) -> UsableRows:
