@@ -316,7 +316,7 @@ def run_part(part: str, arguments: argparse.Namespace, old: Path) -> Iterator[tu
         elif part == "leak":
             yield "leak", turn("leak", arguments, ROOT, train=train, held=held)
             yield "leak_commit", turn("leak", arguments, old, train=train, held=held)
-        elif part == "memory" and number == 0:
+        elif part == "memory":
             yield "small", turn("mix", arguments, ROOT, steps=small, workers=2)
             yield "large", turn("mix", arguments, ROOT, steps=large, workers=2)
             yield "large_one", turn("mix", arguments, ROOT, steps=large, workers=1)
@@ -333,7 +333,9 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
     stores = {side: sorted({one["store"] for one in turns[side]}) for side in ("two", "one", "plain", "commit")
               if side in turns}  # fmt: skip
-    peaks = {side: turns[side][0]["peak_mb"] for side in ("small", "large") if side in turns}
+    peaks = {
+        side: statistics.median(one["peak_mb"] for one in turns[side]) for side in ("small", "large") if side in turns
+    }
     return {
         "examples_per_second": {side: round(value) for side, value in rate.items()},
         "turns_each": {side: len(results) for side, results in turns.items()},
