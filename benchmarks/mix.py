@@ -304,7 +304,7 @@ def run_part(part: str, arguments: argparse.Namespace, old: Path) -> Iterator[tu
     train, held = (20_000, 2_000) if arguments.quick else (1_000_000, 50_000)
     for number in range(arguments.rounds):
         if part == "speed":
-            yield "two", turn("mix", arguments, ROOT, steps=steps, workers=2)
+            yield "ours", turn("mix", arguments, ROOT, steps=steps, workers=2)
             yield "commit", turn("mix", arguments, old, steps=steps, workers=2)
             yield "trl", turn("trl", arguments, ROOT, count=some)
         elif part == "one":
@@ -331,7 +331,7 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     def ratio(values: dict[str, float], above: str, below: str) -> float | None:
         return round(values[above] / values[below], 2) if {above, below} <= values.keys() else None
 
-    stores = {side: sorted({one["store"] for one in turns[side]}) for side in ("two", "one", "plain", "commit")
+    stores = {side: sorted({one["store"] for one in turns[side]}) for side in ("ours", "two", "one", "plain", "commit")
               if side in turns}  # fmt: skip
     peaks = {
         side: statistics.median(one["peak_mb"] for one in turns[side]) for side in ("small", "large") if side in turns
@@ -339,8 +339,8 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return {
         "examples_per_second": {side: round(value) for side, value in rate.items()},
         "turns_each": {side: len(results) for side, results in turns.items()},
-        "over_trl": ratio(rate, "two", "trl"),
-        "over_commit": ratio(rate, "two", "commit"),
+        "over_trl": ratio(rate, "ours", "trl"),
+        "over_commit": ratio(rate, "ours", "commit"),
         "two_processes_over_one": ratio(rate, "two", "one"),
         "two_apart_over_one": ratio(rate, "apart", "one"),
         "two_processes_over_one_at_two_million": ratio(rate, "large", "large_one"),

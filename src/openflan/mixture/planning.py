@@ -67,10 +67,10 @@ class Speed:
 
 
 SPEED = Speed(
-    alone=3_776_000,
-    two=6_428_000,
-    plain=691_000,
-    leak_check=40_000,
+    alone=3_419_000,
+    two=5_811_000,
+    plain=681_000,
+    leak_check=38_600,
     source="measured on two cores, vocabulary 49,152: benchmarks/results/2026-11-29-mix-one-thread.json",
 )
 
