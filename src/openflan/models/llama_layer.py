@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from openflan.models.attention import SHORT
+from openflan.models.products import product, product_added, sum_of_products
 
 __all__ = ["Bent", "Call", "Next", "Weights", "bent", "layer_of", "next_of", "read_by"]
 
@@ -198,7 +199,7 @@ def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, 
     """What a layer makes of its rows."""
     plain, heads_by, gate_by, up_by = bent(w, call.size)
     one, one_by = _normed(rows, call.eps)
-    heads = one @ heads_by.T
+    heads = product(one, heads_by.T)
     _turn(heads, call.turn, len(w.query) + len(w.key))
     apart = torch.split(heads.view(-1, call.size).index_select(0, call.into), call.rows)
     queries, keys, values = (side.view(call.sequences * call.heads, -1, call.size) for side in apart)
@@ -207,12 +208,12 @@ def _forward(call: Call, last: bool, rows: Tensor, w: Weights) -> tuple[Tensor, 
     if last:
         places, rows = places[call.wanted], rows[call.wanted]
     mixed = mixed.view(-1, call.size).index_select(0, places.flatten()).view(len(rows), -1)
-    between = torch.addmm(rows, mixed, w.mixed.T)
+    between = product_added(rows, mixed, w.mixed.T)
     two, two_by = _normed(between, call.eps)
-    gate, up = two @ gate_by.T, two @ up_by.T
+    gate, up = product(two, gate_by.T), product(two, up_by.T)
     opened = nn.functional.silu(gate)
     inner = opened * up
-    output = torch.addmm(between, inner, w.down.T)
+    output = product_added(between, inner, w.down.T)
     return output, _Kept(
         plain=plain,
         heads=heads_by,
@@ -249,16 +250,16 @@ def _attended(call: Call, queries: Tensor, keys: Tensor, values: Tensor) -> tupl
 
 def _backward(call: Call, last: bool, grad: Tensor, w: Weights, k: _Kept) -> tuple[Tensor, Weights]:
     """Gradients of a layer's rows and weights."""
-    d_inner = grad @ w.down
+    d_inner = product(grad, w.down)
     d_up = torch.mul(d_inner, k.opened, out=k.opened)
     d_gate = torch.ops.aten.silu_backward.grad_input(d_inner.mul_(k.up), k.gate, grad_input=k.gate)
-    by_gate, by_up = d_gate.T @ k.two, d_up.T @ k.two
+    by_gate, by_up = sum_of_products(d_gate, k.two), sum_of_products(d_up, k.two)
     norm2 = (by_gate * w.gate).sum(0).add_((by_up * w.up).sum(0))
-    between = _norm_back(torch.addmm(d_gate @ k.gate_by, d_up, k.up_by), k.two, k.two_by, grad)
+    between = _norm_back(product_added(product(d_gate, k.gate_by), d_up, k.up_by), k.two, k.two_by, grad)
 
     places = call.mixed[call.wanted] if last else call.mixed
     d_mixed = torch.zeros_like(k.queries)
-    d_mixed.view(-1, call.size).index_copy_(0, places.flatten(), (between @ w.mixed).view(-1, call.size))
+    d_mixed.view(-1, call.size).index_copy_(0, places.flatten(), product(between, w.mixed).view(-1, call.size))
     d_shares = torch.bmm(d_mixed, k.values.transpose(1, 2))
     d_scores = torch._softmax_backward_data(d_shares, k.shares, -1, k.shares.dtype)
     d_apart = grad.new_empty(len(call.into), call.size)
@@ -269,8 +270,8 @@ def _backward(call: Call, last: bool, grad: Tensor, w: Weights, k: _Kept) -> tup
     d_heads = d_apart.index_select(0, call.back).view(len(k.one), -1)
     _turn(d_heads, call.turn.conj(), len(w.query) + len(w.key))
     rest = torch.zeros_like(k.one).index_add_(0, call.wanted, between) if last else between
-    d_rows = _norm_back(d_heads @ k.heads, k.one, k.one_by, rest)
-    by_heads = d_heads.T @ k.one
+    d_rows = _norm_back(product(d_heads, k.heads), k.one, k.one_by, rest)
+    by_heads = sum_of_products(d_heads, k.one)
     norm1 = (by_heads * k.plain).sum(0)
     query, key, value = torch.split(by_heads.mul_(w.norm1), [len(w.query), len(w.key), len(w.value)])
     return d_rows, Weights(
@@ -278,11 +279,11 @@ def _backward(call: Call, last: bool, grad: Tensor, w: Weights, k: _Kept) -> tup
         query=_unpaired(query, call.size),
         key=_unpaired(key, call.size),
         value=value,
-        mixed=between.T @ k.mixed,
+        mixed=sum_of_products(between, k.mixed),
         norm2=norm2,
         gate=by_gate.mul_(w.norm2),
         up=by_up.mul_(w.norm2),
-        down=grad.T @ k.inner,
+        down=sum_of_products(grad, k.inner),
     )
 
 
