@@ -73,12 +73,12 @@ class Processes:
         comparisons: dict[str, Callable[[], EngineComparison]] = {}
 
         def read(task: str) -> UsableRows:
-            self._maker.encoder.load_fast_engine()
             usable, texts = self._maker.read_alone(task)
             comparisons[task] = self._others[len(comparisons) % len(self._others)].compare(texts)
             return usable
 
         rest = self._shared(largest_first[1:], read, _Other.read, work=sizes.__getitem__)
+        self._maker.encoder.load_fast_engine()
         usable = {task: read(task) for task in largest_first[:1]} | dict(rest)
         for task, comparison in comparisons.items():
             usable[task] = replace(usable[task], compared=comparison())

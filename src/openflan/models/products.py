@@ -17,13 +17,14 @@ from torch import Tensor
 __all__ = ["product", "product_added", "sum_of_products"]
 
 _ROWS = 64
+"""oneDNN is given a multiple of so many rows."""
 _PROCESSOR = Path("/proc/cpuinfo")
 
 
 @cache
 def _by_onednn() -> bool:
     """Whether this is an AMD processor whose AVX-512 torch uses."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch._C._has_mkldnn:
         return False
     try:
         return "AuthenticAMD" in _PROCESSOR.read_text(encoding="utf-8", errors="replace")
