@@ -11,8 +11,10 @@ gloo, where each step waits for the slowest.
 """
 
 import ctypes
+import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -89,7 +91,7 @@ class CorePool:
         self._messages = context.SimpleQueue()
         self._pids: set[int] = set()
         self._executor = ProcessPoolExecutor(
-            max_workers=size, mp_context=context, initializer=_begin, initargs=(self._messages, ready)
+            max_workers=size, mp_context=context, initializer=_begin, initargs=(self._messages, pickle.dumps(ready))
         )
         with _no_main_module():
             for _ in range(size):
@@ -175,8 +177,13 @@ def tell(topic: Any, value: Any) -> None:
 _to_asker: Any = None
 
 
-def _begin(queue: Any, ready: Callable[[], None]) -> None:
-    """Set up a process: one thread, deaf to Ctrl-C, which its parent hears, and gone when that is."""
+def _begin(queue: Any, ready: bytes) -> None:
+    """Set up a process: one thread, deaf to Ctrl-C, which its parent hears, and gone when that is.
+
+    Args:
+        ready: pickled, for its module imports libraries. They leave no garbage worth a search, nor is any later search
+            to look through them.
+    """
     global _to_asker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -185,7 +192,10 @@ def _begin(queue: Any, ready: Callable[[], None]) -> None:
     _keep_memory()
     _to_asker = queue
     queue.put((None, os.getpid()))
-    ready()
+    gc.disable()
+    pickle.loads(ready)()
+    gc.freeze()
+    gc.enable()
 
 
 def _end_with(parent: int) -> None:

@@ -10,16 +10,18 @@ import yaml
 HEAVY = ("torch", "transformers", "datasets", "pandas", "pyarrow", "matplotlib", "sklearn", "scipy", "peft", "nltk")
 
 WATCHED = """
-import json, sys
+import gc, json, sys
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 sys.argv = ["openflan", *sys.argv[1:]]
 from openflan.cli.main import main
+searches = -sum(generation["collections"] for generation in gc.get_stats()[1:])
 try:
     main()
 except SystemExit as stop:
     assert not stop.code, stop.code
-sys.stderr.write("\\n" + json.dumps({"modules": sorted(sys.modules), "opened": opened}))
+searches += sum(generation["collections"] for generation in gc.get_stats()[1:])
+sys.stderr.write("\\n" + json.dumps({"modules": sorted(sys.modules), "opened": opened, "searches": searches}))
 """
 
 
@@ -28,6 +30,7 @@ def watched(*arguments: object) -> tuple[str, set[str], list[str]]:
     command = [sys.executable, "-c", WATCHED, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seen = json.loads(done.stderr.splitlines()[-1])
+    assert not seen["searches"], "of all that libraries left in memory, for garbage"
     return done.stdout, set(seen["modules"]), seen["opened"]
 
 

@@ -4,6 +4,7 @@ What the user can mend is one line and exit code 2; Ctrl-C is exit code 130 and 
 our bug and keeps its traceback. Cost: `openflan --help` 0.3 s, for no verb imports torch before it works.
 """
 
+import gc
 import os
 import sys
 
@@ -32,6 +33,9 @@ __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
+_GARBAGE = 100_000
+"""New objects before a search for garbage: importing torch and reading a vocabulary make millions that stay, and at
+Python's 700 a tenth of a command's start is spent searching them."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,6 +81,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the `openflan` command."""
+    gc.set_threshold(max(_GARBAGE, gc.get_threshold()[0]))
     try:
         app()
     except UserError as error:

@@ -298,13 +298,12 @@ _piece_maker: PieceMaker | None = None
 def _load_libraries() -> None:
     import pyarrow  # noqa: F401 (needed by the first piece, loaded while there is none)
 
-    gc.disable()  # rows and prompts have no cycles
-
 
 def _begin(work: MixWork) -> None:
     """Hand a process what it needs for any task."""
     global _piece_maker  # noqa: PLW0603 (a process pool hands its state to jobs in no other way)
     _piece_maker = PieceMaker(work)
+    gc.disable()  # rows and prompts have no cycles
 
 
 def _maker() -> PieceMaker:
