@@ -125,3 +125,8 @@ def pytest_collection_finish():
     """Leave what thousands of tests are made of out of every later search for garbage."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure():
+    """Leave all of it out of the five searches that pytest ends with, too."""
+    gc.freeze()

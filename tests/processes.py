@@ -36,6 +36,7 @@ _SERVER.set_forkserver_preload(
         "transformers.models.llama.modeling_llama",
         "accelerate",
         "datasets",
+        "rouge_score.rouge_scorer",
     ]
 )
 _PATIENCE = 240

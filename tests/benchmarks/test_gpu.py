@@ -66,6 +66,7 @@ def test_a_layout_that_sees_its_neighbours_is_found_out(gpu, monkeypatch):
     assert not compare_layouts("qwen2", torch.device("cpu"), reduced=False, tiny=True)["agrees"]
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_halves_the_micro_batch_and_changes_no_result(gpu, tmp_path):
     from gpu_parts import do_part
 

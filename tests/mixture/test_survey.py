@@ -43,7 +43,9 @@ FEW = {"prompts": FEW_SHOT}
     "parts",
     [
         pytest.param({}, id="plain"),
-        pytest.param({"mixture": {"weights": {"cafe_review": 0.5}, "rows_per_task": 24}}, id="weights"),
+        pytest.param(
+            {"mixture": {"weights": {"cafe_review": 0.5}, "rows_per_task": 24}}, id="weights", marks=pytest.mark.slow
+        ),
         pytest.param(FEW, id="few-shot", marks=pytest.mark.slow),
     ],
 )

@@ -84,6 +84,7 @@ def test_a_run_goes_on_another_day_as_it_began(day, dated, my_tasks, tmp_path):
     assert model._opened.encoder.frame.target_end == (401,)
 
 
+@pytest.mark.slow
 def test_a_sibling_of_another_day_is_taken_over_only_where_it_is_in_the_same_format(day, dated, my_tasks, tmp_path):
     day(0)
     path = write_recipe(tmp_path, dated, my_tasks)

@@ -163,13 +163,14 @@ def test_the_report_can_be_made_again_from_stored_answers(finished):
     assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-def kill_and_go_on(finished, tmp_path: Path, kills: int, seconds: float) -> None:
+@pytest.mark.slow
+def test_killed_at_ten_moments_it_goes_on_to_the_same_weights_and_numbers(finished, undisturbed, tmp_path):
     path, _, straight = finished
-    moments = random.Random(kills)
+    moments = random.Random(10)
     runs = tmp_path / "runs"
-    for _ in range(kills):
+    for _ in range(10):
         process = Command("run", path, "--out", runs, "-q")
-        time.sleep(moments.uniform(0.1, 0.9) * seconds)
+        time.sleep(moments.uniform(0.1, 0.9) * undisturbed)
         process.kill()
         for manifest in runs.rglob("manifest.json"):
             files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
@@ -178,15 +179,6 @@ def kill_and_go_on(finished, tmp_path: Path, kills: int, seconds: float) -> None
     folder = runs / straight.name
     assert weights(folder) == weights(straight)
     assert numbers(folder) == numbers(straight)
-
-
-def test_killed_at_any_moment_it_goes_on_to_the_same_weights_and_numbers(finished, undisturbed, tmp_path):
-    kill_and_go_on(finished, tmp_path, kills=1, seconds=undisturbed)
-
-
-@pytest.mark.slow
-def test_killed_at_ten_moments_it_goes_on_to_the_same_weights_and_numbers(finished, undisturbed, tmp_path):
-    kill_and_go_on(finished, tmp_path, kills=10, seconds=undisturbed)
 
 
 class StoppedError(Exception):

@@ -158,6 +158,7 @@ def test_a_shipped_model_can_be_gone_on_from():
         old_model(_BASE.parent / "suite")
 
 
+@pytest.mark.slow
 def test_a_base_that_went_on_has_the_record_of_both_parts(openflan, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for work, first in (("w1", 0), ("w2", 90)):  # small shards; the command's own hold 40,000 documents

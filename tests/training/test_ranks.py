@@ -128,6 +128,7 @@ def test_an_adapter_before_a_large_head_is_killed_and_goes_on_bit_for_bit(work, 
     assert laid() == {("flat", 512)}
 
 
+@pytest.mark.slow
 def test_however_many_processes_share_a_step_before_a_large_head_the_bits_are_the_same(work, laid, monkeypatch):
     fork_pools(monkeypatch)
     again = {"gradient_checkpointing": True}
