@@ -7,6 +7,7 @@ from family_checks import check
 from little_models import make_tokenizer
 from openflan.errors import UserError
 from openflan.models.family import family_of
+from openflan.models.head import WHOLE_LOGITS
 from openflan.models.limits import positions_of
 from tiny_families import UNBUILT, build, kinds, tiny_config
 
@@ -41,6 +42,25 @@ def test_an_encoder_decoder_is_asked_and_tuned_as_its_own_forward_does_it(kind):
     outcome = checked(kind, halves=True)
     assert outcome.right, outcome
     assert not outcome.refused
+
+
+@pytest.mark.parametrize("kind", ["llama", "gemma2", "bloom", "roberta", "mamba", "xlnet", "t5", "bart"])
+def test_a_trial_with_fewer_words_comes_to_the_same_and_leaves_the_head_as_it_was(kind, monkeypatch):
+    """A bias for each word (BART) can't be added to fewer: all are tried then."""
+
+    def tried():
+        model = build(kind, halves=kind in HALVES)
+        weights = [*model.parameters()]
+        try:
+            family = family_of(model)
+        except UserError as error:
+            family = str(error)
+        assert [id(weight) for weight in model.parameters()] == [id(weight) for weight in weights]
+        return family, WHOLE_LOGITS in vars(model)
+
+    with_all = tried()
+    monkeypatch.setattr("openflan.models.family._WORDS", 16)
+    assert tried() == with_all
 
 
 @pytest.mark.parametrize("kind", ["switch_transformers", "nllb-moe"])
