@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,20 @@ from openflan.tasks.spec import TaskSpec
 
 def rows(entry: Entry, role: str, limit: int | None = None) -> list[tuple[int, dict[str, Any]]]:
     """Index and fields of a role's rows."""
-    return [(row.index, row.fields) for row in load_rows(entry, role, limit=limit)]  # type: ignore[arg-type]
+    with _no_torch():
+        return [(row.index, row.fields) for row in load_rows(entry, role, limit=limit)]  # type: ignore[arg-type]
 
 
 def places(entry: Entry, role: str) -> list[int]:
     """Index of each of a role's rows."""
-    return [row.index for row in load_rows(entry, role)]  # type: ignore[arg-type]
+    with _no_torch():
+        return [row.index for row in load_rows(entry, role)]  # type: ignore[arg-type]
 
 
 def marked(entry: Entry, role: str) -> list[tuple[int, set[tuple[str, int]]]]:
     """Index of a role's rows and the files and places that their marks name."""
-    return [(row.index, marks(row.fields)) for row in load_rows(entry, role)]  # type: ignore[arg-type]
+    with _no_torch():
+        return [(row.index, marks(row.fields)) for row in load_rows(entry, role)]  # type: ignore[arg-type]
 
 
 def refusal(entry: Entry, role: str, token: str | None = None) -> str:
@@ -50,6 +54,14 @@ def rows_and_warnings(entry: Entry, role: str) -> tuple[int, str]:
         return len(load_rows(entry, role)), stream.getvalue()  # type: ignore[arg-type]
     finally:
         logging.getLogger("openflan").removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _no_torch() -> Any:
+    """Rows are read without torch, which takes seconds to import."""
+    before = "torch" in sys.modules
+    yield
+    assert before or "torch" not in sys.modules, "reading rows imported torch"
 
 
 @contextlib.contextmanager

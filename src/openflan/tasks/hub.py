@@ -14,6 +14,7 @@ card (`refs/convert/parquet`), which fails.
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -182,9 +183,23 @@ def _read_configuration(entry: Entry, split: str, commit: str, listing: frozense
             how=f"check the network, {_BY_HAND}",
         )
     if stream and listing is not None:
-        return builder.as_streaming_dataset(split=split)
+        with _no_torch():
+            return builder.as_streaming_dataset(split=split)
     builder.download_and_prepare()
     return builder.as_dataset(split=split)
+
+
+@contextlib.contextmanager
+def _no_torch() -> Iterator[None]:
+    """Let `datasets` make a stream without importing torch, whose loaders nobody here gives it to: 2 s for a row."""
+    from datasets import config
+
+    there = config.TORCH_AVAILABLE
+    config.TORCH_AVAILABLE = there and "torch" in sys.modules
+    try:
+        yield
+    finally:
+        config.TORCH_AVAILABLE = there
 
 
 def _refusal(entry: Entry, split: str, error: Exception) -> UserError:
