@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ def places(entry: Entry, role: str) -> list[int]:
     """Index of each of a role's rows."""
     with _no_torch():
         return [row.index for row in load_rows(entry, role)]  # type: ignore[arg-type]
+
+
+def places_at_once(entry: Entry, role: str, threads: int) -> tuple[list[list[int]], bool]:
+    """Index of each of a role's rows as some threads read them, and whether `datasets` still knows of torch."""
+    from datasets import config
+
+    with ThreadPoolExecutor(threads) as pool:
+        every = list(pool.map(lambda _: places(entry, role), range(threads)))
+    return every, config.TORCH_AVAILABLE
 
 
 def marked(entry: Entry, role: str) -> list[tuple[int, set[tuple[str, int]]]]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from catalog_repositories import parquet
-from hub_client import own_entry, places, refusal, rows, rows_and_warnings
+from hub_client import own_entry, places, places_at_once, refusal, rows, rows_and_warnings
 from hub_server import TOKEN
 
 BRANCH = "refs/convert/parquet"
@@ -133,6 +133,12 @@ def test_the_head_of_a_described_configuration_is_streamed(hub, client, millions
     assert indices == list(range(30_000))
     assert sent < 2 * len(millions)
     assert not any("00002-of-00012" in path for path in hub.served())
+
+
+def test_streams_that_are_made_at_once_leave_datasets_as_it_was(hub, client, millions):
+    hub.repository("owner/reviews").commit({"README.md": CARD, "one/train-00000-of-00001.parquet": millions})
+    entry = own_entry({"hub": "owner/reviews", "stream": True}, splits={"train": "train[:20]"})
+    assert client(places_at_once, entry, "train", 6) == ([list(range(20))] * 6, True)
 
 
 # --- connections

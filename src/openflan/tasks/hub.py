@@ -15,6 +15,7 @@ card (`refs/convert/parquet`), which fails.
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -191,15 +192,23 @@ def _read_configuration(entry: Entry, split: str, commit: str, listing: frozense
 
 @contextlib.contextmanager
 def _no_torch() -> Iterator[None]:
-    """Let `datasets` make a stream without importing torch, whose loaders nobody here gives it to: 2 s for a row."""
+    """Let `datasets` make a stream without importing torch, whose loaders nobody here gives it to: 2 s for a row.
+
+    By one thread at a time, for it is a setting of the process.
+    """
     from datasets import config
 
-    there = config.TORCH_AVAILABLE
-    config.TORCH_AVAILABLE = there and "torch" in sys.modules
-    try:
-        yield
-    finally:
-        config.TORCH_AVAILABLE = there
+    with _making:
+        there = config.TORCH_AVAILABLE
+        config.TORCH_AVAILABLE = there and "torch" in sys.modules
+        try:
+            yield
+        finally:
+            config.TORCH_AVAILABLE = there
+
+
+_making = threading.Lock()
+"""Held while a stream is made."""
 
 
 def _refusal(entry: Entry, split: str, error: Exception) -> UserError:
