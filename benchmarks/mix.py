@@ -367,6 +367,7 @@ def main() -> None:
     parser.add_argument("--against", default="848ef03", help="the earlier commit")
     parser.add_argument("--part", choices=PARTS, help="one part alone, added to the day's record")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
+    parser.add_argument("--name", default="mix", help="of the record; turns of another machine are another record's")
     parser.add_argument("--quick", action="store_true", help="few rows: whether it runs, no figures")
     parser.add_argument("--turn", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -374,7 +375,7 @@ def main() -> None:
     if arguments.turn:
         print(json.dumps(one_turn(json.loads(arguments.turn), arguments)))
         return
-    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-mix{'-quick' if arguments.quick else ''}.json"
+    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{arguments.name}{'-quick' if arguments.quick else ''}.json"
     turns: dict[str, list[dict[str, Any]]] = {}
     if arguments.part and path.is_file():
         turns = json.loads(path.read_text(encoding="utf-8"))["turns"]

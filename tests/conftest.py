@@ -88,6 +88,20 @@ def openflan(monkeypatch, capsys):
     return call
 
 
+@pytest.fixture
+def ctrl_c_while_loading(monkeypatch):
+    """Ctrl-C as torch shows it where it comes at the end of one of its contexts: as another error."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    def load(*_arguments: object, **_options: object) -> None:
+        with torch.device("cpu"):
+            torch.overrides._pop_mode()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", load)
+
+
 def pytest_configure():
     """Search for garbage once in a million objects (imports and parsed tasks hold none) and don't wait for the disk.
 

@@ -173,6 +173,15 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_only_whole_stages(recipe, tmp_path)
     assert not list(folder.glob("training/seed-*"))
 
 
+def test_ctrl_c_that_a_library_hides_is_ctrl_c(openflan, recipe, tmp_path, tiny_llama, ctrl_c_while_loading):
+    code, _, err = openflan("run", recipe(), "--out", tmp_path / "runs")
+    assert code == 130
+    assert err.endswith("\nopenflan: stopped; the same command goes on from here\n")
+    assert not list(tmp_path.glob("runs/*/progress.json"))
+    code, _, err = openflan("ask", "Is it good?", "--model", tiny_llama)
+    assert (code, err) == (130, "\nopenflan: stopped; the same command goes on from here\n")
+
+
 @pytest.mark.parametrize("setting", ["steps", "=3", "training.steps.x=3", "name=[1"])
 def test_a_malformed_setting_is_refused(openflan, recipe, tmp_path, setting):
     code, _, err = openflan("run", recipe(), "--set", setting, "--out", tmp_path / "runs")

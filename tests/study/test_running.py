@@ -159,6 +159,14 @@ def test_stopped_by_the_user_it_tells_what_is_whole_and_what_waits(finished, tmp
     assert outcome.cells[0].certificate
 
 
+def test_a_cell_that_the_user_stopped_did_not_fail(finished, tmp_path, ctrl_c_while_loading):
+    study = load_study(finished[0], settings=["axes.steps=[1]"])
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, runs=tmp_path)
+    (folder,) = tmp_path.glob("study-*")
+    assert [cell.status for cell in read_study(folder).cells] == ["waiting", "waiting"]
+
+
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory, my_tasks, tiny_llama):
     """A study with a model that can't be tuned, and two cells of which one starts from it."""
@@ -210,7 +218,9 @@ def test_a_cell_that_refuses_long_prompts_takes_no_answers_to_cut_ones(tmp_path,
 
 def test_a_cell_starts_from_the_model_that_was_tuned_before(broken):
     path, runs = broken
-    grid = make_grid(load_study(path))
+    study = load_study(path)
+    run_study(study, runs=runs)
+    grid = make_grid(study)
     good = next(cell for cell in grid.cells if cell.name == "model=good")
     model = Path(good.recipe(runs).model.path)
     assert (model / "model.safetensors").is_file()

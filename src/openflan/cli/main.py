@@ -26,7 +26,7 @@ from openflan.cli import (
     study,
     tasks,
 )
-from openflan.errors import UserError
+from openflan.errors import UserError, interrupts_shown
 from openflan_starter import cli as starter
 
 __all__ = ["app", "main"]
@@ -83,13 +83,15 @@ def main() -> None:
     """Entry point of the `openflan` command."""
     gc.set_threshold(max(_GARBAGE, gc.get_threshold()[0]))
     try:
-        app()
+        with interrupts_shown():
+            app()
     except UserError as error:
         if os.environ.get("OPENFLAN_DEBUG"):
             raise
         sys.stderr.write(f"openflan: {' '.join(str(error).split())}\n")
         sys.exit(2)
-    except SystemExit as stop:
-        if stop.code == _INTERRUPTED:
-            sys.stderr.write("\nopenflan: stopped; the same command goes on from here\n")
-        raise
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != _INTERRUPTED:
+            raise
+        sys.stderr.write("\nopenflan: stopped; the same command goes on from here\n")
+        sys.exit(_INTERRUPTED)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from openflan import ranks
 from openflan.cores import CorePool, thread_count, torch_threads
 from openflan.cost import Meter
-from openflan.errors import UserError
+from openflan.errors import UserError, interrupts_shown
 from openflan.mixture.workers import default_workers
 from openflan.models.device import pick_device, pick_precision
 from openflan.runs.asking import Asking
@@ -147,6 +147,7 @@ def work(
     return Outcome(folder=folder, worked=True)
 
 
+@interrupts_shown()
 def _work(
     run: StoredRun,
     report: Callable[[StoredRun], "Results"],

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from openflan.errors import UserError
+from openflan.errors import UserError, interrupts_shown
 from openflan.records import FileRecord, Record, read_record
 from openflan.runs.stages import RunPlaces, Stage
 
@@ -183,7 +183,8 @@ def kept_progress(
         return
     file = ProgressFile(folder, stages, watch)
     try:
-        yield file.tell
+        with interrupts_shown():
+            yield file.tell
     except Exception as error:
         file.fail(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
