@@ -1,7 +1,7 @@
 """The one error a user is meant to read.
 
 `UserError` says what was wrong, where, and how to mend it, in one line; the CLI prints it without a traceback
-and exits with 2. Everything else that escapes is our bug and keeps its traceback.
+and exits with 2. Everything else that escapes is our bug and keeps its traceback, but for what Ctrl-C led to.
 """
 
 import difflib
