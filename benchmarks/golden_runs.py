@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--after", type=Path, help="folder of runs that this tree made already")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     data, model = str(Path(arguments.data).resolve()), str(Path(arguments.model).resolve())
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

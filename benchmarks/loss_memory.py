@@ -60,6 +60,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--one", choices=("chunked", "whole"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     targets = arguments.targets // 16 if arguments.quick else arguments.targets
     if arguments.one:
         facts = measure(targets, arguments.vocabulary, arguments.width, chunked=arguments.one == "chunked")

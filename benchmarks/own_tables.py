@@ -235,6 +235,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=800, help="Rows of a table under the disguises.")
     parser.add_argument("--only", action="append", choices=["sixteen", *DISGUISES], help="Parts; all by default.")
     arguments = parser.parse_args()
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
     os.environ["HF_HUB_OFFLINE"] = "1"
     parts = arguments.only or ["sixteen", *DISGUISES]
     there = arguments.out is not None and arguments.out.exists()

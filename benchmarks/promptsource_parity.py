@@ -316,6 +316,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="datasets whose path has this in it")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     real: dict[tuple[Any, Any], Path] = {}
     if arguments.data is not None:
         for entry in open_catalog([], collections=("catalog",)).select(["catalog"], where="benchmark"):

@@ -132,6 +132,7 @@ def main() -> int:
     parser.add_argument("--name", default="start-up", help="of the record")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         model = arguments.model.resolve() if arguments.model else make_model(folder / "model")

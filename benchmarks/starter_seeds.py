@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     settings = [f"seeds={list(range(arguments.seeds))}", f"threads={arguments.threads}"]
     results = openflan.Run("starter", settings=settings, runs=arguments.runs).measure()
     clusters = {one.cluster: one for one in results.verdict.held_out}

@@ -62,6 +62,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="1 million examples in place of 10")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     many, turns, at_once = (1_000_000 if arguments.quick else 10_000_000), (3 if arguments.quick else 8), 5
     seconds: dict[str, list[float]] = {"small": [], "large, start": [], "large, end": []}
     waited: dict[str, list[float]] = {name: [] for name in seconds}

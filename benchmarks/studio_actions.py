@@ -174,6 +174,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=7897)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
     run = next(one.name for one in openflan.list_runs(arguments.runs) if one.state == "done" and one.sentence)
     seconds: dict[str, list[float]] = defaultdict(list)
     memory: list[float] = []

@@ -223,6 +223,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     gradio = str(Path(arguments.gradio).absolute())
     version = "import importlib.metadata as m; print(m.version('gradio'))"
     with tempfile.TemporaryDirectory() as folder:

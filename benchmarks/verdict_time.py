@@ -152,6 +152,7 @@ def main() -> int:
     parser.add_argument("--name", default="verdict-time", help="of the record")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     work_settings = {
         name: getattr(arguments, name) for name in ("base", "seeds", "steps", "rows", "seen_rows", "busy_core", "avx2")
     }
