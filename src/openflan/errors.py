@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
-__all__ = ["UserError", "did_you_mean", "hides_interrupt", "interrupts_shown", "strict_error"]
+__all__ = ["UserError", "did_you_mean", "interrupts_shown", "strict_error"]
 
 
 class UserError(Exception):
@@ -31,27 +31,12 @@ class UserError(Exception):
         super().__init__(": ".join(part for part in (where, what) if part) + (f"; {how}" if how else ""))
 
 
-def hides_interrupt(error: BaseException) -> bool:
-    """Whether a user's Ctrl-C led to an error, or is it.
-
-    A library that Ctrl-C reaches as it leaves a context may raise another error in its place: torch, "trying to pop
-    from empty mode stack" while a model is loaded, which looks like a broken model.
-    """
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, KeyboardInterrupt):
-            return True
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            waiting += [one.__cause__, one.__context__]
-    return False
-
-
 @contextmanager
 def interrupts_shown() -> Iterator[None]:
     """Let a Ctrl-C that another error hides be the Ctrl-C that it was.
+
+    A library that Ctrl-C reaches as it leaves a context may raise another error in its place: torch, "trying to pop
+    from empty mode stack" while a model is loaded, which looks like a broken model.
 
     Raises:
         KeyboardInterrupt: the block raised an error that a Ctrl-C led to.
@@ -59,7 +44,10 @@ def interrupts_shown() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if hides_interrupt(error):
+        first: BaseException = error
+        while first.__context__ is not None and not isinstance(first, KeyboardInterrupt):
+            first = first.__context__
+        if isinstance(first, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
 
